@@ -1,0 +1,100 @@
+"""The graph folder: memory-mapped `.npy` arrays and a `meta.json` with sizes and checksums. Needs numpy alone.
+
+The structure is CSC: the in-neighbours of node v are `indices[indptr[v]:indptr[v + 1]]`, ascending, without duplicates
+and without v itself. A folder is written aside and renamed, so whoever can see it sees all of it.
+"""
+
+import hashlib
+from pathlib import Path
+from typing import Any, Self
+
+import msgspec
+import numpy as np
+
+from picluster.errors import DataError
+from picluster.schema.graph import GRAPH_SCHEMA_VERSION, GraphMeta
+
+META_FILE = "meta.json"
+SPLITS = ("train", "validation", "test")
+DTYPES = {
+    "indptr": ("int64",),  # (N + 1,)
+    "indices": ("int32",),  # (E,)
+    "features": ("float16", "float32"),  # (N, F)
+    "labels": ("int16", "int32"),  # (N,), -1 = unlabelled
+    "train": ("int32",),  # ids, ascending; the other splits likewise
+    "validation": ("int32",),
+    "test": ("int32",),
+}
+_PREPARE_AGAIN = "prepare it again: picluster dataset prepare NAME --force"
+
+
+class GraphFolder:
+    """A complete graph folder, opened for reading."""
+
+    def __init__(self, path: Path, meta: GraphMeta) -> None:
+        self.path = path
+        self.meta = meta
+
+    @classmethod
+    def open(cls, path: Path | str) -> Self:
+        """Reads `meta.json` and compares the size of every file. DataError where one is missing or does not fit."""
+        path = Path(path)
+        meta = _read_meta(path)
+        for name in DTYPES:
+            _check_size(path, name, meta)
+        return cls(path, meta)
+
+    def array(self, name: str) -> np.ndarray[Any, Any]:
+        """The array, memory-mapped, in the shape and dtype of `DTYPES`. What is written to it never reaches the disk."""
+        # Copy-on-write rather than read-only, because torch warns about arrays that cannot be written to.
+        array: np.ndarray[Any, Any] = np.load(array_path(self.path, name), mmap_mode="c", allow_pickle=False)
+        expected = self.meta.files[name]
+        if (array.shape, array.dtype.name) != (expected.shape, expected.dtype):
+            what = f"{array_path(self.path, name)} holds {array.dtype.name}{array.shape}, "
+            raise DataError(what + f"but {META_FILE} says {expected.dtype}{expected.shape}", fix=_PREPARE_AGAIN)
+        return array
+
+    def verify(self) -> None:
+        """Reads every file whole. DataError names the first whose checksum is not the recorded one."""
+        for name, expected in self.meta.files.items():
+            file = array_path(self.path, name)
+            if sha256(file) != expected.sha256:
+                raise DataError(f"{file} is damaged: its sha256 is not the one in {META_FILE}", fix=_PREPARE_AGAIN)
+
+
+def array_path(folder: Path, name: str) -> Path:
+    return folder / f"{name}.npy"
+
+
+def sha256(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _read_meta(path: Path) -> GraphMeta:
+    file = path / META_FILE
+    try:
+        text = file.read_bytes()
+        version = msgspec.json.decode(text, type=dict[str, Any]).get("schema_version")
+        if version != GRAPH_SCHEMA_VERSION:
+            what = f"{file} has schema version {version}; this picluster reads {GRAPH_SCHEMA_VERSION}"
+            raise DataError(what, fix=_PREPARE_AGAIN)
+        return msgspec.json.decode(text, type=GraphMeta)
+    except FileNotFoundError:
+        raise DataError(f"{path} is not a graph folder: {file} is missing", fix=_PREPARE_AGAIN) from None
+    except msgspec.MsgspecError as error:
+        raise DataError(f"{file} cannot be understood: {error}", fix=_PREPARE_AGAIN) from None
+
+
+def _check_size(path: Path, name: str, meta: GraphMeta) -> None:
+    file = array_path(path, name)
+    expected = meta.files.get(name)
+    if expected is None or expected.dtype not in DTYPES[name]:
+        found = "nothing" if expected is None else expected.dtype
+        raise DataError(f"{path / META_FILE} says {found} of {name}, not {DTYPES[name]}", fix=_PREPARE_AGAIN)
+    try:
+        size = file.stat().st_size
+    except FileNotFoundError:
+        raise DataError(f"{file} is missing", fix=_PREPARE_AGAIN) from None
+    if size != expected.bytes:
+        raise DataError(f"{file} has {size:,} bytes instead of {expected.bytes:,}", fix=_PREPARE_AGAIN)

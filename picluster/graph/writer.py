@@ -1,0 +1,137 @@
+"""Writes a graph folder: aside, checksummed, flushed to the disk, then renamed in one go."""
+
+import contextlib
+import errno
+import os
+import shutil
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import msgspec
+import numpy as np
+
+from picluster.errors import DataError
+from picluster.graph.folder import DTYPES, META_FILE, SPLITS, array_path, sha256
+from picluster.schema.graph import ArrayFile, GraphMeta
+
+PARTIAL_MARK = ".partial-"
+
+
+class GraphWriter:
+    """Writes a graph folder aside; leaving the `with` block puts it in place in one go, an exception removes it.
+
+    A complete folder that is already there stays in use until then. All arrays of `DTYPES` must have been written.
+    """
+
+    def __init__(self, path: Path | str, *, source: str, classes: int) -> None:
+        """`source`: where the data came from, in words; `classes`: number of classes."""
+        self._path = Path(path)
+        self._source = source
+        self._classes = classes
+        self._aside = self._path.with_name(f"{self._path.name}{PARTIAL_MARK}{os.getpid()}")
+        self._shapes: dict[str, tuple[int, ...]] = {}
+
+    def __enter__(self) -> Self:
+        shutil.rmtree(self._aside, ignore_errors=True)
+        self._aside.mkdir(parents=True)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        try:
+            if error is None:
+                self._complete()
+        finally:
+            shutil.rmtree(self._aside, ignore_errors=True)
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            raise _no_space(self._path, 0) from error
+
+    def create(self, name: str, shape: tuple[int, ...], dtype: str) -> "np.memmap[Any, Any]":
+        """A new array of zeros on disk, to be filled in pieces. DataError where the disk has no room for it."""
+        if dtype not in DTYPES[name]:
+            raise TypeError(f"{name} is {' or '.join(DTYPES[name])}, not {dtype}")
+        file = array_path(self._aside, name)
+        needed_bytes = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
+        if needed_bytes > shutil.disk_usage(self._aside).free:
+            raise _no_space(file, needed_bytes)
+        array = np.lib.format.open_memmap(file, mode="w+", dtype=np.dtype(dtype), shape=shape)
+        _reserve(file, needed_bytes)
+        self._shapes[name] = shape
+        return array
+
+    def write(self, name: str, array: np.ndarray[Any, Any]) -> None:
+        """Writes an array whole; see `create` for the errors."""
+        mapped = self.create(name, array.shape, array.dtype.name)
+        mapped[...] = array
+        mapped.flush()
+
+    def _complete(self) -> None:
+        if missing := [name for name in DTYPES if name not in self._shapes]:
+            raise ValueError(f"the graph folder {self._path} lacks {', '.join(missing)}")
+        files = {name: _describe(array_path(self._aside, name)) for name in DTYPES}
+        meta = GraphMeta(
+            name=self._path.name,
+            source=self._source,
+            nodes=self._shapes["features"][0],
+            edges=self._shapes["indices"][0],
+            features=self._shapes["features"][1],
+            classes=self._classes,
+            splits={name: self._shapes[name][0] for name in SPLITS},
+            files=files,
+        )
+        (self._aside / META_FILE).write_bytes(msgspec.json.format(msgspec.json.encode(meta)) + b"\n")
+        for file in (*self._aside.iterdir(), self._aside):
+            _flush_to_disk(file)
+        _replace(self._aside, self._path)
+        _flush_to_disk(self._path.parent)
+
+
+def _describe(file: Path) -> ArrayFile:
+    array = np.load(file, mmap_mode="r", allow_pickle=False)
+    return ArrayFile(shape=array.shape, dtype=array.dtype.name, bytes=file.stat().st_size, sha256=sha256(file))
+
+
+def _reserve(file: Path, needed_bytes: int) -> None:
+    """Claims the disk blocks now: writing to a mapping of a full disk would end the process with SIGBUS."""
+    if needed_bytes == 0 or not hasattr(os, "posix_fallocate"):
+        return
+    with file.open("r+b") as stream:
+        try:
+            os.posix_fallocate(stream.fileno(), 0, file.stat().st_size)
+        except OSError as error:
+            if error.errno == errno.ENOSPC:
+                raise _no_space(file, needed_bytes) from None
+
+
+def _no_space(file: Path, needed_bytes: int) -> DataError:
+    free = shutil.disk_usage(file.parent).free
+    needs = f"{needed_bytes / 1e6:,.0f} MB needed, " if needed_bytes else ""
+    what = f"no space left for {file}: {needs}{free / 1e6:,.0f} MB free"
+    return DataError(what, fix="make room there, choose another folder, or take a smaller --scale")
+
+
+def _flush_to_disk(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _replace(new: Path, target: Path) -> None:
+    """Renames `new` to `target`; a folder that is there already is moved away first, whoever put it there."""
+    old = new.with_name(new.name + "-replaced")
+    try:
+        while True:
+            with contextlib.suppress(FileNotFoundError):
+                target.rename(old)
+            try:
+                new.rename(target)
+            except OSError as error:
+                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                    raise
+                shutil.rmtree(old, ignore_errors=True)  # somebody else was quicker: move theirs away too
+            else:
+                return
+    finally:
+        shutil.rmtree(old, ignore_errors=True)

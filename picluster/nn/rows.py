@@ -1,0 +1,35 @@
+"""Rows: what flows between layers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from picluster.randomness import Key
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Named tensors with one row for each of the same N nodes."""
+
+    tensors: Mapping[str, Tensor]
+    """Each (N, width), fp32; at the first layer `h` is the whole feature table in its own type."""
+    ids: Tensor
+    """(N,) int32: the nodes' numbers in the whole graph."""
+    dropout_key: Key | None = None
+    """Of this step and layer; None when nothing may be dropped."""
+
+    def __getitem__(self, name: str) -> Tensor:
+        return self.tensors[name]
+
+    def having(self, **tensors: Tensor) -> Rows:
+        """The same nodes with other tensors."""
+        return replace(self, tensors=tensors)
+
+    def widths(self) -> dict[str, int]:
+        """Width of each tensor."""
+        return {name: tensor.shape[1] for name, tensor in self.tensors.items()}

@@ -1,0 +1,1 @@
+"""What crosses between processes or stays on disk: frozen, typed, versioned JSON."""

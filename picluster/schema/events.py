@@ -1,0 +1,160 @@
+"""What a worker writes to its standard output, one JSON line each, and how the controller stores it."""
+
+from typing import Literal
+
+from picluster.schema.record import Record
+
+
+class Event(Record, frozen=True, kw_only=True, tag_field="kind"):
+    """Base of the events; `kind` tells them apart."""
+
+
+class Hardware(Record, frozen=True, kw_only=True):
+    """The machine under a worker."""
+
+    model: str
+    """Board or processor."""
+    kernel: str
+    """Release of the kernel."""
+    torch: str
+    """Version of torch."""
+    cores: int
+    """Cores that the worker may use."""
+
+
+class Ready(Event, frozen=True, kw_only=True, tag="ready"):
+    """Model and data are loaded; the worker waits for the start."""
+
+    hardware: Hardware
+    """The machine."""
+    rendezvous_port: int | None
+    """Where rank 0 listens; None from the others."""
+    seconds: float
+    """Time since the process began."""
+
+
+class StepDone(Event, frozen=True, kw_only=True, tag="step"):
+    """One optimiser step, as one worker saw it."""
+
+    epoch: int
+    """Counted from 1."""
+    step: int
+    """Counted from 1 within the epoch."""
+    loss: float | None = None
+    """Mean over the step's seeds; told by the first replica of the last stage."""
+    step_ms: float
+    """Wall time; the sum of the three below."""
+    compute_ms: float
+    """Time at work."""
+    wait_ms: float
+    """Time waiting for messages."""
+    send_ms: float
+    """Time packing messages and waiting for room to send."""
+    sent_bytes: int | None
+    """What the sockets sent; None where the platform does not tell."""
+    received_bytes: int | None
+    """What the sockets received; None where the platform does not tell."""
+    sent_payload_bytes: int
+    """Tensor bytes handed to the engine for other workers."""
+    received_payload_bytes: int
+    """Tensor bytes that came from other workers."""
+
+
+class Resources(Event, frozen=True, kw_only=True, tag="metrics"):
+    """Memory and load at one moment, and the peaks so far."""
+
+    rss_bytes: int
+    """Resident memory."""
+    anonymous_bytes: int
+    """The part that is anonymous or shared: what cannot be dropped."""
+    file_bytes: int
+    """The part that maps files: page cache."""
+    peak_rss_bytes: int
+    """The kernel's high-water mark of resident memory."""
+    peak_anonymous_bytes: int
+    """High-water mark of the anonymous part, derived from the kernel's."""
+    limit_bytes: int | None
+    """The memory limit that applies, of the control group or the machine."""
+    cpu_share: float
+    """Cores kept busy since the last reading."""
+    temperature_celsius: float | None
+    """Of the processor, where there is a sensor."""
+
+
+class EpochDone(Event, frozen=True, kw_only=True, tag="epoch"):
+    """Told by the first replica of the last stage at the barrier."""
+
+    epoch: int
+    """Counted from 1."""
+    loss: float
+    """Mean over the epoch's seeds, as they were seen in training."""
+    train_accuracy: float
+    """Of the same predictions (dropout on, sampled neighbours)."""
+    validation_accuracy: float | None
+    """None where the graph has no validation nodes."""
+    best: bool
+    """Whether this is the best validation accuracy so far."""
+    seconds: float
+    """Wall time of the epoch, validation included."""
+
+
+class Tested(Event, frozen=True, kw_only=True, tag="tested"):
+    """The test with the best epoch's weights."""
+
+    test_accuracy: float | None
+    """None where the graph has no test nodes."""
+
+
+class CheckpointWritten(Event, frozen=True, kw_only=True, tag="checkpoint"):
+    """A file of weights lies ready to be fetched."""
+
+    epoch: int
+    """The weights are those after this epoch."""
+    path: str
+    """On the node."""
+    sha256: str
+    """Checksum of the file."""
+
+
+class Failed(Event, frozen=True, kw_only=True, tag="failed"):
+    """The worker ends because something went wrong."""
+
+    cause: str
+    """One line."""
+    fix: str = ""
+    """What to do about it."""
+    expected: bool
+    """Whether picluster knows this kind of failure; otherwise the log has the traceback."""
+    lost_peer: bool = False
+    """Whether it is only the echo of another worker's end."""
+
+
+class Done(Event, frozen=True, kw_only=True, tag="done"):
+    """The worker did its whole job."""
+
+
+class Ended(Event, frozen=True, kw_only=True, tag="ended"):
+    """Told by the controller: a worker's process is gone."""
+
+    exit_code: int | None
+    """None where it is not known."""
+    signal: str | None
+    """Name of the signal that killed it."""
+
+
+WorkerEvent = Ready | StepDone | Resources | EpochDone | Tested | CheckpointWritten | Failed | Done
+AnyEvent = WorkerEvent | Ended
+
+
+class Recorded(Record, frozen=True, kw_only=True):
+    """A line of `events.jsonl` or `metrics.jsonl`."""
+
+    time: float
+    """Seconds since 1970, by the controller's clock."""
+    node: str
+    """Whose event it is."""
+    event: AnyEvent
+    """What happened."""
+
+
+Status = Literal["finished", "failed", "stopped", "running"]

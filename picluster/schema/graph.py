@@ -1,0 +1,45 @@
+"""What a graph folder says of itself: `meta.json`."""
+
+from typing import Literal
+
+import msgspec
+
+GRAPH_SCHEMA_VERSION = 1
+
+Split = Literal["train", "validation", "test"]
+
+
+class ArrayFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One memory-mapped `.npy` file of a graph folder."""
+
+    shape: tuple[int, ...]
+    """Rows first."""
+    dtype: str
+    """numpy's name, such as `int32`."""
+    bytes: int
+    """Size of the file on disk."""
+    sha256: str
+    """Checksum of the whole file, in hexadecimal digits."""
+
+
+class GraphMeta(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Sizes and checksums of a graph folder."""
+
+    schema_version: int = GRAPH_SCHEMA_VERSION
+    """Counts up when the folder's form changes."""
+    name: str
+    """Name of the folder, such as `cora` or `reddit-like-0.01`."""
+    source: str
+    """Where the data came from, in words."""
+    nodes: int
+    """Number of nodes."""
+    edges: int
+    """Number of directed edges."""
+    features: int
+    """Width of a node's features."""
+    classes: int
+    """Number of classes; labels run from 0."""
+    splits: dict[str, int]
+    """Number of nodes in `train`, `validation` and `test`."""
+    files: dict[str, ArrayFile]
+    """`indptr`, `indices`, `features`, `labels`, `train`, `validation`, `test`."""

@@ -1,0 +1,85 @@
+"""Who samples, and who holds which layers. Data, made before anything starts; it is what is executed."""
+
+from typing import Literal
+
+from picluster.errors import InputError
+from picluster.schema.record import Record
+
+PLAN_SCHEMA_VERSION = 1
+
+Strategy = Literal["single", "data-parallel", "layer-split"]
+EngineName = Literal["gloo", "rpc"]
+
+
+class StagePlan(Record, frozen=True, kw_only=True):
+    """A contiguous slice of layers, held by one or more nodes."""
+
+    layers: tuple[int, ...]
+    """Layers counted from 1 (the one that reads the features), ascending."""
+    nodes: tuple[str, ...]
+    """Names of the replicas; micro-batch m goes to replica m mod their number."""
+
+
+class Plan(Record, frozen=True, kw_only=True):
+    """The placement of one spec on named nodes."""
+
+    schema_version: int = PLAN_SCHEMA_VERSION
+    """Counts up when the record's form changes."""
+    strategy: Strategy
+    """The rule that made the plan."""
+    engine: EngineName
+    """How tensors travel."""
+    sampler: tuple[str, ...]
+    """Nodes that sample; micro-batch m is sampled by number m mod their number."""
+    stages: tuple[StagePlan, ...]
+    """In the order of the layers."""
+    idle: tuple[str, ...] = ()
+    """Nodes of the inventory that this plan does not start."""
+    notes: tuple[str, ...] = ()
+    """What a person should know about the placement."""
+
+    def __post_init__(self) -> None:
+        layers = [layer for stage in self.stages for layer in stage.layers]
+        if not layers or layers != list(range(1, len(layers) + 1)):
+            raise InputError(f"a plan's stages must hold layers 1, 2, 3 … in order, each once; this one has {layers}")
+        if not all(stage.nodes and stage.layers for stage in self.stages) or not self.sampler:
+            raise InputError("every stage of a plan needs a node and a layer, and somebody must sample")
+        holders = [node for stage in self.stages for node in stage.nodes]
+        for names, what in ((holders, "the stages"), (self.sampler, "the sampler")):
+            twice = sorted({name for name in names if list(names).count(name) > 1})
+            if twice:
+                raise InputError(f"the plan names {', '.join(twice)} twice in {what}", fix="name every node once")
+
+    @property
+    def depth(self) -> int:
+        """Number of layers."""
+        return self.stages[-1].layers[-1]
+
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        """Every node that takes part, in the order of ranks: samplers first, then stage by stage."""
+        names = [*self.sampler, *(node for stage in self.stages for node in stage.nodes)]
+        return tuple(dict.fromkeys(names))
+
+    def rank(self, node: str) -> int:
+        """The node's number in the data plane."""
+        return self.nodes.index(node)
+
+    def ranks(self, nodes: tuple[str, ...]) -> tuple[int, ...]:
+        """Numbers of several nodes."""
+        return tuple(self.rank(node) for node in nodes)
+
+    def stage_of(self, node: str) -> int | None:
+        """Index of the stage that the node holds; None where it only samples."""
+        return next((index for index, stage in enumerate(self.stages) if node in stage.nodes), None)
+
+    def layers_of(self, node: str) -> tuple[int, ...]:
+        """Layers that the node holds; none where it only samples."""
+        index = self.stage_of(node)
+        return () if index is None else self.stages[index].layers
+
+    def role_of(self, node: str) -> str:
+        """What the node does, in words."""
+        index = self.stage_of(node)
+        roles = ["sampler"] if node in self.sampler else []
+        return " + ".join(roles if index is None else [*roles, f"stage {index + 1}"])

@@ -1,0 +1,110 @@
+"""What is to be learnt. No word of machines: every plan of one spec learns the same."""
+
+from math import ceil
+
+from picluster.errors import InputError
+from picluster.schema.record import Record
+
+SPEC_SCHEMA_VERSION = 1
+
+OptionValue = int | float | str
+
+
+class ModelChoice(Record, frozen=True, kw_only=True):
+    """A model file and the options for its `layers` function."""
+
+    name: str
+    """What people call it: the file's name without `.py`."""
+    depth: int
+    """Number of graph layers."""
+    options: dict[str, OptionValue]
+    """Keyword arguments for `layers`, such as `hidden`."""
+
+
+class Adam(Record, frozen=True, kw_only=True):
+    """The optimiser: Adam (Kingma & Ba, 2015), with L2 regularisation added to the gradient."""
+
+    learning_rate: float
+    """Step size."""
+    beta1: float = 0.9
+    """Decay of the mean of gradients."""
+    beta2: float = 0.999
+    """Decay of the mean of squared gradients."""
+    epsilon: float = 1e-8
+    """Added to the root, against division by zero."""
+    amsgrad: bool = False
+    """Use the largest mean of squares so far (Reddi et al., 2018)."""
+    weight_decay: tuple[float, ...]
+    """One value for each layer."""
+
+    def __post_init__(self) -> None:
+        if not self.learning_rate > 0:
+            raise InputError(f"the learning rate must be above 0, not {self.learning_rate}")
+        if not (0 <= self.beta1 < 1 and 0 <= self.beta2 < 1):
+            raise InputError(f"Adam's betas must lie in [0, 1), not {self.beta1} and {self.beta2}")
+        if not self.epsilon > 0:
+            raise InputError(f"Adam's epsilon must be above 0, not {self.epsilon}")
+        if any(not decay >= 0 for decay in self.weight_decay):
+            raise InputError(f"weight decay must not be negative: {list(self.weight_decay)}")
+
+
+class Spec(Record, frozen=True, kw_only=True):
+    """Model, data, sampling, partition of a step, seed, optimiser."""
+
+    schema_version: int = SPEC_SCHEMA_VERSION
+    """Counts up when the record's form changes."""
+    dataset: str
+    """Name of the graph folder."""
+    model: ModelChoice
+    """The network."""
+    fanout: tuple[int, ...] | None
+    """Neighbours sampled for each node, nearest to the seeds first; None = all neighbours."""
+    batch_size: int | None
+    """Seeds of a step; None = all training nodes (full batch)."""
+    micro_batches: int
+    """Parts into which a step's seeds are cut; their gradients are summed before the update."""
+    epochs: int
+    """Passes over the training nodes."""
+    seed: int
+    """Everything random follows from it."""
+    optimizer: Adam
+    """How gradients become updates."""
+
+    def __post_init__(self) -> None:
+        depth = self.model.depth
+        if depth < 1:
+            raise InputError(f"a model needs at least one layer, not {depth}")
+        if self.fanout is not None and len(self.fanout) != depth:
+            given = ",".join(map(str, self.fanout))
+            fix = "give one number for each layer, the seeds' neighbours first, such as --fanout 25,10; or --fanout all"
+            raise InputError(f"fanout {given} has {len(self.fanout)} numbers, but {self.model.name} has {depth} layers", fix=fix)
+        for name, value in (("batch size", self.batch_size), ("micro-batches", self.micro_batches), ("epochs", self.epochs)):
+            if value is not None and value < 1:
+                raise InputError(f"{name} must be at least 1, not {value}")
+        if self.fanout is not None and min(self.fanout) < 1:
+            raise InputError(f"a fanout must be at least 1, not {min(self.fanout)}")
+        if len(self.optimizer.weight_decay) != depth:
+            given = ",".join(map(str, self.optimizer.weight_decay))
+            message = f"weight decay {given} has {len(self.optimizer.weight_decay)} values, but {self.model.name} has {depth} layers"
+            raise InputError(message, fix="give one value for all layers or one for each")
+
+    @property
+    def exact_evaluation(self) -> bool:
+        """Whether validation and test see all neighbours, rather than a sample of them."""
+        return self.fanout is None
+
+    def steps(self, nodes: int) -> int:
+        """Steps that one pass over `nodes` seeds takes."""
+        return 1 if self.batch_size is None else ceil(nodes / self.batch_size)
+
+    def seeds_of_step(self, nodes: int, step: int) -> int:
+        """Seeds of one step of a pass over `nodes`; the last step may be short."""
+        if self.batch_size is None:
+            return nodes
+        return min(self.batch_size, nodes - step * self.batch_size)
+
+    def micro_batch_sizes(self, seeds: int) -> tuple[int, ...]:
+        """Sizes of the micro-batches of a step of `seeds` seeds: as even as can be, and none empty."""
+        count = min(self.micro_batches, seeds)
+        share, rest = divmod(seeds, count)
+        return tuple(share + (part < rest) for part in range(count))

@@ -1,0 +1,43 @@
+"""The weights of a stage, kept and written."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors.torch import save
+from torch import Tensor
+
+from picluster.schema.events import CheckpointWritten
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Parameters as they were after an epoch."""
+
+    epoch: int
+    """Counted from 1."""
+    tensors: dict[str, Tensor]
+    """By name, such as `layers.1.linear.weight`."""
+
+    @staticmethod
+    def copy_of(parameters: Mapping[str, Tensor], epoch: int) -> Weights:
+        """A copy that later updates leave alone."""
+        return Weights(epoch, {name: parameter.detach().clone() for name, parameter in parameters.items()})
+
+    @torch.no_grad()
+    def restore(self, parameters: Mapping[str, Tensor]) -> None:
+        """Put the values back into the parameters."""
+        for name, tensor in self.tensors.items():
+            parameters[name].copy_(tensor)
+
+
+def write(weights: Weights, folder: str, layers: Sequence[int]) -> CheckpointWritten:
+    """Write a stage's weights as safetensors."""
+    content = save(weights.tensors)
+    path = Path(folder) / f"layers-{layers[0]}-{layers[-1]}.safetensors"
+    path.write_bytes(content)
+    return CheckpointWritten(epoch=weights.epoch, path=str(path), sha256=hashlib.sha256(content).hexdigest())

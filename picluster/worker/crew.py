@@ -1,0 +1,101 @@
+"""The roles of one worker, made from its job and set to work together."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from picluster.graph.folder import GraphFolder
+from picluster.worker.engines import connect
+from picluster.worker.engines.base import Peers, rendezvous
+from picluster.worker.links import Channel, Links, Mailroom
+from picluster.worker.model import build
+from picluster.worker.reduction import ring_sum
+from picluster.worker.role import Surroundings
+from picluster.worker.sampler_role import SamplerRole
+from picluster.worker.stage import Stage, StageData
+from picluster.worker.stage_role import StageRole
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable
+
+    from picluster.schema.events import WorkerEvent
+    from picluster.schema.job import Job, Start
+    from picluster.worker.engines.base import Engine
+
+
+class Crew:
+    """Sampler, stage, or both; where both share a worker the sampler runs in a thread of its own."""
+
+    def __init__(
+        self, job: Job, emit: Callable[[WorkerEvent], None], fail: Callable[[BaseException], None]
+    ) -> None:
+        """Open the graph and build the model; `fail` ends the worker when the sampler's thread breaks."""
+        torch.set_num_threads(job.threads)
+        self._job, self._emit, self._fail = job, emit, fail
+        self._graph = GraphFolder.open(Path(job.graph_folder))
+        self._rank = job.plan.rank(job.node)
+        self._stage = self._build_stage()
+
+    def work(self, start: Start, listener: socket.socket | None) -> None:
+        """Connect, train, test, and part when everybody is done."""
+        world_size = len(self._job.plan.nodes)
+        store = rendezvous(start.rendezvous_address, start.rendezvous_port, world_size, listener)
+        peers = Peers(self._rank, world_size, self._job.interface, self._job.address, store)
+        engine = connect(self._job.plan.engine, peers)
+        self._work_together(engine)
+        self._part(engine)
+
+    def _work_together(self, engine: Engine) -> None:
+        mailroom = Mailroom()
+        sampler = None
+        if self._job.node in self._job.plan.sampler:
+            sampler = SamplerRole(self._surroundings(engine, mailroom), self._graph)
+        if self._stage is None:
+            assert sampler is not None
+            sampler.run()
+            return
+        around = self._surroundings(engine, mailroom)
+        role = StageRole(around, self._stage, self._degrees, sampler.clock if sampler else None)
+        thread = threading.Thread(target=self._guarded, args=(sampler,), name="sampler", daemon=True)
+        if sampler:
+            thread.start()
+        role.run()
+        if sampler:
+            thread.join()
+
+    def _surroundings(self, engine: Engine, mailroom: Mailroom) -> Surroundings:
+        return Surroundings(self._job, self._graph.meta, Links(engine, mailroom, self._rank), self._emit)
+
+    def _guarded(self, sampler: SamplerRole) -> None:
+        try:
+            sampler.run()
+        except BaseException as error:  # noqa: BLE001  it must reach the controller, whatever it is
+            self._fail(error)
+
+    def _part(self, engine: Engine) -> None:
+        links = Links(engine, Mailroom(), self._rank)
+        everybody = range(len(self._job.plan.nodes))
+        ring_sum(links, everybody, torch.zeros(1), (0, 0, 0), Channel.GOODBYE)
+        links.flush()
+        engine.close()
+
+    def _build_stage(self) -> Stage | None:
+        job, meta = self._job, self._graph.meta
+        numbers = job.plan.layers_of(job.node)
+        if not numbers:
+            return None
+        options = {**job.spec.model.options, "depth": job.spec.model.depth}
+        model = build(Path(job.model_file), meta.features, meta.classes, options, job.spec.seed)
+        self._degrees = torch.from_numpy(np.diff(self._graph.array("indptr")).astype(np.int32))
+        data = StageData(
+            graph_degrees=self._degrees,
+            features=torch.from_numpy(self._graph.array("features")) if numbers[0] == 1 else None,
+            labels=torch.from_numpy(self._graph.array("labels")) if numbers[-1] == len(model) else None,
+        )
+        return Stage(model, numbers, spec=job.spec, width=meta.features, data=data)

@@ -1,0 +1,59 @@
+"""`picluster-worker`: without arguments, one run's work on one node, told over standard input; else small questions."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import picluster
+from picluster.errors import PiclusterError
+
+
+def main() -> None:
+    """Entry point."""
+    parser = argparse.ArgumentParser(prog="picluster-worker", description=__doc__)
+    parser.add_argument("--version", action="version", version=f"picluster-worker {picluster.__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    describe = commands.add_parser("describe", help="print a model's layers, widths and parameters as JSON")
+    describe.add_argument("model", help="a model file, or the name of one in models/", metavar="MODEL")
+    describe.add_argument("--features", type=int, default=602, help="width of the graph's features (default: %(default)s)")
+    describe.add_argument("--classes", type=int, default=41, help="classes of the graph (default: %(default)s)")
+    describe.add_argument("--option", action="append", default=[], metavar="NAME=JSON", help="option of the model")
+    commands.add_parser("work", help="do a run's work on this node: job and heartbeats come on standard input (default)")
+    arguments = parser.parse_args()
+    try:
+        _describe(arguments) if arguments.command == "describe" else _work()
+    except PiclusterError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+
+
+def _describe(arguments: argparse.Namespace) -> None:
+    import msgspec
+
+    from picluster.errors import InputError
+    from picluster.schema.record import to_json
+    from picluster.worker.model import describe
+
+    file = Path(arguments.model)
+    if file.suffix != ".py":
+        file = Path("models") / f"{arguments.model}.py"
+    options = {}
+    for text in arguments.option:
+        name, _, value = text.partition("=")
+        try:
+            options[name] = msgspec.json.decode(value)
+        except msgspec.DecodeError as error:
+            raise InputError(f"--option {text}: the value is not JSON", fix="such as --option hidden=64") from error
+    sys.stdout.buffer.write(to_json(describe(file, arguments.features, arguments.classes, options), indent=True))
+
+
+def _work() -> None:
+    from picluster.worker.session import work
+
+    work(sys.stdin.buffer, sys.stdout.buffer)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,57 @@
+"""A message: where it belongs in the run, and its tensors. Packed into bytes for every engine alike."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_TYPES = (torch.uint8, torch.int32, torch.int64, torch.float32, torch.float64)
+_ALIGNMENT = 8
+_VECTOR = -1  # stands for "no second dimension"
+
+
+@dataclass(frozen=True)
+class Message:
+    """What crosses between two workers."""
+
+    place: tuple[int, ...]
+    """Three numbers, such as (epoch, step, micro-batch); the receiver checks them."""
+    tensors: Sequence[Tensor]
+    """Each (n,) or (n, width)."""
+
+    def payload_bytes(self) -> int:
+        """Size of the tensors alone."""
+        return sum(tensor.nbytes for tensor in self.tensors)
+
+
+def pack(message: Message) -> Tensor:
+    """One run of bytes (n,) uint8: place and number of tensors, a line for each tensor, then their values."""
+    head = [*message.place, len(message.tensors)]
+    for tensor in message.tensors:
+        head += [_TYPES.index(tensor.dtype), tensor.shape[0], tensor.shape[1] if tensor.dim() > 1 else _VECTOR]
+    parts = [torch.tensor(head).view(torch.uint8)]
+    for tensor in message.tensors:
+        flat = tensor.detach().contiguous().view(-1).view(torch.uint8)
+        parts += [flat, flat.new_zeros(-len(flat) % _ALIGNMENT)]
+    return torch.cat(parts)
+
+
+def unpack(packed: Tensor) -> Message:
+    """The message again; its tensors share the memory of `packed`."""
+    words = packed[: 4 * 8].view(torch.int64).tolist()
+    place, count = tuple(words[:3]), words[3]
+    at = (4 + 3 * count) * 8
+    lines = packed[4 * 8 : at].view(torch.int64).view(count, 3).tolist()
+    tensors = []
+    for kind, rows, width in lines:
+        shape = (rows,) if width == _VECTOR else (rows, width)
+        size = _TYPES[kind].itemsize * rows * (1 if width == _VECTOR else width)
+        tensors.append(packed[at : at + size].view(_TYPES[kind]).view(shape))
+        at += size + -size % _ALIGNMENT
+    return Message(place, tensors)

@@ -1,0 +1,143 @@
+"""Neighbour sampling over a compressed graph: uniform, without replacement, a whole frontier at once.
+
+Needs numpy alone. Draws are hashed from (seed, purpose, epoch, step, layer, node id, draw), so a node's neighbours do
+not depend on who else is in the frontier or in which process.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from picluster.randomness import Key, Purpose, draw_words, key, row_words
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    Ids = NDArray[np.int32]
+    Counts = NDArray[np.uint8] | NDArray[np.int32]
+
+_WIDEST_BYTE = 255
+
+
+@dataclass(frozen=True)
+class Hop:
+    """The sampled neighbours of one layer's targets."""
+
+    counts: Counts
+    """(T,) neighbours of each target; one byte each where the fanout allows."""
+    neighbours: Ids
+    """(E,) target after target: node ids at the first layer, elsewhere positions in the frontier one hop out."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The blocks of one micro-batch. Frontiers are nested: each begins with the one before it."""
+
+    ids: Ids
+    """The frontier that the first layer computes; its first `frontiers[l]` ids are the targets of layer l."""
+    frontiers: tuple[int, ...]
+    """Number of targets of each layer, first layer first; the last entry counts the seeds."""
+    hops: tuple[Hop, ...]
+    """One for each layer, first layer first."""
+
+
+class NeighbourSampler:
+    """Samples blocks from a graph in compressed sparse columns."""
+
+    def __init__(
+        self, indptr: NDArray[np.int64], indices: Ids, *, fanout: tuple[int, ...] | None, depth: int, seed: int
+    ) -> None:
+        """`indptr` (N + 1,), `indices` (E,); `fanout` nearest to the seeds first, None = all neighbours."""
+        self._indptr = indptr
+        self._indices = indices
+        self._fanouts: Sequence[int | None] = fanout if fanout is not None else [None] * depth
+        self._seed = seed
+        self._position = np.full(len(indptr) - 1, -1, np.int32)
+
+    def sample(self, seeds: Ids, *, purpose: Purpose, epoch: int, step: int) -> Sample:
+        """Sample all layers' blocks around `seeds` (B,), distinct node ids."""
+        frontier, frontiers, hops = seeds, [len(seeds)], []
+        for hop, fanout in enumerate(self._fanouts):
+            layer = len(self._fanouts) - 1 - hop
+            counts, neighbours = self.neighbours(frontier, fanout, key(self._seed, purpose, epoch, step, layer))
+            if layer > 0:
+                frontier, neighbours = self._extend(frontier, neighbours)
+                frontiers.append(len(frontier))
+            hops.append(Hop(counts, neighbours))
+        return Sample(frontier, tuple(reversed(frontiers)), tuple(reversed(hops)))
+
+    def neighbours(self, ids: Ids, fanout: int | None, draw_key: Key) -> tuple[Counts, Ids]:
+        """Up to `fanout` distinct neighbours of each node, all where it has no more: (T,) counts and (E,) node ids."""
+        starts = self._indptr[ids]
+        degrees = (self._indptr[ids.astype(np.int64) + 1] - starts).astype(np.int32)
+        if fanout is None:
+            return degrees, self._indices[_ranges(starts, degrees)]
+        counts = np.minimum(degrees, fanout)
+        offsets = np.broadcast_to(np.arange(fanout, dtype=np.int32), (len(ids), fanout))
+        rich = np.flatnonzero(degrees > fanout)
+        if len(rich) == len(ids):
+            offsets = distinct_draws(ids, degrees, fanout, draw_key)
+        elif len(rich):
+            offsets = offsets.copy()
+            offsets[rich] = distinct_draws(ids[rich], degrees[rich], fanout, draw_key)
+        places = starts[:, None] + offsets
+        if len(rich) < len(ids):
+            places = places[np.arange(fanout) < counts[:, None]]
+        picked = self._indices[places.ravel()]
+        return (counts.astype(np.uint8) if fanout <= _WIDEST_BYTE else counts), picked
+
+    def _extend(self, frontier: Ids, neighbours: Ids) -> tuple[Ids, Ids]:
+        """The frontier with its new neighbours behind it, and the neighbours as positions in that."""
+        self._position[frontier] = np.arange(len(frontier), dtype=np.int32)
+        new = np.unique(neighbours[self._position[neighbours] < 0])
+        wider = np.concatenate([frontier, new])
+        self._position[new] = np.arange(len(frontier), len(wider), dtype=np.int32)
+        positions = self._position[neighbours]
+        self._position[wider] = -1
+        return wider, positions
+
+
+def distinct_draws(ids: Ids, sizes: NDArray[np.int32], count: int, draw_key: Key) -> NDArray[np.int32]:
+    """For each row, `count` distinct numbers below `sizes` (all > `count`), uniformly: (T, count).
+
+    Floyd's algorithm (Bentley and Floyd, "A sample of brilliance", CACM 1987), vectorised over rows.
+    """
+    words = row_words(draw_key, ids)
+    chosen = np.empty((count, len(ids)), np.int32)
+    for draw in range(count):
+        last = sizes - (count - draw)
+        drawn = _below(last + 1, draw_words(draw_key, words, draw))
+        seen = (chosen[:draw] == drawn).any(axis=0)
+        chosen[draw] = np.where(seen, last, drawn)
+    return np.ascontiguousarray(chosen.T)
+
+
+def _below(bounds: NDArray[np.int32], words: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Numbers in [0, bounds) by multiplication (Lemire, 2019); the bias is below bound / 2³²."""
+    products = words.view(np.uint32).astype(np.uint64) * bounds.astype(np.uint64)
+    return (products >> np.uint64(32)).astype(np.int32)
+
+
+def _ranges(starts: NDArray[np.int64], counts: NDArray[np.int32]) -> NDArray[np.int64]:
+    """starts[0], starts[0] + 1, … for counts[0] numbers, then the same for each further row."""
+    ends = np.cumsum(counts, dtype=np.int64)
+    total = int(ends[-1]) if len(ends) else 0
+    return np.arange(total) + np.repeat(starts - ends + counts, counts)
+
+
+def shuffled(ids: Ids, seed: int, epoch: int) -> Ids:
+    """The order in which an epoch visits its seeds."""
+    words = row_words(key(seed, Purpose.SHUFFLE, epoch), ids)
+    return ids[np.argsort(words, kind="stable")]
+
+
+def cut(seeds: Ids, sizes: Sequence[int]) -> list[Ids]:
+    """The micro-batches of a step."""
+    edges = np.concatenate([[0], np.cumsum(sizes)])
+    return [seeds[begin:end] for begin, end in pairwise(edges)]

@@ -1,0 +1,85 @@
+"""The sampler of a run: tells every stage which nodes it needs, and runs ahead of them within an epoch."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from picluster.randomness import Purpose
+from picluster.worker.blocks import message_for
+from picluster.worker.links import Channel
+from picluster.worker.metrics import StepMeter
+from picluster.worker.role import TEST_EPOCH, VALIDATION_STEP, Surroundings, Verdict
+from picluster.worker.sampler import NeighbourSampler, cut, shuffled
+from picluster.worker.schedule import share
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from picluster.graph.folder import GraphFolder
+    from picluster.worker.links import Clock
+    from picluster.worker.sampler import Ids
+
+
+class SamplerRole:
+    """Samples the micro-batches that fall to this node and sends each stage its part."""
+
+    def __init__(self, around: Surroundings, graph: GraphFolder) -> None:
+        spec, plan = around.job.spec, around.job.plan
+        self._around = around
+        self._links = around.links
+        self._graph = graph
+        self._stages = [(stage.layers, plan.ranks(stage.nodes)) for stage in plan.stages]
+        self._judge = plan.rank(plan.stages[-1].nodes[0])
+        self._member, self._members = plan.sampler.index(around.job.node), len(plan.sampler)
+        self._has_stage = plan.stage_of(around.job.node) is not None
+        indptr, indices = graph.array("indptr"), graph.array("indices")
+        self._sampler = NeighbourSampler(indptr, indices, fanout=spec.fanout, depth=plan.depth, seed=spec.seed)
+
+    @property
+    def clock(self) -> Clock:
+        """Of this role's links."""
+        return self._links.clock
+
+    def run(self) -> None:
+        """All epochs, and the test."""
+        self._meter = StepMeter(self._links.clock)
+        for epoch in range(1, self._around.job.spec.epochs + 1):
+            self._train(epoch)
+            self._evaluate("validation", epoch)
+            if self._verdict(epoch).last:
+                break
+        self._evaluate("test", TEST_EPOCH)
+        self._links.flush()
+
+    def _train(self, epoch: int) -> None:
+        spec, seeds, steps = self._around.job.spec, self._graph.array("train"), self._around.train_steps
+        if spec.batch_size is not None:
+            seeds = shuffled(seeds, spec.seed, epoch)
+        self._meter.skip()
+        begin = 0
+        for step in steps:
+            sizes = self._around.micro_batch_sizes(step)
+            self._emit_blocks(seeds[begin : begin + sum(sizes)], sizes, (epoch, step), Purpose.SAMPLE)
+            begin += sum(sizes)
+            if step == steps[-1]:
+                self._links.flush()
+            if not self._has_stage:
+                self._around.emit(self._meter.finish(epoch, step))
+
+    def _evaluate(self, split: str, epoch: int) -> None:
+        sizes = self._around.evaluation_sizes(split)
+        self._emit_blocks(self._graph.array(split), sizes, (epoch, VALIDATION_STEP), Purpose.VALIDATE)
+
+    def _emit_blocks(self, seeds: Ids, sizes: Sequence[int], moment: tuple[int, int], purpose: Purpose) -> None:
+        """Sample this node's share of the micro-batches and send it off."""
+        micro_batches = cut(seeds, sizes)
+        # An evaluation draws the same neighbours in every epoch, so that epochs can be compared.
+        epoch, step = moment if purpose is Purpose.SAMPLE else (0, 0)
+        for number in share(self._member, self._members, len(micro_batches)):
+            sample = self._sampler.sample(micro_batches[number], purpose=purpose, epoch=epoch, step=step)
+            for layers, ranks in self._stages:
+                message = message_for(sample, layers, (*moment, number))
+                self._links.send(ranks[number % len(ranks)], Channel.BLOCKS, message)
+
+    def _verdict(self, epoch: int) -> Verdict:
+        return Verdict.read(self._links.receive(self._judge, Channel.SAMPLER_VERDICT, (epoch, 0, 0)))
