@@ -1,0 +1,1 @@
+"""Graph folders: their format, and what makes them."""

@@ -6,6 +6,7 @@ An edge is one number, `(low << 32) | high` with low < high: its *key*.
 """
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,15 +32,16 @@ class StubTable:
 
     def volumes(self) -> NDArray[np.float64]:
         """Share of every block in all stubs. (blocks,)."""
-        return np.diff(self.first) / self.first[-1]
+        volumes: NDArray[np.float64] = np.diff(self.first) / self.first[-1]
+        return volumes
 
-    def draw_within(self, block: int, count: int, random: np.random.Generator) -> Keys:
+    def draw_within(self, block: int, random: np.random.Generator, count: int) -> Keys:
         """Keys of at most `count` edges inside the block; duplicates are possible."""
         stubs = self._stubs[self.first[block] : self.first[block + 1]]
         left, right = _gather(stubs, count, random), _gather(stubs, count, random)
         return _keys(left, right, left != right)
 
-    def draw_across(self, count: int, random: np.random.Generator) -> Keys:
+    def draw_across(self, random: np.random.Generator, count: int) -> Keys:
         """Keys of at most `count` edges between different blocks; duplicates are possible."""
         left, right = _gather(self._stubs, count, random), _gather(self._stubs, count, random)
         return _keys(left, right, self._block_of[left] != self._block_of[right])
@@ -53,14 +55,10 @@ def draw_edges(table: StubTable, edges: int, homophily: float, random: np.random
     keys = np.empty(edges, np.int64)
     filled = 0
     for block, volume in enumerate(table.volumes()):
-
-        def draw(count: int, block: int = block) -> Keys:
-            return table.draw_within(block, count, random)
-
-        found = _distinct(draw, round(edges * homophily * volume))
+        found = _distinct(partial(table.draw_within, block, random), round(edges * homophily * volume))
         keys[filled : filled + len(found)] = found
         filled += len(found)
-    found = _distinct(lambda count: table.draw_across(count, random), edges - filled)
+    found = _distinct(partial(table.draw_across, random), edges - filled)
     keys[filled : filled + len(found)] = found
     return keys[: filled + len(found)]
 
@@ -77,11 +75,13 @@ def _distinct(draw: Callable[[int], Keys], wanted: int) -> Keys:
 
 def _sorted_unique(keys: Keys) -> Keys:
     keys.sort()
-    return keys[np.diff(keys, prepend=-1) != 0]
+    unique: Keys = keys[np.diff(keys, prepend=-1) != 0]
+    return unique
 
 
 def _gather(stubs: Nodes, count: int, random: np.random.Generator) -> Nodes:
-    return stubs[random.integers(0, len(stubs), count, np.int32)]
+    drawn: Nodes = stubs[random.integers(0, len(stubs), count, np.int32)]
+    return drawn
 
 
 def _keys(left: Nodes, right: Nodes, keep: NDArray[np.bool_]) -> Keys:

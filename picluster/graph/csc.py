@@ -37,7 +37,9 @@ def write_symmetric_csc(writer: GraphWriter, keys: NDArray[np.int64], nodes: int
     indices.flush()
 
 
-def _scatter(indices: NDArray[Any], first_slot: NDArray[np.int64], counts: NDArray[np.int64], keys: NDArray[np.int64]) -> None:
+def _scatter(
+    indices: NDArray[Any], first_slot: NDArray[np.int64], counts: NDArray[np.int64], keys: NDArray[np.int64]
+) -> None:
     """Puts the second half of each key at the next free slot of the node in its first half. `keys` are ascending."""
     shift = first_slot - (np.cumsum(counts) - counts)
     for place, node, neighbour in _chunks(keys):

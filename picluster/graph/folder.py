@@ -45,7 +45,7 @@ class GraphFolder:
         return cls(path, meta)
 
     def array(self, name: str) -> np.ndarray[Any, Any]:
-        """The array, memory-mapped, in the shape and dtype of `DTYPES`. What is written to it never reaches the disk."""
+        """The array, memory-mapped, as `DTYPES` says. What is written to it never reaches the disk."""
         # Copy-on-write rather than read-only, because torch warns about arrays that cannot be written to.
         array: np.ndarray[Any, Any] = np.load(array_path(self.path, name), mmap_mode="c", allow_pickle=False)
         expected = self.meta.files[name]
@@ -63,10 +63,12 @@ class GraphFolder:
 
 
 def array_path(folder: Path, name: str) -> Path:
+    """The file of the array `name`."""
     return folder / f"{name}.npy"
 
 
 def sha256(file: Path) -> str:
+    """Checksum of the whole file, in hexadecimal digits."""
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 

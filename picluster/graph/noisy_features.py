@@ -1,7 +1,7 @@
 """Features that tell little of a node alone and much of it together with its neighbours.
 
-Class mean + mean of a sub-class + low-rank noise + noise; and a share of the nodes carries another class's features, which
-nothing but the neighbours can reveal. With plain class means and noise, models without the graph would be right too.
+Class mean + mean of a sub-class + low-rank noise + noise; and a share of the nodes carries another class's features,
+which nothing but the neighbours can reveal: with plain means and noise, models without the graph would be right too.
 All tables hold small multiples of a power of two: sums are exact in float32, so every machine writes the same bytes.
 """
 
@@ -61,7 +61,8 @@ def _shown_classes(block_of: NDArray[np.int16], random: np.random.Generator) -> 
 def _table(
     normal: NDArray[np.float64], shape: tuple[int, ...], spread: float, random: np.random.Generator
 ) -> NDArray[np.float32]:
-    return _rounded(normal * spread)[random.integers(0, _QUANTILES, shape, np.uint16)]
+    table: NDArray[np.float32] = _rounded(normal * spread)[random.integers(0, _QUANTILES, shape, np.uint16)]
+    return table
 
 
 def _rounded(values: NDArray[np.float64]) -> NDArray[np.float32]:

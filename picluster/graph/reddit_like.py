@@ -1,7 +1,8 @@
 """A generated graph of the shape of Reddit (Hamilton, Ying and Leskovec, NeurIPS 2017), at any scale.
 
-Scale 1 is its full size: 232,965 nodes, 114.6 million directed edges, 602 features, 41 classes. Nodes grow with the scale and
-the mean degree with its square root, so that small graphs stay sparse. The same (scale, seed) gives the same bytes.
+Scale 1 is its full size: 232,965 nodes, 114.6 million directed edges, 602 features, 41 classes. Nodes grow with the
+scale and the mean degree with its square root, so that small graphs stay sparse.
+The same (scale, seed) gives the same bytes.
 """
 
 from pathlib import Path
@@ -20,14 +21,14 @@ FEATURES = 602
 CLASSES = 41
 HOMOPHILY = 0.75
 """Share of the edges that join two nodes of one class. Below scale 0.03 the classes are too small for quite so many."""
-LABEL_NOISE = 0.042
+LABEL_NOISE = 0.045
 """Share of the nodes whose label is that of a random other node: no model can know it."""
 
 _NODES = 232_965
 _MEAN_DEGREE = 492.0
 _SPLITS = (153_431, 23_831)  # train, validation; the rest is test
 _DEGREE_SIGMA = 1.16
-"""Of the log-normal distribution of expected degrees: the largest degree at scale 1 comes out at Reddit's 21.7 thousand."""
+"""Of the log-normal expected degrees: at scale 1 the largest degree comes out at Reddit's 21.7 thousand."""
 _CLASS_OFFSET = 7
 """Class k has a share in proportion to 1 / (k + offset): the largest is six times the smallest."""
 _STUBS = 64
@@ -45,6 +46,7 @@ class Sizes(NamedTuple):
 
     @classmethod
     def at(cls, scale: float) -> "Sizes":
+        """The sizes at `scale`; 1 is Reddit's."""
         nodes = round(_NODES * scale)
         train, validation = (round(size * scale) for size in _SPLITS)
         return cls(nodes, round(nodes * _MEAN_DEGREE * scale**0.5 / 2), train, validation)
@@ -84,7 +86,8 @@ def _blocks(nodes: int) -> NDArray[np.int16]:
 def _stub_counts(nodes: int) -> NDArray[np.int64]:
     """Expected degrees in stubs: the quantiles of a log-normal distribution. (N,)."""
     degrees = np.exp(_DEGREE_SIGMA * normal_quantiles(nodes) - _DEGREE_SIGMA**2 / 2)  # mean 1
-    return np.maximum(1, np.rint(_STUBS * degrees)).astype(np.int64)
+    counts: NDArray[np.int64] = np.maximum(1, np.rint(_STUBS * degrees)).astype(np.int64)
+    return counts
 
 
 def _noisy_labels(block_of: NDArray[np.int16], random: np.random.Generator) -> NDArray[np.int16]:

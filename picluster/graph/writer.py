@@ -16,6 +16,8 @@ from picluster.graph.folder import DTYPES, META_FILE, SPLITS, array_path, sha256
 from picluster.schema.graph import ArrayFile, GraphMeta
 
 PARTIAL_MARK = ".partial-"
+"""Between the name of a folder and the id of the process that is writing it."""
+_NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class GraphWriter:
@@ -43,8 +45,6 @@ class GraphWriter:
                 self._complete()
         finally:
             shutil.rmtree(self._aside, ignore_errors=True)
-        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-            raise _no_space(self._path, 0) from error
 
     def create(self, name: str, shape: tuple[int, ...], dtype: str) -> "np.memmap[Any, Any]":
         """A new array of zeros on disk, to be filled in pieces. DataError where the disk has no room for it."""
@@ -54,8 +54,13 @@ class GraphWriter:
         needed_bytes = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
         if needed_bytes > shutil.disk_usage(self._aside).free:
             raise _no_space(file, needed_bytes)
-        array = np.lib.format.open_memmap(file, mode="w+", dtype=np.dtype(dtype), shape=shape)
-        _reserve(file, needed_bytes)
+        try:
+            array = np.lib.format.open_memmap(file, mode="w+", dtype=np.dtype(dtype), shape=shape)
+            _reserve(file)
+        except OSError as error:
+            if error.errno not in _NO_SPACE:
+                raise
+            raise _no_space(file, needed_bytes) from None
         self._shapes[name] = shape
         return array
 
@@ -91,22 +96,21 @@ def _describe(file: Path) -> ArrayFile:
     return ArrayFile(shape=array.shape, dtype=array.dtype.name, bytes=file.stat().st_size, sha256=sha256(file))
 
 
-def _reserve(file: Path, needed_bytes: int) -> None:
+def _reserve(file: Path) -> None:
     """Claims the disk blocks now: writing to a mapping of a full disk would end the process with SIGBUS."""
-    if needed_bytes == 0 or not hasattr(os, "posix_fallocate"):
+    if not hasattr(os, "posix_fallocate"):
         return
     with file.open("r+b") as stream:
         try:
             os.posix_fallocate(stream.fileno(), 0, file.stat().st_size)
         except OSError as error:
-            if error.errno == errno.ENOSPC:
-                raise _no_space(file, needed_bytes) from None
+            if error.errno in _NO_SPACE:  # other errors: this file system cannot claim anything
+                raise
 
 
 def _no_space(file: Path, needed_bytes: int) -> DataError:
     free = shutil.disk_usage(file.parent).free
-    needs = f"{needed_bytes / 1e6:,.0f} MB needed, " if needed_bytes else ""
-    what = f"no space left for {file}: {needs}{free / 1e6:,.0f} MB free"
+    what = f"no space for {file}: {needed_bytes / 1e6:,.1f} MB needed, {free / 1e6:,.1f} MB free"
     return DataError(what, fix="make room there, choose another folder, or take a smaller --scale")
 
 

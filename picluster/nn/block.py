@@ -62,6 +62,6 @@ class Block:
         nodes = self.neighbours if self.source_ids is None else self.source_ids.index_select(0, self.neighbours)
         return self.graph_degrees.index_select(0, nodes)
 
-    def rows(self, **tensors: Tensor) -> Rows:
+    def rows(self, /, **tensors: Tensor) -> Rows:
         """Rows of the targets."""
         return Rows(tensors, self.ids)

@@ -26,7 +26,7 @@ class Rows:
     def __getitem__(self, name: str) -> Tensor:
         return self.tensors[name]
 
-    def having(self, **tensors: Tensor) -> Rows:
+    def having(self, /, **tensors: Tensor) -> Rows:
         """The same nodes with other tensors."""
         return replace(self, tensors=tensors)
 

@@ -29,7 +29,7 @@ _TEMPERATURE = Path("/sys/class/thermal/thermal_zone0/temp")
 def hardware() -> Hardware:
     """The machine under this process."""
     return Hardware(
-        model=_machine_model(), kernel=platform.release(), torch=torch.__version__, cores=len(os.sched_getaffinity(0))
+        model=_machine_model(), kernel=platform.release(), torch=str(torch.__version__), cores=len(os.sched_getaffinity(0))
     )
 
 

@@ -51,7 +51,7 @@ class Ear(threading.Thread):
         self._buffer = rest
         self._grace_seconds = grace_seconds
         self._start_line = b""
-        self._started = threading.Event()
+        self._has_start = threading.Event()
 
     def run(self) -> None:
         """Until the process ends."""
@@ -63,20 +63,20 @@ class Ear(threading.Thread):
                 why = "closed its end" if readable else f"was silent for {self._grace_seconds:g} s"
                 print(f"the controller {why}: ending", file=sys.stderr, flush=True)
                 end(ORPHANED_EXIT_CODE)
-            if not self._started.is_set():
+            if not self._has_start.is_set():
                 self._buffer += heard
 
     def start_line(self) -> Start:
         """Wait for the start."""
-        self._started.wait()
+        self._has_start.wait()
         return from_json(Start, self._start_line, source="the start on standard input")
 
     def _look_for_start(self) -> None:
-        while not self._started.is_set() and b"\n" in self._buffer:
+        while not self._has_start.is_set() and b"\n" in self._buffer:
             line, self._buffer = self._buffer.split(b"\n", 1)
             if line.strip():
                 self._start_line = line
-                self._started.set()
+                self._has_start.set()
 
 
 def work(commands: BinaryIO, events: BinaryIO) -> None:

@@ -1,0 +1,47 @@
+# `make` lists what a person runs. `setup` reads PYTHON=python3.12, EXTRAS= (the controller alone, without torch)
+# and TORCH_WHEEL=FILE; the others set themselves up.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check fix
+
+POETRY := poetry==2.5.1
+
+EXTRAS ?= worker
+export EXTRAS PYTHON TORCH_WHEEL
+# Ansible stops under LC_ALL=C and under a locale that was never generated, which is usual over SSH.
+export LC_ALL := C.UTF-8
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' Makefile
+
+setup: ## make .venv with everything in it (quick when there is nothing to do)
+	@scripts/setup.sh
+
+demo: setup ## train a layer-split GNN on four local processes and show what each of them used
+	@scripts/demo.sh
+
+test: setup ## run the tests
+	.venv/bin/pytest
+
+check: setup .venv-poetry/bin/poetry ## what CI runs: style, types, imports, lock, Ansible, shell, tests
+	.venv/bin/ruff check
+	.venv/bin/ruff format --check
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+	.venv/bin/python scripts/constraints.py --check
+	.venv-poetry/bin/python -m poetry check --lock
+	.venv/bin/yamllint --strict .
+	PATH=".venv/bin:$$PATH" .venv/bin/ansible-lint --offline --strict --profile production ansible inventory
+	PATH=".venv/bin:$$PATH" shellcheck scripts/*.sh .ci/run
+	$(MAKE) test
+
+fix: setup ## mend what ruff can mend
+	.venv/bin/ruff check --fix
+	.venv/bin/ruff format
+
+# Poetry only checks the lock here. It has an environment of its own because it pins libraries that we use too.
+.venv-poetry/bin/poetry: | setup
+	.venv/bin/python -m venv --clear .venv-poetry
+	.venv-poetry/bin/python -m pip install --quiet --disable-pip-version-check --no-compile $(POETRY)

@@ -1,0 +1,69 @@
+"""`picluster dataset`: graph folders."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from picluster.graph.folder import GraphFolder
+
+GRAPHS = Path("graphs")
+
+app = typer.Typer(help="Prepare graphs for training.", no_args_is_help=True)
+
+
+class FeatureType(StrEnum):
+    """How features are stored."""
+
+    FP16 = "fp16"
+    FP32 = "fp32"
+
+
+_NUMPY_NAMES = {FeatureType.FP16: "float16", FeatureType.FP32: "float32"}
+
+Scale = Annotated[
+    float | None, typer.Option(help="Size of reddit-like: 1 is Reddit's own (233 k nodes). [default: 0.01]")
+]
+Features = Annotated[FeatureType, typer.Option(help="How features are stored.")]
+
+
+@app.callback()
+def _group() -> None:
+    pass
+
+
+@app.command("prepare")
+def prepare(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="cora, citeseer, pubmed or reddit-like.")],
+    scale: Scale = None,
+    features: Features = FeatureType.FP16,
+    force: Annotated[bool, typer.Option("--force", help="Make it anew where it is there already.")] = False,  # noqa: FBT002
+) -> None:
+    """Make the graph folder of a data set under graphs/.
+
+    Raw files are looked for in $PICLUSTER_INPUT (default: input/), then downloaded. reddit-like is generated.
+    """
+    graph = prepared(name, scale, features, force=force)
+    meta = graph.meta
+    splits = ", ".join(f"{count:,} {split}" for split, count in meta.splits.items())
+    typer.echo(f"{graph.path}: {meta.nodes:,} nodes, {meta.edges:,} edges, {meta.features} features, {splits}")
+
+
+def prepared(name: str, scale: float | None, features: FeatureType, *, force: bool = False) -> GraphFolder:
+    """The graph folder, made where it is missing, its checksums compared."""
+    from picluster.graph.prepare import DEFAULT_SCALE, default_input_folder, prepare
+
+    graph = prepare(
+        name,
+        graphs_folder=GRAPHS,
+        input_folder=default_input_folder(),
+        scale=DEFAULT_SCALE if scale is None else scale,
+        feature_dtype=_NUMPY_NAMES[features],
+        force=force,
+    )
+    graph.verify()
+    return graph

@@ -1,0 +1,56 @@
+"""`picluster`: the table of commands. Each imports what it needs only when it runs, so that --help answers at once."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+import picluster
+from picluster.cli import dataset, launch, report
+from picluster.errors import PiclusterError, Stopped
+
+app = typer.Typer(
+    name="picluster",
+    help="Train graph neural networks on a shelf of Raspberry Pis, one or more graph layers on each.",
+    epilog="Exit codes: 0 done · 1 a bug · 2 wrong input · 3 data missing or damaged · 4 something is not installed · "
+    "5 a node failed · 130 stopped",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command("launch")(launch.launch)
+app.command("report")(report.report)
+app.add_typer(dataset.app, name="dataset")
+
+
+def _print_version(wanted: bool) -> None:  # noqa: FBT001  typer calls it so
+    if wanted:
+        typer.echo(f"picluster {picluster.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[  # noqa: ARG001  its callback does the work
+        bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Entry point: what picluster knows of goes to standard error without a traceback."""
+    try:
+        app()
+    except PiclusterError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        sys.exit(Stopped.exit_code)
+
+
+if __name__ == "__main__":
+    main()

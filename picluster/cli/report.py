@@ -1,0 +1,24 @@
+"""`picluster report`: what every node of a run used, and where the time went."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+Run = Annotated[str | None, typer.Argument(metavar="[RUN]", help="Name or folder of a run; the last one by default.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")]
+
+
+def report(run: Run = None, as_json: AsJson = False) -> None:  # noqa: FBT002  a flag of the command line
+    """Show what every node of a run used and where the time went."""
+    from picluster.cli.tables import show_report
+    from picluster.controller.report import make_report
+    from picluster.controller.run_folder import RunFolder
+    from picluster.schema.record import to_json
+
+    made = make_report(RunFolder.find(run))
+    if as_json:
+        typer.echo(to_json(made, indent=True).decode(), nl=False)
+    else:
+        show_report(made)

@@ -1,0 +1,132 @@
+"""Plans and reports as text, calm at 80 columns."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from picluster.schema.plan import Plan
+    from picluster.schema.report import NodeReport, Percentiles, Report
+    from picluster.schema.run import Failure
+
+_MEBIBYTE = 1 << 20
+_EPOCHS_SHOWN = 5
+_NOTHING = "–"
+
+
+def show_plan(plan: Plan, *, stderr: bool = False) -> None:
+    """Who does what, a line each."""
+    console = Console(stderr=stderr, highlight=False, soft_wrap=True)
+    console.print(f"plan       {plan.strategy} over {len(plan.nodes)} node{_s(plan.nodes)}, engine {plan.engine}")
+    for node in plan.nodes:
+        layers = plan.layers_of(node)
+        held = f", layer{_s(layers)} {_list(layers)}" if layers else ""
+        console.print(f"  {escape(node):<10} {plan.role_of(node)}{held}")
+    if plan.idle:
+        console.print(f"  {escape(', '.join(plan.idle))}: not used by this plan")
+    for note in plan.notes:
+        console.print(f"  note: {escape(note)}")
+
+
+def show_failure(failure: Failure, folder: str) -> None:
+    """What failed, why, and what to do."""
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    who = f"node {failure.node}" if failure.node else "the run"
+    held = f" (layer{_s(failure.layers)} {_list(failure.layers)})" if failure.layers else ""
+    console.print(f"error: {escape(f'{who}{held} failed: {failure.cause}')}")
+    if failure.fix:
+        console.print(f"  fix: {escape(failure.fix)}")
+    if failure.log:
+        console.print(f"  log: {escape(f'{folder}/{failure.log}')}")
+
+
+def show_report(report: Report) -> None:
+    """Tables of a run: result, epochs, memory and time of every node."""
+    console = Console(highlight=False)
+    console.print(f"run        {escape(report.run)}: {report.status}", soft_wrap=True)
+    console.print(f"trained    {escape(report.model)} on {escape(report.dataset)}, seed {report.seed}")
+    console.print(f"plan       {report.strategy} over {len(report.nodes)} node{_s(report.nodes)}, engine {report.engine}")
+    if report.failure:
+        failure = report.failure
+        console.print(f"failure    {escape(failure.node or 'controller')}: {escape(failure.cause)}", soft_wrap=True)
+        console.print(f"           fix: {escape(failure.fix)}", soft_wrap=True)
+    _show_results(console, report)
+    if report.epochs:
+        console.print(_epochs_table(report))
+    console.print(_memory_table(report.nodes))
+    console.print(_time_table(report.nodes))
+
+
+def _show_results(console: Console, report: Report) -> None:
+    if report.steps_per_second:
+        console.print(f"speed      {report.steps_per_second:.2f} steps/s")
+    if report.test_accuracy is not None:
+        how = "all neighbours" if report.evaluation == "exact" else "sampled neighbours"
+        console.print(f"test       {report.test_accuracy:.4f} accuracy at the best validation ({how})")
+
+
+def _epochs_table(report: Report) -> Table:
+    table = _table("epochs", ["epoch", "loss", "train", "validation", "seconds"], left=0)
+    left_out = len(report.epochs) - _EPOCHS_SHOWN
+    if left_out > 0:
+        table.add_row("…", *[""] * 4)
+    for epoch in report.epochs[-_EPOCHS_SHOWN:]:
+        validation = _NOTHING if epoch.validation_accuracy is None else f"{epoch.validation_accuracy:.4f}"
+        table.add_row(
+            str(epoch.epoch), f"{epoch.loss:.4f}", f"{epoch.train_accuracy:.4f}", validation, f"{epoch.seconds:.2f}"
+        )
+    return table
+
+
+def _memory_table(nodes: Sequence[NodeReport]) -> Table:
+    table = _table("memory, MiB (peaks)", ["node", "role", "layers", "resident", "anonymous", "limit"], left=3)
+    for node in nodes:
+        memory = node.memory
+        sizes = [_mebibytes(size) for size in (memory.peak_rss_bytes, memory.peak_anonymous_bytes, memory.limit_bytes)]
+        table.add_row(escape(node.name), node.role, _list(node.layers) or _NOTHING, *sizes)
+    return table
+
+
+def _time_table(nodes: Sequence[NodeReport]) -> Table:
+    heads = ["node", "step", "p95", "compute", "wait", "send", "sent", "received"]
+    table = _table("a step: ms (medians), KiB over the wire", heads, left=1)
+    for node in nodes:
+        times = [_at(node.step_ms, "p50"), _at(node.step_ms, "p95")]
+        times += [_at(measure, "p50") for measure in (node.compute_ms, node.wait_ms, node.send_ms)]
+        sizes = [_kibibytes(size) for size in (node.sent_bytes_per_step, node.received_bytes_per_step)]
+        table.add_row(escape(node.name), *times, *sizes)
+    return table
+
+
+def _table(title: str, heads: Sequence[str], *, left: int) -> Table:
+    """Without lines; the first `left` columns are words, the others numbers."""
+    table = Table(title=f"\n{title}", title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for index, head in enumerate(heads):
+        table.add_column(head, justify="left" if index < left else "right", style=None, header_style="dim")
+    return table
+
+
+def _at(measure: Percentiles | None, percentile: str) -> str:
+    return _NOTHING if measure is None else f"{getattr(measure, percentile):.1f}"
+
+
+def _mebibytes(size: int | None) -> str:
+    return _NOTHING if size is None else f"{size / _MEBIBYTE:,.0f}"
+
+
+def _kibibytes(size: float | None) -> str:
+    return _NOTHING if size is None else f"{size / 1024:,.1f}"
+
+
+def _list(values: Sequence[object]) -> str:
+    return ", ".join(map(str, values))
+
+
+def _s(values: Sequence[object]) -> str:
+    return "" if len(values) == 1 else "s"

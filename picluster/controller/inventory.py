@@ -1,0 +1,79 @@
+"""The nodes, as Ansible sees them: `ansible-inventory` is the one reader of inventories."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from picluster.controller.places import find
+from picluster.errors import InputError, MissingError
+
+READ_TIMEOUT_SECONDS = 60
+_GROUP = "picluster"
+
+
+@dataclass(frozen=True)
+class Node:
+    """One machine of the inventory."""
+
+    name: str
+    """As the inventory calls it."""
+    is_local: bool
+    """A process on this machine rather than a machine of its own."""
+
+
+def default_inventory() -> Path:
+    """The person's own `inventory/hosts.yml` where there is one, else four local processes."""
+    own = Path("inventory/hosts.yml")
+    return own if own.exists() else find("inventory/local.yml")
+
+
+def read_inventory(path: Path) -> list[Node]:
+    """All hosts of the group `picluster`, or of all groups where there is no such group, in the file's order.
+
+    Raises:
+        InputError: the file is missing, unreadable or names no host.
+        MissingError: Ansible is not installed.
+    """
+    if not path.exists():
+        raise InputError(f"there is no inventory {path}", fix="copy inventory/example.yml to inventory/hosts.yml")
+    listing = _ansible_inventory(path)
+    names = list(dict.fromkeys(_hosts(listing, _GROUP if _GROUP in listing else "all")))
+    if not names:
+        raise InputError(f"inventory {path} names no host", fix="see inventory/example.yml")
+    variables = listing.get("_meta", {}).get("hostvars", {})
+    return [Node(name, variables.get(name, {}).get("ansible_connection") == "local") for name in names]
+
+
+def _hosts(listing: Mapping[str, Any], group: str) -> Iterator[str]:
+    yield from listing.get(group, {}).get("hosts", [])
+    for child in listing.get(group, {}).get("children", []):
+        yield from _hosts(listing, child)
+
+
+def _ansible_inventory(path: Path) -> dict[str, Any]:
+    beside = Path(sys.executable).with_name("ansible-inventory")
+    command = str(beside) if beside.exists() else shutil.which("ansible-inventory")
+    if command is None:
+        raise MissingError("ansible-inventory is not installed", fix="make setup")
+    # Ansible refuses to start in a locale that is not UTF-8, which is usual over SSH.
+    environment = {**os.environ, "LC_ALL": "C.UTF-8", "ANSIBLE_INVENTORY_UNPARSED_FAILED": "true"}
+    listed = subprocess.run(
+        [command, "-i", str(path), "--list"],
+        capture_output=True,
+        check=False,
+        env=environment,
+        timeout=READ_TIMEOUT_SECONDS,
+    )
+    if listed.returncode != 0:
+        words = listed.stderr.decode(errors="replace").strip().splitlines()
+        raise InputError(f"Ansible cannot read inventory {path}: {words[-1] if words else 'no reason given'}")
+    return msgspec.json.decode(listed.stdout, type=dict[str, Any])

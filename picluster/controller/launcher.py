@@ -1,0 +1,248 @@
+"""Starts a plan's workers, leads them through one run, and leaves none behind."""
+
+from __future__ import annotations
+
+import hashlib
+import queue
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from picluster.controller.diagnosis import Witness, diagnose
+from picluster.errors import PiclusterError, Stopped
+from picluster.schema.events import (
+    AnyEvent,
+    CheckpointWritten,
+    Ended,
+    Failed,
+    Ready,
+    Resources,
+    StepDone,
+    Tested,
+    WorkerEvent,
+)
+from picluster.schema.job import HEARTBEAT_SECONDS, Job, Start
+from picluster.schema.record import to_json
+from picluster.schema.run import Failure, Manifest, Result
+
+if TYPE_CHECKING:
+    from typing import BinaryIO
+
+    from picluster.controller.run_folder import RunFolder
+    from picluster.controller.transport import Transport, WorkerProcess
+    from picluster.schema.plan import Plan
+    from picluster.schema.spec import Spec
+
+SILENCE_SECONDS = 60.0
+"""A worker reads its memory twice a second; one that says nothing for so long is given up."""
+WORD_SECONDS = 1.5
+"""After the echo of a failure: how long its cause may take to arrive."""
+HANG_UP_SECONDS = 2.0
+"""How long workers have to end by themselves before they are killed."""
+FLUSH_SECONDS = 5.0
+"""How long the last lines of a worker that has ended may take."""
+_TICK_SECONDS = 0.25
+
+
+@dataclass(frozen=True, kw_only=True)
+class Launch:
+    """One run to be made."""
+
+    spec: Spec
+    plan: Plan
+    model_file: Path
+    graph_folder: Path
+    transports: Mapping[str, Transport]
+    threads: Mapping[str, int]
+    grace_seconds: float
+    folder: RunFolder
+
+
+class Launcher:
+    """Leads the workers of one run. One thread decides; readers only put what they hear into its queue."""
+
+    def __init__(self, launch: Launch, watch: Callable[[str, AnyEvent], None]) -> None:
+        """`watch` sees every event, with its node's name."""
+        self._launch, self._watch = launch, watch
+        self._folder, self._plan = launch.folder, launch.plan
+        self._workers: dict[str, WorkerProcess] = {}
+        self._heard: queue.Queue[tuple[str, AnyEvent]] = queue.Queue()
+        self._witnesses = {node: Witness() for node in self._plan.nodes}
+        self._last_word = dict.fromkeys(self._plan.nodes, time.monotonic())
+        self._ready: dict[str, Ready] = {}
+        self._checkpoints: dict[str, CheckpointWritten] = {}
+        self._test_accuracy: float | None = None
+        self._readers: list[threading.Thread] = []
+        self._over = threading.Event()
+
+    def run(self) -> Result:
+        """Make the run; whatever happens, the folder gets a result and no worker stays.
+
+        Raises:
+            Stopped: somebody asked to end (SIGINT, SIGTERM, SIGHUP); the result is written before.
+        """
+        failure: Failure | None = None
+        try:
+            self._start_workers()
+            failure = self._lead()
+        except (KeyboardInterrupt, Stopped) as error:
+            self._stop_workers()
+            self._end("stopped", None)
+            raise Stopped(f"run {self._folder.name} was stopped") from error
+        except BaseException as error:
+            self._stop_workers()
+            self._end("failed", Failure(node=None, layers=(), cause=_one_line(error), fix="", log=None))
+            raise
+        self._stop_workers()
+        return self._end("failed" if failure else "finished", failure)
+
+    def _start_workers(self) -> None:
+        for node in self._plan.nodes:
+            threads = str(self._launch.threads[node])
+            log_file = self._folder.node_folder(node) / "log.txt"
+            worker = self._launch.transports[node].start({"OMP_NUM_THREADS": threads})
+            self._workers[node] = worker
+            worker.tell(to_json(self._job(node)) + b"\n")
+            self._read(lambda node=node, worker=worker: self._read_events(node, worker))
+            self._read(lambda worker=worker, log_file=log_file: _copy(worker.log, log_file))
+        threading.Thread(target=self._beat, name="heartbeat", daemon=True).start()
+
+    def _job(self, node: str) -> Job:
+        transport = self._launch.transports[node]
+        return Job(
+            run=self._folder.name,
+            node=node,
+            spec=self._launch.spec,
+            plan=self._plan,
+            model_file=str(self._launch.model_file),
+            graph_folder=str(self._launch.graph_folder.absolute()),
+            output_folder=str(self._folder.node_folder(node).absolute()),
+            address=transport.address,
+            interface=transport.interface,
+            threads=self._launch.threads[node],
+            grace_seconds=self._launch.grace_seconds,
+        )
+
+    def _read(self, work: Callable[[], None]) -> None:
+        thread = threading.Thread(target=work, daemon=True)
+        thread.start()
+        self._readers.append(thread)
+
+    def _read_events(self, node: str, worker: WorkerProcess) -> None:
+        """Until the worker closes its output; then see how it ended."""
+        for line in worker.output:
+            try:
+                event: AnyEvent = msgspec.json.decode(line, type=WorkerEvent)
+            except msgspec.DecodeError:
+                cause = f"its standard output is not an event: {line[:80]!r}"
+                event = Failed(cause=cause, fix="a model file must not print", expected=True)
+            self._heard.put((node, event))
+        ended = worker.wait(FLUSH_SECONDS)
+        code, signal = (ended.code, ended.signal) if ended else (None, None)
+        self._heard.put((node, Ended(exit_code=code, signal=signal)))
+
+    def _beat(self) -> None:
+        while not self._over.wait(HEARTBEAT_SECONDS):
+            for worker in self._workers.values():
+                worker.tell(b"\n")
+
+    def _lead(self) -> Failure | None:
+        """Handle events until all workers are done (None) or one has failed."""
+        while not all(witness.ended for witness in self._witnesses.values()):
+            self._hear(_TICK_SECONDS)
+            self._look_for_silence()
+            if any(witness.is_failing for witness in self._witnesses.values()):
+                return self._find_cause()
+        return None
+
+    def _hear(self, timeout_seconds: float) -> None:
+        """Take one event, if one comes in time."""
+        try:
+            node, event = self._heard.get(timeout=timeout_seconds)
+        except queue.Empty:
+            return
+        self._last_word[node] = time.monotonic()
+        self._witnesses[node].hear(event, 1 + sum(witness.is_failing for witness in self._witnesses.values()))
+        self._folder.record(node, event, metrics=isinstance(event, StepDone | Resources))
+        if isinstance(event, Ready):
+            self._welcome(node, event)
+        elif isinstance(event, Tested):
+            self._test_accuracy = event.test_accuracy
+        elif isinstance(event, CheckpointWritten):
+            self._fetch(node, event)
+        self._watch(node, event)
+
+    def _welcome(self, node: str, ready: Ready) -> None:
+        """Give the start when everybody is ready."""
+        self._ready[node] = ready
+        if len(self._ready) < len(self._plan.nodes):
+            return
+        first = self._plan.nodes[0]
+        port = self._ready[first].rendezvous_port
+        assert port is not None
+        start = Start(rendezvous_address=self._launch.transports[first].address, rendezvous_port=port)
+        for worker in self._workers.values():
+            worker.tell(to_json(start) + b"\n")
+
+    def _fetch(self, node: str, checkpoint: CheckpointWritten) -> None:
+        """Bring a stage's weights into the run folder; the last one completes the checkpoint."""
+        folder = self._folder.checkpoint_folder(checkpoint.epoch)
+        folder.mkdir(parents=True, exist_ok=True)
+        file = folder / Path(checkpoint.path).name
+        self._launch.transports[node].fetch(checkpoint.path, file)
+        if hashlib.sha256(file.read_bytes()).hexdigest() != checkpoint.sha256:
+            raise PiclusterError(f"{file} did not arrive from {node} as it was written there")
+        self._checkpoints[file.name] = checkpoint
+        if len(self._checkpoints) == len(self._plan.stages):
+            files = {name: each.sha256 for name, each in sorted(self._checkpoints.items())}
+            self._folder.keep_checkpoint(Manifest(epoch=checkpoint.epoch, files=files))
+
+    def _look_for_silence(self) -> None:
+        now = time.monotonic()
+        for node, witness in self._witnesses.items():
+            # Imports hold the interpreter for long on a slow Pi: only a worker that is ready must keep talking.
+            if node in self._ready and not witness.ended and now - self._last_word[node] > SILENCE_SECONDS:
+                witness.silent_seconds = now - self._last_word[node]
+
+    def _find_cause(self) -> Failure | None:
+        """Where only echoes were heard so far, wait a little for the cause."""
+        deadline = time.monotonic() + WORD_SECONDS
+        while time.monotonic() < deadline and not any(witness.is_cause for witness in self._witnesses.values()):
+            self._hear(_TICK_SECONDS)
+        logs = {node: str(self._folder.log_file(node).relative_to(self._folder.path)) for node in self._plan.nodes}
+        return diagnose(self._witnesses, self._plan, logs)
+
+    def _stop_workers(self) -> None:
+        """Hang up on all workers, kill those that do not end by it, and take down their last words."""
+        self._over.set()
+        for worker in self._workers.values():
+            worker.hang_up()
+        deadline = time.monotonic() + HANG_UP_SECONDS
+        for worker in self._workers.values():
+            if worker.wait(max(0.0, deadline - time.monotonic())) is None:
+                worker.kill()
+        for reader in self._readers:
+            reader.join(FLUSH_SECONDS)
+        while not self._heard.empty():
+            node, event = self._heard.get()
+            self._folder.record(node, event, metrics=isinstance(event, StepDone | Resources))
+
+    def _end(self, status: str, failure: Failure | None) -> Result:
+        result = Result(status=status, failure=failure, test_accuracy=self._test_accuracy, ended=time.time())
+        self._folder.end(result)
+        return result
+
+
+def _copy(stream: BinaryIO, file: Path) -> None:
+    with file.open("ab", buffering=0) as log:
+        for line in stream:
+            log.write(line)
+
+
+def _one_line(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}".splitlines()[0]

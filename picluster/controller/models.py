@@ -1,0 +1,83 @@
+"""What the controller knows of a model: asked of the worker's program, which may import torch, and remembered."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+
+import picluster
+from picluster.controller.places import find
+from picluster.errors import DataError, InputError, MissingError, PiclusterError
+from picluster.schema.model import ModelDescription
+from picluster.schema.record import from_json
+from picluster.schema.spec import OptionValue
+
+DESCRIBE_TIMEOUT_SECONDS = 300
+
+
+def model_file(name: str) -> Path:
+    """The file of a model: a path to a `.py` file, or the name of one in `models/`."""
+    file = Path(name) if name.endswith(".py") else find(f"models/{name}.py")
+    if not file.is_file():
+        known = sorted(each.stem for each in find("models").glob("*.py"))
+        raise InputError(f"there is no model {name}", fix=f"known are {', '.join(known)}; or give a file: --model my.py")
+    return file.absolute()
+
+
+def describe_model(file: Path, features: int, classes: int, options: dict[str, OptionValue]) -> ModelDescription:
+    """Layers, widths, parameters. Cached by the file's content.
+
+    Raises:
+        InputError: the worker's program refuses the model; its words are passed on.
+        MissingError: torch is not installed here.
+    """
+    question = [f"--features={features}", f"--classes={classes}"]
+    question += [f"--option={name}={msgspec.json.encode(value).decode()}" for name, value in sorted(options.items())]
+    cached = _cache_folder() / f"{_fingerprint(file, question)}.json"
+    if cached.exists():
+        return from_json(ModelDescription, cached.read_bytes(), source=str(cached))
+    answer = _ask(file, question)
+    description = from_json(ModelDescription, answer, source=f"the description of {file}")
+    _remember(cached, answer)
+    return description
+
+
+def _ask(file: Path, question: list[str]) -> bytes:
+    command = [sys.executable, "-m", "picluster.worker.main", "describe", str(file), *question]
+    told = subprocess.run(command, capture_output=True, check=False, timeout=DESCRIBE_TIMEOUT_SECONDS)
+    if told.returncode == 0:
+        return told.stdout
+    words = told.stderr.decode(errors="replace").strip()
+    if "No module named 'torch'" in words:
+        raise MissingError("torch is not installed here", fix="make setup")
+    for kind in (InputError, DataError):
+        if told.returncode == kind.exit_code:
+            what, _, fix = words.removeprefix("error: ").partition("\n  fix: ")
+            raise kind(what, fix=fix)
+    raise PiclusterError(f"describing the model {file} failed:\n{words}")
+
+
+def _fingerprint(file: Path, question: list[str]) -> str:
+    parts = [picluster.__version__, file.stem, file.read_text(encoding="utf-8", errors="surrogateescape"), *question]
+    return hashlib.sha256("\0".join(parts).encode(errors="surrogateescape")).hexdigest()
+
+
+def _cache_folder() -> Path:
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(home) / "picluster" / "models"
+
+
+def _remember(cached: Path, answer: bytes) -> None:
+    """A cache that cannot be written is no reason to fail."""
+    aside = cached.with_suffix(f".{os.getpid()}")
+    try:
+        cached.parent.mkdir(parents=True, exist_ok=True)
+        aside.write_bytes(answer)
+        aside.replace(cached)
+    except OSError:
+        return

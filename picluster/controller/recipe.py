@@ -1,0 +1,117 @@
+"""From what a person asks for to a spec: the defaults of training. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from picluster.errors import InputError
+from picluster.schema.spec import Adam, ModelChoice, Spec
+
+if TYPE_CHECKING:
+    from picluster.schema.graph import GraphMeta
+    from picluster.schema.model import ModelDescription
+    from picluster.schema.spec import OptionValue
+
+FULL_BATCH_TRAINING_NODES = 1000
+"""Up to so many training nodes a step is the whole set, unless something else is asked for."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wish:
+    """The options of `picluster launch` that say what is learnt; None = the default for this graph."""
+
+    fanout: str | None = None
+    batch_size: int | None = None
+    micro_batches: int | None = None
+    epochs: int | None = None
+    seed: int = 0
+    learning_rate: float | None = None
+    beta1: float = 0.9
+    beta2: float = 0.999
+    epsilon: float = 1e-8
+    amsgrad: bool = False
+    weight_decay: str | None = None
+
+
+def model_options(
+    hidden: int | None, depth: int | None, dropout: float | None, fanout: str | None
+) -> dict[str, OptionValue]:
+    """Options for the model's `layers`; a fanout list tells the depth where nobody else does."""
+    if depth is None and fanout not in (None, "all"):
+        depth = len(_numbers(fanout, "--fanout"))
+    if depth is not None and depth < 1:
+        raise InputError(f"--depth must be at least 1, not {depth}")
+    if hidden is not None and hidden < 1:
+        raise InputError(f"--hidden must be at least 1, not {hidden}")
+    if dropout is not None and not 0 <= dropout < 1:
+        raise InputError(f"--dropout must lie in [0, 1), not {dropout}")
+    asked = {"hidden": hidden, "depth": depth, "dropout": dropout}
+    return {name: value for name, value in asked.items() if value is not None}
+
+
+def make_spec(wish: Wish, graph: GraphMeta, model: ModelDescription, file: Path) -> Spec:
+    """The spec, with the defaults for a graph of this size filled in.
+
+    Small graphs are trained as Kipf and Welling (2017) do: full batch, 200 epochs, learning rate 0.01, weight decay
+    5e-4 on the first layer. Larger ones as Hamilton et al. (2017) do: sampled mini-batches.
+
+    Raises:
+        InputError: values that do not fit the model or each other.
+    """
+    depth, training_nodes = len(model.layers), graph.splits["train"]
+    if training_nodes == 0:
+        raise InputError(f"graph {graph.name} has no training nodes")
+    small = training_nodes <= FULL_BATCH_TRAINING_NODES and wish.batch_size is None
+    full_batch = wish.fanout == "all" or (wish.fanout is None and small)
+    optimizer = Adam(
+        learning_rate=wish.learning_rate if wish.learning_rate is not None else (0.01 if full_batch else 0.003),
+        beta1=wish.beta1,
+        beta2=wish.beta2,
+        epsilon=wish.epsilon,
+        amsgrad=wish.amsgrad,
+        weight_decay=_weight_decay(wish.weight_decay, depth, full_batch=full_batch),
+    )
+    batch_size = wish.batch_size
+    if batch_size is None and not full_batch:
+        batch_size = max(1, min(1024, training_nodes // 10))
+    return Spec(
+        dataset=graph.name,
+        model=ModelChoice(
+            name=file.stem,
+            depth=depth,
+            options={name: value for name, value in model.options.items() if name != "depth"},
+        ),
+        fanout=None if full_batch else _fanout(wish.fanout, depth),
+        batch_size=batch_size,
+        micro_batches=wish.micro_batches if wish.micro_batches is not None else (1 if batch_size is None else 4),
+        epochs=wish.epochs if wish.epochs is not None else (200 if full_batch else 10),
+        seed=wish.seed,
+        optimizer=optimizer,
+    )
+
+
+def _fanout(text: str | None, depth: int) -> tuple[int, ...]:
+    if text is not None:
+        return tuple(int(number) for number in _numbers(text, "--fanout"))
+    return (25, 10)[:depth] if depth <= 2 else (15, 10, *[5] * (depth - 2))  # noqa: PLR2004
+
+
+def _weight_decay(text: str | None, depth: int, *, full_batch: bool) -> tuple[float, ...]:
+    if text is None:
+        return (5e-4 if full_batch else 0.0, *[0.0] * (depth - 1))
+    values = tuple(float(number) for number in _numbers(text, "--weight-decay", whole=False))
+    return values * depth if len(values) == 1 else values
+
+
+def _numbers(text: str | None, option: str, *, whole: bool = True) -> list[str]:
+    """The parts of a comma-separated list, each of them a number."""
+    parts = [part.strip() for part in (text or "").split(",")]
+    for part in parts:
+        try:
+            int(part) if whole else float(part)
+        except ValueError:
+            fix = "such as --fanout 25,10 or --fanout all" if whole else "such as --weight-decay 5e-4,0"
+            raise InputError(f"{option} {text}: {part!r} is not a {'whole ' if whole else ''}number", fix=fix) from None
+    return parts

@@ -1,0 +1,135 @@
+#!/usr/bin/env bash
+# Makes .venv, or brings it up to date. PYTHON, EXTRAS and TORCH_WHEEL come from the environment (see the Makefile).
+# Nothing in here may ever fetch CUDA packages: on x86 Linux torch is asked for as "+cpu", a name PyPI cannot hold.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+PIP=pip==26.3 # the first with --group was 25.1; distributions ship older ones
+TORCH_INDEX=https://download.pytorch.org/whl/cpu
+PROBE_SECONDS=5
+STAMP=.venv/.ready
+
+export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1
+# Byte-compiling everything takes longer than installing it; Python compiles what is really imported.
+export PIP_NO_COMPILE=1
+
+main() {
+    local python identity contents
+    python=$(find_python)
+    identity="$PWD $python $("$python" --version) [$EXTRAS]"
+    contents=$(cat pyproject.toml constraints.txt | cksum)
+    [[ -e $STAMP && $(<"$STAMP") == "$identity"$'\n'"$contents" && -z ${TORCH_WHEEL:-} ]] && return
+
+    check_python "$python"
+    make_environment "$python" "$identity"
+    if wants_worker; then install_torch; fi
+    install_packages
+    if wants_worker; then try_torch; fi
+    printf '%s\n%s\n' "$identity" "$contents" >"$STAMP"
+    echo "ready: $(.venv/bin/python --version) in .venv"
+}
+
+fail() {
+    printf 'setup: %s\n' "$@" >&2
+    exit 1
+}
+
+wants_worker() { [[ ,${EXTRAS// /}, == *,worker,* ]]; }
+
+# PYTHON= where it was given, else what .venv was made with, else python3; never the python of an environment.
+find_python() {
+    local python=${PYTHON:-}
+    if [[ -z $python ]]; then
+        [[ -e $STAMP ]] && base_python .venv/bin/python && return
+        python=python3
+    fi
+    base_python "$python" || fail "there is no $python here that runs" \
+        "fix: sudo apt install python3 python3-venv, or name another one: make setup PYTHON=python3.12"
+}
+
+base_python() { "$1" -c 'import os, sys; print(os.path.realpath(sys._base_executable))' 2>/dev/null | grep .; }
+
+check_python() {
+    local version
+    version=$("$1" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+    "$1" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' ||
+        fail "$1 is Python $version; picluster needs 3.11 to 3.14" \
+            "fix: name another one: make setup PYTHON=python3.12"
+    # Debian ships Python without ensurepip, and then venv fails halfway.
+    "$1" -c 'import ensurepip, venv' 2>/dev/null || fail "$1 cannot make virtual environments" \
+        "fix: sudo apt install python$version-venv"
+}
+
+# An environment whose stamp is missing was interrupted, and one with another identity was moved or made by
+# another Python: both are made anew. Otherwise only the packages have changed.
+make_environment() {
+    if [[ -e $STAMP && $(head -n 1 "$STAMP") == "$2" ]]; then
+        rm "$STAMP"
+        return
+    fi
+    echo "making .venv with $1"
+    rm -f "$STAMP"
+    "$1" -m venv --clear .venv
+    pip install --quiet "$PIP"
+}
+
+pip() { .venv/bin/python -m pip "$@"; }
+
+# The pin lives in pyproject.toml; constraints.txt is made from it, one line per platform.
+pinned_torch() {
+    .venv/bin/python - <<'PYTHON'
+from pathlib import Path
+from pip._vendor.packaging.requirements import Requirement
+
+lines = [line for line in Path("constraints.txt").read_text().splitlines() if line.startswith("torch==")]
+pins = [pin for pin in map(Requirement, lines) if pin.marker is None or pin.marker.evaluate()]
+print(str(pins[0].specifier).removeprefix("=="))
+PYTHON
+}
+
+# Wheels from PyPI are CPU builds on aarch64 (at the pinned version) and on macOS; on x86 Linux they bring CUDA.
+install_torch() {
+    local version where="pip's configured sources"
+    version=$(pinned_torch)
+    set --
+    if [[ $(uname -s) == Linux && $(uname -m) != aarch64 ]]; then
+        version+=+cpu
+        if [[ -z ${TORCH_WHEEL:-} ]] && reachable "$TORCH_INDEX/torch/"; then
+            set -- --index-url "$TORCH_INDEX"
+            where=$TORCH_INDEX
+        fi
+    fi
+    where=${TORCH_WHEEL:-$where}
+    echo "installing torch $version from $where"
+    pip install --no-deps "$@" "${TORCH_WHEEL:-torch==$version}" || fail \
+        "torch $version could not be installed from $where; pip says why, above" \
+        "on x86 Linux PyPI's own torch is never tried: it brings gigabytes of CUDA packages" \
+        "fix: try again where $TORCH_INDEX can be reached, or fetch the wheel elsewhere and name it:" \
+        "     make setup TORCH_WHEEL=/path/to/torch-$version-….whl"
+    [[ $(installed_torch) == "$version" ]] ||
+        fail "$where is torch $(installed_torch), but picluster is made for $version"
+}
+
+installed_torch() { .venv/bin/python -c 'from importlib.metadata import version; print(version("torch"))'; }
+
+reachable() {
+    .venv/bin/python - "$1" "$PROBE_SECONDS" 2>/dev/null <<'PYTHON'
+import sys
+import urllib.request
+
+urllib.request.urlopen(sys.argv[1], timeout=float(sys.argv[2])).close()
+PYTHON
+}
+
+install_packages() {
+    echo "installing the other packages"
+    pip install --quiet --constraint constraints.txt --editable ".${EXTRAS:+[$EXTRAS]}" --group dev
+}
+
+# A CPU that lacks an instruction shows itself here, not in the middle of a run.
+try_torch() {
+    env -u PYTHONDONTWRITEBYTECODE .venv/bin/python -c 'import torch, torch.distributed; torch.ones(8, 8) @ torch.ones(8, 8)' ||
+        fail "torch was installed, but does not run on this machine"
+}
+
+main

@@ -1,0 +1,169 @@
+"""Writing and reading of graph folders."""
+
+import json
+import resource
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from picluster.errors import DataError
+from picluster.graph.folder import DTYPES, GraphFolder
+from picluster.graph.writer import GraphWriter
+from tests.unit.graph.small_graph import ARRAYS, write_small_graph
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Path:
+    write_small_graph(tmp_path / "small")
+    return tmp_path / "small"
+
+
+def test_what_was_written_is_read_back_in_value_and_dtype(small: Path) -> None:
+    folder = GraphFolder.open(small)
+    folder.verify()
+    for name, array in ARRAYS.items():
+        np.testing.assert_array_equal(folder.array(name), array, strict=True)
+
+
+def test_meta_counts_what_the_arrays_hold(small: Path) -> None:
+    meta = GraphFolder.open(small).meta
+    assert (meta.name, meta.nodes, meta.edges, meta.features, meta.classes) == ("small", 4, 4, 3, 2)
+    assert meta.splits == {"train": 2, "validation": 1, "test": 0}
+
+
+@settings(max_examples=30, deadline=None)
+@given(data=st.data())
+def test_any_features_survive_the_round_trip(data: st.DataObject, tmp_path_factory: pytest.TempPathFactory) -> None:
+    dtype = data.draw(st.sampled_from(DTYPES["features"]))
+    features = data.draw(arrays.arrays(dtype, arrays.array_shapes(min_dims=2, max_dims=2)))
+    path = tmp_path_factory.mktemp("graphs") / "any"
+    with GraphWriter(path, source="drawn", classes=2) as writer:
+        for name, array in (ARRAYS | {"features": features}).items():
+            writer.write(name, array)
+    np.testing.assert_array_equal(GraphFolder.open(path).array("features"), features, strict=True)
+
+
+def test_writing_to_an_array_never_reaches_the_disk(small: Path) -> None:
+    folder = GraphFolder.open(small)
+    folder.array("features")[:] = 0
+    folder.verify()
+
+
+def test_nothing_is_left_behind_when_writing_fails(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="broadcast"), GraphWriter(tmp_path / "new", source="", classes=2) as writer:
+        writer.create("labels", (4,), "int16")[:] = np.zeros(5)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_lacks_an_array_is_not_put_in_place(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="lacks labels"):
+        write_small_graph(tmp_path / "new", leave_out="labels")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_complete_folder_survives_a_failed_replacement(small: Path) -> None:
+    with pytest.raises(ValueError, match="lacks features"):
+        write_small_graph(small, leave_out="features")
+    GraphFolder.open(small).verify()
+
+
+def test_a_complete_folder_is_replaced_and_open_arrays_stay_as_they_were(small: Path) -> None:
+    before = GraphFolder.open(small).array("features")
+    with GraphWriter(small, source="again", classes=2) as writer:
+        for name, array in (ARRAYS | {"features": ARRAYS["features"] + 1}).items():
+            writer.write(name, array)
+    np.testing.assert_array_equal(before, ARRAYS["features"])
+    np.testing.assert_array_equal(GraphFolder.open(small).array("features"), ARRAYS["features"] + 1)
+    assert [path.name for path in small.parent.iterdir()] == ["small"]
+
+
+def test_a_dtype_that_readers_do_not_expect_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(TypeError, match="int32"), GraphWriter(tmp_path / "new", source="", classes=2) as writer:
+        writer.write("indices", np.zeros(3, np.int64))
+
+
+def test_an_array_larger_than_the_disk_is_refused_with_the_numbers(tmp_path: Path) -> None:
+    with (
+        pytest.raises(DataError, match=r"features.npy: 2,000,000,000\.0 MB needed, .* MB free"),
+        GraphWriter(tmp_path / "new", source="", classes=2) as writer,
+    ):
+        writer.create("features", (10**12, 1000), "float16")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_the_system_refuses_to_grow_is_a_data_error(tmp_path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    try:
+        with pytest.raises(DataError, match="no space"), GraphWriter(tmp_path / "new", source="", classes=2) as writer:
+            writer.create("features", (1000, 10), "float32")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.parametrize("name", DTYPES)
+def test_a_single_flipped_bit_is_caught_by_verify(small: Path, name: str) -> None:
+    file = small / f"{name}.npy"
+    content = bytearray(file.read_bytes())
+    content[-1] ^= 1
+    file.write_bytes(content)
+    with pytest.raises(DataError, match=f"{name}.npy is damaged"):
+        GraphFolder.open(small).verify()
+
+
+def _cut(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[:-1])
+
+
+@pytest.mark.parametrize(("harm", "message"), [(_cut, "bytes instead of"), (Path.unlink, "is missing")])
+@pytest.mark.parametrize("name", DTYPES)
+def test_a_truncated_or_missing_file_is_caught_by_open(small: Path, name: str, harm: Any, message: str) -> None:
+    harm(small / f"{name}.npy")
+    with pytest.raises(DataError, match=rf"{name}\.npy .*{message}|{name}\.npy {message}") as caught:
+        GraphFolder.open(small)
+    assert "prepare" in caught.value.fix
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"schema_version": 99}, "schema version 99"),
+        ({"colour": "red"}, "colour"),
+        ({"files": {}}, "indptr"),
+    ],
+)
+def test_meta_that_does_not_fit_is_refused(small: Path, change: dict[str, Any], message: str) -> None:
+    file = small / "meta.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | change))
+    with pytest.raises(DataError, match=message):
+        GraphFolder.open(small)
+
+
+def test_meta_that_is_no_json_is_refused(small: Path) -> None:
+    (small / "meta.json").write_text('{"schema_version": 1,')
+    with pytest.raises(DataError, match=r"meta\.json cannot be understood"):
+        GraphFolder.open(small)
+
+
+def test_a_folder_without_meta_is_not_a_graph_folder(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="is not a graph folder"):
+        GraphFolder.open(tmp_path)
+
+
+def test_an_array_in_another_shape_than_meta_says_is_refused(small: Path) -> None:
+    np.save(small / "features.npy", ARRAYS["features"].reshape(3, 4))
+    with pytest.raises(DataError, match=r"holds float16\(3, 4\)"):
+        GraphFolder.open(small).array("features")
+
+
+def test_reading_and_preparing_import_neither_torch_nor_pyg() -> None:
+    code = "import sys, picluster.graph.prepare; print([m for m in sys.modules if m.startswith('torch')])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.strip() == "[]"
