@@ -35,7 +35,7 @@ check: setup .venv-poetry/bin/poetry ## what CI runs: style, types, imports, loc
 	.venv/bin/yamllint --strict .
 	PATH=".venv/bin:$$PATH" .venv/bin/ansible-lint --offline --strict --profile production ansible inventory
 	PATH=".venv/bin:$$PATH" shellcheck scripts/*.sh .ci/run
-	$(MAKE) test
+	@$(MAKE) --no-print-directory test
 
 fix: setup ## mend what ruff can mend
 	.venv/bin/ruff check --fix

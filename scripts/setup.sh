@@ -56,7 +56,7 @@ check_python() {
         fail "$1 is Python $version; picluster needs 3.11 to 3.14" \
             "fix: name another one: make setup PYTHON=python3.12"
     # Debian ships Python without ensurepip, and then venv fails halfway.
-    "$1" -c 'import ensurepip, venv' 2>/dev/null || fail "$1 cannot make virtual environments" \
+    "$1" -c 'import ensurepip, venv; ensurepip.version()' 2>/dev/null || fail "$1 cannot make virtual environments" \
         "fix: sudo apt install python$version-venv"
 }
 

@@ -82,6 +82,9 @@ Engine = Annotated[EngineChoice | None, typer.Option(help="How tensors travel. [
 PlanFile = Annotated[
     Path | None, typer.Option("--plan", help="Execute this plan instead of making one.", rich_help_panel=_PLACE)
 ]
+Threads = Annotated[
+    int, typer.Option(help="Compute threads of each worker. Other numbers, other last bits.", min=1, rich_help_panel=_PLACE)
+]
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Print the plan as JSON and start nothing.", rich_help_panel=_PLACE)
 ]
@@ -117,6 +120,7 @@ def launch(  # noqa: PLR0913  one parameter for each option
     layers_per_node: LayersPerNode = None,
     engine: Engine = None,
     plan_file: PlanFile = None,
+    threads: Threads = 1,
     dry_run: DryRun = False,
     grace: Grace = 5.0,
 ) -> None:
@@ -160,4 +164,4 @@ def launch(  # noqa: PLR0913  one parameter for each option
     if dry_run:
         typer.echo(to_json(plan, indent=True).decode(), nl=False)
         return
-    train(spec, plan, file, graph, chosen, grace)
+    train(spec, plan, file, graph, chosen, threads=threads, grace_seconds=grace)

@@ -72,7 +72,16 @@ def read_plan(
     return msgspec.structs.replace(plan, engine=str(engine)) if engine else plan
 
 
-def train(spec: Spec, plan: Plan, model_file: Path, graph: GraphFolder, nodes: Sequence[Node], grace: float) -> None:
+def train(
+    spec: Spec,
+    plan: Plan,
+    model_file: Path,
+    graph: GraphFolder,
+    nodes: Sequence[Node],
+    *,
+    threads: int,
+    grace_seconds: float,
+) -> None:
     """Make the run and tell of it.
 
     Raises:
@@ -93,8 +102,8 @@ def train(spec: Spec, plan: Plan, model_file: Path, graph: GraphFolder, nodes: S
         model_file=model_file,
         graph_folder=graph.path,
         transports={node: LocalTransport() for node in plan.nodes},
-        threads=dict.fromkeys(plan.nodes, max(1, len(os.sched_getaffinity(0)) // len(plan.nodes))),
-        grace_seconds=grace,
+        threads=threads,
+        grace_seconds=grace_seconds,
         folder=folder,
     )
     for number in _END_SIGNALS:

@@ -58,7 +58,7 @@ class Launch:
     model_file: Path
     graph_folder: Path
     transports: Mapping[str, Transport]
-    threads: Mapping[str, int]
+    threads: int
     grace_seconds: float
     folder: RunFolder
 
@@ -103,9 +103,8 @@ class Launcher:
 
     def _start_workers(self) -> None:
         for node in self._plan.nodes:
-            threads = str(self._launch.threads[node])
             log_file = self._folder.node_folder(node) / "log.txt"
-            worker = self._launch.transports[node].start({"OMP_NUM_THREADS": threads})
+            worker = self._launch.transports[node].start({"OMP_NUM_THREADS": str(self._launch.threads)})
             self._workers[node] = worker
             worker.tell(to_json(self._job(node)) + b"\n")
             self._read(lambda node=node, worker=worker: self._read_events(node, worker))
@@ -124,7 +123,7 @@ class Launcher:
             output_folder=str(self._folder.node_folder(node).absolute()),
             address=transport.address,
             interface=transport.interface,
-            threads=self._launch.threads[node],
+            threads=self._launch.threads,
             grace_seconds=self._launch.grace_seconds,
         )
 

@@ -20,6 +20,8 @@ class Hardware(Record, frozen=True, kw_only=True):
     """Version of torch."""
     cores: int
     """Cores that the worker may use."""
+    threads: int
+    """Compute threads that it does use: matrix products differ in their last bits between numbers of threads."""
 
 
 class Ready(Event, frozen=True, kw_only=True, tag="ready"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,20 +41,23 @@ class AnonymousPeak:
     """High-water mark of anonymous memory, which the kernel keeps only for resident memory as a whole.
 
     Where the whole mark has risen since the last reading, the anonymous part stood at that mark less the mapped
-    files at the time, whose lower bound is the smaller of the two readings around it.
+    files at the time, which were no more than the larger of the two readings around it: nothing is overstated. It is
+    understated only by what files grew in the same interval as a passing peak, so read it often.
     """
 
     def __init__(self) -> None:
         self._before = read_memory()
-        self.bytes = self._before.anonymous
+        self._peak = self._before.anonymous
+        self._lock = threading.Lock()
 
     def update(self, now: Memory) -> int:
-        """Take a reading into account; returns the peak so far."""
-        self.bytes = max(self.bytes, now.anonymous)
-        if now.peak_rss > self._before.peak_rss:
-            self.bytes = max(self.bytes, now.peak_rss - min(self._before.file, now.file))
-        self._before = now
-        return self.bytes
+        """Take a reading into account; returns the peak so far. From any thread."""
+        with self._lock:
+            self._peak = max(self._peak, now.anonymous)
+            if now.peak_rss > self._before.peak_rss:
+                self._peak = max(self._peak, now.peak_rss - max(self._before.file, now.file))
+            self._before = now
+            return self._peak
 
 
 def memory_limit() -> int | None:

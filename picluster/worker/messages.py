@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _TYPES = (torch.uint8, torch.int32, torch.int64, torch.float32, torch.float64)
-_ALIGNMENT = 8
+# As torch aligns its own memory: BLAS may add in another order where its operands are aligned otherwise.
+_ALIGNMENT = 64
+_HEAD_WORDS = 4  # three of the place, and the number of tensors
+_LINE_WORDS = 3  # type, rows, width
 _VECTOR = -1  # stands for "no second dimension"
 
 
@@ -35,8 +39,8 @@ def pack(message: Message) -> Tensor:
     head = [*message.place, len(message.tensors)]
     for tensor in message.tensors:
         head += [_TYPES.index(tensor.dtype), tensor.shape[0], tensor.shape[1] if tensor.dim() > 1 else _VECTOR]
-    parts = [torch.tensor(head).view(torch.uint8)]
-    for tensor in message.tensors:
+    parts = []
+    for tensor in (torch.tensor(head), *message.tensors):
         flat = tensor.detach().contiguous().view(-1).view(torch.uint8)
         parts += [flat, flat.new_zeros(-len(flat) % _ALIGNMENT)]
     return torch.cat(parts)
@@ -44,14 +48,15 @@ def pack(message: Message) -> Tensor:
 
 def unpack(packed: Tensor) -> Message:
     """The message again; its tensors share the memory of `packed`."""
-    words = packed[: 4 * 8].view(torch.int64).tolist()
-    place, count = tuple(words[:3]), words[3]
-    at = (4 + 3 * count) * 8
-    lines = packed[4 * 8 : at].view(torch.int64).view(count, 3).tolist()
+    words = packed[: _HEAD_WORDS * 8].view(torch.int64).tolist()
+    place, count = tuple(words[:-1]), words[-1]
+    at = (_HEAD_WORDS + _LINE_WORDS * count) * 8
+    lines = packed[_HEAD_WORDS * 8 : at].view(torch.int64).view(count, _LINE_WORDS).tolist()
+    at += -at % _ALIGNMENT
     tensors = []
     for kind, rows, width in lines:
         shape = (rows,) if width == _VECTOR else (rows, width)
-        size = _TYPES[kind].itemsize * rows * (1 if width == _VECTOR else width)
+        size = _TYPES[kind].itemsize * math.prod(shape)
         tensors.append(packed[at : at + size].view(_TYPES[kind]).view(shape))
         at += size + -size % _ALIGNMENT
     return Message(place, tensors)

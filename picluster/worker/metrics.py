@@ -29,7 +29,11 @@ _TEMPERATURE = Path("/sys/class/thermal/thermal_zone0/temp")
 def hardware() -> Hardware:
     """The machine under this process."""
     return Hardware(
-        model=_machine_model(), kernel=platform.release(), torch=str(torch.__version__), cores=len(os.sched_getaffinity(0))
+        model=_machine_model(),
+        kernel=platform.release(),
+        torch=str(torch.__version__),
+        cores=len(os.sched_getaffinity(0)),
+        threads=torch.get_num_threads(),
     )
 
 
@@ -55,6 +59,10 @@ class ResourceSampler(threading.Thread):
         self._ended.set()
         self.join()
         self._emit(self.read())
+
+    def observe(self) -> None:
+        """Look at the memory between two readings."""
+        self._peak.update(read_memory())
 
     def read(self) -> Resources:
         """One reading."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, BinaryIO, NoReturn
 import psutil
 
 from picluster.errors import PeerLost, PiclusterError
-from picluster.schema.events import Done, Failed, Ready
+from picluster.schema.events import Done, Failed, Ready, StepDone
 from picluster.schema.job import Job, Start
 from picluster.schema.record import from_json, to_json
 
@@ -123,7 +123,13 @@ def _run(job: Job, ear: Ear, voice: Voice, began: float) -> None:
 
     resources = ResourceSampler(voice.emit)
     resources.start()
-    crew = Crew(job, voice.emit, lambda error: fail(voice, error))
+
+    def emit(event: WorkerEvent) -> None:
+        if isinstance(event, StepDone):
+            resources.observe()
+        voice.emit(event)
+
+    crew = Crew(job, emit, lambda error: fail(voice, error))
     listener = listen(job.address) if job.plan.rank(job.node) == 0 else None
     port = listener.getsockname()[1] if listener else None
     voice.emit(Ready(hardware=hardware(), rendezvous_port=port, seconds=time.monotonic() - began))

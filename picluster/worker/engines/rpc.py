@@ -42,7 +42,9 @@ class RpcEngine:
             num_worker_threads=4,
             rpc_timeout=PEER_TIMEOUT.total_seconds(),
             init_method=f"{_SCHEME}://store",
-            _transports=["uv"],  # TCP also within one host, where shared memory would hide what crosses
+            # TCP also within one host, where it would else use shared memory and hide what crosses.
+            _transports=["uv"],
+            _channels=["basic"],
         )
         rpc.init_rpc(_name(peers.rank), rank=peers.rank, world_size=peers.world_size, rpc_backend_options=options)
 

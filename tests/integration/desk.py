@@ -1,0 +1,94 @@
+"""Real runs: `picluster` as a person types it, with real worker processes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from picluster.controller.run_folder import RunFolder
+from picluster.schema.events import StepDone
+
+CHECKOUT = Path(__file__).parents[2]
+RUN_TIMEOUT_SECONDS = 240
+GRAPH = ("--dataset", "reddit-like", "--scale", "0.003")
+
+
+@dataclass(frozen=True)
+class Desk:
+    """A working folder with an inventory of local nodes named pi1, pi2 …"""
+
+    folder: Path
+    environment: dict[str, str]
+
+    def command(self, *words: str) -> list[str]:
+        return [sys.executable, "-m", "picluster.cli.main", *words]
+
+    def start(self, *words: str) -> subprocess.Popen[str]:
+        """`picluster` in the background, in a process group of its own as under a shell."""
+        return subprocess.Popen(
+            self.command(*words),
+            cwd=self.folder,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            process_group=0,
+        )
+
+    def picluster(self, *words: str) -> subprocess.CompletedProcess[str]:
+        with self.start(*words) as process:
+            output, errors = process.communicate(timeout=RUN_TIMEOUT_SECONDS)
+        return subprocess.CompletedProcess(words, process.returncode, output, errors)
+
+    def launch(self, *words: str) -> RunFolder:
+        """A run that must succeed."""
+        before = self.runs()
+        done = self.picluster("launch", *words)
+        assert done.returncode == 0, done.stdout + done.stderr
+        (name,) = self.runs() - before
+        return RunFolder(self.folder / "runs" / name)
+
+    def runs(self) -> set[str]:
+        folder = self.folder / "runs"
+        return {path.name for path in folder.iterdir()} if folder.exists() else set()
+
+
+def make_desk(folder: Path) -> Desk:
+    (folder / "inventory").mkdir()
+    hosts = "".join(f"        pi{number}:\n          ansible_connection: local\n" for number in range(1, 6))
+    inventory = f"all:\n  children:\n    picluster:\n      hosts:\n{hosts}"
+    (folder / "inventory" / "hosts.yml").write_text(inventory)
+    (folder / "models").symlink_to(CHECKOUT / "models")
+    environment = {**os.environ, "XDG_CACHE_HOME": str(folder / "cache")}
+    return Desk(folder, environment)
+
+
+def losses(run: RunFolder) -> list[float]:
+    """Of every training step, as the last stage told them."""
+    judge = run.plan().stages[-1].nodes[0]
+    steps = (recorded.event for recorded in run.metrics(judge))
+    return [step.loss for step in steps if isinstance(step, StepDone) and step.loss is not None]
+
+
+def steps_of(run: RunFolder, node: str) -> list[StepDone]:
+    return [recorded.event for recorded in run.metrics(node) if isinstance(recorded.event, StepDone)]
+
+
+def workers_of(controller: int) -> list[psutil.Process]:
+    """The worker processes of a controller."""
+    children = psutil.Process(controller).children(recursive=True)
+    return [child for child in children if "picluster.worker.main" in " ".join(_command_line(child))]
+
+
+def _command_line(process: psutil.Process) -> Sequence[str]:
+    try:
+        return process.cmdline()
+    except psutil.Error:
+        return []

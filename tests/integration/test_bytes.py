@@ -1,0 +1,58 @@
+"""What crosses the network is what the design's formula says."""
+
+from __future__ import annotations
+
+import pytest
+
+from picluster.graph.folder import GraphFolder
+from picluster.randomness import Purpose
+from picluster.schema.spec import Spec
+from picluster.worker.sampler import NeighbourSampler, Sample, cut, shuffled
+from tests.integration.desk import Desk, steps_of
+
+HIDDEN = 256
+INT32 = FP32 = 4
+
+
+def samples_of_epoch(graph: GraphFolder, spec: Spec) -> list[Sample]:
+    """Every micro-batch of the first epoch, drawn again."""
+    sampler = NeighbourSampler(
+        graph.array("indptr"), graph.array("indices"), fanout=spec.fanout, depth=spec.model.depth, seed=spec.seed
+    )
+    seeds, found = shuffled(graph.array("train"), spec.seed, 1), []
+    for step in range(spec.steps(len(seeds))):
+        assert spec.batch_size is not None
+        part = seeds[step * spec.batch_size : (step + 1) * spec.batch_size]
+        micro_batches = cut(part, spec.micro_batch_sizes(len(part)))
+        found += [sampler.sample(each, purpose=Purpose.SAMPLE, epoch=1, step=step + 1) for each in micro_batches]
+    return found
+
+
+def formula_bytes(sample: Sample) -> int:
+    """DESIGN: 2·B·Σwidth·bytes + 4·(V₁ + E₂) + V₁ counts + inverse index + labels, for one micro-batch.
+
+    The counts of both hops take a byte each; the inverse index is hop 1 as positions; labels are read where they
+    lie, so the last stage gets its seeds' ids instead.
+    """
+    first, second = sample.hops
+    seeds, v1, e2 = sample.frontiers[-1], sample.frontiers[0], len(first.neighbours)
+    rows = 2 * seeds * (HIDDEN + HIDDEN) * FP32
+    ids = INT32 * (v1 + e2) + v1
+    inverse = INT32 * len(second.neighbours) + seeds
+    return rows + ids + inverse + INT32 * seeds
+
+
+@pytest.mark.parametrize("engine", ["gloo", "rpc"])
+def test_payload_and_socket_bytes_of_a_step_follow_the_formula(desk: Desk, engine: str) -> None:
+    words = ("--scale", "0.1", "--model", "sage", "--hidden", str(HIDDEN), "--epochs", "1", "--nodes", "3")
+    run = desk.launch(*words, "--layers-per-node", "1", "--engine", engine)
+    graph = GraphFolder.open(desk.folder / "graphs" / "reddit-like-0.1")
+    expected = sum(formula_bytes(sample) for sample in samples_of_epoch(graph, run.run().spec))
+    steps = [step for node in run.plan().nodes for step in steps_of(run, node)]
+    payload = sum(step.sent_payload_bytes for step in steps)
+    assert payload == pytest.approx(expected, rel=0.01)
+    assert sum(step.received_payload_bytes for step in steps) == payload
+    sent, received = (sum(getattr(step, name) for step in steps) for name in ("sent_bytes", "received_bytes"))
+    assert sent == pytest.approx(expected, rel=0.06)
+    assert sent >= payload
+    assert received == pytest.approx(sent, rel=0.01)

@@ -1,0 +1,117 @@
+"""Which of several failing workers is blamed, and in which words."""
+
+import pytest
+
+from picluster.controller.diagnosis import Witness, diagnose
+from picluster.schema.events import AnyEvent, Done, Ended, Failed
+from picluster.schema.run import Failure
+from tests.unit.controller.made import a_plan
+
+ECHO = Failed(cause="the connection to b broke", expected=True, lost_peer=True)
+OWN = Failed(cause="the loss became nan", fix="lower the learning rate", expected=True)
+KILLED = Ended(exit_code=None, signal="SIGKILL")
+LEFT = Ended(exit_code=5, signal=None)
+GOOD_END = Ended(exit_code=0, signal=None)
+LOGS = {node: f"nodes/{node}/log.txt" for node in "abcd"}
+
+
+def heard(*words: tuple[str, AnyEvent]) -> dict[str, Witness]:
+    """In this order, by the controller."""
+    witnesses = {node: Witness() for node in "abcd"}
+    for order, (node, event) in enumerate(words, start=1):
+        witnesses[node].hear(event, order)
+    return witnesses
+
+
+def blame(*words: tuple[str, AnyEvent]) -> Failure | None:
+    return diagnose(heard(*words), a_plan(), LOGS)
+
+
+def test_nobody_is_blamed_when_all_were_done_before_they_ended() -> None:
+    assert blame(*((node, event) for event in (Done(), GOOD_END) for node in "abcd")) is None
+
+
+def test_nobody_is_blamed_while_all_are_at_work() -> None:
+    assert blame() is None
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [("c", ECHO), ("b", KILLED)],
+        [("b", KILLED), ("c", ECHO)],
+        [("c", ECHO), ("c", LEFT), ("d", ECHO), ("b", KILLED)],
+        [("c", OWN), ("b", KILLED)],
+    ],
+    ids=["later", "earlier", "after two echoes", "after a failure that may follow from it"],
+)
+def test_a_worker_killed_by_a_signal_is_blamed_whatever_others_said_before(words: list[tuple[str, AnyEvent]]) -> None:
+    failure = blame(*words)
+    assert failure is not None
+    assert (failure.node, failure.cause) == ("b", "killed by SIGKILL")
+
+
+@pytest.mark.parametrize("words", [[("a", ECHO), ("d", OWN)], [("d", OWN), ("a", ECHO)]], ids=["later", "earlier"])
+def test_a_failure_of_its_own_beats_an_echo(words: list[tuple[str, AnyEvent]]) -> None:
+    failure = blame(*words)
+    assert failure == Failure(
+        node="d", layers=(2,), cause="the loss became nan", fix="lower the learning rate", log="nodes/d/log.txt"
+    )
+
+
+def test_of_several_failures_the_first_is_blamed() -> None:
+    failure = blame(("c", OWN), ("b", OWN))
+    assert failure is not None
+    assert failure.node == "c"
+
+
+def test_where_only_echoes_were_heard_the_first_is_told() -> None:
+    failure = blame(("d", ECHO), ("a", ECHO), ("a", LEFT), ("d", LEFT))
+    assert failure is not None
+    assert (failure.node, failure.cause) == ("d", ECHO.cause)
+
+
+def test_a_silent_worker_is_blamed_before_those_that_lost_it() -> None:
+    witnesses = heard(("a", ECHO))
+    witnesses["c"].silent_seconds = 61.7
+    failure = diagnose(witnesses, a_plan(), LOGS)
+    assert failure is not None
+    assert (failure.node, failure.layers, failure.cause) == ("c", (1,), "said nothing for 62 s")
+    assert "still answers" in failure.fix
+
+
+@pytest.mark.parametrize(("end", "code"), [(LEFT, "5"), (GOOD_END, "0")])
+def test_an_end_without_a_word_is_a_failure_with_its_exit_code(end: Ended, code: str) -> None:
+    failure = blame(("b", end))
+    assert failure is not None
+    assert failure.cause == f"ended with exit code {code} before its work was done"
+
+
+def test_a_worker_s_own_words_are_told_rather_than_its_exit_code() -> None:
+    failure = blame(("b", OWN), ("b", LEFT))
+    assert failure is not None
+    assert failure.cause == OWN.cause
+
+
+def test_a_worker_killed_after_its_work_was_done_is_not_blamed() -> None:
+    assert blame(("b", Done()), ("b", KILLED)) is None
+
+
+def test_a_sampler_is_blamed_without_layers() -> None:
+    failure = blame(("a", KILLED))
+    assert failure is not None
+    assert failure.layers == ()
+
+
+@pytest.mark.parametrize(("signal", "word"), [("SIGKILL", "memory"), ("SIGILL", "torch"), ("SIGBUS", "disk")])
+def test_signals_with_a_usual_reason_come_with_its_fix(signal: str, word: str) -> None:
+    failure = blame(("b", Ended(exit_code=None, signal=signal)))
+    assert failure is not None
+    assert word in failure.fix
+
+
+@pytest.mark.parametrize("event", [Failed(cause="no idea", expected=False), Ended(exit_code=None, signal="SIGSEGV")])
+def test_every_failure_comes_with_a_fix(event: AnyEvent) -> None:
+    failure = blame(("b", event))
+    assert failure is not None
+    assert failure.fix == "read the log"

@@ -1,0 +1,223 @@
+"""The run folder on disk: making, finding, writing and reading it; whether its controller lives."""
+
+import os
+import re
+import resource
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+import psutil
+import pytest
+
+from picluster.controller.run_folder import RunFolder, is_alive, this_controller
+from picluster.errors import DataError, InputError, PiclusterError
+from picluster.schema.events import Done, Ended, Failed, Resources
+from picluster.schema.run import Controller, Manifest, Result
+from tests.unit.controller.made import RUN_V1, copy_of_run_v1
+
+FINISHED = Result(status="finished", failure=None, test_accuracy=0.5, ended=1.0)
+RESOURCES = Resources(
+    rss_bytes=1,
+    anonymous_bytes=1,
+    file_bytes=0,
+    peak_rss_bytes=1,
+    peak_anonymous_bytes=1,
+    limit_bytes=None,
+    cpu_share=0.0,
+    temperature_celsius=None,
+)
+HOSTILE = ["a b", "a'; echo b", "$(echo c)", "Knöten-五", "-rf", "*", "[bold]x"]
+
+
+def a_run(path: Path, started: float = 0.0) -> RunFolder:
+    """A run folder with what is written before anything starts."""
+    path.mkdir(parents=True)
+    folder, model = RunFolder(path), RunFolder(RUN_V1)
+    run = msgspec.structs.replace(model.run(), run=path.name, started=started)
+    folder.begin(run, model.plan(), model.environment())
+    return folder
+
+
+def test_a_new_folder_is_named_after_date_model_and_data(tmp_path: Path) -> None:
+    folder = RunFolder.create("sage", "cora", tmp_path / "runs")
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d-sage-cora-[a-z]{4}", folder.name)
+    assert folder.path == tmp_path / "runs" / folder.name
+    assert folder.path.is_dir()
+
+
+def test_two_runs_of_the_same_kind_have_different_folders(tmp_path: Path) -> None:
+    assert RunFolder.create("sage", "cora", tmp_path).path != RunFolder.create("sage", "cora", tmp_path).path
+
+
+def test_where_no_folder_can_be_made_the_error_says_where_and_why(tmp_path: Path) -> None:
+    (tmp_path / "runs").write_text("a file")
+    with pytest.raises(DataError, match=rf"cannot make the run folder {tmp_path}/runs/.*: Not a directory"):
+        RunFolder.create("sage", "cora", tmp_path / "runs")
+
+
+def test_the_newest_run_is_the_one_that_started_last_whatever_its_name(tmp_path: Path) -> None:
+    for name, started in (("b", 1.0), ("a", 3.0), ("c", 2.0)):
+        a_run(tmp_path / name, started)
+    assert RunFolder.find(None, tmp_path).name == "a"
+
+
+def test_a_run_is_found_by_name_and_by_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    a_run(tmp_path / "runs" / "one")
+    monkeypatch.chdir(tmp_path)
+    for name in ("one", "runs/one", "runs/one/", str(tmp_path / "runs" / "one")):
+        assert RunFolder.find(name).path.resolve() == tmp_path / "runs" / "one"
+
+
+def test_a_run_that_is_not_there_is_an_input_error_that_says_where_runs_are(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="there is no run none") as caught:
+        RunFolder.find("none", tmp_path)
+    assert str(tmp_path) in caught.value.fix
+
+
+@pytest.mark.parametrize("root", ["", "missing"])
+def test_without_any_run_the_error_says_what_makes_one(tmp_path: Path, root: str) -> None:
+    with pytest.raises(InputError, match="there are no runs in") as caught:
+        RunFolder.find(None, tmp_path / root)
+    assert "picluster launch" in caught.value.fix
+
+
+def test_a_folder_without_run_json_is_no_run(tmp_path: Path) -> None:
+    RunFolder.create("sage", "cora", tmp_path)
+    with pytest.raises(InputError, match="there are no runs"):
+        RunFolder.find(None, tmp_path)
+
+
+def test_what_is_written_first_is_read_back(tmp_path: Path) -> None:
+    folder, model = a_run(tmp_path / "run-v1", RunFolder(RUN_V1).run().started), RunFolder(RUN_V1)
+    assert msgspec.structs.replace(folder.run(), run=model.run().run) == model.run()
+    assert folder.plan() == model.plan()
+    assert folder.environment() == model.environment()
+
+
+def test_a_run_has_no_result_until_it_ends(tmp_path: Path) -> None:
+    folder = a_run(tmp_path / "run")
+    assert folder.result() is None
+    folder.end(FINISHED)
+    assert folder.result() == FINISHED
+
+
+def test_nothing_but_whole_files_is_left_by_writing(tmp_path: Path) -> None:
+    folder = a_run(tmp_path / "run")
+    folder.end(FINISHED)
+    names = {"run.json", "plan.json", "environment.json", "result.json"}
+    assert {file.name for file in folder.path.iterdir()} == names
+
+
+def test_what_was_there_stays_whole_when_the_disk_is_full(tmp_path: Path) -> None:
+    folder = a_run(tmp_path / "run")
+    folder.end(FINISHED)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20, hard))
+    try:
+        with pytest.raises(DataError, match=rf"cannot write {folder.result_file}: File too large"):
+            folder.end(msgspec.structs.replace(FINISHED, test_accuracy=0.9))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert folder.result() == FINISHED
+
+
+def test_a_checkpoint_exists_when_its_manifest_does(tmp_path: Path) -> None:
+    folder = a_run(tmp_path / "run")
+    folder.checkpoint_folder(3).mkdir(parents=True)
+    folder.keep_checkpoint(Manifest(epoch=3, files={"layers-1-2.safetensors": "00"}))
+    assert [file.name for file in folder.checkpoint_folder(3).iterdir()] == ["manifest.json"]
+
+
+def test_events_are_read_in_the_order_in_which_they_came(tmp_path: Path) -> None:
+    folder = a_run(tmp_path / "run")
+    events = [("a", Failed(cause="1", expected=True)), ("b", Done()), ("a", Ended(exit_code=5, signal=None))]
+    for node, event in events:
+        folder.record(node, event, metrics=False)
+    assert [(each.node, each.event) for each in folder.events()] == events
+
+
+def test_metrics_lie_with_their_node_and_not_among_the_events(tmp_path: Path) -> None:
+    folder = a_run(tmp_path / "run")
+    folder.node_folder("a")
+    folder.record("a", RESOURCES, metrics=True)
+    assert [each.event for each in folder.metrics("a")] == [RESOURCES]
+    assert list(folder.events()) == list(folder.metrics("b")) == []
+
+
+@pytest.mark.parametrize("cut", [1, 5, 20])
+def test_a_last_line_that_was_cut_is_ignored(tmp_path: Path, cut: int) -> None:
+    folder = a_run(tmp_path / "run")
+    for node in ("a", "b"):
+        folder.record(node, Done(), metrics=False)
+    folder.events_file.write_bytes(folder.events_file.read_bytes()[:-cut])
+    assert [each.node for each in folder.events()] == ["a"]
+
+
+def test_a_whole_line_that_is_no_event_is_an_error_that_names_the_file(tmp_path: Path) -> None:
+    folder = a_run(tmp_path / "run")
+    folder.events_file.write_bytes(b"nonsense\n")
+    with pytest.raises(PiclusterError, match=rf"{folder.events_file} has a line that is no event"):
+        list(folder.events())
+
+
+@pytest.mark.parametrize("name", ["plan.json", "environment.json"])
+def test_a_missing_file_is_a_data_error_that_names_it(tmp_path: Path, name: str) -> None:
+    folder = a_run(tmp_path / "run")
+    (folder.path / name).unlink()
+    with pytest.raises(DataError, match=f"lacks {name}"):
+        folder.plan(), folder.environment()
+
+
+def test_a_damaged_file_is_named_in_the_error(tmp_path: Path) -> None:
+    folder = a_run(tmp_path / "run")
+    folder.plan_file.write_text("{")
+    with pytest.raises(PiclusterError, match=rf"{folder.plan_file} is not a valid plan"):
+        folder.plan()
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_nodes_with_any_name_have_a_folder_of_their_own(tmp_path: Path, name: str) -> None:
+    folder = a_run(tmp_path / "run")
+    folder.node_folder(name)
+    folder.record(name, RESOURCES, metrics=True)
+    assert [each.node for each in folder.metrics(name)] == [name]
+    assert folder.log_file(name).parent == folder.metrics_file(name).parent
+    assert [path.name for path in (folder.path / "nodes").iterdir()] == [name]
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_runs_of_models_with_any_name_are_found_again(tmp_path: Path, name: str) -> None:
+    path = RunFolder.create(name, "cora", tmp_path / name).path
+    shutil.rmtree(path)
+    a_run(path)
+    assert RunFolder.find(None, tmp_path / name).path == RunFolder.find(path.name, tmp_path / name).path == path
+
+
+def test_a_copy_elsewhere_tells_the_same(tmp_path: Path) -> None:
+    original, copy = RunFolder(RUN_V1), RunFolder(copy_of_run_v1(tmp_path / "copy"))
+    assert (copy.run(), copy.plan(), copy.result()) == (original.run(), original.plan(), original.result())
+    assert list(copy.events()) == list(original.events())
+
+
+def test_this_process_is_alive() -> None:
+    assert is_alive(this_controller())
+
+
+def test_a_process_that_took_over_the_number_of_a_dead_one_is_not_taken_for_it() -> None:
+    this = this_controller()
+    assert not is_alive(msgspec.structs.replace(this, started=this.started - 100))
+
+
+def test_a_process_of_another_host_is_not_taken_for_one_of_this() -> None:
+    assert not is_alive(msgspec.structs.replace(this_controller(), host="elsewhere"))
+
+
+def test_a_process_that_has_ended_is_not_alive() -> None:
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        started = psutil.Process(process.pid).create_time()
+        controller = Controller(host=os.uname().nodename, pid=process.pid, started=started)
+        assert is_alive(controller)
+    assert not is_alive(controller)

@@ -1,0 +1,150 @@
+"""The fused kernels over a block against plain matrices."""
+
+from dataclasses import dataclass, replace
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from picluster.nn import Block
+
+FP32 = {"rtol": 1e-5, "atol": 1e-6}
+FP16 = {"rtol": 4e-3, "atol": 4e-3}
+
+
+@dataclass(frozen=True)
+class Case:
+    """A block, its source, and the matrix (T, S) of how often each source row is a neighbour."""
+
+    block: Block
+    source: Tensor
+    matrix: Tensor
+
+
+def make_case(counts: list[int], extra_rows: int, width: int, seed: int, *, table: bool = False) -> Case:
+    """Random neighbours for each target, the same one perhaps several times."""
+    random = torch.Generator().manual_seed(seed)
+    targets, rows = len(counts), len(counts) + extra_rows
+    neighbours = torch.randint(rows, (sum(counts),), dtype=torch.int32, generator=random)
+    degrees = torch.randint(1, 100, (rows,), dtype=torch.int32, generator=random)
+    ids = torch.randperm(rows, generator=random).to(torch.int32)
+    block = Block(
+        ids=ids[:targets],
+        counts=torch.tensor(counts, dtype=torch.uint8),
+        neighbours=neighbours,
+        source_ids=None if table else ids,
+        graph_degrees=degrees,
+    )
+    matrix = torch.zeros(targets, rows)
+    owners = torch.repeat_interleave(torch.arange(targets), torch.tensor(counts))
+    matrix.index_put_((owners, neighbours.long()), torch.ones(()), accumulate=True)
+    return Case(block, torch.randn(rows, width, generator=random), matrix)
+
+
+cases = st.builds(
+    make_case,
+    counts=st.lists(st.integers(0, 30), min_size=1, max_size=25),
+    extra_rows=st.integers(0, 20),
+    width=st.integers(1, 5),
+    seed=st.integers(0, 1 << 30),
+    table=st.booleans(),
+)
+
+
+def mean_of(case: Case, source: Tensor) -> Tensor:
+    return case.matrix @ source / case.matrix.sum(1, keepdim=True).clamp(min=1)
+
+
+@given(case=cases)
+def test_mean_and_its_gradient_equal_a_dense_product(case: Case) -> None:
+    fused, dense = case.source.clone().requires_grad_(), case.source.clone().requires_grad_()
+    found, expected = case.block.mean(fused), mean_of(case, dense)
+    torch.testing.assert_close(found, expected, **FP32)
+    direction = torch.randn(found.shape, generator=torch.Generator().manual_seed(1))
+    (gradient,) = torch.autograd.grad(found, fused, direction)
+    torch.testing.assert_close(gradient, torch.autograd.grad(expected, dense, direction)[0], **FP32)
+
+
+@given(case=cases)
+def test_weighted_sum_and_its_gradient_equal_a_dense_product(case: Case) -> None:
+    row_weights = torch.rand(len(case.source), generator=torch.Generator().manual_seed(2))
+    weights = row_weights.index_select(0, case.block.neighbours)
+    fused, dense = case.source.clone().requires_grad_(), case.source.clone().requires_grad_()
+    found, expected = case.block.weighted_sum(fused, weights), (case.matrix * row_weights) @ dense
+    torch.testing.assert_close(found, expected, **FP32)
+    direction = torch.randn(found.shape, generator=torch.Generator().manual_seed(1))
+    (gradient,) = torch.autograd.grad(found, fused, direction)
+    torch.testing.assert_close(gradient, torch.autograd.grad(expected, dense, direction)[0], **FP32)
+
+
+@given(case=cases)
+def test_targets_are_the_table_rows_of_their_ids_or_the_first_rows_of_the_source(case: Case) -> None:
+    source = case.source.clone().requires_grad_()
+    places = case.block.ids.long() if case.block.source_ids is None else torch.arange(len(case.block.ids))
+    found = case.block.targets(source)
+    assert torch.equal(found, case.source[places])
+    (gradient,) = torch.autograd.grad(found.sum(), source)
+    assert torch.equal(gradient, torch.zeros_like(source).index_fill_(0, places, 1.0))
+
+
+@given(case=cases)
+def test_degrees_are_those_of_the_whole_graph(case: Case) -> None:
+    block = case.block
+    source_nodes = range(len(case.source)) if block.source_ids is None else block.source_ids.tolist()
+    expected = [int(block.graph_degrees[source_nodes[row]]) for row in block.neighbours.tolist()]
+    assert block.neighbour_degrees().tolist() == expected
+    assert block.target_degrees().tolist() == [int(block.graph_degrees[node]) for node in block.ids.tolist()]
+
+
+@given(case=cases)
+def test_an_fp16_table_gives_fp32_rows_near_those_of_an_fp32_table(case: Case) -> None:
+    table = case.source.half()
+    weights = torch.rand(len(case.block.neighbours), generator=torch.Generator().manual_seed(2)) / 30
+    pairs = [
+        (case.block.mean(table), case.block.mean(table.float())),
+        (case.block.weighted_sum(table, weights), case.block.weighted_sum(table.float(), weights)),
+        (case.block.targets(table), case.block.targets(table.float())),
+    ]
+    for found, expected in pairs:
+        assert found.dtype == torch.float32
+        torch.testing.assert_close(found, expected, **FP16)
+
+
+@pytest.mark.xfail(strict=True, reason="embedding_bag keeps the sum in the table's type before it divides")
+def test_the_mean_of_many_fp16_rows_stays_in_their_range() -> None:
+    rows = 21_700  # the largest degree of Reddit
+    block = Block(
+        ids=torch.zeros(1, dtype=torch.int32),
+        counts=torch.tensor([rows], dtype=torch.int32),
+        neighbours=torch.arange(rows, dtype=torch.int32),
+        source_ids=None,
+        graph_degrees=torch.full((rows,), rows, dtype=torch.int32),
+    )
+    table = torch.full((rows, 3), 4.0, dtype=torch.float16)
+    torch.testing.assert_close(block.mean(table), torch.full((1, 3), 4.0), **FP16)
+
+
+@given(case=cases)
+def test_the_type_of_the_counts_does_not_matter(case: Case) -> None:
+    wide = replace(case.block, counts=case.block.counts.to(torch.int32))
+    assert torch.equal(wide.offsets, case.block.offsets)
+    assert wide.offsets.dtype == case.block.offsets.dtype == torch.int32
+    assert torch.equal(wide.mean(case.source), case.block.mean(case.source))
+
+
+def test_targets_without_neighbours_get_zeros_and_pass_no_gradient() -> None:
+    case = make_case([0, 3, 0, 0], extra_rows=2, width=4, seed=0)
+    source = case.source.clone().requires_grad_()
+    weights = torch.ones(3)
+    for rows in (case.block.mean(source), case.block.weighted_sum(source, weights)):
+        alone = rows[[0, 2, 3]]
+        assert not alone.any()
+        assert not torch.autograd.grad(alone.sum(), source)[0].any()
+
+
+def test_a_block_without_any_neighbour_gives_zeros() -> None:
+    case = make_case([0, 0], extra_rows=0, width=3, seed=0)
+    assert not case.block.mean(case.source).any()
+    assert not case.block.weighted_sum(case.source, torch.zeros(0)).any()
