@@ -4,7 +4,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check fix
+.PHONY: help setup demo test test-slow check fix
 
 POETRY := poetry==2.5.1
 
@@ -14,7 +14,7 @@ export EXTRAS PYTHON TORCH_WHEEL
 export LC_ALL := C.UTF-8
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
 
 setup: ## make .venv with everything in it (quick when there is nothing to do)
 	@scripts/setup.sh
@@ -23,7 +23,10 @@ demo: setup ## train a layer-split GNN on four local processes and show what eac
 	@scripts/demo.sh
 
 test: setup ## run the tests
-	.venv/bin/pytest
+	.venv/bin/pytest -m "not slow"
+
+test-slow: setup ## run the tests that take longer, such as Cora over ten seeds
+	.venv/bin/pytest -m slow
 
 check: setup .venv-poetry/bin/poetry ## what CI runs: style, types, imports, lock, Ansible, shell, tests
 	.venv/bin/ruff check

@@ -7,5 +7,6 @@ def layers(*, features: int, classes: int, depth: int = 2, hidden: int = 256, dr
     """Widths run features → hidden … → classes. Nothing is dropped from the features themselves."""
     widths = [features, *[hidden] * (depth - 1), classes]
     return [
-        SageLayer(widths[i], widths[i + 1], dropout=dropout if i > 0 else 0.0, last=i == depth - 1) for i in range(depth)
+        SageLayer(widths[i], widths[i + 1], dropout=dropout if i > 0 else 0.0, last=i == depth - 1)
+        for i in range(depth)
     ]

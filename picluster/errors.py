@@ -8,7 +8,7 @@
     │   └── PeerLost        … because another one's connection broke: an echo, not the cause
     └── Stopped       130   somebody stopped the run
 
-The number is the exit code of the command line. Anything outside this tree is a bug and keeps its traceback (exit code 1).
+The number is the exit code of the command line. Anything outside this tree is a bug: traceback, exit code 1.
 """
 
 

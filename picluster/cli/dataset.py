@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -12,23 +11,21 @@ if TYPE_CHECKING:
     from picluster.graph.folder import GraphFolder
 
 GRAPHS = Path("graphs")
+GRAPH_PANEL = "The graph"
 
 app = typer.Typer(help="Prepare graphs for training.", no_args_is_help=True)
 
 
-class FeatureType(StrEnum):
-    """How features are stored."""
-
-    FP16 = "fp16"
-    FP32 = "fp32"
-
-
-_NUMPY_NAMES = {FeatureType.FP16: "float16", FeatureType.FP32: "float32"}
+FeatureType = Literal["fp16", "fp32"]
+_NUMPY_NAMES: dict[FeatureType, str] = {"fp16": "float16", "fp32": "float32"}
 
 Scale = Annotated[
-    float | None, typer.Option(help="Size of reddit-like: 1 is Reddit's own (233 k nodes). [default: 0.01]")
+    float | None,
+    typer.Option(
+        help="Size of reddit-like: 1 is Reddit's own (233 k nodes). (default: 0.01)", rich_help_panel=GRAPH_PANEL
+    ),
 ]
-Features = Annotated[FeatureType, typer.Option(help="How features are stored.")]
+Features = Annotated[FeatureType, typer.Option(help="How features are stored.", rich_help_panel=GRAPH_PANEL)]
 
 
 @app.callback()
@@ -40,8 +37,8 @@ def _group() -> None:
 def prepare(
     name: Annotated[str, typer.Argument(metavar="NAME", help="cora, citeseer, pubmed or reddit-like.")],
     scale: Scale = None,
-    features: Features = FeatureType.FP16,
-    force: Annotated[bool, typer.Option("--force", help="Make it anew where it is there already.")] = False,  # noqa: FBT002
+    features: Features = "fp16",
+    force: Annotated[bool, typer.Option("--force", help="Make it anew where it is there already.")] = False,
 ) -> None:
     """Make the graph folder of a data set under graphs/.
 

@@ -2,64 +2,51 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from picluster.cli.dataset import Features, FeatureType, Scale
+from picluster.cli.dataset import GRAPH_PANEL, Features, Scale
+from picluster.schema.plan import EngineName, Strategy
 
-if TYPE_CHECKING:
-    from picluster.schema.plan import Plan
-    from picluster.schema.spec import Spec
+_LEARN = "The model"
+_TRAIN = "The training"
+_PLACE = "The nodes"
 
-
-class StrategyChoice(StrEnum):
-    """How the work is divided."""
-
-    SINGLE = "single"
-    DATA_PARALLEL = "data-parallel"
-    LAYER_SPLIT = "layer-split"
-
-
-class EngineChoice(StrEnum):
-    """How tensors travel."""
-
-    GLOO = "gloo"
-    RPC = "rpc"
-
-
-_LEARN = "What is learnt"
-_TRAIN = "How it is trained"
-_PLACE = "Who does what"
-
-Dataset = Annotated[str, typer.Option(help="cora, citeseer, pubmed or reddit-like.", rich_help_panel=_LEARN)]
+Dataset = Annotated[str, typer.Option(help="cora, citeseer, pubmed or reddit-like.", rich_help_panel=GRAPH_PANEL)]
 Model = Annotated[str, typer.Option(help="Name of a file in models/, or a path.", rich_help_panel=_LEARN)]
-Hidden = Annotated[int | None, typer.Option(help="Width of hidden layers. [default: the model's]", rich_help_panel=_LEARN)]
-Depth = Annotated[int | None, typer.Option(help="Number of layers. [default: the fanout's]", rich_help_panel=_LEARN)]
-Dropout = Annotated[float | None, typer.Option(help="Share dropped. [default: the model's]", rich_help_panel=_LEARN)]
+Hidden = Annotated[
+    int | None, typer.Option(help="Width of hidden layers. (default: the model's)", rich_help_panel=_LEARN)
+]
+Depth = Annotated[int | None, typer.Option(help="Number of layers. (default: the fanout's)", rich_help_panel=_LEARN)]
+Dropout = Annotated[float | None, typer.Option(help="Share dropped. (default: the model's)", rich_help_panel=_LEARN)]
 Fanout = Annotated[
     str | None,
     typer.Option(
-        help="Neighbours to sample, the seeds' first, such as 25,10; or all. [default: by the graph's size]",
+        help="Neighbours to sample, the seeds' first, such as 25,10; or all. (default: by the graph's size)",
         rich_help_panel=_TRAIN,
     ),
 ]
-BatchSize = Annotated[int | None, typer.Option(help="Seeds of a step. [default: by size]", rich_help_panel=_TRAIN)]
+BatchSize = Annotated[int | None, typer.Option(help="Seeds of a step. (default: by size)", rich_help_panel=_TRAIN)]
 MicroBatches = Annotated[
     int | None,
-    typer.Option(help="Parts of a step, computed one by one. [default: 4; full batch: 1]", rich_help_panel=_TRAIN),
+    typer.Option(help="Parts of a step, computed one by one. (default: 4; full batch: 1)", rich_help_panel=_TRAIN),
 ]
-Epochs = Annotated[int | None, typer.Option(help="[default: 10; full batch: 200]", rich_help_panel=_TRAIN)]
+Epochs = Annotated[
+    int | None,
+    typer.Option(help="Passes over the training nodes. (default: 10; full batch: 200)", rich_help_panel=_TRAIN),
+]
 Seed = Annotated[int, typer.Option(help="Everything random follows from it.", rich_help_panel=_TRAIN)]
 LearningRate = Annotated[
     float | None,
-    typer.Option("--learning-rate", "--lr", help="[default: 0.003; full batch: 0.01]", rich_help_panel=_TRAIN),
+    typer.Option(
+        "--learning-rate", "--lr", help="Step size of Adam. (default: 0.003; full batch: 0.01)", rich_help_panel=_TRAIN
+    ),
 ]
 WeightDecay = Annotated[
     str | None,
-    typer.Option(help="One value, or one a layer: 5e-4,0. [default: 0; full batch: 5e-4,0]", rich_help_panel=_TRAIN),
+    typer.Option(help="One value, or one a layer: 5e-4,0. (default: 0; full batch: 5e-4,0)", rich_help_panel=_TRAIN),
 ]
 Beta1 = Annotated[float, typer.Option(help="Adam's first decay.", rich_help_panel=_TRAIN)]
 Beta2 = Annotated[float, typer.Option(help="Adam's second decay.", rich_help_panel=_TRAIN)]
@@ -67,23 +54,29 @@ Epsilon = Annotated[float, typer.Option(help="Adam's guard against division by 0
 Amsgrad = Annotated[bool, typer.Option("--amsgrad", help="Adam with the largest mean square.", rich_help_panel=_TRAIN)]
 InventoryFile = Annotated[
     Path | None,
-    typer.Option("--inventory", "-i", help="[default: inventory/hosts.yml, else local.yml]", rich_help_panel=_PLACE),
+    typer.Option(
+        "--inventory",
+        "-i",
+        help="Ansible inventory. (default: inventory/hosts.yml, else local.yml)",
+        rich_help_panel=_PLACE,
+    ),
 ]
 Nodes = Annotated[
     str | None,
-    typer.Option(help="How many of its nodes, or their names: 3 or pi1,pi4. [default: all]", rich_help_panel=_PLACE),
+    typer.Option(help="How many of its nodes, or their names: 3 or pi1,pi4. (default: all)", rich_help_panel=_PLACE),
 ]
-Strategy = Annotated[StrategyChoice | None, typer.Option(help="[default: layer-split]", rich_help_panel=_PLACE)]
+StrategyName = Annotated[Strategy | None, typer.Option(help="(default: layer-split)", rich_help_panel=_PLACE)]
 LayersPerNode = Annotated[
     int | None,
-    typer.Option(help="Layers of a stage, for layer-split. [default: as few as fit]", rich_help_panel=_PLACE),
+    typer.Option(help="Layers of a stage, for layer-split. (default: as few as fit)", rich_help_panel=_PLACE),
 ]
-Engine = Annotated[EngineChoice | None, typer.Option(help="How tensors travel. [default: gloo]", rich_help_panel=_PLACE)]
+Engine = Annotated[EngineName | None, typer.Option(help="How tensors travel. (default: gloo)", rich_help_panel=_PLACE)]
 PlanFile = Annotated[
     Path | None, typer.Option("--plan", help="Execute this plan instead of making one.", rich_help_panel=_PLACE)
 ]
 Threads = Annotated[
-    int, typer.Option(help="Compute threads of each worker. Other numbers, other last bits.", min=1, rich_help_panel=_PLACE)
+    int,
+    typer.Option(help="Compute threads of each worker. Other numbers, other last bits.", min=1, rich_help_panel=_PLACE),
 ]
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Print the plan as JSON and start nothing.", rich_help_panel=_PLACE)
@@ -94,11 +87,11 @@ Grace = Annotated[
 ]
 
 
-def launch(  # noqa: PLR0913  one parameter for each option
+def launch(
     *,
     dataset: Dataset = "reddit-like",
     scale: Scale = None,
-    features: Features = FeatureType.FP16,
+    features: Features = "fp16",
     model: Model = "sage",
     hidden: Hidden = None,
     depth: Depth = None,
@@ -116,7 +109,7 @@ def launch(  # noqa: PLR0913  one parameter for each option
     amsgrad: Amsgrad = False,
     inventory: InventoryFile = None,
     nodes: Nodes = None,
-    strategy: Strategy = None,
+    strategy: StrategyName = None,
     layers_per_node: LayersPerNode = None,
     engine: Engine = None,
     plan_file: PlanFile = None,
@@ -154,12 +147,12 @@ def launch(  # noqa: PLR0913  one parameter for each option
     spec = make_spec(wish, graph.meta, description, file)
     names = [node.name for node in chosen]
     if plan_file is None:
-        how = (strategy or StrategyChoice.LAYER_SPLIT).value
-        plan = make_plan(
-            names, spec, strategy=how, engine=(engine or EngineChoice.GLOO).value, layers_per_node=layers_per_node
-        )
+        how = strategy or "layer-split"
+        plan = make_plan(names, spec, strategy=how, engine=engine or "gloo", layers_per_node=layers_per_node)
     else:
-        plan = read_plan(plan_file, names, spec, engine=engine, others={"--strategy": strategy, "--layers-per-node": layers_per_node})
+        plan = read_plan(
+            plan_file, names, spec, engine=engine, others={"--strategy": strategy, "--layers-per-node": layers_per_node}
+        )
     show_plan(plan, stderr=True)
     if dry_run:
         typer.echo(to_json(plan, indent=True).decode(), nl=False)

@@ -25,7 +25,7 @@ app.command("report")(report.report)
 app.add_typer(dataset.app, name="dataset")
 
 
-def _print_version(wanted: bool) -> None:  # noqa: FBT001  typer calls it so
+def _print_version(wanted: bool) -> None:
     if wanted:
         typer.echo(f"picluster {picluster.__version__}")
         raise typer.Exit
@@ -33,7 +33,7 @@ def _print_version(wanted: bool) -> None:  # noqa: FBT001  typer calls it so
 
 @app.callback()
 def _options(
-    version: Annotated[  # noqa: ARG001  its callback does the work
+    version: Annotated[
         bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
     ] = False,
 ) -> None:

@@ -10,7 +10,7 @@ Run = Annotated[str | None, typer.Argument(metavar="[RUN]", help="Name or folder
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")]
 
 
-def report(run: Run = None, as_json: AsJson = False) -> None:  # noqa: FBT002  a flag of the command line
+def report(run: Run = None, as_json: AsJson = False) -> None:
     """Show what every node of a run used and where the time went."""
     from picluster.cli.tables import show_report
     from picluster.controller.report import make_report

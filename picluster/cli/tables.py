@@ -51,7 +51,9 @@ def show_report(report: Report) -> None:
     console = Console(highlight=False)
     console.print(f"run        {escape(report.run)}: {report.status}", soft_wrap=True)
     console.print(f"trained    {escape(report.model)} on {escape(report.dataset)}, seed {report.seed}")
-    console.print(f"plan       {report.strategy} over {len(report.nodes)} node{_s(report.nodes)}, engine {report.engine}")
+    console.print(
+        f"plan       {report.strategy} over {len(report.nodes)} node{_s(report.nodes)}, engine {report.engine}"
+    )
     if report.failure:
         failure = report.failure
         console.print(f"failure    {escape(failure.node or 'controller')}: {escape(failure.cause)}", soft_wrap=True)
@@ -106,7 +108,9 @@ def _time_table(nodes: Sequence[NodeReport]) -> Table:
 
 def _table(title: str, heads: Sequence[str], *, left: int) -> Table:
     """Without lines; the first `left` columns are words, the others numbers."""
-    table = Table(title=f"\n{title}", title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table = Table(
+        title=f"\n{title}", title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0)
+    )
     for index, head in enumerate(heads):
         table.add_column(head, justify="left" if index < left else "right", style=None, header_style="dim")
     return table

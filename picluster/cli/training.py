@@ -69,7 +69,7 @@ def read_plan(
     except OSError as error:
         raise InputError(f"cannot read the plan {file}: {error.strerror}") from error
     check_plan(plan, nodes, spec)
-    return msgspec.structs.replace(plan, engine=str(engine)) if engine else plan
+    return msgspec.structs.replace(plan, engine=engine) if engine else plan
 
 
 def train(

@@ -22,6 +22,7 @@ from picluster.schema.events import (
     Failed,
     Ready,
     Resources,
+    Status,
     StepDone,
     Tested,
     WorkerEvent,
@@ -107,8 +108,8 @@ class Launcher:
             worker = self._launch.transports[node].start({"OMP_NUM_THREADS": str(self._launch.threads)})
             self._workers[node] = worker
             worker.tell(to_json(self._job(node)) + b"\n")
-            self._read(lambda node=node, worker=worker: self._read_events(node, worker))
-            self._read(lambda worker=worker, log_file=log_file: _copy(worker.log, log_file))
+            self._read(self._read_events, node, worker)
+            self._read(_copy, worker.log, log_file)
         threading.Thread(target=self._beat, name="heartbeat", daemon=True).start()
 
     def _job(self, node: str) -> Job:
@@ -127,8 +128,8 @@ class Launcher:
             grace_seconds=self._launch.grace_seconds,
         )
 
-    def _read(self, work: Callable[[], None]) -> None:
-        thread = threading.Thread(target=work, daemon=True)
+    def _read(self, work: Callable[..., None], *what: object) -> None:
+        thread = threading.Thread(target=work, args=what, daemon=True)
         thread.start()
         self._readers.append(thread)
 
@@ -231,7 +232,7 @@ class Launcher:
             node, event = self._heard.get()
             self._folder.record(node, event, metrics=isinstance(event, StepDone | Resources))
 
-    def _end(self, status: str, failure: Failure | None) -> Result:
+    def _end(self, status: Status, failure: Failure | None) -> Result:
         result = Result(status=status, failure=failure, test_accuracy=self._test_accuracy, ended=time.time())
         self._folder.end(result)
         return result

@@ -25,7 +25,9 @@ def model_file(name: str) -> Path:
     file = Path(name) if name.endswith(".py") else find(f"models/{name}.py")
     if not file.is_file():
         known = sorted(each.stem for each in find("models").glob("*.py"))
-        raise InputError(f"there is no model {name}", fix=f"known are {', '.join(known)}; or give a file: --model my.py")
+        raise InputError(
+            f"there is no model {name}", fix=f"known are {', '.join(known)}; or give a file: --model my.py"
+        )
     return file.absolute()
 
 

@@ -15,7 +15,7 @@ from picluster.schema.run import Failure, Result
 def make_report(folder: RunFolder) -> Report:
     """All that a run folder tells."""
     run, plan, result = folder.run(), folder.plan(), _result(folder)
-    events = [recorded for recorded in folder.events()]
+    events = list(folder.events())
     ready = {each.node: each.event for each in events if isinstance(each.event, Ready)}
     epochs = [each.event for each in events if isinstance(each.event, EpochDone)]
     metrics = {node: [each.event for each in folder.metrics(node)] for node in plan.nodes}

@@ -77,15 +77,21 @@ class Spec(Record, frozen=True, kw_only=True):
         if self.fanout is not None and len(self.fanout) != depth:
             given = ",".join(map(str, self.fanout))
             fix = "give one number for each layer, the seeds' neighbours first, such as --fanout 25,10; or --fanout all"
-            raise InputError(f"fanout {given} has {len(self.fanout)} numbers, but {self.model.name} has {depth} layers", fix=fix)
-        for name, value in (("batch size", self.batch_size), ("micro-batches", self.micro_batches), ("epochs", self.epochs)):
+            raise InputError(
+                f"fanout {given} has {len(self.fanout)} numbers, but {self.model.name} has {depth} layers", fix=fix
+            )
+        for name, value in (
+            ("batch size", self.batch_size),
+            ("micro-batches", self.micro_batches),
+            ("epochs", self.epochs),
+        ):
             if value is not None and value < 1:
                 raise InputError(f"{name} must be at least 1, not {value}")
         if self.fanout is not None and min(self.fanout) < 1:
             raise InputError(f"a fanout must be at least 1, not {min(self.fanout)}")
         if len(self.optimizer.weight_decay) != depth:
             given = ",".join(map(str, self.optimizer.weight_decay))
-            message = f"weight decay {given} has {len(self.optimizer.weight_decay)} values, but {self.model.name} has {depth} layers"
+            message = f"weight decay {given} does not fit the {depth} layers of {self.model.name}"
             raise InputError(message, fix="give one value for all layers or one for each")
 
     @property

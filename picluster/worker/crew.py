@@ -32,9 +32,7 @@ if TYPE_CHECKING:
 class Crew:
     """Sampler, stage, or both; where both share a worker the sampler runs in a thread of its own."""
 
-    def __init__(
-        self, job: Job, emit: Callable[[WorkerEvent], None], fail: Callable[[BaseException], None]
-    ) -> None:
+    def __init__(self, job: Job, emit: Callable[[WorkerEvent], None], fail: Callable[[BaseException], None]) -> None:
         """Open the graph and build the model; `fail` ends the worker when the sampler's thread breaks."""
         torch.set_num_threads(job.threads)
         self._job, self._emit, self._fail = job, emit, fail

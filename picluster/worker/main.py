@@ -17,10 +17,14 @@ def main() -> None:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     describe = commands.add_parser("describe", help="print a model's layers, widths and parameters as JSON")
     describe.add_argument("model", help="a model file, or the name of one in models/", metavar="MODEL")
-    describe.add_argument("--features", type=int, default=602, help="width of the graph's features (default: %(default)s)")
+    describe.add_argument(
+        "--features", type=int, default=602, help="width of the graph's features (default: %(default)s)"
+    )
     describe.add_argument("--classes", type=int, default=41, help="classes of the graph (default: %(default)s)")
     describe.add_argument("--option", action="append", default=[], metavar="NAME=JSON", help="option of the model")
-    commands.add_parser("work", help="do a run's work on this node: job and heartbeats come on standard input (default)")
+    commands.add_parser(
+        "work", help="do a run's work on this node: job and heartbeats come on standard input (default)"
+    )
     arguments = parser.parse_args()
     try:
         _describe(arguments) if arguments.command == "describe" else _work()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -77,9 +77,7 @@ def _limits(root: Path, path: str, name: str) -> list[int]:
     """Limits of a group and of all groups above it."""
     folder, found = root / path.lstrip("/"), []
     while folder.is_relative_to(root):
-        try:
+        with suppress(OSError, ValueError):  # not mounted here, or "max"
             found.append(int((folder / name).read_text()))
-        except (OSError, ValueError):  # not mounted here, or "max"
-            pass
-        folder = Path(os.path.dirname(folder))
+        folder = folder.parent
     return found

@@ -30,8 +30,8 @@ def socket_bytes() -> SocketBytes | None:
     if not hasattr(socket, "TCP_INFO") or not descriptors.is_dir():
         return None
     sent = received = 0
-    for entry in os.listdir(descriptors):
-        info = _tcp_info(int(entry))
+    for entry in descriptors.iterdir():
+        info = _tcp_info(int(entry.name))
         if info is not None:
             (got,) = struct.unpack_from("=Q", info, _BYTES_RECEIVED_OFFSET)
             out, again = struct.unpack_from("=QQ", info, _BYTES_SENT_OFFSET)

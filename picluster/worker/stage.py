@@ -54,7 +54,9 @@ class Stage:
     which part of a step.
     """
 
-    def __init__(self, model: Sequence[Layer], numbers: Sequence[int], *, spec: Spec, width: int, data: StageData) -> None:
+    def __init__(
+        self, model: Sequence[Layer], numbers: Sequence[int], *, spec: Spec, width: int, data: StageData
+    ) -> None:
         """`model`: all layers; `numbers`: those of this stage, from 1; `width` of the features."""
         self.numbers = numbers
         self.is_first = numbers[0] == 1
@@ -109,7 +111,7 @@ class Stage:
         """
         inputs, outputs = self._in_flight.pop(micro_batch)
         wanted = [*self.parameters.values(), *inputs]
-        found = torch.autograd.grad(outputs, wanted, gradients or None, allow_unused=True)
+        found: Sequence[Tensor | None] = torch.autograd.grad(outputs, wanted, gradients or None, allow_unused=True)
         count, at = len(self.parameters), 0
         for size, gradient in zip(self._sizes, found, strict=False):
             if gradient is not None:
@@ -120,7 +122,7 @@ class Stage:
 
     def update(self) -> tuple[float, int]:
         """Take the optimiser's step with `sums` and clear them; returns loss and right predictions of the step."""
-        parts = self.sums[:-2].float().split(self._sizes)
+        parts = torch.split(self.sums[:-2].float(), self._sizes)
         shapes = [parameter.shape for parameter in self.parameters.values()]
         self._optimizer.step([part.view(shape) for part, shape in zip(parts, shapes, strict=True)])
         loss, right = self.sums[-2:].tolist()

@@ -9,7 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
-from scipy import stats
+from scipy import stats  # type: ignore[import-untyped]
 
 from picluster.randomness import Purpose, draw_words, key, row_words
 
@@ -28,7 +28,7 @@ def words(scalars: tuple[int, ...], *, seed: int = 0, purpose: Purpose = Purpose
 
 
 def p_value_of_independence(first: Any, second: Any) -> float:
-    """Of a 16 × 16 table of the two words' highest bits."""
+    """Of a 16 by 16 table of the two words' highest bits."""
     cells = np.bincount((first >> 28) * 16 + (second >> 28), minlength=256)
     return float(stats.chisquare(cells).pvalue)
 
@@ -67,7 +67,9 @@ def test_words_are_those_of_the_published_hash_in_unsigned_arithmetic(
 
 
 @given(ids=ids_arrays, seed=scalars, data=st.data())
-def test_a_draw_is_the_same_as_a_number_and_as_an_array(ids: np.ndarray[Any, Any], seed: int, data: st.DataObject) -> None:
+def test_a_draw_is_the_same_as_a_number_and_as_an_array(
+    ids: np.ndarray[Any, Any], seed: int, data: st.DataObject
+) -> None:
     draw = data.draw(st.integers(0, (1 << 31) - 1))
     drawn = key(seed, Purpose.SAMPLE)
     rows = row_words(drawn, ids)

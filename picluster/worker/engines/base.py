@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Protocol
 
-from torch.distributed import TCPStore
+from torch.distributed import TCPStore  # type: ignore[attr-defined]  # documented, yet not in __all__
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -67,5 +67,11 @@ def rendezvous(address: str, port: int, world_size: int, listener: socket.socket
     # The store closes the descriptor itself.
     descriptor = listener.detach()
     return TCPStore(
-        address, port, world_size, is_master=True, timeout=CONNECT_TIMEOUT, master_listen_fd=descriptor, wait_for_workers=False
+        address,
+        port,
+        world_size,
+        is_master=True,
+        timeout=CONNECT_TIMEOUT,
+        master_listen_fd=descriptor,
+        wait_for_workers=False,
     )

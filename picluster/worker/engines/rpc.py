@@ -10,9 +10,8 @@ import threading
 from collections import defaultdict
 from typing import TYPE_CHECKING, ClassVar
 
-import torch.distributed as dist
-from torch import Tensor
 from torch.distributed import rpc
+from torch.distributed.rendezvous import register_rendezvous_handler
 from torch.futures import Future
 
 from picluster.errors import MissingError, PeerLost
@@ -21,7 +20,8 @@ from picluster.worker.engines.base import PEER_TIMEOUT, Peers, Sending
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from torch.distributed import TCPStore
+    from torch import Tensor
+    from torch.distributed import TCPStore  # type: ignore[attr-defined]
 
 _SCHEME = "picluster"
 
@@ -46,7 +46,8 @@ class RpcEngine:
             _transports=["uv"],
             _channels=["basic"],
         )
-        rpc.init_rpc(_name(peers.rank), rank=peers.rank, world_size=peers.world_size, rpc_backend_options=options)
+        name = _name(peers.rank)
+        rpc.init_rpc(name, rank=peers.rank, world_size=peers.world_size, rpc_backend_options=options)  # type: ignore[no-untyped-call]
 
     def send(self, to: int, channel: int, message: Tensor) -> Sending:
         """Begin to send `message`; see `Engine.send`."""
@@ -105,7 +106,7 @@ class _Mailbox:
         return message
 
 
-@rpc.functions.async_execution
+@rpc.functions.async_execution  # type: ignore[untyped-decorator]
 def _deliver(source: int, channel: int, place: int, message: Tensor) -> Future[None]:
     """Runs on the receiver."""
     return _Mailbox.put((source, channel, place), message)
@@ -121,4 +122,4 @@ def _offer_store(peers: Peers) -> None:
     def handler(_url: str) -> Iterator[tuple[TCPStore, int, int]]:
         yield peers.store, peers.rank, peers.world_size
 
-    dist.register_rendezvous_handler(_SCHEME, handler)
+    register_rendezvous_handler(_SCHEME, handler)  # type: ignore[no-untyped-call]

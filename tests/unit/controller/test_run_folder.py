@@ -14,7 +14,7 @@ import pytest
 
 from picluster.controller.run_folder import RunFolder, is_alive, this_controller
 from picluster.errors import DataError, InputError, PiclusterError
-from picluster.schema.events import Done, Ended, Failed, Resources
+from picluster.schema.events import AnyEvent, Done, Ended, Failed, Resources
 from picluster.schema.run import Controller, Manifest, Result
 from tests.unit.controller.made import RUN_V1, copy_of_run_v1
 
@@ -133,7 +133,11 @@ def test_a_checkpoint_exists_when_its_manifest_does(tmp_path: Path) -> None:
 
 def test_events_are_read_in_the_order_in_which_they_came(tmp_path: Path) -> None:
     folder = a_run(tmp_path / "run")
-    events = [("a", Failed(cause="1", expected=True)), ("b", Done()), ("a", Ended(exit_code=5, signal=None))]
+    events: list[tuple[str, AnyEvent]] = [
+        ("a", Failed(cause="1", expected=True)),
+        ("b", Done()),
+        ("a", Ended(exit_code=5, signal=None)),
+    ]
     for node, event in events:
         folder.record(node, event, metrics=False)
     assert [(each.node, each.event) for each in folder.events()] == events

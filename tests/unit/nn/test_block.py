@@ -1,6 +1,7 @@
 """The fused kernels over a block against plain matrices."""
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 import pytest
 import torch
@@ -10,8 +11,8 @@ from torch import Tensor
 
 from picluster.nn import Block
 
-FP32 = {"rtol": 1e-5, "atol": 1e-6}
-FP16 = {"rtol": 4e-3, "atol": 4e-3}
+close_fp32 = partial(torch.testing.assert_close, rtol=1e-5, atol=1e-6)
+close_fp16 = partial(torch.testing.assert_close, rtol=4e-3, atol=4e-3)
 
 
 @dataclass(frozen=True)
@@ -61,10 +62,10 @@ def mean_of(case: Case, source: Tensor) -> Tensor:
 def test_mean_and_its_gradient_equal_a_dense_product(case: Case) -> None:
     fused, dense = case.source.clone().requires_grad_(), case.source.clone().requires_grad_()
     found, expected = case.block.mean(fused), mean_of(case, dense)
-    torch.testing.assert_close(found, expected, **FP32)
+    close_fp32(found, expected)
     direction = torch.randn(found.shape, generator=torch.Generator().manual_seed(1))
     (gradient,) = torch.autograd.grad(found, fused, direction)
-    torch.testing.assert_close(gradient, torch.autograd.grad(expected, dense, direction)[0], **FP32)
+    close_fp32(gradient, torch.autograd.grad(expected, dense, direction)[0])
 
 
 @given(case=cases)
@@ -73,10 +74,10 @@ def test_weighted_sum_and_its_gradient_equal_a_dense_product(case: Case) -> None
     weights = row_weights.index_select(0, case.block.neighbours)
     fused, dense = case.source.clone().requires_grad_(), case.source.clone().requires_grad_()
     found, expected = case.block.weighted_sum(fused, weights), (case.matrix * row_weights) @ dense
-    torch.testing.assert_close(found, expected, **FP32)
+    close_fp32(found, expected)
     direction = torch.randn(found.shape, generator=torch.Generator().manual_seed(1))
     (gradient,) = torch.autograd.grad(found, fused, direction)
-    torch.testing.assert_close(gradient, torch.autograd.grad(expected, dense, direction)[0], **FP32)
+    close_fp32(gradient, torch.autograd.grad(expected, dense, direction)[0])
 
 
 @given(case=cases)
@@ -109,7 +110,7 @@ def test_an_fp16_table_gives_fp32_rows_near_those_of_an_fp32_table(case: Case) -
     ]
     for found, expected in pairs:
         assert found.dtype == torch.float32
-        torch.testing.assert_close(found, expected, **FP16)
+        close_fp16(found, expected)
 
 
 @pytest.mark.xfail(strict=True, reason="embedding_bag keeps the sum in the table's type before it divides")
@@ -123,7 +124,7 @@ def test_the_mean_of_many_fp16_rows_stays_in_their_range() -> None:
         graph_degrees=torch.full((rows,), rows, dtype=torch.int32),
     )
     table = torch.full((rows, 3), 4.0, dtype=torch.float16)
-    torch.testing.assert_close(block.mean(table), torch.full((1, 3), 4.0), **FP16)
+    close_fp16(block.mean(table), torch.full((1, 3), 4.0))
 
 
 @given(case=cases)

@@ -4,7 +4,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy import stats
+from scipy import stats  # type: ignore[import-untyped]
 
 from picluster.nn import Dropout, Rows
 from picluster.randomness import Key, Purpose, key
@@ -21,7 +21,8 @@ def ones(*names: str, ids: torch.Tensor = NODES, width: int = WIDTH, dropout_key
 
 def kept(rows: Rows, probability: float = 0.5) -> torch.Tensor:
     """The mask of one tensor of ones."""
-    return Dropout(probability)(rows)["h"] != 0
+    dropped: Rows = Dropout(probability)(rows)
+    return dropped["h"] != 0
 
 
 @pytest.mark.parametrize("probability", [0.0001, 0.1, 0.5, 0.9])

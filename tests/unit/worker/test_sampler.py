@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import stats  # type: ignore[import-untyped]
 
 from picluster.randomness import Purpose, key
 from picluster.worker.sampler import NeighbourSampler, Sample, cut, distinct_draws, shuffled
@@ -21,7 +21,9 @@ fanouts = st.one_of(st.none(), st.integers(1, 12), st.just(300))
 seeds_of_randomness = st.integers(0, 1 << 30)
 
 
-def sampler_of(graph: RandomGraph, fanout: tuple[int, ...] | None = None, *, depth: int = 2, seed: int = 0) -> NeighbourSampler:
+def sampler_of(
+    graph: RandomGraph, fanout: tuple[int, ...] | None = None, *, depth: int = 2, seed: int = 0
+) -> NeighbourSampler:
     return NeighbourSampler(graph.indptr, graph.indices, fanout=fanout, depth=depth, seed=seed)
 
 
@@ -39,7 +41,6 @@ def drawn_ids(sample: Sample, layer: int) -> list[list[int]]:
     hop = sample.hops[layer]
     neighbours = hop.neighbours if layer == 0 else sample.ids[hop.neighbours]
     return per_target(hop.counts, neighbours)
-
 
 
 @given(graph=graphs, fanout=fanouts, seed=seeds_of_randomness, data=st.data())
@@ -82,7 +83,6 @@ def test_counts_take_one_byte_where_the_fanout_allows_it(fanout: int | None, dty
     assert counts.dtype == dtype
     assert counts.tolist() == [min(degree, fanout or degree), 0]
     assert neighbours.dtype == np.int32
-
 
 
 def p_value_of_subsets(chosen: NDArray[np.int32], size: int) -> float:
@@ -139,7 +139,6 @@ def test_draws_are_distinct_and_below_the_size(sizes: list[int], seed: int) -> N
     assert chosen.min() >= 0
     assert (chosen < np.array(sizes)[:, None]).all()
     assert all(len(set(row)) == len(row) for row in chosen.tolist())
-
 
 
 @given(
@@ -208,7 +207,6 @@ def test_epochs_steps_purposes_layers_and_seeds_draw_differently() -> None:
         same = sum(len(set(first) & set(second)) for first, second in zip(draws(), other, strict=True))
         # Five of fifty meet five others 0.5 times on average; 100 ± 10 over 200 nodes.
         assert 50 < same < 150
-
 
 
 @given(ids=st.lists(st.integers(0, 1 << 30), unique=True), seed=seeds_of_randomness, epoch=st.integers(0, 9))

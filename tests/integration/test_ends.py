@@ -1,0 +1,156 @@
+"""However a run ends: no worker stays, the culprit is named, the run folder tells."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+
+from picluster.controller.run_folder import RunFolder
+from tests.integration.desk import GRAPH, RUN_TIMEOUT_SECONDS, Desk, workers_of
+
+GONE_SECONDS = 5.0
+LONG = ("launch", *GRAPH, "--hidden", "16", "--layers-per-node", "1", "--nodes", "4", "--epochs", "100000")
+
+
+@contextmanager
+def running(desk: Desk, *more: str) -> Iterator[tuple[subprocess.Popen[str], RunFolder, dict[str, psutil.Process]]]:
+    """A run in the middle of its training, and its workers by node."""
+    before = desk.runs()
+    with desk.start(*LONG, *more) as controller:
+        try:
+            deadline = time.monotonic() + RUN_TIMEOUT_SECONDS
+            while not desk.runs() - before:
+                assert controller.poll() is None, controller.communicate()
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+            (name,) = desk.runs() - before
+            run = RunFolder(desk.folder / "runs" / name)
+            while not has_trained(run):
+                assert controller.poll() is None, controller.communicate()
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+            workers = workers_of(controller.pid)
+            by_node = {node_of(worker, run): worker for worker in workers}
+            assert set(by_node) == set(run.plan().nodes)
+            yield controller, run, by_node
+        finally:
+            if controller.poll() is None:
+                os.kill(controller.pid, signal.SIGCONT)
+                controller.kill()
+
+
+def has_trained(run: RunFolder) -> bool:
+    return run.events_file.exists() and any(
+        recorded.event.__class__.__name__ == "EpochDone" for recorded in run.events()
+    )
+
+
+def node_of(worker: psutil.Process, run: RunFolder) -> str:
+    """Workers start in the order of the plan's nodes."""
+    started = sorted(workers_of(worker.ppid()), key=lambda each: each.pid)
+    return run.plan().nodes[[each.pid for each in started].index(worker.pid)]
+
+
+def assert_gone(workers: dict[str, psutil.Process], since: float) -> None:
+    while any(is_at_work(worker) for worker in workers.values()):
+        assert time.monotonic() < since + GONE_SECONDS
+        time.sleep(0.05)
+
+
+def is_at_work(worker: psutil.Process) -> bool:
+    """A zombie is not: it only waits for its parent, who may be frozen."""
+    try:
+        return worker.is_running() and worker.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def report_of(desk: Desk, run: RunFolder) -> dict[str, object]:
+    told = desk.picluster("report", run.name, "--json")
+    assert told.returncode == 0, told.stderr
+    report = json.loads(told.stdout)
+    assert isinstance(report, dict)
+    return report
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stopped_run_ends_at_once_and_says_so(desk: Desk, number: signal.Signals) -> None:
+    with running(desk) as (controller, run, workers):
+        began = time.monotonic()
+        os.killpg(controller.pid, number)  # as a terminal does
+        _, errors = controller.communicate(timeout=GONE_SECONDS)
+        assert_gone(workers, began)
+    assert controller.returncode == 130
+    assert "stopped" in errors
+    assert "Traceback" not in errors
+    assert report_of(desk, run)["status"] == "stopped"
+
+
+def test_workers_end_when_their_controller_is_killed(desk: Desk) -> None:
+    with running(desk) as (controller, run, workers):
+        began = time.monotonic()
+        controller.kill()
+        assert_gone(workers, began)
+    report = report_of(desk, run)
+    assert report["status"] == "failed"
+    assert isinstance(report["failure"], dict)
+    assert "controller" in report["failure"]["cause"]
+    assert report["failure"]["node"] is None
+
+
+def test_workers_end_when_their_controller_falls_silent(desk: Desk) -> None:
+    with running(desk, "--grace", "2") as (controller, _, workers):
+        began = time.monotonic()
+        os.kill(controller.pid, signal.SIGSTOP)
+        assert_gone(workers, began)
+
+
+@pytest.mark.parametrize("role", ["sampler", "stage 1", "stage 2"])
+def test_a_killed_worker_is_named_and_takes_the_others_along(desk: Desk, role: str) -> None:
+    with running(desk) as (controller, run, workers):
+        plan = run.plan()
+        node = next(node for node in plan.nodes if plan.role_of(node) == role)
+        began = time.monotonic()
+        workers[node].kill()
+        _, errors = controller.communicate(timeout=GONE_SECONDS + 5)
+        assert_gone(workers, began)
+    assert controller.returncode == 5
+    assert f"node {node}" in errors
+    assert "SIGKILL" in errors
+    assert "Traceback" not in errors
+    report = report_of(desk, run)
+    assert report["status"] == "failed"
+    log = str(run.log_file(node).relative_to(run.path))
+    assert isinstance(report["failure"], dict)
+    assert report["failure"]["node"] == node
+    assert tuple(report["failure"]["layers"]) == plan.layers_of(node)
+    assert report["failure"]["log"] == log
+    assert (run.path / log).exists()
+
+
+def test_a_loss_that_is_no_number_ends_the_run_with_a_reason(desk: Desk) -> None:
+    words = (*GRAPH, "--layers-per-node", "1", "--nodes", "3", "--learning-rate", "1e30", "--epochs", "3")
+    done = desk.picluster("launch", *words)
+    assert done.returncode == 5
+    assert "the loss became" in done.stderr
+    assert "lower the learning rate" in done.stderr
+
+
+def test_a_worker_that_fails_before_it_is_ready_is_named(desk: Desk, tmp_path: Path) -> None:
+    """A model that can be described, but breaks on a worker."""
+    model = tmp_path / "broken model.py"
+    source = (desk.folder / "models" / "sage.py").read_text()
+    model.write_text(source + "\nimport sys\nif 'work' in sys.argv:\n    raise OSError('no such luck')\n")
+    done = desk.picluster("launch", *GRAPH, "--model", str(model), "--layers-per-node", "1", "--nodes", "3")
+    assert done.returncode == 5
+    assert "no such luck" in done.stderr
+    assert "node pi2 (layer 1)" in done.stderr or "node pi3 (layer 2)" in done.stderr

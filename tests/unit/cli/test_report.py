@@ -1,0 +1,120 @@
+"""`picluster report` on the committed run folder, at 80 columns."""
+
+import json
+import shutil
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from picluster.controller.run_folder import RunFolder, this_controller
+from picluster.schema.run import Failure, Result
+from tests.unit.cli.conftest import Picluster
+from tests.unit.controller.made import RUN_V1, copy_of_run_v1
+
+NODES = ["local1", "local2", "local3", "local4"]
+
+
+@pytest.fixture
+def run(here: Path) -> RunFolder:
+    """The committed run, among the runs of the working folder."""
+    return RunFolder(copy_of_run_v1(here / "runs" / "the-run"))
+
+
+def table(text: str, title: str) -> list[list[str]]:
+    """Words of the rows below a title, down to the next empty line."""
+    lines = [line.rstrip() for line in text.splitlines()]
+    first = lines.index(title) + 1
+    rows = lines[first:]
+    return [line.split() for line in (rows[: rows.index("")] if "" in rows else rows)]
+
+
+def test_without_runs_the_person_is_told_what_makes_one(picluster: Picluster, here: Path) -> None:
+    answer = picluster("report")
+    assert (answer.code, answer.out) == (2, "")
+    assert answer.err == f"error: there are no runs in {here}/runs\n  fix: picluster launch makes one\n"
+    assert not (here / "runs").exists()
+
+
+@pytest.mark.usefixtures("run")
+def test_an_unknown_run_is_wrong_input(picluster: Picluster) -> None:
+    answer = picluster("report", "none")
+    assert answer.code == 2
+    assert answer.err.startswith("error: there is no run none\n  fix: ")
+
+
+@pytest.mark.parametrize(
+    "words", [[], ["the-run"], ["runs/the-run"], [str(RUN_V1)]], ids=["last", "name", "path", "other"]
+)
+@pytest.mark.usefixtures("run")
+def test_tables_fit_into_80_columns_and_name_every_node(picluster: Picluster, words: list[str]) -> None:
+    answer = picluster("report", *words)
+    assert (answer.code, answer.err) == (0, "")
+    assert max(len(line.rstrip()) for line in answer.out.splitlines()) <= 80
+    for title in ("memory, MiB (peaks)", "a step: ms (medians), KiB over the wire"):
+        assert [row[0] for row in table(answer.out, title)] == ["node", *NODES]
+
+
+@pytest.mark.usefixtures("run")
+def test_the_memory_table_shows_roles_layers_and_the_recorded_peaks(picluster: Picluster) -> None:
+    made = json.loads(picluster("report", "--json").out)
+    rows = table(picluster("report").out, "memory, MiB (peaks)")[1:]
+    assert [row[1:-3] for row in rows] == [
+        ["sampler", "–"],
+        ["stage", "1", "1"],
+        ["stage", "1", "1"],
+        ["stage", "2", "2"],
+    ]
+    for row, node in zip(rows, made["nodes"], strict=True):
+        assert row[-3] == f"{node['memory']['peak_rss_bytes'] / 2**20:.0f}"
+
+
+@pytest.mark.usefixtures("run")
+def test_only_the_last_epochs_are_shown_and_all_of_few(picluster: Picluster) -> None:
+    assert [row[0] for row in table(picluster("report").out, "epochs")] == ["epoch", "1", "2"]
+
+
+def test_json_is_one_object_and_nothing_else(picluster: Picluster, run: RunFolder) -> None:
+    answer = picluster("report", "--json")
+    assert (answer.code, answer.err) == (0, "")
+    made = json.loads(answer.out)
+    assert made["run"] == run.run().run
+    assert [node["name"] for node in made["nodes"]] == NODES
+
+
+def test_a_failed_run_is_shown_with_node_cause_and_fix(picluster: Picluster, run: RunFolder) -> None:
+    failure = Failure(node="local2", layers=(1,), cause="killed by SIGKILL [9]", fix="use more nodes", log="log.txt")
+    run.end(Result(status="failed", failure=failure, test_accuracy=None, ended=0.0))
+    answer = picluster("report")
+    assert answer.code == 0
+    assert "failure    local2: killed by SIGKILL [9]\n           fix: use more nodes\n" in answer.out
+
+
+def test_a_run_under_way_is_shown_as_running(picluster: Picluster, run: RunFolder) -> None:
+    run.result_file.unlink()
+    run.begin(msgspec.structs.replace(run.run(), controller=this_controller()), run.plan(), run.environment())
+    assert picluster("report").out.splitlines()[0].endswith(": running")
+
+
+def test_a_run_before_its_first_step_is_shown_with_dashes(picluster: Picluster, run: RunFolder) -> None:
+    run.events_file.unlink()
+    shutil.rmtree(run.path / "nodes")
+    answer = picluster("report")
+    assert answer.code == 0
+    rows = table(answer.out, "a step: ms (medians), KiB over the wire")[1:]
+    assert rows == [[node, *["–"] * 7] for node in NODES]
+
+
+def test_a_damaged_run_folder_is_refused_with_the_file_s_name(picluster: Picluster, run: RunFolder) -> None:
+    run.plan_file.unlink()
+    answer = picluster("report")
+    assert answer.code == 3
+    assert answer.err == "error: the run folder runs/the-run lacks plan.json\n"
+
+
+def test_names_that_look_like_markup_are_shown_as_they_are(picluster: Picluster, run: RunFolder) -> None:
+    for file in (file for file in run.path.rglob("*") if file.is_file()):
+        file.write_text(file.read_text().replace("local2", "[red]pi"))
+    (run.path / "nodes" / "local2").rename(run.path / "nodes" / "[red]pi")
+    out = picluster("report").out
+    assert [row[0] for row in table(out, "memory, MiB (peaks)")] == ["node", "local1", "[red]pi", "local3", "local4"]

@@ -1,0 +1,57 @@
+"""An engine without sockets: the workers are threads of one process."""
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from queue import Queue
+from threading import Event
+
+from torch import Tensor
+
+TIMEOUT_SECONDS = 20
+
+
+class FakeSending:
+    """Done when the message was taken."""
+
+    def __init__(self) -> None:
+        self.taken = Event()
+        self.waits = 0
+
+    def wait(self) -> None:
+        self.waits += 1
+        assert self.taken.wait(TIMEOUT_SECONDS), "nobody took the message"
+
+
+@dataclass
+class FakeNetwork:
+    """What is under way; messages are not copied, so a sender that changes one too early is found out."""
+
+    queues: dict[tuple[int, int, int], Queue[tuple[Tensor, FakeSending]]] = field(
+        default_factory=lambda: defaultdict(Queue)
+    )
+    sendings: list[FakeSending] = field(default_factory=list)
+
+    def engine(self, rank: int) -> "FakeEngine":
+        return FakeEngine(self, rank)
+
+
+class FakeEngine:
+    """Engine of one worker."""
+
+    def __init__(self, network: FakeNetwork, rank: int) -> None:
+        self._network = network
+        self._rank = rank
+
+    def send(self, to: int, channel: int, message: Tensor) -> FakeSending:
+        sending = FakeSending()
+        self._network.sendings.append(sending)
+        self._network.queues[self._rank, to, channel].put((message, sending))
+        return sending
+
+    def receive(self, source: int, channel: int) -> Tensor:
+        message, sending = self._network.queues[source, self._rank, channel].get(timeout=TIMEOUT_SECONDS)
+        sending.taken.set()
+        return message
+
+    def close(self) -> None:
+        """Nothing is open."""

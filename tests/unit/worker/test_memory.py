@@ -1,0 +1,81 @@
+"""Memory of this process and the limits over it."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from picluster.worker.memory import AnonymousPeak, Memory, _limits, memory_limit, read_memory
+
+MB = 1_000_000
+pytestmark = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the kernel's marks are in /proc")
+
+PASSING_BLOCK = """
+import numpy as np
+from picluster.worker.memory import AnonymousPeak, read_memory
+peak = AnonymousPeak()
+before = peak.update(read_memory())
+block = np.ones(100_000_000, np.uint8)
+del block
+now = read_memory()
+after = peak.update(now)
+print(before, after, now.anonymous)
+"""
+
+
+def test_peaks_are_not_below_the_present_and_the_parts_add_up() -> None:
+    now = read_memory()
+    assert now.peak_rss >= now.rss >= now.anonymous > 0
+    assert now.rss == pytest.approx(now.anonymous + now.file, rel=0.05)
+    assert now.rss == pytest.approx(psutil.Process().memory_info().rss, rel=0.05)
+    assert AnonymousPeak().update(now) >= now.anonymous
+
+
+def test_a_block_that_came_and_went_between_two_readings_is_in_the_peak() -> None:
+    # A process of its own: what other tests needed has raised this one's mark.
+    words = [sys.executable, "-c", PASSING_BLOCK]
+    ended = subprocess.run(words, capture_output=True, text=True, check=True, timeout=60)
+    before, after, anonymous = map(int, ended.stdout.split())
+    assert after - before == pytest.approx(100 * MB, rel=0.1)
+    assert anonymous - before < 20 * MB
+
+
+def test_the_peak_rises_with_readings_and_never_falls(monkeypatch: pytest.MonkeyPatch) -> None:
+    readings = [
+        Memory(rss=100, peak_rss=100, anonymous=60, file=40),
+        Memory(rss=120, peak_rss=120, anonymous=80, file=40),
+        Memory(rss=90, peak_rss=120, anonymous=50, file=40),  # the mark stood still: nothing passed
+        Memory(rss=90, peak_rss=200, anonymous=50, file=40),  # 160 anonymous bytes came and went
+        Memory(rss=300, peak_rss=300, anonymous=50, file=250),  # mapped files alone
+    ]
+    monkeypatch.setattr("picluster.worker.memory.read_memory", lambda: readings[0])
+    peak = AnonymousPeak()
+    assert [peak.update(reading) for reading in readings] == [60, 80, 80, 160, 160]
+
+
+def write_limit(folder: Path, name: str, text: str) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_text(text)
+
+
+def test_limits_of_a_group_and_of_all_above_it_are_found(tmp_path: Path) -> None:
+    write_limit(tmp_path / "system.slice" / "run-1.service", "memory.max", "max\n")
+    write_limit(tmp_path / "system.slice", "memory.max", "500000000\n")
+    write_limit(tmp_path, "memory.max", "900000000\n")
+    write_limit(tmp_path / "elsewhere", "memory.max", "1000\n")
+    found = _limits(tmp_path, "/system.slice/run-1.service", "memory.max")
+    assert sorted(found) == [500_000_000, 900_000_000]
+
+
+def test_a_group_that_is_not_mounted_here_has_the_limits_that_are(tmp_path: Path) -> None:
+    write_limit(tmp_path, "memory.limit_in_bytes", "536870912\n")
+    assert _limits(tmp_path, "/docker/0123", "memory.limit_in_bytes") == [536_870_912]
+    assert _limits(tmp_path / "nothing", "/a/b", "memory.max") == []
+
+
+def test_the_limit_is_not_above_the_machines_memory() -> None:
+    limit = memory_limit()
+    assert limit is not None
+    assert 0 < limit <= psutil.virtual_memory().total

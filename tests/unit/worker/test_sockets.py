@@ -1,0 +1,101 @@
+"""Bytes that real sockets carried."""
+
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from picluster.worker.sockets import SocketBytes, socket_bytes
+
+if socket_bytes() is None:
+    pytest.skip("this platform does not tell what its sockets carried", allow_module_level=True)
+
+TIMEOUT_SECONDS = 30
+OTHER_END = """
+import socket, sys
+with socket.create_connection(("127.0.0.1", int(sys.argv[1]))) as connection:
+    while connection.recv(65536):
+        pass
+    connection.sendall(bytes(400_000))
+"""
+
+
+def now() -> SocketBytes:
+    found = socket_bytes()
+    assert found is not None
+    return found
+
+
+def open_descriptors() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def carry(sender: socket.socket, receiver: socket.socket, size: int) -> None:
+    thread = threading.Thread(target=sender.sendall, args=(bytes(size),))
+    thread.start()
+    left = size
+    while left:
+        left -= len(receiver.recv(1 << 16))
+    thread.join()
+
+
+@pytest.fixture(params=[socket.AF_INET, socket.AF_INET6], ids=["IPv4", "IPv6"])
+def connection(request: pytest.FixtureRequest) -> Iterator[tuple[socket.socket, socket.socket]]:
+    address = "127.0.0.1" if request.param == socket.AF_INET else "::1"
+    with ExitStack() as stack:
+        try:
+            server = stack.enter_context(socket.create_server((address, 0), family=request.param))
+        except OSError:
+            pytest.skip(f"no {address} here")
+        client = stack.enter_context(socket.create_connection(server.getsockname()[:2]))
+        yield client, stack.enter_context(server.accept()[0])
+
+
+@pytest.mark.parametrize("sizes", [(3_000_000, 500_000), (0, 2_000_000)])
+def test_the_bytes_of_a_connection_are_counted_at_both_ends(
+    connection: tuple[socket.socket, socket.socket], sizes: tuple[int, int]
+) -> None:
+    first, second = connection
+    before = now()
+    carry(first, second, sizes[0])
+    carry(second, first, sizes[1])
+    after = now()
+    # Both ends belong to this process.
+    assert after.sent - before.sent == pytest.approx(sum(sizes), rel=0.01)
+    assert after.received - before.received == pytest.approx(sum(sizes), rel=0.01)
+
+
+def test_one_end_alone_tells_the_two_directions_apart() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        words = [sys.executable, "-c", OTHER_END, str(server.getsockname()[1])]
+        with subprocess.Popen(words) as other, server.accept()[0] as here:
+            before = now()
+            here.sendall(bytes(1_000_001))
+            here.shutdown(socket.SHUT_WR)
+            left = 400_000
+            while left:
+                left -= len(here.recv(1 << 16))
+            assert other.wait(TIMEOUT_SECONDS) == 0
+            after = now()
+    assert after.sent - before.sent == pytest.approx(1_000_001, rel=0.01)
+    assert after.received - before.received == pytest.approx(400_000, rel=0.01)
+
+
+def test_other_descriptors_are_not_counted_and_all_stay_open() -> None:
+    with ExitStack() as stack:
+        pair = [stack.enter_context(each) for each in socket.socketpair()]
+        listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+        datagrams = [stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) for _ in range(2)]
+        datagrams[1].bind(("127.0.0.1", 0))
+        before, descriptors = now(), open_descriptors()
+        carry(pair[0], pair[1], 100_000)
+        datagrams[0].sendto(bytes(1000), datagrams[1].getsockname())
+        assert now() == before
+        assert open_descriptors() == descriptors
+        assert listener.fileno() >= 0
+        carry(pair[1], pair[0], 10)

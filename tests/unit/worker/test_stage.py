@@ -1,0 +1,235 @@
+"""Stages run by hand, without a network: cut anywhere and shared by anyone, a model learns the same bits."""
+
+import random
+from collections.abc import Sequence
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from picluster.nn import Rows
+from picluster.randomness import Purpose, key
+from picluster.schema.spec import Adam, ModelChoice, OptionValue, Spec
+from picluster.worker.blocks import message_for, read
+from picluster.worker.messages import Message, pack, unpack
+from picluster.worker.model import build
+from picluster.worker.sampler import NeighbourSampler, Sample, cut
+from picluster.worker.stage import Moment, Stage, StageData
+from tests.unit.worker.random_graph import random_graph
+
+MODELS = Path(__file__).parents[3] / "models"
+FEATURES, HIDDEN, CLASSES, NODES = 11, 16, 7, 90
+GRAPH = random_graph(NODES, 0.08, seed=5)
+DEGREES = torch.from_numpy(GRAPH.degrees)
+_generator = torch.Generator().manual_seed(0)
+TABLE = torch.randn(NODES, FEATURES, generator=_generator).half()
+LABELS = torch.randint(CLASSES, (NODES,), generator=_generator, dtype=torch.int16)
+SEEDS = np.random.default_rng(1).permutation(NODES).astype(np.int32)[:50]
+SIZES = (13, 13, 12, 12)
+STEPS = 3
+Layers = tuple[int, ...]
+
+
+def make_spec(name: str, depth: int, fanout: tuple[int, ...] | None) -> Spec:
+    return Spec(
+        dataset="random",
+        model=ModelChoice(name=name, depth=depth, options={}),
+        fanout=fanout,
+        batch_size=None,
+        micro_batches=len(SIZES),
+        epochs=1,
+        seed=9,
+        optimizer=Adam(learning_rate=0.05, weight_decay=tuple(0.01 * layer for layer in range(depth))),
+    )
+
+
+def make_stages(spec: Spec, cuts: Sequence[Layers], *, dropout: float = 0.5) -> list[Stage]:
+    """One stage for each group of layers, each from a model of its own, as every worker builds it."""
+    name, depth = spec.model.name, spec.model.depth
+    options: dict[str, OptionValue] = {"depth": depth, "hidden": HIDDEN, "dropout": dropout}
+    stages = []
+    for numbers in cuts:
+        model = build(MODELS / f"{name}.py", FEATURES, CLASSES, options, spec.seed)
+        features = TABLE if numbers[0] == 1 else None
+        labels = LABELS if numbers[-1] == depth else None
+        data = StageData(graph_degrees=DEGREES, features=features, labels=labels)
+        stages.append(Stage(model, numbers, spec=spec, width=FEATURES, data=data))
+    return stages
+
+
+def all_cuts(depth: int) -> list[list[Layers]]:
+    """Every way to cut the layers into stages, the uncut model first."""
+    numbers = tuple(range(1, depth + 1))
+    places = [c for count in range(depth) for c in combinations(range(1, depth), count)]
+    return [[numbers[i:j] for i, j in zip((0, *c), (*c, depth), strict=True)] for c in places]
+
+
+def samples_of(spec: Spec, step: int) -> list[Sample]:
+    sampler = NeighbourSampler(GRAPH.indptr, GRAPH.indices, fanout=spec.fanout, depth=spec.model.depth, seed=spec.seed)
+    return [sampler.sample(part, purpose=Purpose.SAMPLE, epoch=1, step=step) for part in cut(SEEDS, SIZES)]
+
+
+def through_the_wire(tensors: Sequence[Tensor]) -> list[Tensor]:
+    return list(unpack(pack(Message((1, 1, 0), tensors))).tensors)
+
+
+def forward(stages: Sequence[Stage], number: int, sample: Sample, moment: Moment) -> None:
+    rows: list[Tensor] = []
+    for stage in stages:
+        message = message_for(sample, stage.numbers, (1, moment.step, number))
+        batch = read(message, stage.numbers, len(sample.hops), DEGREES)
+        rows = through_the_wire(stage.forward(number, batch, rows, moment))
+
+
+def backward(stages: Sequence[Stage], number: int) -> None:
+    gradients: list[Tensor] = []
+    for stage in reversed(stages):
+        gradients = through_the_wire(stage.backward(number, gradients))
+
+
+def train_step(
+    replicas: Sequence[Sequence[Stage]], spec: Spec, step: int, order: Sequence[tuple[int, int]]
+) -> list[Tensor]:
+    """One step; `order` says which micro-batch goes next and to which replica. Returns the sums of each stage."""
+    samples, moment = samples_of(spec, step), Moment(1, step, len(SEEDS))
+    for number, replica in order:
+        forward(replicas[replica], number, samples[number], moment)
+    for number, replica in order:
+        backward(replicas[replica], number)
+    sums = []
+    for same_layers in zip(*replicas, strict=True):
+        total = torch.stack([stage.sums for stage in same_layers]).sum(0)
+        for stage in same_layers:
+            stage.sums.copy_(total)
+        sums.append(total)
+    return sums
+
+
+IN_TURN = [(number, 0) for number in range(len(SIZES))]
+FANOUTS = {2: (4, 3), 3: (4, 3, 2), 4: (3, 2, 2, 2)}
+
+
+def history(spec: Spec, cuts: Sequence[Layers]) -> tuple[list[tuple[float, int]], list[Tensor]]:
+    """(loss, right predictions) of each step, and the gradients of each, all layers one behind the other."""
+    stages, losses, gradients = make_stages(spec, cuts), [], []
+    for step in range(1, STEPS + 1):
+        sums = train_step([stages], spec, step, IN_TURN)
+        gradients.append(torch.cat([each[:-2] for each in sums]))
+        assert not any(bool(each[-2:].any()) for each in sums[:-1]), "loss belongs to the last stage"
+        losses.append([stage.update() for stage in stages][-1])
+        assert not any(stage.sums.any() for stage in stages)
+    return losses, gradients
+
+
+@pytest.mark.parametrize("name", ["sage", "gcn"])
+@pytest.mark.parametrize("depth", [2, 3, 4])
+@pytest.mark.parametrize("sampled", [True, False], ids=["sampled", "full"])
+def test_a_model_cut_anywhere_gives_the_same_bits(name: str, depth: int, *, sampled: bool) -> None:
+    spec = make_spec(name, depth, FANOUTS[depth] if sampled else None)
+    uncut, *others = all_cuts(depth)
+    losses, gradients = history(spec, uncut)
+    assert len(set(losses)) == STEPS, "the weights do change"
+    for cuts in others:
+        found_losses, found_gradients = history(spec, cuts)
+        assert found_losses == losses, cuts
+        assert all(torch.equal(first, second) for first, second in zip(found_gradients, gradients, strict=True)), cuts
+
+
+@given(owners=st.lists(st.integers(0, 2), min_size=len(SIZES), max_size=len(SIZES)), shuffle=st.integers(0, 1 << 20))
+def test_micro_batches_in_any_order_on_any_replicas_give_the_same_bits(owners: list[int], shuffle: int) -> None:
+    spec = make_spec("sage", 2, FANOUTS[2])
+    cuts = [(1,), (2,)]
+    order = list(enumerate(owners))
+    random.Random(shuffle).shuffle(order)  # noqa: S311  a test's order, not a secret
+    replicas = [make_stages(spec, cuts) for _ in range(3)]
+    found = train_step(replicas, spec, 1, order)
+    expected = train_step([make_stages(spec, cuts)], spec, 1, IN_TURN)
+    assert all(torch.equal(first, second) for first, second in zip(found, expected, strict=True))
+    for same_layers in zip(*replicas, strict=True):
+        results = {stage.update() for stage in same_layers}
+        assert len(results) == 1
+        first, *others = (torch.cat([p.flatten() for p in stage.parameters.values()]) for stage in same_layers)
+        assert all(torch.equal(first, other) for other in others)
+
+
+def test_the_bits_depend_on_seed_step_dropout_and_partition() -> None:
+    """The tests above can fail."""
+    spec = make_spec("sage", 2, FANOUTS[2])
+    whole = [(1, 2)]
+
+    def sums(*, step: int = 1, dropout: float = 0.5) -> Tensor:
+        return train_step([make_stages(spec, whole, dropout=dropout)], spec, step, IN_TURN)[0]
+
+    assert torch.equal(sums(), sums())
+    assert not torch.equal(sums(), sums(step=2))
+    assert not torch.equal(sums(), sums(dropout=0.0))
+
+
+@pytest.mark.parametrize("name", ["sage", "gcn"])
+def test_evaluation_counts_the_same_right_predictions_however_the_model_is_cut_and_drops_nothing(name: str) -> None:
+    spec = make_spec(name, 3, FANOUTS[3])
+    counts = []
+    for cuts in all_cuts(3):
+        stages, rows, right = make_stages(spec, cuts, dropout=0.9), list[Tensor](), 0
+        for sample in samples_of(spec, 1):
+            for stage in stages:
+                batch = read(message_for(sample, stage.numbers, (1, 0, 0)), stage.numbers, 3, DEGREES)
+                rows, right_here = stage.evaluate(batch, through_the_wire(rows))
+                right += right_here
+            assert rows == []
+        assert not any(stage.sums.any() for stage in stages)
+        counts.append(right)
+    assert len(set(counts)) == 1
+    model = build(MODELS / f"{name}.py", FEATURES, CLASSES, {"depth": 3, "hidden": HIDDEN, "dropout": 0.0}, spec.seed)
+    expected = 0
+    for sample in samples_of(spec, 1):
+        batch = read(message_for(sample, (1, 2, 3), (1, 0, 0)), (1, 2, 3), 3, DEGREES)
+        result = Rows({"h": TABLE}, batch.ids)
+        for number, layer in enumerate(model, start=1):
+            result = layer.transform(layer.aggregate(batch.blocks[number], result))
+        expected += int((result["h"].argmax(1) == LABELS[result.ids.long()]).sum())
+    assert counts[0] == expected
+
+
+def test_the_loss_is_the_mean_over_the_steps_seeds_and_the_last_column_counts_right_predictions() -> None:
+    spec = make_spec("gcn", 2, None)
+    (stage,) = make_stages(spec, [(1, 2)], dropout=0.0)
+    right = 0
+    for sample in samples_of(spec, 1):
+        right += stage.evaluate(read(message_for(sample, (1, 2), (1, 0, 0)), (1, 2), 2, DEGREES), [])[1]
+    train_step([[stage]], spec, 1, IN_TURN)
+    loss, counted = stage.update()
+    assert counted == right
+    assert 0.5 * np.log(CLASSES) < loss < 3 * np.log(CLASSES)
+
+
+@pytest.mark.parametrize("cuts", [[(1, 2, 3)], [(1,), (2, 3)], [(1,), (2,), (3,)]])
+def test_a_stage_is_told_only_the_ids_and_blocks_that_it_needs(cuts: list[Layers]) -> None:
+    spec = make_spec("sage", 3, FANOUTS[3])
+    sample = samples_of(spec, 1)[0]
+    for numbers in cuts:
+        message = message_for(sample, numbers, (1, 1, 0))
+        blocks = read(message, numbers, 3, DEGREES).blocks
+        wanted = ([1] if numbers[0] == 1 else []) + [number + 1 for number in numbers if number < 3]
+        assert list(blocks) == wanted
+        assert message.tensors[0].tolist() == sample.ids[: sample.frontiers[numbers[0] - 1]].tolist()
+        for number, block in blocks.items():
+            assert block.ids.tolist() == sample.ids[: sample.frontiers[number - 1]].tolist()
+            assert block.neighbours.tolist() == sample.hops[number - 1].neighbours.tolist()
+            assert (block.source_ids is None) == (number == 1)
+
+
+def test_dropout_of_a_layer_is_hashed_from_seed_epoch_step_and_layer() -> None:
+    spec = make_spec("sage", 2, FANOUTS[2])
+    (stage,) = make_stages(spec, [(1, 2)])
+    keys = {
+        stage._dropout_key(Moment(epoch, step, 1), layer) for epoch in (1, 2) for step in (1, 2) for layer in (1, 2)
+    }
+    assert len(keys) == 8
+    assert stage._dropout_key(Moment(1, 2, 99), 2) == key(spec.seed, Purpose.DROPOUT, 1, 2, 2)
+    assert stage._dropout_key(None, 1) is None
