@@ -15,7 +15,7 @@ import torch
 
 from picluster.schema.events import Hardware, Resources, StepDone
 from picluster.worker.memory import AnonymousPeak, memory_limit, read_memory
-from picluster.worker.sockets import SocketBytes, socket_bytes
+from picluster.worker.sockets import SocketBytes, SocketCounter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -86,6 +86,7 @@ class StepMeter:
         """`driver`: of the role that calls; `others`: of further roles in this worker, whose bytes count too."""
         self._driver = driver
         self._clocks = [driver, *others]
+        self._counter = SocketCounter()
         self._begin()
 
     def finish(self, epoch: int, step: int, loss: float | None = None) -> StepDone:
@@ -93,7 +94,7 @@ class StepMeter:
         elapsed = time.perf_counter() - self._time
         wait = self._driver.wait_seconds - self._clock.wait_seconds
         send = self._driver.send_seconds - self._clock.send_seconds
-        sockets, before = socket_bytes(), self._sockets
+        sockets, before = self._counter.read(), self._sockets
         sent_payload, received_payload = self._payload
         step_done = StepDone(
             epoch=epoch,
@@ -119,7 +120,7 @@ class StepMeter:
         self._time = time.perf_counter()
         self._clock = replace(self._driver)
         self._payload = self._payload_now()
-        self._sockets = sockets or socket_bytes()
+        self._sockets = sockets or self._counter.read()
 
     def _payload_now(self) -> tuple[int, int]:
         sent = sum(clock.sent_payload_bytes for clock in self._clocks)

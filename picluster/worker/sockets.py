@@ -11,9 +11,9 @@ from pathlib import Path
 
 # struct tcp_info of linux/tcp.h; bytes_sent came with Linux 4.19.
 _BYTES_RECEIVED_OFFSET = 128
-_BYTES_SENT_OFFSET = 200
-_BYTES_RETRANSMITTED_OFFSET = 208
+_BYTES_SENT_OFFSET = 200  # and behind it those sent again
 _INFO_BYTES = 216
+_DESCRIPTORS = Path("/proc/self/fd")
 
 
 @dataclass(frozen=True)
@@ -24,25 +24,31 @@ class SocketBytes:
     received: int
 
 
-def socket_bytes() -> SocketBytes | None:
-    """Totals over all open TCP sockets of this process; None where the platform does not tell."""
-    descriptors = Path("/proc/self/fd")
-    if not hasattr(socket, "TCP_INFO") or not descriptors.is_dir():
-        return None
-    sent = received = 0
-    for entry in descriptors.iterdir():
-        info = _tcp_info(int(entry.name))
-        if info is not None:
-            (got,) = struct.unpack_from("=Q", info, _BYTES_RECEIVED_OFFSET)
-            out, again = struct.unpack_from("=QQ", info, _BYTES_SENT_OFFSET)
-            sent, received = sent + out - again, received + got
-    return SocketBytes(sent, received)
+class SocketCounter:
+    """Adds up what all TCP sockets of this process carry; what a closed one carried stays counted."""
+
+    def __init__(self) -> None:
+        self._before: dict[int, SocketBytes] = {}
+        self._sent = self._received = 0
+
+    def read(self) -> SocketBytes | None:
+        """Totals so far; None where the platform does not tell."""
+        if not hasattr(socket, "TCP_INFO") or not _DESCRIPTORS.is_dir():
+            return None
+        now = dict(filter(None, (_tcp_bytes(int(entry.name)) for entry in _DESCRIPTORS.iterdir())))
+        for inode, carried in now.items():
+            before = self._before.get(inode, SocketBytes(0, 0))
+            self._sent += carried.sent - before.sent
+            self._received += carried.received - before.received
+        self._before = now
+        return SocketBytes(self._sent, self._received)
 
 
-def _tcp_info(descriptor: int) -> bytes | None:
-    """The kernel's record of one TCP socket; None for everything else."""
+def _tcp_bytes(descriptor: int) -> tuple[int, SocketBytes] | None:
+    """Inode and counts of one TCP socket; None for everything else."""
     try:
-        if not stat.S_ISSOCK(os.fstat(descriptor).st_mode):
+        status = os.fstat(descriptor)
+        if not stat.S_ISSOCK(status.st_mode):
             return None
         with socket.socket(fileno=os.dup(descriptor)) as copy:
             if copy.family not in (socket.AF_INET, socket.AF_INET6) or copy.type != socket.SOCK_STREAM:
@@ -50,4 +56,8 @@ def _tcp_info(descriptor: int) -> bytes | None:
             info = copy.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _INFO_BYTES)
     except OSError:  # the descriptor was closed meanwhile
         return None
-    return info if len(info) >= _INFO_BYTES else None
+    if len(info) < _INFO_BYTES:
+        return None
+    (received,) = struct.unpack_from("=Q", info, _BYTES_RECEIVED_OFFSET)
+    sent, again = struct.unpack_from("=QQ", info, _BYTES_SENT_OFFSET)
+    return status.st_ino, SocketBytes(sent - again, received)

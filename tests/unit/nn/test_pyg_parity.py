@@ -20,8 +20,7 @@ from picluster.worker.sampler import NeighbourSampler, Sample
 from picluster.worker.stage import Moment, Stage, StageData
 from tests.unit.worker.random_graph import random_graph
 
-pytest.importorskip("torch_geometric", reason="it is what we compare with", exc_type=ImportError)
-from torch_geometric.nn import GCNConv, SAGEConv
+pyg = pytest.importorskip("torch_geometric.nn", reason="it is what we compare with", exc_type=ImportError)
 
 MODELS = Path(__file__).parents[3] / "models"
 FEATURES, HIDDEN, CLASSES, NODES = 9, 16, 5, 60
@@ -105,11 +104,11 @@ def gcn_full_scores(convolutions: list[Any], _sample: Sample) -> Tensor:
 
 
 def sage_convolutions() -> list[Any]:
-    return [SAGEConv((i, i), o) for i, o in pairwise([FEATURES, HIDDEN, CLASSES])]
+    return [pyg.SAGEConv((i, i), o) for i, o in pairwise([FEATURES, HIDDEN, CLASSES])]
 
 
 def gcn_convolutions(**options: bool) -> list[Any]:
-    return [GCNConv(i, o, **options) for i, o in pairwise([FEATURES, HIDDEN, CLASSES])]
+    return [pyg.GCNConv(i, o, **options) for i, o in pairwise([FEATURES, HIDDEN, CLASSES])]
 
 
 NAMES: Mapping[str, Mapping[str, str]] = {

@@ -43,7 +43,7 @@ def make_adam(**changes: Any) -> Adam:
         ({"micro_batches": 0}, "micro-batches must be at least 1, not 0"),
         ({"epochs": 0}, "epochs must be at least 1, not 0"),
         ({"model": ModelChoice(name="sage", depth=0, options={})}, "at least one layer, not 0"),
-        ({"optimizer": make_adam(weight_decay=(0.1,))}, "weight decay 0.1 has 1 values, but sage has 2 layers"),
+        ({"optimizer": make_adam(weight_decay=(0.1,))}, "weight decay 0.1 does not fit the 2 layers of sage"),
     ],
 )
 def test_a_spec_that_cannot_be_trained_is_refused_with_the_values(changes: dict[str, Any], message: str) -> None:

@@ -84,14 +84,17 @@ def test_the_lookahead_counts_for_each_worker_by_itself(network: FakeNetwork, fi
 
 
 def test_flush_returns_when_everything_was_taken(network: FakeNetwork, first: Links, second: Links) -> None:
-    first.send(1, Channel.BLOCKS, message(0))
-    first.send(2, Channel.BLOCKS, message(1))
+    for number in range(2):
+        first.send(1, Channel.BLOCKS, message(number))
+        first.send(2, Channel.BLOCKS, message(number))
+    third = Links(network.engine(2), Mailroom(), 2)
     thread = threading.Thread(target=first.flush)
     thread.start()
-    second.receive(0, Channel.BLOCKS, (1, 1, 0))
+    for links, number in ((second, 0), (third, 0), (second, 1)):
+        links.receive(0, Channel.BLOCKS, (1, 1, number))
     thread.join(SHORT_SECONDS)
     assert thread.is_alive()
-    network.engine(2).receive(0, Channel.BLOCKS)
+    third.receive(0, Channel.BLOCKS, (1, 1, 1))
     thread.join(TIMEOUT_SECONDS)
     assert not thread.is_alive()
 

@@ -48,13 +48,13 @@ def make_spec(name: str, depth: int, fanout: tuple[int, ...] | None) -> Spec:
     )
 
 
-def make_stages(spec: Spec, cuts: Sequence[Layers], *, dropout: float = 0.5) -> list[Stage]:
+def make_stages(spec: Spec, cuts: Sequence[Layers], *, dropout: float = 0.5, folder: Path = MODELS) -> list[Stage]:
     """One stage for each group of layers, each from a model of its own, as every worker builds it."""
     name, depth = spec.model.name, spec.model.depth
     options: dict[str, OptionValue] = {"depth": depth, "hidden": HIDDEN, "dropout": dropout}
     stages = []
     for numbers in cuts:
-        model = build(MODELS / f"{name}.py", FEATURES, CLASSES, options, spec.seed)
+        model = build(folder / f"{name}.py", FEATURES, CLASSES, options, spec.seed)
         features = TABLE if numbers[0] == 1 else None
         labels = LABELS if numbers[-1] == depth else None
         data = StageData(graph_degrees=DEGREES, features=features, labels=labels)
@@ -138,6 +138,42 @@ def test_a_model_cut_anywhere_gives_the_same_bits(name: str, depth: int, *, samp
         found_losses, found_gradients = history(spec, cuts)
         assert found_losses == losses, cuts
         assert all(torch.equal(first, second) for first, second in zip(found_gradients, gradients, strict=True)), cuts
+
+
+CARRYING = """
+from torch.nn import Linear
+from picluster.nn import Layer
+
+class Carrying(Layer):
+    def __init__(self, inputs, outputs):
+        super().__init__()
+        self.linear = Linear(inputs, outputs)
+
+    def aggregate(self, block, rows):
+        own = rows["features"] if "features" in rows.tensors else rows["h"]
+        return block.rows(h=block.mean(rows["h"]), features=block.targets(own))
+
+    def transform(self, rows):
+        return rows.having(h=self.linear(rows["h"]), features=rows["features"])
+
+class Last(Carrying):
+    def transform(self, rows):
+        return rows.having(h=self.linear(rows["h"]))
+
+def layers(*, features, classes, depth=3, hidden=8, dropout=0.0):
+    return [Carrying(features, hidden), Carrying(hidden, hidden), Last(hidden, classes)]
+"""
+
+
+@pytest.mark.xfail(strict=True, raises=RuntimeError, reason="autograd refuses outputs that no parameter has touched")
+def test_a_model_may_carry_its_features_across_a_cut(tmp_path: Path) -> None:
+    (tmp_path / "carrying.py").write_text(CARRYING)
+    spec = make_spec("carrying", 3, FANOUTS[3])
+    gradients = []
+    for cuts in all_cuts(3):
+        sums = train_step([make_stages(spec, cuts, folder=tmp_path)], spec, 1, IN_TURN)
+        gradients.append(torch.cat([each[:-2] for each in sums]))
+    assert all(torch.equal(gradients[0], other) for other in gradients[1:])
 
 
 @given(owners=st.lists(st.integers(0, 2), min_size=len(SIZES), max_size=len(SIZES)), shuffle=st.integers(0, 1 << 20))
