@@ -193,7 +193,14 @@ def test_micro_batches_in_any_order_on_any_replicas_give_the_same_bits(owners: l
         assert all(torch.equal(first, other) for other in others)
 
 
-def test_the_bits_depend_on_seed_step_dropout_and_partition() -> None:
+def test_what_is_added_up_are_multiples_of_the_quantum_so_that_sums_are_exact() -> None:
+    spec = make_spec("sage", 2, FANOUTS[2])
+    for sums in train_step([make_stages(spec, [(1,), (2,)])], spec, 1, IN_TURN):
+        quanta = sums * 2.0**46
+        assert torch.equal(quanta, quanta.round())
+
+
+def test_the_bits_depend_on_step_and_dropout() -> None:
     """The tests above can fail."""
     spec = make_spec("sage", 2, FANOUTS[2])
     whole = [(1, 2)]
