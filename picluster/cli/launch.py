@@ -120,9 +120,8 @@ def launch(
     """Train a model on the nodes of the inventory. Without options: GraphSAGE on a small generated graph."""
     from picluster.cli.dataset import prepared
     from picluster.cli.tables import show_plan
-    from picluster.cli.training import choose_nodes, read_plan, train
+    from picluster.cli.training import choose_nodes, choose_plan, train
     from picluster.controller.models import describe_model, model_file
-    from picluster.controller.planner import make_plan
     from picluster.controller.recipe import Wish, make_spec, model_options
     from picluster.schema.record import to_json
 
@@ -146,13 +145,7 @@ def launch(
     )
     spec = make_spec(wish, graph.meta, description, file)
     names = [node.name for node in chosen]
-    if plan_file is None:
-        how = strategy or "layer-split"
-        plan = make_plan(names, spec, strategy=how, engine=engine or "gloo", layers_per_node=layers_per_node)
-    else:
-        plan = read_plan(
-            plan_file, names, spec, engine=engine, others={"--strategy": strategy, "--layers-per-node": layers_per_node}
-        )
+    plan = choose_plan(plan_file, names, spec, strategy=strategy, engine=engine, layers_per_node=layers_per_node)
     show_plan(plan, stderr=True)
     if dry_run:
         typer.echo(to_json(plan, indent=True).decode(), nl=False)

@@ -7,7 +7,7 @@ import platform
 import signal
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +19,7 @@ import picluster
 from picluster.cli.tables import show_failure
 from picluster.controller.inventory import Node, default_inventory, read_inventory
 from picluster.controller.launcher import Launch, Launcher
-from picluster.controller.planner import check_plan
+from picluster.controller.planner import check_plan, make_plan
 from picluster.controller.run_folder import RunFolder, this_controller
 from picluster.controller.transport import LocalTransport
 from picluster.errors import InputError, RunFailed, Stopped
@@ -30,7 +30,7 @@ from picluster.schema.run import Environment, Run
 
 if TYPE_CHECKING:
     from picluster.graph.folder import GraphFolder
-    from picluster.schema.plan import EngineName
+    from picluster.schema.plan import EngineName, Strategy
     from picluster.schema.spec import Spec
 
 _NEWS_SECONDS = 10.0
@@ -57,13 +57,22 @@ def choose_nodes(inventory: Path | None, wanted: str | None) -> list[Node]:
     return [by_name[name] for name in dict.fromkeys(names)]
 
 
-def read_plan(
-    file: Path, nodes: Sequence[str], spec: Spec, *, engine: EngineName | None, others: Mapping[str, object]
+def choose_plan(
+    file: Path | None,
+    nodes: Sequence[str],
+    spec: Spec,
+    *,
+    strategy: Strategy | None,
+    engine: EngineName | None,
+    layers_per_node: int | None,
 ) -> Plan:
-    """A plan from a file, checked against nodes and model."""
-    clash = [option for option, value in others.items() if value is not None]
-    if clash:
-        raise InputError(f"--plan and {clash[0]} do not go together: the plan says who does what")
+    """The plan of a file, checked against nodes and model; without a file, the one that the strategy makes."""
+    if file is None:
+        how = strategy or "layer-split"
+        return make_plan(nodes, spec, strategy=how, engine=engine or "gloo", layers_per_node=layers_per_node)
+    for option, value in (("--strategy", strategy), ("--layers-per-node", layers_per_node)):
+        if value is not None:
+            raise InputError(f"--plan and {option} do not go together: the plan says who does what")
     try:
         plan = from_json(Plan, file.read_bytes(), source=str(file))
     except OSError as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import queue
 import threading
 import time
@@ -13,8 +12,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from picluster.controller.checkpoints import CheckpointCollector
 from picluster.controller.diagnosis import Witness, diagnose
-from picluster.errors import PiclusterError, Stopped
+from picluster.errors import Stopped
 from picluster.schema.events import (
     AnyEvent,
     CheckpointWritten,
@@ -29,7 +29,7 @@ from picluster.schema.events import (
 )
 from picluster.schema.job import HEARTBEAT_SECONDS, Job, Start
 from picluster.schema.record import to_json
-from picluster.schema.run import Failure, Manifest, Result
+from picluster.schema.run import Failure, Result
 
 if TYPE_CHECKING:
     from typing import BinaryIO
@@ -82,7 +82,7 @@ class Launcher:
         self._witnesses = {node: Witness() for node in self._plan.nodes}
         self._last_word = dict.fromkeys(self._plan.nodes, time.monotonic())
         self._ready: dict[str, Ready] = {}
-        self._checkpoints: dict[str, CheckpointWritten] = {}
+        self._checkpoints = CheckpointCollector(launch.folder, len(launch.plan.stages))
         self._test_accuracy: float | None = None
         self._readers: list[threading.Thread] = []
         self._over = threading.Event()
@@ -181,7 +181,7 @@ class Launcher:
         elif isinstance(event, Tested):
             self._test_accuracy = event.test_accuracy
         elif isinstance(event, CheckpointWritten):
-            self._fetch(node, event)
+            self._checkpoints.fetch(self._launch.transports[node], event)
         self._watch(node, event)
 
     def _welcome(self, node: str, ready: Ready) -> None:
@@ -195,19 +195,6 @@ class Launcher:
         start = Start(rendezvous_address=self._launch.transports[first].address, rendezvous_port=port)
         for worker in self._workers.values():
             worker.tell(to_json(start) + b"\n")
-
-    def _fetch(self, node: str, checkpoint: CheckpointWritten) -> None:
-        """Bring a stage's weights into the run folder; the last one completes the checkpoint."""
-        folder = self._folder.checkpoint_folder(checkpoint.epoch)
-        folder.mkdir(parents=True, exist_ok=True)
-        file = folder / Path(checkpoint.path).name
-        self._launch.transports[node].fetch(checkpoint.path, file)
-        if hashlib.sha256(file.read_bytes()).hexdigest() != checkpoint.sha256:
-            raise PiclusterError(f"{file} did not arrive from {node} as it was written there")
-        self._checkpoints[file.name] = checkpoint
-        if len(self._checkpoints) == len(self._plan.stages):
-            files = {name: each.sha256 for name, each in sorted(self._checkpoints.items())}
-            self._folder.keep_checkpoint(Manifest(epoch=checkpoint.epoch, files=files))
 
     def _look_for_silence(self) -> None:
         now = time.monotonic()

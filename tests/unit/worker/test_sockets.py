@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from picluster.worker.sockets import SocketBytes, socket_bytes
+from picluster.worker.sockets import SocketBytes, SocketCounter
 
-if socket_bytes() is None:
+if SocketCounter().read() is None:
     pytest.skip("this platform does not tell what its sockets carried", allow_module_level=True)
 
 TIMEOUT_SECONDS = 30
@@ -26,7 +26,7 @@ with socket.create_connection(("127.0.0.1", int(sys.argv[1]))) as connection:
 
 
 def now() -> SocketBytes:
-    found = socket_bytes()
+    found = SocketCounter().read()
     assert found is not None
     return found
 
@@ -99,3 +99,18 @@ def test_other_descriptors_are_not_counted_and_all_stay_open() -> None:
         assert open_descriptors() == descriptors
         assert listener.fileno() >= 0
         carry(pair[1], pair[0], 10)
+
+
+def test_what_a_closed_connection_carried_stays_counted_and_a_new_one_is_added() -> None:
+    counter, totals = SocketCounter(), list[SocketBytes]()
+    counter.read()
+    for _ in range(2):
+        with socket.create_server(("127.0.0.1", 0)) as server, ExitStack() as stack:
+            client = stack.enter_context(socket.create_connection(server.getsockname()))
+            carry(client, stack.enter_context(server.accept()[0]), 200_000)
+            assert counter.read() == counter.read(), "reading twice counts once"
+        total = counter.read()
+        assert total is not None
+        totals.append(total)
+    assert totals[1].sent - totals[0].sent == pytest.approx(200_000, rel=0.01)
+    assert totals[1].received - totals[0].received == pytest.approx(200_000, rel=0.01)

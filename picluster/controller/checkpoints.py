@@ -1,0 +1,37 @@
+"""Brings the weights that the stages wrote into the run folder."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from picluster.errors import DataError
+from picluster.schema.run import Manifest
+
+if TYPE_CHECKING:
+    from picluster.controller.run_folder import RunFolder
+    from picluster.controller.transport import Transport
+    from picluster.schema.events import CheckpointWritten
+
+
+class CheckpointCollector:
+    """Collects the files of one checkpoint; it exists when the last one has come."""
+
+    def __init__(self, folder: RunFolder, stages: int) -> None:
+        """`stages`: how many files make a checkpoint."""
+        self._folder = folder
+        self._stages = stages
+        self._checksums: dict[str, str] = {}
+
+    def fetch(self, transport: Transport, written: CheckpointWritten) -> None:
+        """Fetch one stage's file; DataError where it arrives damaged."""
+        folder = self._folder.checkpoint_folder(written.epoch)
+        folder.mkdir(parents=True, exist_ok=True)
+        file = folder / Path(written.path).name
+        transport.fetch(written.path, file)
+        if hashlib.sha256(file.read_bytes()).hexdigest() != written.sha256:
+            raise DataError(f"{file} did not arrive as {written.path} was written")
+        self._checksums[file.name] = written.sha256
+        if len(self._checksums) == self._stages:
+            self._folder.keep_checkpoint(Manifest(epoch=written.epoch, files=dict(sorted(self._checksums.items()))))
