@@ -11,6 +11,9 @@ from torch.nn.functional import embedding_bag
 
 from picluster.nn.rows import Rows
 
+_SAFE_FP16_TERMS = 256
+"""Sums of so many fp16 values stay in range while each is below 255."""
+
 
 @dataclass(frozen=True, eq=False)
 class Block:
@@ -43,7 +46,13 @@ class Block:
 
     def mean(self, source: Tensor) -> Tensor:
         """Mean of each target's neighbours, in fp32: (T, width); zeros where there is none."""
-        return embedding_bag(self.neighbours, source, self.offsets, mode="mean").float()
+        if source.dtype != torch.float16 or int(self.counts.max()) <= _SAFE_FP16_TERMS:
+            return embedding_bag(self.neighbours, source, self.offsets, mode="mean").float()
+        # The kernel keeps the sum in fp16 before it divides, and it would overflow. A power of two scales exactly.
+        counts = self.counts.clamp(min=1).float()
+        scales = torch.exp2(-torch.ceil(torch.log2(counts)))
+        sums = self.weighted_sum(source, torch.repeat_interleave(scales, self.counts.long()))
+        return sums / (scales * counts)[:, None]
 
     def weighted_sum(self, source: Tensor, weights: Tensor) -> Tensor:
         """Sum of each target's neighbours times `weights` (E,), in fp32: (T, width).

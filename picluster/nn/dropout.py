@@ -15,7 +15,7 @@ class Dropout(torch.nn.Module):
     """Zero each value with `probability` and scale the others up (Srivastava et al., 2014).
 
     The mask is hashed from (seed, epoch, step, layer, node id, column): 16 bits for each value, so the probability is
-    met to within 1/131072.
+    met to within 1/131072. Use one for all tensors of a layer: two of them would draw the same.
     """
 
     def __init__(self, probability: float) -> None:

@@ -17,6 +17,7 @@ _TYPES = (torch.uint8, torch.int32, torch.int64, torch.float32, torch.float64)
 _ALIGNMENT = 64
 _HEAD_WORDS = 4  # three of the place, and the number of tensors
 _LINE_WORDS = 3  # type, rows, width
+_NO_BYTES = torch.empty(0, dtype=torch.uint8)
 _VECTOR = -1  # stands for "no second dimension"
 
 
@@ -41,7 +42,8 @@ def pack(message: Message) -> Tensor:
         head += [_TYPES.index(tensor.dtype), tensor.shape[0], tensor.shape[1] if tensor.dim() > 1 else _VECTOR]
     parts = []
     for tensor in (torch.tensor(head), *message.tensors):
-        flat = tensor.detach().contiguous().view(-1).view(torch.uint8)
+        # numpy's empty arrays have stride 0, which no other type can view.
+        flat = tensor.detach().contiguous().view(-1).view(torch.uint8) if tensor.numel() else _NO_BYTES
         parts += [flat, flat.new_zeros(-len(flat) % _ALIGNMENT)]
     return torch.cat(parts)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import torch
@@ -32,14 +32,15 @@ def build(file: Path, features: int, classes: int, options: dict[str, OptionValu
         raise InputError(message, fix=f"its options are {', '.join(known)} (see {file})")
     torch.manual_seed(key(seed, Purpose.INIT).word)
     try:
-        layers = function(features=features, classes=classes, **options)
+        made = function(features=features, classes=classes, **options)
+        layers = list(made) if isinstance(made, Iterable) else []
     except Exception as error:
         message = f"model {file} cannot be built with {options}: {type(error).__name__}: {error}"
         raise InputError(message) from error
     if not layers or not all(isinstance(layer, Layer) for layer in layers):
         message = f"`layers` of {file} must return a list of picluster.nn.Layer"
         raise InputError(message, fix="see models/sage.py for an example")
-    return list(layers)
+    return layers
 
 
 def describe(file: Path, features: int, classes: int, options: dict[str, OptionValue]) -> ModelDescription:
@@ -78,11 +79,19 @@ def trace(layers: Sequence[Layer], features: int) -> list[tuple[dict[str, int], 
             with torch.no_grad():
                 aggregated = layer.aggregate(block, rows)
                 rows = layer.transform(aggregated)
+                _check_rows(aggregated, rows)
         except Exception as error:
             message = f"layer {number} ({type(layer).__name__}) cannot take what comes before it: {error}"
             raise InputError(message, fix="see that the widths of the layers chain") from error
         widths.append((aggregated.widths(), rows.widths()))
     return widths
+
+
+def _check_rows(*found: Rows) -> None:
+    for rows in found:
+        for name, tensor in rows.tensors.items():
+            if tensor.dtype != torch.float32 or tensor.dim() != 2:  # noqa: PLR2004
+                raise ValueError(f"its rows `{name}` are not (N, width) in float32")
 
 
 def _load(file: Path) -> LayersFunction:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 import torch
@@ -111,7 +112,11 @@ class Stage:
         """
         inputs, outputs = self._in_flight.pop(micro_batch)
         wanted = [*self.parameters.values(), *inputs]
-        found: Sequence[Tensor | None] = torch.autograd.grad(outputs, wanted, gradients or None, allow_unused=True)
+        # What a model only carries along, such as features, has no way back.
+        back = [(output, gradient) for output, gradient in zip_longest(outputs, gradients) if output.requires_grad]
+        found: Sequence[Tensor | None] = torch.autograd.grad(
+            [output for output, _ in back], wanted, [gradient for _, gradient in back], allow_unused=True
+        )
         count, at = len(self.parameters), 0
         for size, gradient in zip(self._sizes, found, strict=False):
             if gradient is not None:

@@ -85,7 +85,8 @@ def test_an_inventory_without_hosts_is_refused_by_name(answers: Mapping[str, Ans
 def test_a_broken_inventory_is_refused_by_name_in_one_line(answers: Mapping[str, Answer]) -> None:
     refused = answers["broken.yml"]
     assert isinstance(refused, InputError)
-    assert "broken.yml" in refused.what
+    assert refused.what.startswith("Ansible cannot read inventory ")
+    assert "broken.yml: " in refused.what
     assert "\n" not in refused.what
 
 

@@ -14,7 +14,7 @@ import pytest
 from picluster.controller.launcher import Launch, Launcher
 from picluster.controller.run_folder import RunFolder
 from picluster.controller.transport import Exit
-from picluster.errors import Stopped
+from picluster.errors import DataError, Stopped
 from picluster.schema.events import (
     AnyEvent,
     CheckpointWritten,
@@ -43,6 +43,7 @@ class FakeWorker:
 
     def __init__(self, script: Callable[[Job], Iterator[bytes]], end: Exit) -> None:
         self.told: queue.Queue[bytes] = queue.Queue()
+        self.starts = 0
         self.log = io.BytesIO(b"a line of the log\n")
         self.killed = False
         self._script, self._exit = script, end
@@ -64,6 +65,7 @@ class FakeWorker:
         self._gone.set()
 
     def tell(self, line: bytes) -> None:
+        self.starts += line.startswith(b'{"rendezvous_')
         self.told.put(line)
 
     def hang_up(self) -> None:
@@ -158,6 +160,23 @@ def test_what_was_watched_is_what_the_run_folder_tells(shelf: Shelf) -> None:
     assert {node for node, event in shelf.heard if isinstance(event, Ended)} == set("abcd")
 
 
+def test_the_start_is_given_once_and_not_before_everybody_is_ready(shelf: Shelf) -> None:
+    starts: list[list[int]] = []
+
+    def watch(_node: str, event: AnyEvent) -> None:
+        if isinstance(event, Ready):
+            starts.append([transport.worker.starts for transport in shelf.transports.values()])
+
+    shelf.run(watch)
+    assert starts == [[0] * 4, [0] * 4, [0] * 4, [1] * 4]
+
+
+def test_a_checkpoint_that_lacks_a_stage_does_not_exist(shelf: Shelf) -> None:
+    shelf.put("d", says(EPOCH, Done()))
+    shelf.run()
+    assert [file.name for file in shelf.folder.checkpoint_folder(1).iterdir()] == ["b.safetensors"]
+
+
 def test_the_best_weights_of_every_stage_arrive_with_a_manifest(shelf: Shelf) -> None:
     shelf.run()
     folder = shelf.folder.checkpoint_folder(1)
@@ -227,7 +246,7 @@ def test_weights_that_arrive_damaged_are_not_kept_as_a_checkpoint(shelf: Shelf, 
     file = tmp_path / "weights"
     file.write_text("damaged")
     shelf.put("b", says(CheckpointWritten(epoch=1, path=str(file), sha256="00"), Done()))
-    with pytest.raises(Exception, match="did not arrive from b as it was written"):
+    with pytest.raises(DataError, match=f"did not arrive as {file} was written"):
         shelf.run()
     assert not (shelf.folder.checkpoint_folder(1) / "manifest.json").exists()
     result = shelf.folder.result()

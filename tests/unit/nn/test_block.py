@@ -3,7 +3,6 @@
 from dataclasses import dataclass, replace
 from functools import partial
 
-import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -113,7 +112,6 @@ def test_an_fp16_table_gives_fp32_rows_near_those_of_an_fp32_table(case: Case) -
         close_fp16(found, expected)
 
 
-@pytest.mark.xfail(strict=True, reason="embedding_bag keeps the sum in the table's type before it divides")
 def test_the_mean_of_many_fp16_rows_stays_in_their_range() -> None:
     rows = 21_700  # the largest degree of Reddit
     block = Block(

@@ -165,7 +165,6 @@ def layers(*, features, classes, depth=3, hidden=8, dropout=0.0):
 """
 
 
-@pytest.mark.xfail(strict=True, raises=RuntimeError, reason="autograd refuses outputs that no parameter has touched")
 def test_a_model_may_carry_its_features_across_a_cut(tmp_path: Path) -> None:
     (tmp_path / "carrying.py").write_text(CARRYING)
     spec = make_spec("carrying", 3, FANOUTS[3])

@@ -1,7 +1,0 @@
-"""Settings of these tests."""
-
-from hypothesis import settings
-
-# A busy machine is no failure: pytest's own timeout bounds a test.
-settings.register_profile("patient", deadline=None)
-settings.load_profile("patient")
