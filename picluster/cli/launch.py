@@ -83,7 +83,9 @@ DryRun = Annotated[
 ]
 Grace = Annotated[
     float,
-    typer.Option(help="Seconds without a controller after which workers end.", min=2.0, rich_help_panel=_PLACE),
+    typer.Option(
+        help="Seconds without a controller after which workers end.", min=2.0, max=3600.0, rich_help_panel=_PLACE
+    ),
 ]
 
 

@@ -22,7 +22,7 @@ _NOTHING = "–"
 
 def show_plan(plan: Plan, *, stderr: bool = False) -> None:
     """Who does what, a line each."""
-    console = Console(stderr=stderr, highlight=False, soft_wrap=True)
+    console = Console(stderr=stderr, highlight=False, emoji=False, soft_wrap=True)
     console.print(f"plan       {plan.strategy} over {len(plan.nodes)} node{_s(plan.nodes)}, engine {plan.engine}")
     for node in plan.nodes:
         layers = plan.layers_of(node)
@@ -36,7 +36,7 @@ def show_plan(plan: Plan, *, stderr: bool = False) -> None:
 
 def show_failure(failure: Failure, folder: str) -> None:
     """What failed, why, and what to do."""
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console = Console(stderr=True, highlight=False, emoji=False, soft_wrap=True)
     who = f"node {failure.node}" if failure.node else "the run"
     held = f" (layer{_s(failure.layers)} {_list(failure.layers)})" if failure.layers else ""
     console.print(f"error: {escape(f'{who}{held} failed: {failure.cause}')}")
@@ -48,7 +48,7 @@ def show_failure(failure: Failure, folder: str) -> None:
 
 def show_report(report: Report) -> None:
     """Tables of a run: result, epochs, memory and time of every node."""
-    console = Console(highlight=False)
+    console = Console(highlight=False, emoji=False)
     console.print(f"run        {escape(report.run)}: {report.status}", soft_wrap=True)
     console.print(f"trained    {escape(report.model)} on {escape(report.dataset)}, seed {report.seed}")
     console.print(
@@ -112,7 +112,10 @@ def _table(title: str, heads: Sequence[str], *, left: int) -> Table:
         title=f"\n{title}", title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0)
     )
     for index, head in enumerate(heads):
-        table.add_column(head, justify="left" if index < left else "right", style=None, header_style="dim")
+        if index < left:
+            table.add_column(head, overflow="fold", header_style="dim")
+        else:
+            table.add_column(head, justify="right", no_wrap=True, header_style="dim")
     return table
 
 

@@ -19,7 +19,7 @@ import picluster
 from picluster.cli.tables import show_failure
 from picluster.controller.inventory import Node, default_inventory, read_inventory
 from picluster.controller.launcher import Launch, Launcher
-from picluster.controller.planner import check_plan, make_plan
+from picluster.controller.planner import fit_plan, make_plan
 from picluster.controller.run_folder import RunFolder, this_controller
 from picluster.controller.transport import LocalTransport
 from picluster.errors import InputError, RunFailed, Stopped
@@ -41,7 +41,7 @@ def choose_nodes(inventory: Path | None, wanted: str | None) -> list[Node]:
     """The nodes of an inventory: all, the first few, or those named. Says which inventory it is."""
     path = inventory or default_inventory()
     nodes = read_inventory(path)
-    print(f"inventory  {path}: {len(nodes)} nodes", file=sys.stderr)
+    print(f"inventory  {path}: {len(nodes)} node{'' if len(nodes) == 1 else 's'}", file=sys.stderr)
     if wanted is None:
         return nodes
     if wanted.isdecimal():
@@ -49,7 +49,9 @@ def choose_nodes(inventory: Path | None, wanted: str | None) -> list[Node]:
             raise InputError(f"--nodes {wanted}: the inventory has {len(nodes)} nodes")
         return nodes[: int(wanted)]
     by_name = {node.name: node for node in nodes}
-    names = [name.strip() for name in wanted.split(",")]
+    names = [name.strip() for name in wanted.split(",") if name.strip()]
+    if not names:
+        raise InputError(f"--nodes {wanted!r} names nobody", fix="give a number or names, such as --nodes pi1,pi4")
     strangers = [name for name in names if name not in by_name]
     if strangers:
         message = f"--nodes: {', '.join(strangers)} not in inventory {path}"
@@ -77,7 +79,7 @@ def choose_plan(
         plan = from_json(Plan, file.read_bytes(), source=str(file))
     except OSError as error:
         raise InputError(f"cannot read the plan {file}: {error.strerror}") from error
-    check_plan(plan, nodes, spec)
+    plan = fit_plan(plan, nodes, spec)
     return msgspec.structs.replace(plan, engine=engine) if engine else plan
 
 

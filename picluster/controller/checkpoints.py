@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,13 +17,13 @@ if TYPE_CHECKING:
 
 
 class CheckpointCollector:
-    """Collects the files of one checkpoint; it exists when the last one has come."""
+    """Collects the files of checkpoints; each exists when the last of its files has come."""
 
     def __init__(self, folder: RunFolder, stages: int) -> None:
         """`stages`: how many files make a checkpoint."""
         self._folder = folder
         self._stages = stages
-        self._checksums: dict[str, str] = {}
+        self._checksums: dict[int, dict[str, str]] = defaultdict(dict)
 
     def fetch(self, transport: Transport, written: CheckpointWritten) -> None:
         """Fetch one stage's file; DataError where it arrives damaged."""
@@ -32,6 +33,7 @@ class CheckpointCollector:
         transport.fetch(written.path, file)
         if hashlib.sha256(file.read_bytes()).hexdigest() != written.sha256:
             raise DataError(f"{file} did not arrive as {written.path} was written")
-        self._checksums[file.name] = written.sha256
-        if len(self._checksums) == self._stages:
-            self._folder.keep_checkpoint(Manifest(epoch=written.epoch, files=dict(sorted(self._checksums.items()))))
+        files = self._checksums[written.epoch]
+        files[file.name] = written.sha256
+        if len(files) == self._stages:
+            self._folder.keep_checkpoint(Manifest(epoch=written.epoch, files=dict(sorted(files.items()))))

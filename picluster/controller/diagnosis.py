@@ -86,4 +86,6 @@ def _words(witness: Witness) -> tuple[str, str]:
     if witness.silent_seconds:
         fix = "see whether the node still answers: it may be swapping, frozen or cut off"
         return f"said nothing for {witness.silent_seconds:.0f} s", fix
-    return f"ended with exit code {ended.exit_code if ended else '?'} before its work was done", _READ_LOG
+    if ended is None or ended.exit_code is None:
+        return "stopped talking before its work was done", _READ_LOG
+    return f"ended with exit code {ended.exit_code} before its work was done", _READ_LOG

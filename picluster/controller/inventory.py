@@ -43,12 +43,17 @@ def read_inventory(path: Path) -> list[Node]:
         InputError: the file is missing, unreadable or names no host.
         MissingError: Ansible is not installed.
     """
+    if "," in str(path):
+        raise InputError(f"Ansible takes {path} for a list of hosts", fix="give it a name without a comma")
     if not path.exists():
         raise InputError(f"there is no inventory {path}", fix="copy inventory/example.yml to inventory/hosts.yml")
     listing = _ansible_inventory(path)
     names = list(dict.fromkeys(_hosts(listing, _GROUP if _GROUP in listing else "all")))
     if not names:
         raise InputError(f"inventory {path} names no host", fix="see inventory/example.yml")
+    strange = [name for name in names if "/" in name or name.startswith(".")]
+    if strange:
+        raise InputError(f"inventory {path} names {strange[0]!r}: no host may contain / or begin with a dot")
     variables = listing.get("_meta", {}).get("hostvars", {})
     return [Node(name, variables.get(name, {}).get("ansible_connection") == "local") for name in names]
 
@@ -65,15 +70,27 @@ def _ansible_inventory(path: Path) -> dict[str, Any]:
     if command is None:
         raise MissingError("ansible-inventory is not installed", fix="make setup")
     # Ansible refuses to start in a locale that is not UTF-8, which is usual over SSH.
-    environment = {**os.environ, "LC_ALL": "C.UTF-8", "ANSIBLE_INVENTORY_UNPARSED_FAILED": "true"}
+    # And a broken file beside good ones must not pass for an absent one.
+    environment = {
+        **os.environ,
+        "LC_ALL": "C.UTF-8",
+        "ANSIBLE_INVENTORY_UNPARSED_FAILED": "true",
+        "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "true",
+    }
     listed = subprocess.run(
-        [command, "-i", str(path), "--list"],
+        [command, "-i", str(path.absolute()), "--list"],
         capture_output=True,
         check=False,
         env=environment,
         timeout=READ_TIMEOUT_SECONDS,
     )
     if listed.returncode != 0:
-        words = listed.stderr.decode(errors="replace").strip().splitlines()
-        raise InputError(f"Ansible cannot read inventory {path}: {words[-1] if words else 'no reason given'}")
+        raise InputError(f"Ansible cannot read inventory {path}: {_reason(listed.stderr.decode(errors='replace'))}")
     return msgspec.json.decode(listed.stdout, type=dict[str, Any])
+
+
+def _reason(words: str) -> str:
+    """What Ansible says of a broken file, in one line."""
+    lines = [line.strip() for line in words.splitlines() if line.strip()]
+    telling = [line for line in lines if line.startswith(("YAML parsing failed", "Origin:"))]
+    return " ".join(dict.fromkeys(telling)) or (lines[-1] if lines else "it gives no reason")

@@ -6,25 +6,27 @@ import hashlib
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 
 import picluster
-from picluster.controller.places import find
+from picluster.controller.places import CHECKOUT, find
 from picluster.errors import DataError, InputError, MissingError, PiclusterError
 from picluster.schema.model import ModelDescription
 from picluster.schema.record import from_json
 from picluster.schema.spec import OptionValue
 
 DESCRIBE_TIMEOUT_SECONDS = 300
+_LAYERS = Path(picluster.__file__).parent / "nn"
 
 
 def model_file(name: str) -> Path:
     """The file of a model: a path to a `.py` file, or the name of one in `models/`."""
     file = Path(name) if name.endswith(".py") else find(f"models/{name}.py")
     if not file.is_file():
-        known = sorted(each.stem for each in find("models").glob("*.py"))
+        known = sorted({each.stem for place in (Path(), CHECKOUT) for each in (place / "models").glob("*.py")})
         raise InputError(
             f"there is no model {name}", fix=f"known are {', '.join(known)}; or give a file: --model my.py"
         )
@@ -41,7 +43,7 @@ def describe_model(file: Path, features: int, classes: int, options: dict[str, O
     question = [f"--features={features}", f"--classes={classes}"]
     question += [f"--option={name}={msgspec.json.encode(value).decode()}" for name, value in sorted(options.items())]
     cached = _cache_folder() / f"{_fingerprint(file, question)}.json"
-    if cached.exists():
+    with suppress(OSError, InputError):  # not there, or damaged: ask again
         return from_json(ModelDescription, cached.read_bytes(), source=str(cached))
     answer = _ask(file, question)
     description = from_json(ModelDescription, answer, source=f"the description of {file}")
@@ -65,8 +67,11 @@ def _ask(file: Path, question: list[str]) -> bytes:
 
 
 def _fingerprint(file: Path, question: list[str]) -> str:
-    parts = [picluster.__version__, file.stem, file.read_text(encoding="utf-8", errors="surrogateescape"), *question]
-    return hashlib.sha256("\0".join(parts).encode(errors="surrogateescape")).hexdigest()
+    """Of all that the answer depends on: also the code of the layers."""
+    digest = hashlib.sha256("\0".join([picluster.__version__, file.stem, *question]).encode(errors="surrogateescape"))
+    for source in (file, *sorted(_LAYERS.glob("*.py"))):
+        digest.update(source.read_bytes())
+    return digest.hexdigest()
 
 
 def _cache_folder() -> Path:

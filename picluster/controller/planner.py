@@ -5,6 +5,8 @@ from __future__ import annotations
 from math import ceil
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from picluster.errors import InputError
 from picluster.schema.plan import EngineName, Plan, StagePlan, Strategy
 
@@ -33,29 +35,27 @@ def make_plan(
         stages = [StagePlan(layers=tuple(range(1, depth + 1)), nodes=tuple(used))]
         sampler = used
     else:
-        stages = _split(nodes, depth, layers_per_node or ceil(depth / len(nodes)))
+        as_few_as_fit = ceil(depth / len(nodes))
+        stages = _split(nodes, depth, as_few_as_fit if layers_per_node is None else layers_per_node)
         taken = {node for stage in stages for node in stage.nodes}
         sampler = [node for node in nodes if node not in taken] or nodes[:1]
-    plan = Plan(strategy=strategy, engine=engine, sampler=tuple(sampler), stages=tuple(stages))
-    idle = tuple(node for node in nodes if node not in plan.nodes)
-    return Plan(
-        strategy=strategy,
-        engine=engine,
-        sampler=plan.sampler,
-        stages=plan.stages,
-        idle=idle,
-        notes=tuple(_notes(plan, spec)),
-    )
+    return fit_plan(Plan(strategy=strategy, engine=engine, sampler=tuple(sampler), stages=tuple(stages)), nodes, spec)
 
 
-def check_plan(plan: Plan, nodes: Sequence[str], spec: Spec) -> None:
-    """See that a plan from elsewhere fits these nodes and this model; InputError where it does not."""
+def fit_plan(plan: Plan, nodes: Sequence[str], spec: Spec) -> Plan:
+    """The plan, wherever it comes from, with what these nodes and this spec make of it: idle nodes and notes.
+
+    Raises:
+        InputError: it names nodes that are not there, or places another number of layers.
+    """
     strangers = [node for node in plan.nodes if node not in nodes]
     if strangers:
         message = f"the plan names {', '.join(strangers)}, not in the inventory"
         raise InputError(message, fix=f"the inventory has {', '.join(nodes)}")
     if plan.depth != spec.model.depth:
         raise InputError(f"the plan places {plan.depth} layers, but {spec.model.name} has {spec.model.depth}")
+    idle = tuple(node for node in nodes if node not in plan.nodes)
+    return msgspec.structs.replace(plan, idle=idle, notes=tuple(_notes(plan, spec)))
 
 
 def _split(nodes: Sequence[str], depth: int, layers_per_node: int) -> list[StagePlan]:

@@ -47,9 +47,10 @@ def _result(folder: RunFolder) -> Result:
     result = folder.result()
     if result is not None:
         return result
-    if is_alive(folder.run().controller):
+    controller = folder.run().controller
+    if is_alive(controller):
         return Result(status="running", failure=None, test_accuracy=None, ended=0.0)
-    cause = "the controller ended without a word: it was killed, or its machine went down"
+    cause = f"there is no result: the controller on {controller.host} was killed, or its machine went down"
     fix = "its workers ended by themselves; launch again"
     failure = Failure(node=None, layers=(), cause=cause, fix=fix, log=None)
     return Result(status="failed", failure=failure, test_accuracy=None, ended=0.0)

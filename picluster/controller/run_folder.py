@@ -65,7 +65,7 @@ class RunFolder:
         runs = [RunFolder(file.parent) for file in root.glob("*/run.json")]
         if not runs:
             raise InputError(f"there are no runs in {root.absolute()}", fix="picluster launch makes one")
-        return max(runs, key=lambda run: run.run().started)
+        return max(runs, key=_started)
 
     def log_file(self, node: str) -> Path:
         """What a node's worker wrote to its standard error."""
@@ -141,6 +141,7 @@ class RunFolder:
                 os.fsync(stream.fileno())
             aside.replace(file)
         except OSError as error:
+            aside.unlink(missing_ok=True)
             raise DataError(f"cannot write {file.absolute()}: {error.strerror}") from error
 
     def _read(self, file: Path, kind: type[RecordType]) -> RecordType:
@@ -148,6 +149,18 @@ class RunFolder:
             return from_json(kind, file.read_bytes(), source=str(file))
         except FileNotFoundError as error:
             raise DataError(f"the run folder {self.path} lacks {file.name}") from error
+        except OSError as error:
+            raise DataError(f"cannot read {file}: {error.strerror}") from error
+        except InputError as error:
+            raise DataError(error.what) from error
+
+
+def _started(folder: RunFolder) -> float:
+    """When the run began; a folder that cannot be read must not hide the others."""
+    try:
+        return folder.run().started
+    except PiclusterError:
+        return folder.run_file.stat().st_mtime
 
 
 def this_controller() -> Controller:
@@ -160,7 +173,9 @@ def is_alive(controller: Controller) -> bool:
     if controller.host != os.uname().nodename:
         return False
     try:
-        return abs(psutil.Process(controller.pid).create_time() - controller.started) < 1
+        process = psutil.Process(controller.pid)
+        is_the_one = abs(process.create_time() - controller.started) < 1
+        return is_the_one and process.status() != psutil.STATUS_ZOMBIE
     except psutil.Error:
         return False
 
@@ -176,4 +191,4 @@ def _read_lines(file: Path) -> Iterator[Recorded]:
             try:
                 yield msgspec.json.decode(line, type=Recorded)
             except msgspec.DecodeError as error:
-                raise PiclusterError(f"{file} has a line that is no event: {error}") from error
+                raise DataError(f"{file} has a line that is no event: {error}") from error

@@ -61,7 +61,10 @@ def prepare(
     files cannot be had, the folder is damaged, or the disk is full; MissingError where PyG is needed and missing.
     """
     path = graphs_folder / dataset_folder_name(name, scale, feature_dtype)
-    graphs_folder.mkdir(parents=True, exist_ok=True)
+    try:
+        graphs_folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(f"cannot make the folder {graphs_folder.absolute()}: {error.strerror}") from error
     if force or not path.exists():
         with _one_at_a_time(graphs_folder):
             if force or not path.exists():

@@ -2,14 +2,14 @@
 
 from typing import Literal
 
-import msgspec
+from picluster.schema.record import Record
 
 GRAPH_SCHEMA_VERSION = 1
 
 Split = Literal["train", "validation", "test"]
 
 
-class ArrayFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ArrayFile(Record, frozen=True, kw_only=True):
     """One memory-mapped `.npy` file of a graph folder."""
 
     shape: tuple[int, ...]
@@ -22,7 +22,7 @@ class ArrayFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """Checksum of the whole file, in hexadecimal digits."""
 
 
-class GraphMeta(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class GraphMeta(Record, frozen=True, kw_only=True):
     """Sizes and checksums of a graph folder."""
 
     schema_version: int = GRAPH_SCHEMA_VERSION

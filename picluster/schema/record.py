@@ -11,7 +11,13 @@ class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Frozen and typed; unknown keys are errors."""
 
 
-RecordType = TypeVar("RecordType")
+class _Versioned(msgspec.Struct):
+    """What can be read of a record of any version."""
+
+    schema_version: int | None = None
+
+
+RecordType = TypeVar("RecordType", bound=Record)
 
 
 def to_json(record: Record, *, indent: bool = False) -> bytes:
@@ -27,7 +33,10 @@ def from_json(kind: type[RecordType], text: bytes | str, *, source: str) -> Reco
         InputError: the text is not JSON, or not a `kind`; names `source` and the place in it.
     """
     try:
+        version = msgspec.json.decode(text, type=_Versioned).schema_version
+        expected = {field.name: field.default for field in msgspec.structs.fields(kind)}.get("schema_version")
+        if version is not None and expected is not None and version != expected:
+            raise InputError(f"{source} has schema version {version}; this picluster reads {expected}")
         return msgspec.json.decode(text, type=kind)
     except msgspec.DecodeError as error:
-        message = f"{source} is not a valid {kind.__name__.lower()}: {error}"
-        raise InputError(message) from error
+        raise InputError(f"{source} is not a valid {kind.__name__.lower()}: {error}") from error

@@ -1,13 +1,13 @@
 """What is to be learnt. No word of machines: every plan of one spec learns the same."""
 
-from math import ceil
+from math import ceil, isfinite
 
 from picluster.errors import InputError
 from picluster.schema.record import Record
 
 SPEC_SCHEMA_VERSION = 1
 
-OptionValue = int | float | str
+OptionValue = bool | int | float | str | None
 
 
 class ModelChoice(Record, frozen=True, kw_only=True):
@@ -38,14 +38,14 @@ class Adam(Record, frozen=True, kw_only=True):
     """One value for each layer."""
 
     def __post_init__(self) -> None:
-        if not self.learning_rate > 0:
-            raise InputError(f"the learning rate must be above 0, not {self.learning_rate}")
+        if not (isfinite(self.learning_rate) and self.learning_rate > 0):
+            raise InputError(f"the learning rate must be above 0 and finite, not {self.learning_rate}")
         if not (0 <= self.beta1 < 1 and 0 <= self.beta2 < 1):
             raise InputError(f"Adam's betas must lie in [0, 1), not {self.beta1} and {self.beta2}")
-        if not self.epsilon > 0:
-            raise InputError(f"Adam's epsilon must be above 0, not {self.epsilon}")
-        if any(not decay >= 0 for decay in self.weight_decay):
-            raise InputError(f"weight decay must not be negative: {list(self.weight_decay)}")
+        if not (isfinite(self.epsilon) and self.epsilon > 0):
+            raise InputError(f"Adam's epsilon must be above 0 and finite, not {self.epsilon}")
+        if not all(isfinite(decay) and decay >= 0 for decay in self.weight_decay):
+            raise InputError(f"weight decay must not be negative or infinite: {list(self.weight_decay)}")
 
 
 class Spec(Record, frozen=True, kw_only=True):

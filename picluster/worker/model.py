@@ -32,7 +32,7 @@ def build(file: Path, features: int, classes: int, options: dict[str, OptionValu
         raise InputError(message, fix=f"its options are {', '.join(known)} (see {file})")
     torch.manual_seed(key(seed, Purpose.INIT).word)
     try:
-        made = function(features=features, classes=classes, **options)
+        made: object = function(features=features, classes=classes, **options)
         layers = list(made) if isinstance(made, Iterable) else []
     except Exception as error:
         message = f"model {file} cannot be built with {options}: {type(error).__name__}: {error}"

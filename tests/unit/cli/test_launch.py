@@ -32,6 +32,8 @@ def plan_file(path: Path, nodes: list[str]) -> str:
         (["--lr", "0"], "learning rate must be above 0"),
         (["--hidden", "0"], "--hidden must be at least 1, not 0"),
         (["--layers-per-node", "-1"], "--layers-per-node must be at least 1, not -1"),
+        (["--layers-per-node", "0"], "--layers-per-node must be at least 1, not 0"),
+        (["--nodes", ","], "--nodes ',' names nobody"),
         (
             ["--strategy", "single", "--layers-per-node", "1"],
             "--layers-per-node goes with layer-split, not with single",

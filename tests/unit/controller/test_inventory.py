@@ -28,8 +28,11 @@ others:
     "folder/group_vars/picluster.yml": "ansible_connection: local\n",
     "empty.ini": "",
     "broken.yml": "picluster:\n  hosts: {a: [\n",
+    "partly broken/good.yml": "picluster: {hosts: {a1: }}\n",
+    "partly broken/worse.yml": "picluster:\n  hosts: {a: [\n",
+    "hostile.yml": "picluster: {hosts: {../up: }}\n",
 }
-READ = [*(name for name in INVENTORIES if not name.startswith("folder")), "folder"]
+READ = [*(name for name in INVENTORIES if "/" not in name), "folder", "partly broken"]
 
 
 def _answer(path: Path) -> Answer:
@@ -88,6 +91,25 @@ def test_a_broken_inventory_is_refused_by_name_in_one_line(answers: Mapping[str,
     assert refused.what.startswith("Ansible cannot read inventory ")
     assert "broken.yml: " in refused.what
     assert "\n" not in refused.what
+
+
+@pytest.mark.parametrize("name", ["broken.yml", "partly broken"])
+def test_the_place_of_the_mistake_is_told(answers: Mapping[str, Answer], name: str) -> None:
+    answer = answers[name]
+    assert isinstance(answer, InputError)
+    assert "YAML parsing failed" in answer.what
+    assert ".yml:" in answer.what
+
+
+def test_a_host_whose_name_would_be_a_path_is_refused(answers: Mapping[str, Answer]) -> None:
+    answer = answers["hostile.yml"]
+    assert isinstance(answer, InputError)
+    assert "'../up'" in answer.what
+
+
+def test_a_file_that_ansible_takes_for_a_list_of_hosts_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="for a list of hosts"):
+        read_inventory(tmp_path / "a,b.ini")
 
 
 def test_a_missing_inventory_is_refused_with_what_to_copy(tmp_path: Path) -> None:

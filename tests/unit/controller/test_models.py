@@ -63,6 +63,14 @@ def test_the_same_question_is_asked_once(model: Path, worker: StandIn) -> None:
     assert len(worker.asked) == 1
 
 
+def test_a_damaged_memory_is_asked_anew(model: Path, worker: StandIn, tmp_path: Path) -> None:
+    describe_model(model, 602, 41, {})
+    (cached,) = (tmp_path / "cache" / "picluster" / "models").iterdir()
+    cached.write_text("{")
+    assert describe_model(model, 602, 41, {}) == a_model()
+    assert len(worker.asked) == 2
+
+
 def test_another_question_or_content_is_asked_anew(model: Path, worker: StandIn) -> None:
     describe_model(model, 3, 2, {})
     describe_model(model, 4, 2, {})

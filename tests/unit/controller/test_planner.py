@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from picluster.controller.planner import check_plan, make_plan
+from picluster.controller.planner import fit_plan, make_plan
 from picluster.errors import InputError
 from picluster.schema.plan import Plan, Strategy
 from picluster.schema.record import from_json, to_json
@@ -156,20 +156,20 @@ def test_the_planner_is_pure(case: Case) -> None:
 @given(cases())
 def test_what_the_planner_makes_is_accepted_again_from_json(case: Case) -> None:
     again = from_json(Plan, to_json(case.plan(), indent=True), source="a test")
-    check_plan(again, case.nodes, a_spec(depth=case.depth))
+    fit_plan(again, case.nodes, a_spec(depth=case.depth))
     assert again == case.plan()
 
 
 def test_a_plan_that_names_strangers_is_refused_with_the_nodes_there_are() -> None:
     with pytest.raises(InputError, match="names b, d, not in the inventory") as caught:
-        check_plan(plan_of("abcd", 2, 1), ["a", "c"], a_spec())
+        fit_plan(plan_of("abcd", 2, 1), ["a", "c"], a_spec())
     assert caught.value.fix == "the inventory has a, c"
 
 
 def test_a_plan_of_another_depth_is_refused() -> None:
     with pytest.raises(InputError, match="places 3 layers, but sage has 2"):
-        check_plan(plan_of("abc", 3, 1), ["a", "b", "c"], a_spec(depth=2))
+        fit_plan(plan_of("abc", 3, 1), ["a", "b", "c"], a_spec(depth=2))
 
 
 def test_a_plan_may_leave_nodes_of_the_inventory_out() -> None:
-    check_plan(plan_of("ab", 2, 1), ["z", "b", "a"], a_spec())
+    fit_plan(plan_of("ab", 2, 1), ["z", "b", "a"], a_spec())

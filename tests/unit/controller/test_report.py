@@ -187,7 +187,7 @@ def test_a_run_whose_controller_died_has_failed_with_the_cause(copy: RunFolder, 
     report = make_report(without_result(copy, **dead))
     assert report.status == "failed"
     assert report.failure is not None
-    assert "the controller ended without a word" in report.failure.cause
+    assert "was killed, or its machine went down" in report.failure.cause
     assert report.failure.fix
 
 

@@ -6,6 +6,7 @@ import resource
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import msgspec
@@ -62,6 +63,12 @@ def test_the_newest_run_is_the_one_that_started_last_whatever_its_name(tmp_path:
     for name, started in (("b", 1.0), ("a", 3.0), ("c", 2.0)):
         a_run(tmp_path / name, started)
     assert RunFolder.find(None, tmp_path).name == "a"
+
+
+def test_a_run_that_cannot_be_read_does_not_hide_the_others(tmp_path: Path) -> None:
+    (a_run(tmp_path / "damaged").run_file).write_text("{")
+    newest = a_run(tmp_path / "newest", started=time.time() + 60)
+    assert RunFolder.find(None, tmp_path).name == newest.name
 
 
 def test_a_run_is_found_by_name_and_by_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -225,3 +232,14 @@ def test_a_process_that_has_ended_is_not_alive() -> None:
         controller = Controller(host=os.uname().nodename, pid=process.pid, started=started)
         assert is_alive(controller)
     assert not is_alive(controller)
+
+
+def test_a_process_that_has_ended_and_only_waits_for_its_parent_is_not_alive() -> None:
+    with subprocess.Popen([sys.executable, "-c", "pass"]) as child:
+        process = psutil.Process(child.pid)
+        controller = Controller(host=os.uname().nodename, pid=child.pid, started=process.create_time())
+        deadline = time.monotonic() + 10
+        while process.status() != psutil.STATUS_ZOMBIE:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        assert not is_alive(controller)

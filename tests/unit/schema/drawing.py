@@ -8,7 +8,7 @@ import msgspec
 from hypothesis import strategies as st
 
 from picluster.schema.plan import Plan, StagePlan
-from picluster.schema.spec import Adam, ModelChoice, Spec
+from picluster.schema.spec import Adam, ModelChoice, OptionValue, Spec
 
 COUNTS = st.integers(1, 10_000)
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
@@ -21,7 +21,10 @@ def values(kind: Any) -> st.SearchStrategy[Any]:
     if kind in known:
         return known[kind]
     if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
-        return st.builds(kind, **{field.name: values(field.type) for field in msgspec.structs.fields(kind)})
+        fields = {field.name: field for field in msgspec.structs.fields(kind)}
+        version = fields.pop("schema_version", None)
+        fixed = {} if version is None else {"schema_version": st.just(version.default)}
+        return st.builds(kind, **fixed, **{name: values(field.type) for name, field in fields.items()})
     return _generic(kind)
 
 
@@ -41,7 +44,9 @@ def _generic(kind: Any) -> st.SearchStrategy[Any]:
 @st.composite
 def specs(draw: st.DrawFn) -> Spec:
     depth = draw(st.integers(1, 4))
-    options = st.dictionaries(NAMES, st.integers(-9, 9) | FINITE | st.text(max_size=5), max_size=3)
+    options: st.SearchStrategy[dict[str, OptionValue]] = st.dictionaries(
+        NAMES, st.none() | st.booleans() | st.integers(-9, 9) | FINITE | st.text(max_size=5), max_size=3
+    )
     return Spec(
         dataset=draw(NAMES),
         model=ModelChoice(name=draw(NAMES), depth=depth, options=draw(options)),

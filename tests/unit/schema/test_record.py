@@ -30,9 +30,7 @@ START = Start(rendezvous_address="127.0.0.1", rendezvous_port=4242)
 def every_struct() -> list[type[msgspec.Struct]]:
     names = [module.name for module in pkgutil.iter_modules(picluster.schema.__path__, "picluster.schema.")]
     found = [value for name in names for value in vars(importlib.import_module(name)).values()]
-    return list(
-        {kind.__name__: kind for kind in found if isinstance(kind, type) and issubclass(kind, msgspec.Struct)}.values()
-    )
+    return list({kind.__name__: kind for kind in found if isinstance(kind, type) and issubclass(kind, Record)}.values())
 
 
 @pytest.mark.parametrize("kind", every_struct())
@@ -55,6 +53,12 @@ def test_fields_are_given_by_name_only() -> None:
 def test_what_is_read_by_another_version_says_its_own(kind: type[msgspec.Struct]) -> None:
     first = msgspec.structs.fields(kind)[0]
     assert (first.name, first.default) == ("schema_version", 1)
+
+
+def test_a_record_of_another_version_is_refused_by_its_version() -> None:
+    page = json.dumps({**json.loads(to_json(Manifest(epoch=1, files={}))), "schema_version": 99, "news": True})
+    with pytest.raises(InputError, match="a test has schema version 99; this picluster reads 1"):
+        from_json(Manifest, page, source="a test")
 
 
 @given(specs())

@@ -54,7 +54,7 @@ def test_a_spec_that_cannot_be_trained_is_refused_with_the_values(changes: dict[
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"learning_rate": 0.0}, "learning rate must be above 0, not 0.0"),
+        ({"learning_rate": 0.0}, "learning rate must be above 0 and finite, not 0.0"),
         ({"learning_rate": -1.0}, "not -1.0"),
         ({"learning_rate": float("nan")}, "not nan"),
         ({"beta1": 1.0}, "betas"),
@@ -62,6 +62,9 @@ def test_a_spec_that_cannot_be_trained_is_refused_with_the_values(changes: dict[
         ({"beta1": float("nan")}, "betas"),
         ({"epsilon": 0.0}, "epsilon"),
         ({"weight_decay": (0.0, -1e-4)}, "weight decay must not be negative"),
+        ({"weight_decay": (0.0, float("inf"))}, "weight decay must not be negative or infinite"),
+        ({"learning_rate": float("inf")}, "learning rate must be above 0 and finite, not inf"),
+        ({"epsilon": float("nan")}, "epsilon must be above 0 and finite, not nan"),
         ({"weight_decay": (float("nan"), 0.0)}, "weight decay"),
     ],
 )
