@@ -94,8 +94,8 @@ def _node(
 
 
 def _percentiles(steps: Sequence[StepDone], measure: Callable[[StepDone], float]) -> Percentiles | None:
-    """Nearest-rank percentiles. The first step is left out: it pays for first touches of memory and files."""
-    values = sorted(measure(step) for step in steps[1:])
+    """Nearest-rank percentiles."""
+    values = sorted(measure(step) for step in _settled(steps))
     if not values:
         return None
 
@@ -110,5 +110,11 @@ def _mean(steps: Sequence[StepDone], measure: Callable[[StepDone], float]) -> fl
 
 
 def _steps_per_second(steps: Sequence[StepDone]) -> float | None:
-    seconds = sum(step.step_ms for step in steps[1:]) / 1e3
-    return (len(steps) - 1) / seconds if seconds else None
+    settled = _settled(steps)
+    seconds = sum(step.step_ms for step in settled) / 1e3
+    return len(settled) / seconds if seconds else None
+
+
+def _settled(steps: Sequence[StepDone]) -> Sequence[StepDone]:
+    """Without the first step, which pays for first touches of memory and files; unless it is the only one."""
+    return steps[1:] or steps

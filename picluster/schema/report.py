@@ -11,7 +11,7 @@ REPORT_SCHEMA_VERSION = 1
 
 
 class Percentiles(Record, frozen=True, kw_only=True):
-    """Of one measure over all training steps of a node but the first."""
+    """Of one measure over all training steps of a node but the first (unless it is the only one)."""
 
     p50: float
     p95: float
@@ -43,7 +43,7 @@ class NodeReport(Record, frozen=True, kw_only=True):
     memory: NodeMemory
     """Peaks and limit."""
     step_ms: Percentiles | None
-    """Wall time of a step; None before the second step. The next three are its parts."""
+    """Wall time of a step; None before the first has ended. The next three are its parts."""
     compute_ms: Percentiles | None
     """At work."""
     wait_ms: Percentiles | None

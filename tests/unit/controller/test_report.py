@@ -210,10 +210,11 @@ def test_a_run_that_never_got_ready_still_has_a_report_of_every_node(copy: RunFo
     assert (report.epochs, report.steps_per_second) == ((), None)
 
 
-def test_one_step_alone_gives_no_percentiles(copy: RunFolder) -> None:
+def test_one_step_alone_is_measured_by_itself(copy: RunFolder) -> None:
     report = make_report(with_steps(copy, [STEP]))
-    assert report.nodes[0].step_ms is None
-    assert report.steps_per_second is None
+    assert report.nodes[0].step_ms is not None
+    assert report.nodes[0].step_ms.p50 == STEP.step_ms
+    assert report.steps_per_second == pytest.approx(1e3 / STEP.step_ms)
     assert report.nodes[0].sent_bytes_per_step == 100
 
 
