@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from picluster.schema.spec import Spec
 
 _NEWS_SECONDS = 10.0
-_END_SIGNALS = (signal.SIGTERM, signal.SIGHUP)
+_END_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def choose_nodes(inventory: Path | None, wanted: str | None) -> list[Node]:
@@ -167,6 +167,9 @@ class Progress:
 
 
 def _stop(number: int, _frame: object) -> None:
+    """Once: what ends the run must not be interrupted in turn."""
+    for each in _END_SIGNALS:
+        signal.signal(each, signal.SIG_IGN)
     raise Stopped(f"{signal.Signals(number).name} came")
 
 

@@ -94,8 +94,12 @@ class RunFolder:
     def record(self, node: str, event: AnyEvent, *, metrics: bool) -> None:
         """Append an event to the run's list, or to the node's metrics."""
         line = to_json(Recorded(time=time.time(), node=node, event=event)) + b"\n"
-        with (self.metrics_file(node) if metrics else self.events_file).open("ab") as file:
-            file.write(line)
+        file = self.metrics_file(node) if metrics else self.events_file
+        try:
+            with file.open("ab") as lines:
+                lines.write(line)
+        except OSError as error:
+            raise DataError(f"cannot write {file.absolute()}: {error.strerror}") from error
 
     def keep_checkpoint(self, manifest: Manifest) -> None:
         """Write a checkpoint's manifest, which makes it exist."""

@@ -95,6 +95,21 @@ def test_a_stopped_run_ends_at_once_and_says_so(desk: Desk, number: signal.Signa
     assert report_of(desk, run)["status"] == "stopped"
 
 
+def test_an_impatient_second_ctrl_c_changes_nothing(desk: Desk) -> None:
+    with running(desk) as (controller, run, workers):
+        began = time.monotonic()
+        for _ in range(3):
+            os.killpg(controller.pid, signal.SIGINT)
+            time.sleep(0.05)
+        _, errors = controller.communicate(timeout=GONE_SECONDS)
+        assert_gone(workers, began)
+    assert controller.returncode == 130
+    assert "Traceback" not in errors
+    result = run.result()
+    assert result is not None
+    assert result.status == "stopped"
+
+
 def test_workers_end_when_their_controller_is_killed(desk: Desk) -> None:
     with running(desk) as (controller, run, workers):
         began = time.monotonic()
