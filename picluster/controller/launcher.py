@@ -49,8 +49,8 @@ FLUSH_SECONDS = 5.0
 """How long the last lines of a worker that has ended may take."""
 _TICK_SECONDS = 0.25
 _KEEP_FREED_MEMORY = {
-    # glibc would return every large block to the kernel and fault its pages in again at the next step: a third of
-    # the time, for no lower peak.
+    # glibc would return every large block to the kernel and fault its pages in again at the next step: up to a third
+    # of the time, for no lower peak.
     "MALLOC_MMAP_THRESHOLD_": str(256 << 20),
     "MALLOC_TRIM_THRESHOLD_": str(512 << 20),
 }

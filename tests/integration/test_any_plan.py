@@ -1,0 +1,68 @@
+"""Any plan, not only those that the planner makes."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+
+import pytest
+
+from picluster.controller.run_folder import RunFolder
+from picluster.schema.events import EpochDone
+from tests.integration.desk import GRAPH, Desk, losses
+
+NODES = [f"pi{number}" for number in range(1, 6)]
+
+
+def random_spec(dice: random.Random, depth: int) -> list[str]:
+    sampled = [
+        "--fanout",
+        ",".join(str(dice.choice([2, 5, 30])) for _ in range(depth)),
+        "--batch-size",
+        str(dice.choice([23, 153])),
+    ]
+    words = sampled if dice.random() < 0.7 else ["--fanout", "all"]
+    for option, values in {
+        "--model": ["sage", "gcn"],
+        "--hidden": ["7", "24"],
+        "--dropout": ["0", "0.5"],
+        "--micro-batches": ["1", "2", "5"],
+        "--features": ["fp16", "fp32"],
+    }.items():
+        words += [option, dice.choice(values)]
+    return [*words, "--depth", str(depth), "--epochs", "2"]
+
+
+def random_plan(dice: random.Random, depth: int) -> dict[str, object]:
+    """Stages cut anywhere, replicas anywhere, samplers alone or beside a stage."""
+    pool = dice.sample(NODES, len(NODES))
+    cuts = sorted(dice.sample(range(1, depth), dice.randint(0, depth - 1)))
+    stages: list[dict[str, list[int] | list[str]]] = []
+    for begin, end in zip([0, *cuts], [*cuts, depth], strict=True):
+        spare = len(pool) - (len(cuts) - len(stages))
+        holders = [pool.pop() for _ in range(min(dice.choice([1, 2, 3]), spare))]
+        stages.append({"layers": list(range(begin + 1, end + 1)), "nodes": holders})
+    samplers = dice.choice([pool[:1], stages[0]["nodes"], stages[-1]["nodes"][:1]]) or stages[0]["nodes"]
+    engine = dice.choice(["gloo", "rpc"])
+    return {"strategy": "layer-split", "engine": engine, "sampler": samplers, "stages": stages}
+
+
+def learnt(run: RunFolder) -> tuple[object, ...]:
+    """All that a plan must not change."""
+    epochs = [each.event for each in run.events() if isinstance(each.event, EpochDone)]
+    result = run.result()
+    assert result is not None
+    decided = [(epoch.loss, epoch.train_accuracy, epoch.validation_accuracy, epoch.best) for epoch in epochs]
+    return losses(run), decided, result.test_accuracy
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(8))
+def test_a_random_plan_learns_what_one_process_learns(desk: Desk, tmp_path: Path, seed: int) -> None:
+    dice = random.Random(seed)
+    depth = dice.randint(1, 4)
+    words = [*GRAPH, *random_spec(dice, depth), "--seed", str(seed)]
+    plan = tmp_path / "plan.json"
+    plan.write_text(json.dumps(random_plan(dice, depth)))
+    assert learnt(desk.launch(*words, "--plan", str(plan))) == learnt(desk.launch(*words, "--strategy", "single"))
