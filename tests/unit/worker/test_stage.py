@@ -180,7 +180,7 @@ def test_micro_batches_in_any_order_on_any_replicas_give_the_same_bits(owners: l
     spec = make_spec("sage", 2, FANOUTS[2])
     cuts = [(1,), (2,)]
     order = list(enumerate(owners))
-    random.Random(shuffle).shuffle(order)  # noqa: S311  a test's order, not a secret
+    random.Random(shuffle).shuffle(order)
     replicas = [make_stages(spec, cuts) for _ in range(3)]
     found = train_step(replicas, spec, 1, order)
     expected = train_step([make_stages(spec, cuts)], spec, 1, IN_TURN)
