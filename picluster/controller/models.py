@@ -5,14 +5,13 @@ from __future__ import annotations
 import hashlib
 import os
 import subprocess
-import sys
 from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 
 import picluster
-from picluster.controller.places import CHECKOUT, find
+from picluster.controller.places import CHECKOUT, find, worker_command
 from picluster.errors import DataError, InputError, MissingError, PiclusterError
 from picluster.schema.model import ModelDescription
 from picluster.schema.record import from_json
@@ -52,7 +51,7 @@ def describe_model(file: Path, features: int, classes: int, options: dict[str, O
 
 
 def _ask(file: Path, question: list[str]) -> bytes:
-    command = [sys.executable, "-m", "picluster.worker.main", "describe", str(file), *question]
+    command = [*worker_command(), "describe", str(file), *question]
     told = subprocess.run(command, capture_output=True, check=False, timeout=DESCRIBE_TIMEOUT_SECONDS)
     if told.returncode == 0:
         return told.stdout

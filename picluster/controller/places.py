@@ -1,5 +1,6 @@
-"""Where the project's own files lie: in the folder where the person works, else in the checkout of this package."""
+"""Where the project's own files and programs lie."""
 
+import sys
 from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -9,3 +10,9 @@ def find(relative: str) -> Path:
     """The file of the working folder where it exists, else that of the checkout (whether it exists or not)."""
     here = Path(relative)
     return here if here.exists() else CHECKOUT / relative
+
+
+def worker_command() -> list[str]:
+    """`picluster-worker` of this Python's environment, by that name where it is installed so: `pgrep -f` finds it."""
+    program = Path(sys.executable).with_name("picluster-worker")
+    return [sys.executable, *([str(program)] if program.exists() else ["-m", "picluster.worker.main"])]

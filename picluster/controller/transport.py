@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
+from picluster.controller.places import worker_command
+
 LOOPBACK = "127.0.0.1"
 
 
@@ -72,7 +74,7 @@ class LocalTransport:
     def start(self, environment: Mapping[str, str]) -> WorkerProcess:
         """Start a child in a session of its own: Ctrl-C is for the controller alone."""
         process = subprocess.Popen(
-            [sys.executable, "-m", "picluster.worker.main", "work"],
+            [*worker_command(), "work"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

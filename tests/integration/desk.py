@@ -84,7 +84,7 @@ def steps_of(run: RunFolder, node: str) -> list[StepDone]:
 def workers_of(controller: int) -> list[psutil.Process]:
     """The worker processes of a controller."""
     children = psutil.Process(controller).children(recursive=True)
-    return [child for child in children if "picluster.worker.main" in " ".join(_command_line(child))]
+    return [child for child in children if "picluster-worker" in " ".join(_command_line(child))]
 
 
 def _command_line(process: psutil.Process) -> Sequence[str]:
