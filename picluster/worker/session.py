@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 import traceback
+from contextlib import suppress
 from typing import TYPE_CHECKING, BinaryIO, NoReturn
 
 import psutil
@@ -61,7 +62,8 @@ class Ear(threading.Thread):
             heard = os.read(self._descriptor, 65536) if readable else b""
             if not heard:
                 why = "closed its end" if readable else f"was silent for {self._grace_seconds:g} s"
-                print(f"the controller {why}: ending", file=sys.stderr, flush=True)
+                with suppress(OSError):  # a controller that was killed reads no log either
+                    print(f"the controller {why}: ending", file=sys.stderr, flush=True)
                 end(ORPHANED_EXIT_CODE)
             if not self._has_start.is_set():
                 self._buffer += heard
@@ -97,21 +99,24 @@ def work(commands: BinaryIO, events: BinaryIO) -> None:
 
 def fail(voice: Voice, error: BaseException) -> NoReturn:
     """Tell the controller why, and end. What was not expected leaves its traceback in the log."""
-    if isinstance(error, PiclusterError):
-        print(f"error: {error}", file=sys.stderr)
-        echo = isinstance(error, PeerLost)
-        voice.emit(Failed(cause=error.what, fix=error.fix, expected=True, lost_peer=echo))
-    else:
-        traceback.print_exception(error)
-        voice.emit(Failed(cause=f"{type(error).__name__}: {error}", expected=False))
+    with suppress(OSError):  # nobody may be listening any more
+        if isinstance(error, PiclusterError):
+            print(f"error: {error}", file=sys.stderr, flush=True)
+            echo = isinstance(error, PeerLost)
+            voice.emit(Failed(cause=error.what, fix=error.fix, expected=True, lost_peer=echo))
+        else:
+            traceback.print_exception(error)
+            voice.emit(Failed(cause=f"{type(error).__name__}: {error}", expected=False))
     end(FAILED_EXIT_CODE)
 
 
 def end(exit_code: int) -> NoReturn:
     """End this process and its children now, whatever its threads are waiting for."""
     for child in psutil.Process().children(recursive=True):
-        child.kill()
-    sys.stderr.flush()
+        with suppress(psutil.NoSuchProcess):
+            child.kill()
+    with suppress(OSError):
+        sys.stderr.flush()
     os._exit(exit_code)
 
 

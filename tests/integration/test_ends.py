@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from picluster.controller.run_folder import RunFolder
 from tests.integration.desk import GRAPH, RUN_TIMEOUT_SECONDS, Desk, workers_of
 
 GONE_SECONDS = 5.0
+HEARD_SECONDS = 2.5
 LONG = ("launch", *GRAPH, "--hidden", "16", "--layers-per-node", "1", "--nodes", "4", "--epochs", "100000")
 
 
@@ -60,9 +61,9 @@ def node_of(worker: psutil.Process, run: RunFolder) -> str:
     return run.plan().nodes[[each.pid for each in started].index(worker.pid)]
 
 
-def assert_gone(workers: dict[str, psutil.Process], since: float) -> None:
-    while any(is_at_work(worker) for worker in workers.values()):
-        assert time.monotonic() < since + GONE_SECONDS
+def assert_gone(workers: Iterable[psutil.Process], since: float, within: float = GONE_SECONDS) -> None:
+    while any(is_at_work(worker) for worker in workers):
+        assert time.monotonic() < since + within
         time.sleep(0.05)
 
 
@@ -88,7 +89,7 @@ def test_a_stopped_run_ends_at_once_and_says_so(desk: Desk, number: signal.Signa
         began = time.monotonic()
         os.killpg(controller.pid, number)  # as a terminal does
         _, errors = controller.communicate(timeout=GONE_SECONDS)
-        assert_gone(workers, began)
+        assert_gone(workers.values(), began)
     assert controller.returncode == 130
     assert "stopped" in errors
     assert "Traceback" not in errors
@@ -102,7 +103,7 @@ def test_an_impatient_second_ctrl_c_changes_nothing(desk: Desk) -> None:
             os.killpg(controller.pid, signal.SIGINT)
             time.sleep(0.05)
         _, errors = controller.communicate(timeout=GONE_SECONDS)
-        assert_gone(workers, began)
+        assert_gone(workers.values(), began)
     assert controller.returncode == 130
     assert "Traceback" not in errors
     result = run.result()
@@ -114,7 +115,8 @@ def test_workers_end_when_their_controller_is_killed(desk: Desk) -> None:
     with running(desk) as (controller, run, workers):
         began = time.monotonic()
         controller.kill()
-        assert_gone(workers, began)
+        # They see the end of their input: none waits until the heartbeat is overdue.
+        assert_gone(workers.values(), began, within=HEARD_SECONDS)
     report = report_of(desk, run)
     assert report["status"] == "failed"
     assert isinstance(report["failure"], dict)
@@ -122,11 +124,23 @@ def test_workers_end_when_their_controller_is_killed(desk: Desk) -> None:
     assert report["failure"]["node"] is None
 
 
+def test_workers_that_are_not_ready_yet_end_too_when_their_controller_is_killed(desk: Desk) -> None:
+    with desk.start(*LONG) as controller:
+        deadline = time.monotonic() + RUN_TIMEOUT_SECONDS
+        while len(workers := workers_of(controller.pid)) < 4:
+            assert controller.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        began = time.monotonic()
+        controller.kill()
+        assert_gone(workers, began)
+
+
 def test_workers_end_when_their_controller_falls_silent(desk: Desk) -> None:
     with running(desk, "--grace", "2") as (controller, _, workers):
         began = time.monotonic()
         os.kill(controller.pid, signal.SIGSTOP)
-        assert_gone(workers, began)
+        assert_gone(workers.values(), began)
 
 
 @pytest.mark.parametrize("role", ["sampler", "stage 1", "stage 2"])
@@ -137,7 +151,7 @@ def test_a_killed_worker_is_named_and_takes_the_others_along(desk: Desk, role: s
         began = time.monotonic()
         workers[node].kill()
         _, errors = controller.communicate(timeout=GONE_SECONDS + 5)
-        assert_gone(workers, began)
+        assert_gone(workers.values(), began)
     assert controller.returncode == 5
     assert f"node {node}" in errors
     assert "SIGKILL" in errors
