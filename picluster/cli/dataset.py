@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from picluster.errors import InputError
+
 if TYPE_CHECKING:
     from picluster.graph.folder import GraphFolder
 
@@ -52,8 +54,10 @@ def prepare(
 
 def prepared(name: str, scale: float | None, features: FeatureType, *, force: bool = False) -> GraphFolder:
     """The graph folder, made where it is missing, its checksums compared."""
-    from picluster.graph.prepare import DEFAULT_SCALE, default_input_folder, prepare
+    from picluster.graph.prepare import DEFAULT_SCALE, KNOWN, REDDIT_LIKE, default_input_folder, prepare
 
+    if scale is not None and name in KNOWN and name != REDDIT_LIKE:
+        raise InputError(f"--scale goes with {REDDIT_LIKE}, not with {name}")
     graph = prepare(
         name,
         graphs_folder=GRAPHS,

@@ -23,6 +23,7 @@ def plan_file(path: Path, nodes: list[str]) -> str:
     [
         (["--dataset", "karate"], "there is no data set 'karate'"),
         (["--scale", "9"], "scale 9 is out of range"),
+        (["--dataset", "cora", "--scale", "0.1"], "--scale goes with reddit-like, not with cora"),
         (["--model", "none"], "there is no model none"),
         (["--model", "none.py"], "there is no model none.py"),
         (["--fanout", "ten"], "--fanout ten: 'ten' is not a whole number"),
