@@ -5,6 +5,7 @@ and without v itself. A folder is written aside and renamed, so whoever can see 
 """
 
 import hashlib
+import mmap
 from pathlib import Path
 from typing import Any, Self
 
@@ -44,14 +45,20 @@ class GraphFolder:
             _check_size(path, name, meta)
         return cls(path, meta)
 
-    def array(self, name: str) -> np.ndarray[Any, Any]:
-        """The array, memory-mapped, as `DTYPES` says. What is written to it never reaches the disk."""
+    def array(self, name: str, *, read_ahead: bool = True) -> np.ndarray[Any, Any]:
+        """The array, memory-mapped, as `DTYPES` says. What is written to it never reaches the disk.
+
+        Without `read_ahead` the kernel fetches only pages that are touched: for arrays that may not fit into memory.
+        """
         # Copy-on-write rather than read-only, because torch warns about arrays that cannot be written to.
         array: np.ndarray[Any, Any] = np.load(array_path(self.path, name), mmap_mode="c", allow_pickle=False)
         expected = self.meta.files[name]
         if (array.shape, array.dtype.name) != (expected.shape, expected.dtype):
             what = f"{array_path(self.path, name)} holds {array.dtype.name}{array.shape}, "
             raise DataError(what + f"but {META_FILE} says {expected.dtype}{expected.shape}", fix=_PREPARE_AGAIN)
+        mapping: object = array.base
+        if not read_ahead and isinstance(mapping, mmap.mmap):
+            mapping.madvise(mmap.MADV_RANDOM)
         return array
 
     def verify(self) -> None:

@@ -13,6 +13,7 @@ from picluster.graph.folder import GraphFolder
 from picluster.worker.engines import connect
 from picluster.worker.engines.base import Peers, rendezvous
 from picluster.worker.links import Channel, Links, Mailroom
+from picluster.worker.memory import fits_easily
 from picluster.worker.model import build
 from picluster.worker.reduction import ring_sum
 from picluster.worker.role import Surroundings
@@ -93,7 +94,11 @@ class Crew:
         self._degrees = torch.from_numpy(np.diff(self._graph.array("indptr")).astype(np.int32))
         data = StageData(
             graph_degrees=self._degrees,
-            features=torch.from_numpy(self._graph.array("features")) if numbers[0] == 1 else None,
+            features=self._features() if numbers[0] == 1 else None,
             labels=torch.from_numpy(self._graph.array("labels")) if numbers[-1] == len(model) else None,
         )
         return Stage(model, numbers, spec=job.spec, width=meta.features, data=data)
+
+    def _features(self) -> torch.Tensor:
+        size = self._graph.meta.files["features"].bytes
+        return torch.from_numpy(self._graph.array("features", read_ahead=fits_easily(size)))

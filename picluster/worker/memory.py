@@ -73,6 +73,16 @@ def memory_limit() -> int | None:
     return min((limit for limit in limits if limit < _UNLIMITED), default=None)
 
 
+def fits_easily(size_bytes: int) -> bool:
+    """Whether an array takes no more than a quarter of the memory that this process may use.
+
+    Only then may the kernel read ahead in it. Read-ahead fills the memory a little sooner where there is room, but
+    where there is none it pushes out what is needed: random rows then cost up to 60 times as much (docs/LOG.md).
+    """
+    limit = memory_limit()
+    return limit is None or size_bytes <= limit // 4
+
+
 def _limits(root: Path, path: str, name: str) -> list[int]:
     """Limits of a group and of all groups above it."""
     folder, found = root / path.lstrip("/"), []

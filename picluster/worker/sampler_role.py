@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from picluster.randomness import Purpose
 from picluster.worker.blocks import message_for
 from picluster.worker.links import Channel
+from picluster.worker.memory import fits_easily
 from picluster.worker.metrics import StepMeter
 from picluster.worker.role import TEST_EPOCH, VALIDATION_STEP, Surroundings, Verdict
 from picluster.worker.sampler import NeighbourSampler, cut, shuffled
@@ -32,7 +33,8 @@ class SamplerRole:
         self._judge = plan.rank(plan.stages[-1].nodes[0])
         self._member, self._members = plan.sampler.index(around.job.node), len(plan.sampler)
         self._has_stage = plan.stage_of(around.job.node) is not None
-        indptr, indices = graph.array("indptr"), graph.array("indices")
+        indptr = graph.array("indptr")
+        indices = graph.array("indices", read_ahead=fits_easily(graph.meta.files["indices"].bytes))
         self._sampler = NeighbourSampler(indptr, indices, fanout=spec.fanout, depth=plan.depth, seed=spec.seed)
 
     @property

@@ -1,6 +1,7 @@
 """Writing and reading of graph folders."""
 
 import json
+import re
 import resource
 import subprocess
 import sys
@@ -30,6 +31,17 @@ def test_what_was_written_is_read_back_in_value_and_dtype(small: Path) -> None:
     folder.verify()
     for name, array in ARRAYS.items():
         np.testing.assert_array_equal(folder.array(name), array, strict=True)
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="only Linux tells how a mapping is read")
+@pytest.mark.parametrize("read_ahead", [True, False])
+def test_the_kernel_reads_ahead_only_where_it_may(small: Path, read_ahead: bool) -> None:
+    array = GraphFolder.open(small).array("features", read_ahead=read_ahead)
+    np.testing.assert_array_equal(array, ARRAYS["features"], strict=True)
+    mappings = Path("/proc/self/smaps").read_text().split(str(small / "features.npy"))[1:]
+    flags = [re.search(r"VmFlags: (.*)", mapping) for mapping in mappings]
+    assert flags
+    assert all(found is not None and ("rr" in found[1].split()) == (not read_ahead) for found in flags)
 
 
 def test_meta_counts_what_the_arrays_hold(small: Path) -> None:

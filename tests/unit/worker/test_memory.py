@@ -7,7 +7,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from picluster.worker.memory import AnonymousPeak, Memory, _limits, memory_limit, read_memory
+from picluster.worker.memory import AnonymousPeak, Memory, _limits, fits_easily, memory_limit, read_memory
 
 MB = 1_000_000
 pytestmark = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the kernel's marks are in /proc")
@@ -79,3 +79,10 @@ def test_the_limit_is_not_above_the_machines_memory() -> None:
     limit = memory_limit()
     assert limit is not None
     assert 0 < limit <= psutil.virtual_memory().total
+
+
+def test_only_what_leaves_most_of_the_memory_free_fits_easily() -> None:
+    limit = memory_limit()
+    assert limit is not None
+    assert fits_easily(limit // 5)
+    assert not fits_easily(limit // 3)
