@@ -61,11 +61,13 @@ class Crew:
             return
         around = self._surroundings(engine, mailroom)
         role = StageRole(around, self._stage, self._degrees, sampler.clock if sampler else None)
-        thread = threading.Thread(target=self._guarded, args=(sampler,), name="sampler", daemon=True)
-        if sampler:
+        threads = (
+            [threading.Thread(target=self._guarded, args=(sampler,), name="sampler", daemon=True)] if sampler else []
+        )
+        for thread in threads:
             thread.start()
         role.run()
-        if sampler:
+        for thread in threads:
             thread.join()
 
     def _surroundings(self, engine: Engine, mailroom: Mailroom) -> Surroundings:
