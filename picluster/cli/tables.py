@@ -58,6 +58,8 @@ def show_report(report: Report) -> None:
         failure = report.failure
         console.print(f"failure    {escape(failure.node or 'controller')}: {escape(failure.cause)}", soft_wrap=True)
         console.print(f"           fix: {escape(failure.fix)}", soft_wrap=True)
+        if failure.log:
+            console.print(f"           log: {escape(failure.log)}", soft_wrap=True)
     _show_results(console, report)
     if report.epochs:
         console.print(_epochs_table(report))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from statistics import fmean
 
+import msgspec
+
 from picluster.controller.run_folder import RunFolder, is_alive
 from picluster.schema.events import EpochDone, Ready, Resources, StepDone
 from picluster.schema.plan import Plan
@@ -24,7 +26,7 @@ def make_report(folder: RunFolder) -> Report:
     return Report(
         run=run.run,
         status=result.status,
-        failure=result.failure,
+        failure=_failure(folder, result),
         dataset=run.spec.dataset,
         model=run.spec.model.name,
         strategy=plan.strategy,
@@ -54,6 +56,14 @@ def _result(folder: RunFolder) -> Result:
     fix = "its workers ended by themselves; launch again"
     failure = Failure(node=None, layers=(), cause=cause, fix=fix, log=None)
     return Result(status="failed", failure=failure, test_accuracy=None, ended=0.0)
+
+
+def _failure(folder: RunFolder, result: Result) -> Failure | None:
+    """With the log's place as it can be opened from here, wherever the folder lies by now."""
+    failure = result.failure
+    if failure is None or failure.log is None:
+        return failure
+    return msgspec.structs.replace(failure, log=str(folder.path / failure.log))
 
 
 def _epoch(done: EpochDone) -> EpochReport:

@@ -69,7 +69,7 @@ class Failure(Record, frozen=True, kw_only=True):
     fix: str
     """What to do about it."""
     log: str | None
-    """Path of the node's log, within the run folder."""
+    """Path of the node's log: in `result.json` within the run folder, in a report from where one stands."""
 
 
 class Result(Record, frozen=True, kw_only=True):

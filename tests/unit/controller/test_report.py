@@ -261,3 +261,11 @@ def test_where_sockets_do_not_tell_the_tensors_bytes_are_counted(copy: RunFolder
     silent = msgspec.structs.replace(STEP, sent_bytes=None, received_bytes=None)
     node = make_report(with_steps(copy, [silent, silent])).nodes[0]
     assert (node.sent_bytes_per_step, node.received_bytes_per_step) == (10, 20)
+
+
+def test_the_log_of_a_failed_node_is_named_where_the_folder_lies_now(copy: RunFolder) -> None:
+    failure = Failure(node="local2", layers=(1,), cause="killed", fix="", log="nodes/local2/log.txt")
+    copy.end(Result(status="failed", failure=failure, test_accuracy=None, ended=1.0))
+    told = make_report(copy).failure
+    assert told is not None
+    assert told.log == str(copy.path / "nodes" / "local2" / "log.txt")
