@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from picluster.cli.dataset import GRAPH_PANEL, Features, Scale
+from picluster.cli.dataset import GRAPH_PANEL, Features, Scale, prepared
 from picluster.schema.plan import EngineName, Strategy
 
 _LEARN = "The model"
@@ -120,12 +120,10 @@ def launch(
     grace: Grace = 5.0,
 ) -> None:
     """Train a model on the nodes of the inventory. Without options: GraphSAGE on a small generated graph."""
-    from picluster.cli.dataset import prepared
     from picluster.cli.tables import show_plan
     from picluster.cli.training import choose_nodes, choose_plan, train
     from picluster.controller.models import describe_model, model_file
     from picluster.controller.recipe import Wish, make_spec, model_options
-    from picluster.schema.record import to_json
 
     chosen = choose_nodes(inventory, nodes)
     file = model_file(model)
@@ -146,10 +144,7 @@ def launch(
         amsgrad=amsgrad,
     )
     spec = make_spec(wish, graph.meta, description, file)
-    names = [node.name for node in chosen]
-    plan = choose_plan(plan_file, names, spec, strategy=strategy, engine=engine, layers_per_node=layers_per_node)
-    show_plan(plan, stderr=True)
-    if dry_run:
-        typer.echo(to_json(plan, indent=True).decode(), nl=False)
-        return
-    train(spec, plan, file, graph, chosen, threads=threads, grace_seconds=grace)
+    plan = choose_plan(plan_file, chosen, spec, strategy=strategy, engine=engine, layers_per_node=layers_per_node)
+    show_plan(plan, as_json=dry_run)
+    if not dry_run:
+        train(spec, plan, file, graph, chosen, threads=threads, grace_seconds=grace)

@@ -8,6 +8,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from picluster.schema.record import to_json
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -20,9 +22,11 @@ _EPOCHS_SHOWN = 5
 _NOTHING = "–"
 
 
-def show_plan(plan: Plan, *, stderr: bool = False) -> None:
-    """Who does what, a line each."""
-    console = Console(stderr=stderr, highlight=False, emoji=False, soft_wrap=True)
+def show_plan(plan: Plan, *, as_json: bool) -> None:
+    """Who does what, a line each on standard error; with `as_json` the plan itself on standard output."""
+    if as_json:
+        print(to_json(plan, indent=True).decode(), end="")
+    console = Console(stderr=True, highlight=False, emoji=False, soft_wrap=True)
     console.print(f"plan       {plan.strategy} over {len(plan.nodes)} node{_s(plan.nodes)}, engine {plan.engine}")
     for node in plan.nodes:
         layers = plan.layers_of(node)

@@ -61,7 +61,7 @@ def choose_nodes(inventory: Path | None, wanted: str | None) -> list[Node]:
 
 def choose_plan(
     file: Path | None,
-    nodes: Sequence[str],
+    nodes: Sequence[Node],
     spec: Spec,
     *,
     strategy: Strategy | None,
@@ -69,9 +69,10 @@ def choose_plan(
     layers_per_node: int | None,
 ) -> Plan:
     """The plan of a file, checked against nodes and model; without a file, the one that the strategy makes."""
+    names = [node.name for node in nodes]
     if file is None:
         how = strategy or "layer-split"
-        return make_plan(nodes, spec, strategy=how, engine=engine or "gloo", layers_per_node=layers_per_node)
+        return make_plan(names, spec, strategy=how, engine=engine or "gloo", layers_per_node=layers_per_node)
     for option, value in (("--strategy", strategy), ("--layers-per-node", layers_per_node)):
         if value is not None:
             raise InputError(f"--plan and {option} do not go together: the plan says who does what")
@@ -79,7 +80,7 @@ def choose_plan(
         plan = from_json(Plan, file.read_bytes(), source=str(file))
     except OSError as error:
         raise InputError(f"cannot read the plan {file}: {error.strerror}") from error
-    plan = fit_plan(plan, nodes, spec)
+    plan = fit_plan(plan, names, spec)
     return msgspec.structs.replace(plan, engine=engine) if engine else plan
 
 
