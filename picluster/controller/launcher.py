@@ -21,9 +21,7 @@ from picluster.schema.events import (
     Ended,
     Failed,
     Ready,
-    Resources,
     Status,
-    StepDone,
     Tested,
     WorkerEvent,
 )
@@ -175,7 +173,7 @@ class Launcher:
             return
         self._last_word[node] = time.monotonic()
         self._witnesses[node].hear(event, 1 + sum(witness.is_failing for witness in self._witnesses.values()))
-        self._folder.record(node, event, metrics=isinstance(event, StepDone | Resources))
+        self._folder.record(node, event)
         if isinstance(event, Ready):
             self._welcome(node, event)
         elif isinstance(event, Tested):
@@ -223,8 +221,7 @@ class Launcher:
         for reader in self._readers:
             reader.join(FLUSH_SECONDS)
         while not self._heard.empty():
-            node, event = self._heard.get()
-            self._folder.record(node, event, metrics=isinstance(event, StepDone | Resources))
+            self._folder.record(*self._heard.get())
 
     def _end(self, status: Status, failure: Failure | None) -> Result:
         result = Result(status=status, failure=failure, test_accuracy=self._test_accuracy, ended=time.time())

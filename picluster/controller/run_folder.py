@@ -14,7 +14,7 @@ import msgspec
 import psutil
 
 from picluster.errors import DataError, InputError, PiclusterError
-from picluster.schema.events import Recorded
+from picluster.schema.events import Recorded, Resources, StepDone
 from picluster.schema.plan import Plan
 from picluster.schema.record import Record, from_json, to_json
 from picluster.schema.run import Controller, Environment, Manifest, Result, Run
@@ -91,10 +91,10 @@ class RunFolder:
         self._write(self.plan_file, plan)
         self._write(self.run_file, run)
 
-    def record(self, node: str, event: AnyEvent, *, metrics: bool) -> None:
-        """Append an event to the run's list, or to the node's metrics."""
+    def record(self, node: str, event: AnyEvent) -> None:
+        """Append an event to the run's list; steps and resource readings to the node's metrics."""
         line = to_json(Recorded(time=time.time(), node=node, event=event)) + b"\n"
-        file = self.metrics_file(node) if metrics else self.events_file
+        file = self.metrics_file(node) if isinstance(event, StepDone | Resources) else self.events_file
         try:
             with file.open("ab") as lines:
                 lines.write(line)

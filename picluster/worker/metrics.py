@@ -95,7 +95,7 @@ class StepMeter:
         wait = self._driver.wait_seconds - self._clock.wait_seconds
         send = self._driver.send_seconds - self._clock.send_seconds
         sockets, before = self._counter.read(), self._sockets
-        sent_payload, received_payload = self._payload
+        payload, payload_before = self._payload_now(), self._payload
         step_done = StepDone(
             epoch=epoch,
             step=step,
@@ -106,8 +106,8 @@ class StepMeter:
             send_ms=send * 1e3,
             sent_bytes=sockets.sent - before.sent if sockets and before else None,
             received_bytes=sockets.received - before.received if sockets and before else None,
-            sent_payload_bytes=self._payload_now()[0] - sent_payload,
-            received_payload_bytes=self._payload_now()[1] - received_payload,
+            sent_payload_bytes=payload[0] - payload_before[0],
+            received_payload_bytes=payload[1] - payload_before[1],
         )
         self._begin(sockets)
         return step_done

@@ -24,7 +24,12 @@ def build(file: Path, features: int, classes: int, options: dict[str, OptionValu
     Raises:
         InputError: the file is missing or broken, or does not take these options.
     """
-    function = _load(file)
+    return _build(_load(file), file, features, classes, options, seed)
+
+
+def _build(
+    function: LayersFunction, file: Path, features: int, classes: int, options: dict[str, OptionValue], seed: int
+) -> list[Layer]:
     known = _options(function, file)
     unknown = sorted(set(options) - set(known))
     if unknown:
@@ -45,7 +50,8 @@ def build(file: Path, features: int, classes: int, options: dict[str, OptionValu
 
 def describe(file: Path, features: int, classes: int, options: dict[str, OptionValue]) -> ModelDescription:
     """Widths and parameters of each layer, found by running a graph of two nodes through the model."""
-    layers = build(file, features, classes, options, seed=0)
+    function = _load(file)
+    layers = _build(function, file, features, classes, options, seed=0)
     widths = trace(layers, features)
     if widths[-1][1] != {"h": classes}:
         message = f"the last layer of {file.stem} gives {widths[-1][1]}, but the graph has {classes} classes"
@@ -59,7 +65,7 @@ def describe(file: Path, features: int, classes: int, options: dict[str, OptionV
         )
         for layer, (aggregated, output) in zip(layers, widths, strict=True)
     )
-    every_option = {**_options(_load(file), file), **options}
+    every_option = {**_options(function, file), **options}
     return ModelDescription(name=file.stem, options=every_option, layers=tuple(descriptions))
 
 

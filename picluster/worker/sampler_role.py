@@ -11,7 +11,7 @@ from picluster.worker.memory import fits_easily
 from picluster.worker.metrics import StepMeter
 from picluster.worker.role import TEST_EPOCH, VALIDATION_STEP, Surroundings, Verdict
 from picluster.worker.sampler import NeighbourSampler, cut, shuffled
-from picluster.worker.schedule import share
+from picluster.worker.schedule import holder, share
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -81,7 +81,7 @@ class SamplerRole:
             sample = self._sampler.sample(micro_batches[number], purpose=purpose, epoch=epoch, step=step)
             for layers, ranks in self._stages:
                 message = message_for(sample, layers, (*moment, number))
-                self._links.send(ranks[number % len(ranks)], Channel.BLOCKS, message)
+                self._links.send(holder(ranks, number), Channel.BLOCKS, message)
 
     def _verdict(self, epoch: int) -> Verdict:
         return Verdict.read(self._links.receive(self._judge, Channel.SAMPLER_VERDICT, (epoch, 0, 0)))

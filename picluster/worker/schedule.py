@@ -15,6 +15,11 @@ def share(member: int, members: int, count: int) -> range:
     return range(member, count, members)
 
 
+def holder(ranks: Sequence[int], micro_batch: int) -> int:
+    """The one of several replicas (or samplers) to whom a micro-batch falls: the other side of `share`."""
+    return ranks[micro_batch % len(ranks)]
+
+
 def window(stage: int, replicas: Sequence[int]) -> int:
     """How far a stage may run forward: micro-batch m before m - window has come back.
 

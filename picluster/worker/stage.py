@@ -60,12 +60,12 @@ class Stage:
     ) -> None:
         """`model`: all layers; `numbers`: those of this stage, from 1; `width` of the features."""
         self.numbers = numbers
-        self.is_first = numbers[0] == 1
         self.is_last = numbers[-1] == len(model)
         self._spec = spec
         self._data = data
         self._layers = {number: model[number - 1] for number in numbers}
-        self._aggregators = dict(enumerate(model, start=1))
+        # And the next one, whose `aggregate` runs here; further layers' parameters are not kept.
+        self._next = None if self.is_last else model[numbers[-1]]
         self._received_names = list(trace(model, width)[numbers[0] - 1][0])
         self._in_flight: dict[int, tuple[list[Tensor], list[Tensor]]] = {}
         named = [(number, name, p) for number, layer in self._layers.items() for name, p in layer.named_parameters()]
@@ -144,13 +144,14 @@ class Stage:
 
     def _run(self, batch: MicroBatch, received: Sequence[Tensor], moment: Moment | None) -> Rows:
         if self._data.features is not None:
-            rows = self._aggregators[1].aggregate(batch.blocks[1], Rows({"h": self._data.features}, batch.ids))
+            rows = self._layers[1].aggregate(batch.blocks[1], Rows({"h": self._data.features}, batch.ids))
         else:
             rows = Rows(dict(zip(self._received_names, received, strict=True)), batch.ids)
         for number, layer in self._layers.items():
             rows = layer.transform(replace(rows, dropout_key=self._dropout_key(moment, number)))
-            if number < len(self._aggregators):
-                rows = self._aggregators[number + 1].aggregate(batch.blocks[number + 1], rows)
+            following = self._layers.get(number + 1, self._next)
+            if following is not None:
+                rows = following.aggregate(batch.blocks[number + 1], rows)
         return rows
 
     def _dropout_key(self, moment: Moment | None, number: int) -> Key | None:

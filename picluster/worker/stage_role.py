@@ -17,7 +17,7 @@ from picluster.worker.messages import Message
 from picluster.worker.metrics import StepMeter
 from picluster.worker.reduction import ring_sum
 from picluster.worker.role import TEST_EPOCH, VALIDATION_STEP, Surroundings, Verdict
-from picluster.worker.schedule import one_forward_one_backward, share, window
+from picluster.worker.schedule import holder, one_forward_one_backward, share, window
 from picluster.worker.stage import Moment, Stage
 
 if TYPE_CHECKING:
@@ -109,11 +109,11 @@ class StageRole:
     def _backward(self, number: int, moment: Moment) -> None:
         place, gradients = (moment.epoch, moment.step, number), list[torch.Tensor]()
         if self._after:
-            source = self._after[number % len(self._after)]
+            source = holder(self._after, number)
             gradients = list(self._links.receive(source, Channel.BACKWARD, place).tensors)
         gradients = self._stage.backward(number, gradients)
         if self._before:
-            self._links.send(self._before[number % len(self._before)], Channel.BACKWARD, Message(place, gradients))
+            self._links.send(holder(self._before, number), Channel.BACKWARD, Message(place, gradients))
 
     def _evaluate(self, split: str, epoch: int) -> float | None:
         """Share of right predictions over a split, known to the last stage's replicas; None for an empty split."""
@@ -159,15 +159,14 @@ class StageRole:
                     self._links.send(rank, Channel.VERDICT, verdict.message(epoch))
 
     def _blocks(self, place: tuple[int, int, int]) -> MicroBatch:
-        source = self._samplers[place[2] % len(self._samplers)]
-        message = self._links.receive(source, Channel.BLOCKS, place)
+        message = self._links.receive(holder(self._samplers, place[2]), Channel.BLOCKS, place)
         return read(message, self._stage.numbers, self._around.job.plan.depth, self._graph_degrees)
 
     def _rows(self, place: tuple[int, int, int]) -> Sequence[Tensor]:
         if not self._before:
             return []
-        return self._links.receive(self._before[place[2] % len(self._before)], Channel.FORWARD, place).tensors
+        return self._links.receive(holder(self._before, place[2]), Channel.FORWARD, place).tensors
 
     def _pass_on(self, place: tuple[int, int, int], rows: list[Tensor]) -> None:
         if self._after:
-            self._links.send(self._after[place[2] % len(self._after)], Channel.FORWARD, Message(place, rows))
+            self._links.send(holder(self._after, place[2]), Channel.FORWARD, Message(place, rows))

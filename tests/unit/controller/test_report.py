@@ -120,7 +120,7 @@ def with_steps(copy: RunFolder, steps: list[StepDone]) -> RunFolder:
     for node in NODES:
         copy.metrics_file(node).unlink(missing_ok=True)
         for step in steps:
-            copy.record(node, step, metrics=True)
+            copy.record(node, step)
     return copy
 
 

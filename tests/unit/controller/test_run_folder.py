@@ -146,14 +146,14 @@ def test_events_are_read_in_the_order_in_which_they_came(tmp_path: Path) -> None
         ("a", Ended(exit_code=5, signal=None)),
     ]
     for node, event in events:
-        folder.record(node, event, metrics=False)
+        folder.record(node, event)
     assert [(each.node, each.event) for each in folder.events()] == events
 
 
 def test_metrics_lie_with_their_node_and_not_among_the_events(tmp_path: Path) -> None:
     folder = a_run(tmp_path / "run")
     folder.node_folder("a")
-    folder.record("a", RESOURCES, metrics=True)
+    folder.record("a", RESOURCES)
     assert [each.event for each in folder.metrics("a")] == [RESOURCES]
     assert list(folder.events()) == list(folder.metrics("b")) == []
 
@@ -162,7 +162,7 @@ def test_metrics_lie_with_their_node_and_not_among_the_events(tmp_path: Path) ->
 def test_a_last_line_that_was_cut_is_ignored(tmp_path: Path, cut: int) -> None:
     folder = a_run(tmp_path / "run")
     for node in ("a", "b"):
-        folder.record(node, Done(), metrics=False)
+        folder.record(node, Done())
     folder.events_file.write_bytes(folder.events_file.read_bytes()[:-cut])
     assert [each.node for each in folder.events()] == ["a"]
 
@@ -193,7 +193,7 @@ def test_a_damaged_file_is_named_in_the_error(tmp_path: Path) -> None:
 def test_nodes_with_any_name_have_a_folder_of_their_own(tmp_path: Path, name: str) -> None:
     folder = a_run(tmp_path / "run")
     folder.node_folder(name)
-    folder.record(name, RESOURCES, metrics=True)
+    folder.record(name, RESOURCES)
     assert [each.node for each in folder.metrics(name)] == [name]
     assert folder.log_file(name).parent == folder.metrics_file(name).parent
     assert [path.name for path in (folder.path / "nodes").iterdir()] == [name]
