@@ -9,6 +9,7 @@ import typer
 
 from picluster.cli.dataset import GRAPH_PANEL, Features, Scale, prepared
 from picluster.schema.plan import EngineName, Strategy
+from picluster.schema.spec import Evaluation
 
 _LEARN = "The model"
 _TRAIN = "The training"
@@ -20,6 +21,10 @@ Hidden = Annotated[
     int | None, typer.Option(help="Width of hidden layers. (default: the model's)", rich_help_panel=_LEARN)
 ]
 Depth = Annotated[int | None, typer.Option(help="Number of layers. (default: the fanout's)", rich_help_panel=_LEARN)]
+Options = Annotated[
+    list[str] | None,
+    typer.Option("--option", metavar="NAME=VALUE", help="Any other option of the model.", rich_help_panel=_LEARN),
+]
 Dropout = Annotated[float | None, typer.Option(help="Share dropped. (default: the model's)", rich_help_panel=_LEARN)]
 Fanout = Annotated[
     str | None,
@@ -47,6 +52,25 @@ LearningRate = Annotated[
 WeightDecay = Annotated[
     str | None,
     typer.Option(help="One value, or one a layer: 5e-4,0. (default: 0; full batch: 5e-4,0)", rich_help_panel=_TRAIN),
+]
+DenseWeightDecay = Annotated[
+    float | None,
+    typer.Option(help="For layers without neighbours. (default: the model's, or 0)", rich_help_panel=_TRAIN),
+]
+Patience = Annotated[
+    int | None,
+    typer.Option(
+        help="Stop after so many epochs without a better validation. (default: the model's, or never)",
+        rich_help_panel=_TRAIN,
+    ),
+]
+Validation = Annotated[
+    Evaluation | None,
+    typer.Option(help="Neighbours seen in validation. (default: sampled; full batch: exact)", rich_help_panel=_TRAIN),
+]
+Test = Annotated[
+    Evaluation | None,
+    typer.Option(help="Neighbours seen in the test: exact is all of them. (default: exact)", rich_help_panel=_TRAIN),
 ]
 Beta1 = Annotated[float, typer.Option(help="Adam's first decay.", rich_help_panel=_TRAIN)]
 Beta2 = Annotated[float, typer.Option(help="Adam's second decay.", rich_help_panel=_TRAIN)]
@@ -98,6 +122,7 @@ def launch(
     hidden: Hidden = None,
     depth: Depth = None,
     dropout: Dropout = None,
+    option: Options = None,
     fanout: Fanout = None,
     batch_size: BatchSize = None,
     micro_batches: MicroBatches = None,
@@ -105,6 +130,10 @@ def launch(
     seed: Seed = 0,
     learning_rate: LearningRate = None,
     weight_decay: WeightDecay = None,
+    dense_weight_decay: DenseWeightDecay = None,
+    patience: Patience = None,
+    validation: Validation = None,
+    test: Test = None,
     beta1: Beta1 = 0.9,
     beta2: Beta2 = 0.999,
     epsilon: Epsilon = 1e-8,
@@ -127,7 +156,7 @@ def launch(
 
     chosen = choose_nodes(inventory, nodes)
     file = model_file(model)
-    options = model_options(hidden, depth, dropout, fanout)
+    options = model_options(hidden, depth, dropout, fanout, option or ())
     graph = prepared(dataset, scale, features)
     description = describe_model(file, graph.meta.features, graph.meta.classes, options)
     wish = Wish(
@@ -138,6 +167,10 @@ def launch(
         seed=seed,
         learning_rate=learning_rate,
         weight_decay=weight_decay,
+        dense_weight_decay=dense_weight_decay,
+        patience=patience,
+        validation=validation,
+        test=test,
         beta1=beta1,
         beta2=beta2,
         epsilon=epsilon,

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
+
+import msgspec
 
 from picluster.errors import InputError
-from picluster.schema.spec import Adam, ModelChoice, Spec
+from picluster.schema.spec import Adam, ModelChoice, OptionValue, Spec
 
 if TYPE_CHECKING:
     from picluster.schema.graph import GraphMeta
     from picluster.schema.model import ModelDescription
-    from picluster.schema.spec import OptionValue
+    from picluster.schema.spec import Evaluation
+
+Value = TypeVar("Value")
 
 FULL_BATCH_TRAINING_NODES = 1000
 """Up to so many training nodes a step is the whole set, unless something else is asked for."""
@@ -33,12 +38,19 @@ class Wish:
     epsilon: float = 1e-8
     amsgrad: bool = False
     weight_decay: str | None = None
+    dense_weight_decay: float | None = None
+    patience: int | None = None
+    validation: Evaluation | None = None
+    test: Evaluation | None = None
 
 
 def model_options(
-    hidden: int | None, depth: int | None, dropout: float | None, fanout: str | None
+    hidden: int | None, depth: int | None, dropout: float | None, fanout: str | None, further: Sequence[str] = ()
 ) -> dict[str, OptionValue]:
-    """Options for the model's `layers`; a fanout list tells the depth where nobody else does."""
+    """Options for the model's `layers`; a fanout list tells the depth where nobody else does.
+
+    `further`: options as NAME=VALUE, the value in JSON or a plain word.
+    """
     if depth is None and fanout not in (None, "all"):
         depth = len(_numbers(fanout, "--fanout"))
     if depth is not None and depth < 1:
@@ -48,7 +60,20 @@ def model_options(
     if dropout is not None and not 0 <= dropout < 1:
         raise InputError(f"--dropout must lie in [0, 1), not {dropout}")
     asked = {"hidden": hidden, "depth": depth, "dropout": dropout}
-    return {name: value for name, value in asked.items() if value is not None}
+    named = {name: value for name, value in asked.items() if value is not None}
+    return {**named, **dict(_named_value(text) for text in further)}
+
+
+def _named_value(text: str) -> tuple[str, OptionValue]:
+    name, equals, value = text.partition("=")
+    if not equals or not name.isidentifier():
+        raise InputError(f"--option {text} is not NAME=VALUE", fix="such as --option alpha=0.1")
+    if name in ("features", "classes"):
+        raise InputError(f"--option {name}: the graph tells it")
+    try:
+        return name, msgspec.json.decode(value, type=OptionValue)
+    except msgspec.DecodeError:
+        return name, value
 
 
 def make_spec(wish: Wish, graph: GraphMeta, model: ModelDescription, file: Path) -> Spec:
@@ -65,31 +90,40 @@ def make_spec(wish: Wish, graph: GraphMeta, model: ModelDescription, file: Path)
         raise InputError(f"graph {graph.name} has no training nodes")
     small = training_nodes <= FULL_BATCH_TRAINING_NODES and wish.batch_size is None
     full_batch = wish.fanout == "all" or (wish.fanout is None and small)
+    advice = model.training
     optimizer = Adam(
-        learning_rate=wish.learning_rate if wish.learning_rate is not None else (0.01 if full_batch else 0.003),
+        learning_rate=_first(wish.learning_rate, advice.learning_rate, 0.01 if full_batch else 0.003),
         beta1=wish.beta1,
         beta2=wish.beta2,
         epsilon=wish.epsilon,
         amsgrad=wish.amsgrad,
-        weight_decay=_weight_decay(wish.weight_decay, depth, full_batch=full_batch),
+        weight_decay=_weight_decay(wish.weight_decay, advice.weight_decay, depth, full_batch=full_batch),
+        dense_weight_decay=_first(wish.dense_weight_decay, advice.dense_weight_decay, 0.0),
     )
     batch_size = wish.batch_size
     if batch_size is None and not full_batch:
         batch_size = max(1, min(1024, training_nodes // 10))
+    options = {name: value for name, value in model.options.items() if name != "depth"}
     return Spec(
         dataset=graph.name,
-        model=ModelChoice(
-            name=file.stem,
-            depth=depth,
-            options={name: value for name, value in model.options.items() if name != "depth"},
-        ),
+        model=ModelChoice(name=file.stem, depth=depth, options=options),
         fanout=None if full_batch else _fanout(wish.fanout, depth),
         batch_size=batch_size,
-        micro_batches=wish.micro_batches if wish.micro_batches is not None else (1 if batch_size is None else 4),
-        epochs=wish.epochs if wish.epochs is not None else (200 if full_batch else 10),
+        micro_batches=_first(wish.micro_batches, None, 1 if batch_size is None else 4),
+        epochs=_first(wish.epochs, advice.epochs, 200 if full_batch else 10),
         seed=wish.seed,
         optimizer=optimizer,
+        patience=wish.patience if wish.patience is not None else advice.patience,
+        validation=_first(wish.validation, None, "exact" if full_batch else "sampled"),
+        test=_first(wish.test, None, "exact"),
     )
+
+
+def _first(asked: Value | None, advised: Value | None, usual: Value) -> Value:
+    """What the person asks for, else what the model's author advises, else what is usual."""
+    if asked is not None:
+        return asked
+    return usual if advised is None else advised
 
 
 def _fanout(text: str | None, depth: int) -> tuple[int, ...]:
@@ -98,10 +132,15 @@ def _fanout(text: str | None, depth: int) -> tuple[int, ...]:
     return (25, 10)[:depth] if depth <= 2 else (15, 10, *[5] * (depth - 2))  # noqa: PLR2004
 
 
-def _weight_decay(text: str | None, depth: int, *, full_batch: bool) -> tuple[float, ...]:
-    if text is None:
+def _weight_decay(
+    text: str | None, advised: tuple[float, ...] | None, depth: int, *, full_batch: bool
+) -> tuple[float, ...]:
+    if text is not None:
+        values = tuple(float(number) for number in _numbers(text, "--weight-decay", whole=False))
+    elif advised is not None:
+        values = advised
+    else:
         return (5e-4 if full_batch else 0.0, *[0.0] * (depth - 1))
-    values = tuple(float(number) for number in _numbers(text, "--weight-decay", whole=False))
     return values * depth if len(values) == 1 else values
 
 

@@ -6,6 +6,7 @@ from picluster.schema.events import Hardware, Status
 from picluster.schema.plan import EngineName, Plan, Strategy
 from picluster.schema.record import Record
 from picluster.schema.run import Environment, Failure
+from picluster.schema.spec import Evaluation
 
 REPORT_SCHEMA_VERSION = 1
 
@@ -85,8 +86,10 @@ class Report(Record, frozen=True, kw_only=True):
     """Type of the rows that cross a cut."""
     sampler: Literal["uniform", "all"]
     """How neighbours are chosen: a uniform sample without replacement, or all of them."""
-    evaluation: Literal["sampled", "exact"]
-    """Whether validation and test saw sampled neighbours or all of them."""
+    validation: Evaluation
+    """Whether validation saw sampled neighbours or all of them."""
+    evaluation: Evaluation
+    """Likewise for the test."""
     seed: int
     plan: Plan
     environment: Environment

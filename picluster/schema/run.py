@@ -34,6 +34,8 @@ class Run(Record, frozen=True, kw_only=True):
     """Sizes and checksums of the data."""
     controller: Controller
     """Who leads."""
+    tag: str = ""
+    """A word of the person's own, to find the run by."""
 
 
 class Environment(Record, frozen=True, kw_only=True):

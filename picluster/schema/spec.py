@@ -1,6 +1,7 @@
 """What is to be learnt. No word of machines: every plan of one spec learns the same."""
 
 from math import ceil, isfinite
+from typing import Literal
 
 from picluster.errors import InputError
 from picluster.schema.record import Record
@@ -8,6 +9,7 @@ from picluster.schema.record import Record
 SPEC_SCHEMA_VERSION = 1
 
 OptionValue = bool | int | float | str | None
+Evaluation = Literal["sampled", "exact"]
 
 
 class ModelChoice(Record, frozen=True, kw_only=True):
@@ -35,7 +37,9 @@ class Adam(Record, frozen=True, kw_only=True):
     amsgrad: bool = False
     """Use the largest mean of squares so far (Reddi et al., 2018)."""
     weight_decay: tuple[float, ...]
-    """One value for each layer."""
+    """One value for each graph layer."""
+    dense_weight_decay: float = 0.0
+    """For layers without neighbours."""
 
     def __post_init__(self) -> None:
         if not (isfinite(self.learning_rate) and self.learning_rate > 0):
@@ -44,8 +48,9 @@ class Adam(Record, frozen=True, kw_only=True):
             raise InputError(f"Adam's betas must lie in [0, 1), not {self.beta1} and {self.beta2}")
         if not (isfinite(self.epsilon) and self.epsilon > 0):
             raise InputError(f"Adam's epsilon must be above 0 and finite, not {self.epsilon}")
-        if not all(isfinite(decay) and decay >= 0 for decay in self.weight_decay):
-            raise InputError(f"weight decay must not be negative or infinite: {list(self.weight_decay)}")
+        decays = (*self.weight_decay, self.dense_weight_decay)
+        if not all(isfinite(decay) and decay >= 0 for decay in decays):
+            raise InputError(f"weight decay must not be negative or infinite: {list(decays)}")
 
 
 class Spec(Record, frozen=True, kw_only=True):
@@ -69,6 +74,12 @@ class Spec(Record, frozen=True, kw_only=True):
     """Everything random follows from it."""
     optimizer: Adam
     """How gradients become updates."""
+    patience: int | None = None
+    """Stop after so many epochs without a better validation accuracy; None = never."""
+    validation: Evaluation = "sampled"
+    """Whether validation sees a sample of the neighbours or all of them."""
+    test: Evaluation = "sampled"
+    """The same for the test at the end."""
 
     def __post_init__(self) -> None:
         depth = self.model.depth
@@ -84,6 +95,7 @@ class Spec(Record, frozen=True, kw_only=True):
             ("batch size", self.batch_size),
             ("micro-batches", self.micro_batches),
             ("epochs", self.epochs),
+            ("patience", self.patience),
         ):
             if value is not None and value < 1:
                 raise InputError(f"{name} must be at least 1, not {value}")
@@ -94,10 +106,11 @@ class Spec(Record, frozen=True, kw_only=True):
             message = f"weight decay {given} does not fit the {depth} layers of {self.model.name}"
             raise InputError(message, fix="give one value for all layers or one for each")
 
-    @property
-    def exact_evaluation(self) -> bool:
-        """Whether validation and test see all neighbours, rather than a sample of them."""
-        return self.fanout is None
+    def evaluation(self, split: str) -> Evaluation:
+        """How `validation` or `test` looks at neighbours: where training sees all of them, so do these."""
+        if self.fanout is None:
+            return "exact"
+        return self.validation if split == "validation" else self.test
 
     def steps(self, nodes: int) -> int:
         """Steps that one pass over `nodes` seeds takes."""

@@ -61,6 +61,7 @@ REPORT = {
     "wire": "",
     "sampler": "",
     "evaluation": "",
+    "validation": "",
     "seed": "",
     "plan": {
         "schema_version": "",

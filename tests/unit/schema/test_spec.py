@@ -74,8 +74,8 @@ def test_an_optimizer_that_cannot_work_is_refused_with_the_values(changes: dict[
 
 
 def test_evaluation_is_exact_only_where_all_neighbours_are_seen() -> None:
-    assert make_spec(fanout=None).exact_evaluation
-    assert not make_spec().exact_evaluation
+    assert make_spec(fanout=None).evaluation("validation") == make_spec(fanout=None).evaluation("test") == "exact"
+    assert make_spec().evaluation("validation") == "sampled"
 
 
 @given(specs(), st.integers(1, 50_000))
