@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
-from math import ceil
+from math import ceil, expm1, inf
 from typing import TYPE_CHECKING
 
-import msgspec
+from msgspec.structs import replace
 
 from picluster.errors import InputError
-from picluster.schema.plan import EngineName, Plan, StagePlan, Strategy
+from picluster.schema.plan import Cut, EngineName, Plan, StagePlan, Strategy
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from picluster.schema.graph import GraphMeta
+    from picluster.schema.model import ModelDescription
     from picluster.schema.spec import Spec
 
 
 def make_plan(
-    nodes: Sequence[str], spec: Spec, *, strategy: Strategy, engine: EngineName, layers_per_node: int | None
+    nodes: Sequence[str],
+    spec: Spec,
+    model: ModelDescription,
+    graph: GraphMeta,
+    *,
+    strategy: Strategy,
+    engine: EngineName,
+    layers_per_node: int | None,
 ) -> Plan:
     """Place a spec on nodes, in their order.
 
     Layer-split: one stage for every `layers_per_node` layers (None: as few as the nodes allow); a node of its own for
     the sampler where there is one left; further nodes replicate the first stage, which does nearly all the work.
+    Rows cross each cut in the form that is expected to be smaller.
 
     Raises:
         InputError: fewer nodes than stages, or options that do not go together.
@@ -39,14 +49,17 @@ def make_plan(
         stages = _split(nodes, depth, as_few_as_fit if layers_per_node is None else layers_per_node)
         taken = {node for stage in stages for node in stage.nodes}
         sampler = [node for node in nodes if node not in taken] or nodes[:1]
-    return fit_plan(Plan(strategy=strategy, engine=engine, sampler=tuple(sampler), stages=tuple(stages)), nodes, spec)
+        cuts = [smaller_cut(stage.layers[0], spec, model, graph) for stage in stages[1:]]
+        stages[1:] = [replace(stage, receives=cut) for stage, cut in zip(stages[1:], cuts, strict=True)]
+    plan = Plan(strategy=strategy, engine=engine, sampler=tuple(sampler), stages=tuple(stages))
+    return fit_plan(plan, nodes, spec, model)
 
 
-def fit_plan(plan: Plan, nodes: Sequence[str], spec: Spec) -> Plan:
+def fit_plan(plan: Plan, nodes: Sequence[str], spec: Spec, model: ModelDescription) -> Plan:
     """The plan, wherever it comes from, with what these nodes and this spec make of it: idle nodes and notes.
 
     Raises:
-        InputError: it names nodes that are not there, or places another number of layers.
+        InputError: it names nodes that are not there, places another number of layers, or cuts where it cannot.
     """
     strangers = [node for node in plan.nodes if node not in nodes]
     if strangers:
@@ -54,8 +67,40 @@ def fit_plan(plan: Plan, nodes: Sequence[str], spec: Spec) -> Plan:
         raise InputError(message, fix=f"the inventory has {', '.join(nodes)}")
     if plan.depth != spec.model.depth:
         raise InputError(f"the plan places {plan.depth} layers, but {spec.model.name} has {spec.model.depth}")
+    for number, stage in enumerate(plan.stages[1:], start=2):
+        layer = model.layers[stage.layers[0] - 1]
+        if layer.wide and stage.receives == "aggregated":
+            message = f"stage {number} cannot receive aggregated rows: {layer.name} has parameters in its aggregation"
+            raise InputError(message, fix='let the stage say "receives": "rows"')
     idle = tuple(node for node in nodes if node not in plan.nodes)
-    return msgspec.structs.replace(plan, idle=idle, notes=tuple(_notes(plan, spec)))
+    return replace(plan, idle=idle, notes=tuple(_notes(plan, spec)))
+
+
+def smaller_cut(layer: int, spec: Spec, model: ModelDescription, graph: GraphMeta) -> Cut:
+    """How rows cross best before a layer: aggregated for its targets, or as they are for all its sources.
+
+    A layer that has parameters in its aggregation leaves no choice.
+    """
+    described = model.layers[layer - 1]
+    if described.wide:
+        return "rows"
+    sources, targets = expected_frontiers(spec, graph)[layer - 1 : layer + 1]
+    aggregated = targets * sum(described.aggregated.values())
+    rows = sources * sum(model.layers[layer - 2].output.values())
+    return "rows" if rows < aggregated else "aggregated"
+
+
+def expected_frontiers(spec: Spec, graph: GraphMeta) -> list[float]:
+    """How many nodes a micro-batch is expected to have: the first layer's sources, then each layer's targets.
+
+    As if neighbours were drawn from all nodes alike: n draws meet N (1 - exp(-n / N)) of N nodes.
+    """
+    frontiers = [spec.seeds_of_step(graph.splits["train"], 0) / spec.micro_batches]
+    degree = graph.edges / graph.nodes
+    for fanout in spec.fanout or (inf,) * spec.model.depth:
+        inner = frontiers[-1]
+        frontiers.append(inner + (graph.nodes - inner) * -expm1(-inner * min(fanout, degree) / graph.nodes))
+    return frontiers[::-1]
 
 
 def _split(nodes: Sequence[str], depth: int, layers_per_node: int) -> list[StagePlan]:

@@ -15,7 +15,7 @@ from picluster.schema.spec import Adam, ModelChoice, OptionValue, Spec
 if TYPE_CHECKING:
     from picluster.schema.graph import GraphMeta
     from picluster.schema.model import ModelDescription
-    from picluster.schema.spec import Evaluation
+    from picluster.schema.spec import Evaluation, Monitor
 
 Value = TypeVar("Value")
 
@@ -40,6 +40,7 @@ class Wish:
     weight_decay: str | None = None
     dense_weight_decay: float | None = None
     patience: int | None = None
+    monitor: Monitor | None = None
     validation: Evaluation | None = None
     test: Evaluation | None = None
 
@@ -114,6 +115,7 @@ def make_spec(wish: Wish, graph: GraphMeta, model: ModelDescription, file: Path)
         seed=wish.seed,
         optimizer=optimizer,
         patience=wish.patience if wish.patience is not None else advice.patience,
+        monitor=_first(wish.monitor, advice.monitor, "accuracy"),
         validation=_first(wish.validation, None, "exact" if full_batch else "sampled"),
         test=_first(wish.test, None, "exact"),
     )

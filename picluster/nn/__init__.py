@@ -1,10 +1,27 @@
 """What model authors use: layers, and the pieces to write one's own."""
 
 from picluster.nn.block import Block
+from picluster.nn.dense import DenseLayer
 from picluster.nn.dropout import Dropout
-from picluster.nn.gcn import GcnLayer
-from picluster.nn.layer import Layer
+from picluster.nn.gcn import GcnLayer, normalised_sum
+from picluster.nn.gcn2 import Gcn2Layer
+from picluster.nn.layer import Layer, RowLayer
+from picluster.nn.pyg import PygLayer
 from picluster.nn.rows import Rows
 from picluster.nn.sage import SageLayer
+from picluster.schema.model import TrainingDefaults
 
-__all__ = ["Block", "Dropout", "GcnLayer", "Layer", "Rows", "SageLayer"]
+__all__ = [
+    "Block",
+    "DenseLayer",
+    "Dropout",
+    "Gcn2Layer",
+    "GcnLayer",
+    "Layer",
+    "PygLayer",
+    "RowLayer",
+    "Rows",
+    "SageLayer",
+    "TrainingDefaults",
+    "normalised_sum",
+]

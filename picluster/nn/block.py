@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
@@ -13,6 +14,10 @@ from picluster.nn.rows import Rows
 
 _SAFE_FP16_TERMS = 256
 """Sums of so many fp16 values stay in range while each is below 255."""
+
+
+_COLUMN_VALUES = 1 << 23
+"""An fp16 table that is added up in fp32 is converted by so many values at a time: 32 MiB."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +38,8 @@ class Block:
     """(S,) int32: the source rows' numbers in the whole graph; None where row i is node i."""
     graph_degrees: Tensor
     """(N,) int32: neighbours of every node in the whole graph."""
+    exact: bool = False
+    """Whether rows in fp16 are added up in fp32: slower, unless the block has many more edges than the table rows."""
 
     @cached_property
     def offsets(self) -> Tensor:
@@ -46,6 +53,8 @@ class Block:
 
     def mean(self, source: Tensor) -> Tensor:
         """Mean of each target's neighbours, in fp32: (T, width); zeros where there is none."""
+        if source.dtype == torch.float16 and self.exact:
+            return self._add_up_in_fp32(source, "mean", None)
         if source.dtype != torch.float16 or int(self.counts.max()) <= _SAFE_FP16_TERMS:
             return embedding_bag(self.neighbours, source, self.offsets, mode="mean").float()
         # The kernel keeps the sum in fp16 before it divides, and it would overflow. A power of two scales exactly.
@@ -59,8 +68,42 @@ class Block:
 
         The kernel wants weights in the table's own type; keep them well inside fp16's normal range.
         """
+        if source.dtype == torch.float16 and self.exact:
+            return self._add_up_in_fp32(source, "sum", weights)
         weights = weights.to(source.dtype)
         return embedding_bag(self.neighbours, source, self.offsets, mode="sum", per_sample_weights=weights).float()
+
+    def _add_up_in_fp32(self, source: Tensor, mode: str, weights: Tensor | None) -> Tensor:
+        """Column by column, since the whole table in fp32 would need twice its memory once more."""
+        columns = max(16, _COLUMN_VALUES // len(source) // 16 * 16)
+        parts = (source[:, begin : begin + columns].float() for begin in range(0, source.shape[1], columns))
+        sums = [embedding_bag(self.neighbours, t, self.offsets, mode=mode, per_sample_weights=weights) for t in parts]
+        return torch.cat(sums, dim=1)
+
+    def gathered(self) -> Block:
+        """The same block over a source of its own: rows of the targets first, then of their other neighbours."""
+        count = len(self.ids)
+        position = torch.full_like(self.graph_degrees, -1)
+        position[self.ids] = torch.arange(count, dtype=torch.int32)
+        others = torch.unique(self.neighbours[position.index_select(0, self.neighbours) < 0])
+        position[others] = torch.arange(count, count + len(others), dtype=torch.int32)
+        positions = position.index_select(0, self.neighbours)
+        return replace(self, neighbours=positions, source_ids=torch.cat([self.ids, others]))
+
+    def pieces(self, edges: int) -> Iterator[Block]:
+        """The block in pieces of successive targets with about that many edges; at least one piece."""
+        ends = torch.cumsum(self.counts, 0)
+        begin, first = 0, 0
+        while True:
+            end = max(begin + 1, int(torch.searchsorted(ends, first + edges, right=True)))
+            end = min(end, len(self.ids))
+            last = int(ends[end - 1]) if end else 0
+            yield replace(
+                self, ids=self.ids[begin:end], counts=self.counts[begin:end], neighbours=self.neighbours[first:last]
+            )
+            begin, first = end, last
+            if begin >= len(self.ids):
+                return
 
     def target_degrees(self) -> Tensor:
         """(T,) int32: the targets' neighbours in the whole graph."""

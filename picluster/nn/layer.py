@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
 import torch
 
 from picluster.nn.block import Block
 from picluster.nn.rows import Rows
+
+if TYPE_CHECKING:
+    from torch.nn import Parameter
 
 
 class Layer(torch.nn.Module):
@@ -15,10 +21,25 @@ class Layer(torch.nn.Module):
     layer's targets cross the network.
     """
 
+    wide = False
+    """Whether `aggregate` has parameters: then it runs in the layer's own stage, and full rows cross the cut."""
+
     def aggregate(self, block: Block, rows: Rows) -> Rows:
-        """Bring neighbours together: rows of the source → rows of the block's targets. Has no parameters."""
+        """Bring neighbours together: rows of the source → rows of the targets. Has no parameters, or is wide."""
         raise NotImplementedError
 
     def transform(self, rows: Rows) -> Rows:
         """Apply the parameters, row by row; the last layer's `h` holds the class scores (logits)."""
+        raise NotImplementedError
+
+    def weights(self) -> Mapping[str, Parameter]:
+        """The parameters, by the names that PyG gives them where it has such a layer."""
+        return dict(self.named_parameters())
+
+
+class RowLayer(Layer):
+    """A layer without neighbours: only `transform`. It belongs to the stage of the graph layer beside it."""
+
+    def aggregate(self, block: Block, rows: Rows) -> Rows:
+        """Never called."""
         raise NotImplementedError

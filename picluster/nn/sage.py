@@ -11,13 +11,13 @@ from picluster.nn.rows import Rows
 
 
 class SageLayer(Layer):
-    """h' = W₁ · mean of the neighbours' h + W₂ · own h + b; the same parameters as PyG's `SAGEConv`."""
+    """h' = W₁ · mean of the neighbours' h + W₂ · own h + b; parameters as in PyG's `SAGEConv`, by the same names."""
 
     def __init__(self, inputs: int, outputs: int, *, dropout: float = 0.0, last: bool = False) -> None:
         super().__init__()
         self.dropout = Dropout(dropout)
-        self.neighbours = Linear(inputs, outputs)
-        self.own = Linear(inputs, outputs, bias=False)
+        self.lin_l = Linear(inputs, outputs)
+        self.lin_r = Linear(inputs, outputs, bias=False)
         self.last = last
 
     def aggregate(self, block: Block, rows: Rows) -> Rows:
@@ -27,5 +27,5 @@ class SageLayer(Layer):
     def transform(self, rows: Rows) -> Rows:
         """`mean` and `self` (T, inputs) → `h` (T, outputs)."""
         rows = self.dropout(rows)
-        h = self.neighbours(rows["mean"]) + self.own(rows["self"])
+        h = self.lin_l(rows["mean"]) + self.lin_r(rows["self"])
         return rows.having(h=h if self.last else h.relu())

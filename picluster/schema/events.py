@@ -94,8 +94,10 @@ class EpochDone(Event, frozen=True, kw_only=True, tag="epoch"):
     """Of the same predictions (dropout on, sampled neighbours)."""
     validation_accuracy: float | None
     """None where the graph has no validation nodes."""
+    validation_loss: float | None = None
+    """Mean over the validation nodes, without dropout."""
     best: bool
-    """Whether this is the best validation accuracy so far."""
+    """Whether validation is better than ever before, by what the spec monitors."""
     seconds: float
     """Wall time of the epoch, validation included."""
 

@@ -1,7 +1,7 @@
 """What the controller must know of a model, told by `picluster-worker describe`."""
 
 from picluster.schema.record import Record
-from picluster.schema.spec import OptionValue
+from picluster.schema.spec import Monitor, OptionValue
 
 DESCRIPTION_SCHEMA_VERSION = 1
 
@@ -18,7 +18,9 @@ class TrainingDefaults(Record, frozen=True, kw_only=True):
     epochs: int | None = None
     """At most so many."""
     patience: int | None = None
-    """Epochs without a better validation accuracy after which to stop."""
+    """Epochs without a better validation after which to stop."""
+    monitor: Monitor | None = None
+    """By what validation is better: accuracy or loss."""
 
 
 class LayerDescription(Record, frozen=True, kw_only=True):

@@ -9,6 +9,7 @@ PLAN_SCHEMA_VERSION = 1
 
 Strategy = Literal["single", "data-parallel", "layer-split"]
 EngineName = Literal["gloo", "rpc"]
+Cut = Literal["aggregated", "rows"]
 
 
 class StagePlan(Record, frozen=True, kw_only=True):
@@ -18,6 +19,8 @@ class StagePlan(Record, frozen=True, kw_only=True):
     """Layers counted from 1 (the one that reads the features), ascending."""
     nodes: tuple[str, ...]
     """Names of the replicas; micro-batch m goes to replica m mod their number."""
+    receives: Cut = "aggregated"
+    """What crosses the cut before it: rows that the stage before has aggregated, or the full rows of all sources."""
 
 
 class Plan(Record, frozen=True, kw_only=True):
@@ -77,6 +80,17 @@ class Plan(Record, frozen=True, kw_only=True):
         """Layers that the node holds; none where it only samples."""
         index = self.stage_of(node)
         return () if index is None else self.stages[index].layers
+
+    def aggregated_by(self, index: int) -> range:
+        """Numbers of the layers whose `aggregate` runs in a stage: its own, or the next one's, as the cuts are."""
+        stage, following = self.stages[index], self.stages[index + 1 : index + 2]
+        receives_aggregated = index > 0 and stage.receives == "aggregated"
+        sends_aggregated = any(other.receives == "aggregated" for other in following)
+        return range(stage.layers[0] + receives_aggregated, stage.layers[-1] + 1 + sends_aggregated)
+
+    def stage_aggregating(self, layer: int) -> int:
+        """Index of the stage in which a layer's `aggregate` runs."""
+        return next(index for index in range(len(self.stages)) if layer in self.aggregated_by(index))
 
     def role_of(self, node: str) -> str:
         """What the node does, in words."""

@@ -10,6 +10,7 @@ SPEC_SCHEMA_VERSION = 1
 
 OptionValue = bool | int | float | str | None
 Evaluation = Literal["sampled", "exact"]
+Monitor = Literal["accuracy", "loss"]
 
 
 class ModelChoice(Record, frozen=True, kw_only=True):
@@ -75,7 +76,9 @@ class Spec(Record, frozen=True, kw_only=True):
     optimizer: Adam
     """How gradients become updates."""
     patience: int | None = None
-    """Stop after so many epochs without a better validation accuracy; None = never."""
+    """Stop after so many epochs without a better validation; None = never."""
+    monitor: Monitor = "accuracy"
+    """By what one epoch's validation is better than another's: the higher accuracy, or the lower loss."""
     validation: Evaluation = "sampled"
     """Whether validation sees a sample of the neighbours or all of them."""
     test: Evaluation = "sampled"

@@ -11,22 +11,24 @@ from picluster.nn import Block
 from picluster.worker.messages import Message
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from torch import Tensor
 
     from picluster.worker.sampler import Sample
 
 
-def message_for(sample: Sample, layers: Sequence[int], place: tuple[int, ...]) -> Message:
-    """The part of a sample that the stage with `layers` (counted from 1) needs: ids, never features.
+def message_for(sample: Sample, first: int, aggregated: range, place: tuple[int, ...]) -> Message:
+    """The part of a sample that a stage needs: ids, never features.
 
-    The stage runs `transform` of its layers and `aggregate` of the layer after each, so it needs the blocks of the
-    layers one further; the first stage also runs the first `aggregate`.
+    Args:
+        sample: of one micro-batch.
+        first: the stage's first layer, from 1.
+        aggregated: layers whose `aggregate` it runs.
+        place: of the message.
     """
-    ids = sample.ids[: sample.frontiers[layers[0] - 1]]
-    tensors = [torch.from_numpy(ids)]
-    for number in _aggregated_by(layers, len(sample.hops)):
+    # Features are read in place: the first layer's sources need no ids of their own.
+    begins_with = first - 2 if first in aggregated and first > 1 else first - 1
+    tensors = [torch.from_numpy(sample.ids[: sample.frontiers[begins_with]])]
+    for number in aggregated:
         hop = sample.hops[number - 1]
         tensors += [torch.from_numpy(hop.counts), torch.from_numpy(hop.neighbours)]
     return Message(place, tensors)
@@ -37,16 +39,16 @@ class MicroBatch:
     """What one stage knows of a micro-batch."""
 
     ids: Tensor
-    """(T,) int32: targets of the stage's first layer; later layers' targets come first among them."""
+    """(R,) int32: nodes of the rows that the stage begins with; later layers' targets come first among them."""
     blocks: dict[int, Block]
     """By the number of the layer (from 1) that aggregates with it."""
 
 
-def read(message: Message, layers: Sequence[int], depth: int, graph_degrees: Tensor) -> MicroBatch:
+def read(message: Message, aggregated: range, graph_degrees: Tensor) -> MicroBatch:
     """The inverse of `message_for`."""
     ids, *rest = message.tensors
     blocks = {}
-    for place, number in enumerate(_aggregated_by(layers, depth)):
+    for place, number in enumerate(aggregated):
         counts, neighbours = rest[2 * place], rest[2 * place + 1]
         blocks[number] = Block(
             ids=ids[: len(counts)],
@@ -56,9 +58,3 @@ def read(message: Message, layers: Sequence[int], depth: int, graph_degrees: Ten
             graph_degrees=graph_degrees,
         )
     return MicroBatch(ids, blocks)
-
-
-def _aggregated_by(layers: Sequence[int], depth: int) -> list[int]:
-    """Numbers of the layers whose `aggregate` a stage runs."""
-    first = [1] if layers[0] == 1 else []
-    return first + [layer + 1 for layer in layers if layer < depth]

@@ -60,7 +60,7 @@ class Crew:
             sampler.run()
             return
         around = self._surroundings(engine, mailroom)
-        role = StageRole(around, self._stage, self._degrees, sampler.clock if sampler else None)
+        role = StageRole(around, self._stage, self._graph, sampler.clock if sampler else None)
         threads = (
             [threading.Thread(target=self._guarded, args=(sampler,), name="sampler", daemon=True)] if sampler else []
         )
@@ -88,18 +88,18 @@ class Crew:
 
     def _build_stage(self) -> Stage | None:
         job, meta = self._job, self._graph.meta
-        numbers = job.plan.layers_of(job.node)
-        if not numbers:
+        index = job.plan.stage_of(job.node)
+        if index is None:
             return None
+        numbers, receives = job.plan.stages[index].layers, job.plan.stages[index].receives
         options = {**job.spec.model.options, "depth": job.spec.model.depth}
         model = build(Path(job.model_file), meta.features, meta.classes, options, job.spec.seed)
-        self._degrees = torch.from_numpy(np.diff(self._graph.array("indptr")).astype(np.int32))
         data = StageData(
-            graph_degrees=self._degrees,
+            graph_degrees=torch.from_numpy(np.diff(self._graph.array("indptr")).astype(np.int32)),
             features=self._features() if numbers[0] == 1 else None,
             labels=torch.from_numpy(self._graph.array("labels")) if numbers[-1] == len(model) else None,
         )
-        return Stage(model, numbers, spec=job.spec, width=meta.features, data=data)
+        return Stage(model, numbers, receives=receives, spec=job.spec, width=meta.features, data=data)
 
     def _features(self) -> torch.Tensor:
         size = self._graph.meta.files["features"].bytes

@@ -35,6 +35,8 @@ class Channel(IntEnum):
     """Last stage → samplers, likewise."""
     GOODBYE = 7
     """Among all workers: a sum of nothing, which ends when everybody is there."""
+    TABLE = 8
+    """Stage → whoever keeps the rows of all nodes, in exact inference."""
 
 
 @dataclass

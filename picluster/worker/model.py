@@ -6,38 +6,42 @@ import importlib.util
 import inspect
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from types import ModuleType
 
 import torch
+from torch.nn.parameter import UninitializedParameter
 
 from picluster.errors import InputError
 from picluster.nn import Block, Layer, Rows
 from picluster.randomness import Purpose, key
-from picluster.schema.model import LayerDescription, ModelDescription
+from picluster.schema.model import LayerDescription, ModelDescription, TrainingDefaults
 from picluster.schema.spec import OptionValue
+from picluster.worker.graph_layer import GraphLayer, arrange, no_dropout
 
 LayersFunction = Callable[..., list[Layer]]
+_UNFIT = (torch.nn.modules.dropout._DropoutNd, torch.nn.modules.batchnorm._NormBase)  # noqa: SLF001  all their kinds
 
 
-def build(file: Path, features: int, classes: int, options: dict[str, OptionValue], seed: int) -> list[Layer]:
+def build(file: Path, features: int, classes: int, options: dict[str, OptionValue], seed: int) -> list[GraphLayer]:
     """All layers of a model, initialised from the seed alike on every node.
 
     Raises:
         InputError: the file is missing or broken, or does not take these options.
     """
-    return _build(_load(file), file, features, classes, options, seed)
+    return _build(load(file), file, features, classes, options, seed)
 
 
 def _build(
-    function: LayersFunction, file: Path, features: int, classes: int, options: dict[str, OptionValue], seed: int
-) -> list[Layer]:
-    known = _options(function, file)
+    module: ModuleType, file: Path, features: int, classes: int, options: dict[str, OptionValue], seed: int
+) -> list[GraphLayer]:
+    known = _options(module.layers, file)
     unknown = sorted(set(options) - set(known))
     if unknown:
         message = f"model {file.stem} has no option {', '.join(unknown)}"
         raise InputError(message, fix=f"its options are {', '.join(known)} (see {file})")
     torch.manual_seed(key(seed, Purpose.INIT).word)
     try:
-        made: object = function(features=features, classes=classes, **options)
+        made: object = module.layers(features=features, classes=classes, **options)
         layers = list(made) if isinstance(made, Iterable) else []
     except Exception as error:
         message = f"model {file} cannot be built with {options}: {type(error).__name__}: {error}"
@@ -45,49 +49,66 @@ def _build(
     if not layers or not all(isinstance(layer, Layer) for layer in layers):
         message = f"`layers` of {file} must return a list of picluster.nn.Layer"
         raise InputError(message, fix="see models/sage.py for an example")
-    return layers
+    for place, layer in enumerate(layers, start=1):
+        _check_fit(place, layer)
+    return arrange(layers)
+
+
+def _check_fit(place: int, layer: Layer) -> None:
+    """What keeps state of its own, or draws random numbers of its own, would make plans differ."""
+    unfit = next((type(module).__name__ for module in layer.modules() if isinstance(module, _UNFIT)), None)
+    if unfit:
+        message = f"layer {place} ({type(layer).__name__}) has a {unfit}, which would differ between plans"
+        raise InputError(message, fix="use picluster.nn.Dropout, and LayerNorm instead of batch normalisation")
+    if any(isinstance(parameter, UninitializedParameter) for parameter in layer.parameters()):
+        raise InputError(f"layer {place} ({type(layer).__name__}) leaves its width open", fix="give it instead of -1")
 
 
 def describe(file: Path, features: int, classes: int, options: dict[str, OptionValue]) -> ModelDescription:
     """Widths and parameters of each layer, found by running a graph of two nodes through the model."""
-    function = _load(file)
-    layers = _build(function, file, features, classes, options, seed=0)
+    module = load(file)
+    layers = _build(module, file, features, classes, options, seed=0)
     widths = trace(layers, features)
     if widths[-1][1] != {"h": classes}:
         message = f"the last layer of {file.stem} gives {widths[-1][1]}, but the graph has {classes} classes"
         raise InputError(message, fix="its transform must give one tensor `h` with a column for each class")
     descriptions = (
         LayerDescription(
-            name=type(layer).__name__,
-            parameters=sum(parameter.numel() for parameter in layer.parameters()),
+            name=type(layer.main.layer).__name__,
+            parameters=sum(parameter.numel() for parameter in layer.weights().values()),
+            wide=layer.main.layer.wide,
             aggregated=aggregated,
             output=output,
         )
         for layer, (aggregated, output) in zip(layers, widths, strict=True)
     )
-    every_option = {**_options(function, file), **options}
-    return ModelDescription(name=file.stem, options=every_option, layers=tuple(descriptions))
+    every_option = {**_options(module.layers, file), **options}
+    training = getattr(module, "TRAINING", TrainingDefaults())
+    if not isinstance(training, TrainingDefaults):
+        raise InputError(f"TRAINING of {file} is not a picluster.nn.TrainingDefaults", fix="see models/gcnii.py")
+    return ModelDescription(name=file.stem, options=every_option, layers=tuple(descriptions), training=training)
 
 
-def trace(layers: Sequence[Layer], features: int) -> list[tuple[dict[str, int], dict[str, int]]]:
+def trace(layers: Sequence[GraphLayer], features: int) -> list[tuple[dict[str, int], dict[str, int]]]:
     """Names and widths of what each layer's `aggregate` and `transform` give."""
     ids = torch.arange(2, dtype=torch.int32)
     rows, widths = Rows({"h": torch.zeros(2, features)}, ids), []
-    for number, layer in enumerate(layers, start=1):
+    for layer in layers:
         block = Block(
             ids=ids,
             counts=torch.ones(2, dtype=torch.int32),
             neighbours=ids.flip(0),
-            source_ids=None if number == 1 else ids,
+            source_ids=None if layer.number == 1 else ids,
             graph_degrees=torch.ones(2, dtype=torch.int32),
         )
         try:
             with torch.no_grad():
-                aggregated = layer.aggregate(block, rows)
-                rows = layer.transform(aggregated)
+                aggregated = layer.aggregate(block, rows, no_dropout)
+                rows = layer.transform(aggregated, no_dropout)
                 _check_rows(aggregated, rows)
         except Exception as error:
-            message = f"layer {number} ({type(layer).__name__}) cannot take what comes before it: {error}"
+            kind = type(layer.main.layer).__name__
+            message = f"layer {layer.number} ({kind}) cannot take what comes before it: {error}"
             raise InputError(message, fix="see that the widths of the layers chain") from error
         widths.append((aggregated.widths(), rows.widths()))
     return widths
@@ -100,7 +121,8 @@ def _check_rows(*found: Rows) -> None:
                 raise ValueError(f"its rows `{name}` are not (N, width) in float32")
 
 
-def _load(file: Path) -> LayersFunction:
+def load(file: Path) -> ModuleType:
+    """The model file as a module; it has a function `layers`."""
     if not file.is_file():
         raise InputError(f"there is no model file {file}")
     spec = importlib.util.spec_from_file_location(f"picluster_model_{file.stem}", file)
@@ -113,10 +135,9 @@ def _load(file: Path) -> LayersFunction:
         line = getattr(error, "lineno", None)
         where = f" (line {line})" if line else ""
         raise InputError(f"model file {file} does not load{where}: {type(error).__name__}: {error}") from error
-    function = getattr(module, "layers", None)
-    if not callable(function):
+    if not callable(getattr(module, "layers", None)):
         raise InputError(f"model file {file} has no function `layers`", fix="see models/sage.py for an example")
-    return function  # type: ignore[no-any-return]
+    return module
 
 
 def _options(function: LayersFunction, file: Path) -> dict[str, OptionValue]:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from picluster.schema.events import WorkerEvent
     from picluster.schema.graph import GraphMeta
     from picluster.schema.job import Job
+    from picluster.schema.plan import Plan
     from picluster.worker.links import Links
 
 VALIDATION_STEP = 0
@@ -49,6 +50,28 @@ class Surroundings:
             return ()
         steps = range(spec.steps(nodes))
         return tuple(size for step in steps for size in spec.micro_batch_sizes(spec.seeds_of_step(nodes, step)))
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """Who is around one replica of a stage."""
+
+    samplers: tuple[int, ...]
+    before: tuple[int, ...]
+    """The stage before; nobody for the first."""
+    replicas: tuple[int, ...]
+    """Its equals, itself among them."""
+    after: tuple[int, ...]
+    judge: int
+    """The first replica of the last stage, who decides at the end of an epoch."""
+
+    @staticmethod
+    def around(plan: Plan, index: int) -> Ranks:
+        """Around the replicas of a plan's stage."""
+        stages = [plan.ranks(stage.nodes) for stage in plan.stages]
+        before = stages[index - 1] if index > 0 else ()
+        after = stages[index + 1] if index + 1 < len(stages) else ()
+        return Ranks(plan.ranks(plan.sampler), before, stages[index], after, stages[-1][0])
 
 
 class Verdict(NamedTuple):

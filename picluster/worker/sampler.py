@@ -74,10 +74,9 @@ class NeighbourSampler:
 
     def neighbours(self, ids: Ids, fanout: int | None, draw_key: Key) -> tuple[Counts, Ids]:
         """Up to `fanout` distinct neighbours of each node, all where it has no more: (T,) counts and (E,) node ids."""
-        starts = self._indptr[ids]
-        degrees = (self._indptr[ids.astype(np.int64) + 1] - starts).astype(np.int32)
         if fanout is None:
-            return degrees, self._indices[_ranges(starts, degrees)]
+            return self.all_neighbours(ids)
+        starts, degrees = self._indptr[ids], self.degrees(ids)
         counts = np.minimum(degrees, fanout)
         offsets = np.broadcast_to(np.arange(fanout, dtype=np.int32), (len(ids), fanout))
         rich = np.flatnonzero(degrees > fanout)
@@ -91,6 +90,17 @@ class NeighbourSampler:
             places = places[np.arange(fanout) < counts[:, None]]
         picked = self._indices[places.ravel()]
         return (counts.astype(np.uint8) if fanout <= _WIDEST_BYTE else counts), picked
+
+    def degrees(self, ids: Ids) -> NDArray[np.int32]:
+        """Number of each node's neighbours: (T,)."""
+        return (self._indptr[ids.astype(np.int64) + 1] - self._indptr[ids]).astype(np.int32)
+
+    def all_neighbours(self, ids: Ids) -> tuple[NDArray[np.int32], Ids]:
+        """Every neighbour of each node: (T,) counts and (E,) node ids."""
+        starts, degrees = self._indptr[ids], self.degrees(ids)
+        if len(ids) and (np.diff(ids) == 1).all():  # successive nodes lie one behind the other
+            return degrees, np.array(self._indices[starts[0] : starts[-1] + degrees[-1]])
+        return degrees, self._indices[_ranges(starts, degrees)]
 
     def _extend(self, frontier: Ids, neighbours: Ids) -> tuple[Ids, Ids]:
         """The frontier with its new neighbours behind it, and the neighbours as positions in that."""

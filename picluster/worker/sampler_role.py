@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+import torch
+
 from picluster.randomness import Purpose
 from picluster.worker.blocks import message_for
+from picluster.worker.inference import chunks, place
 from picluster.worker.links import Channel
 from picluster.worker.memory import fits_easily
+from picluster.worker.messages import Message
 from picluster.worker.metrics import StepMeter
 from picluster.worker.role import TEST_EPOCH, VALIDATION_STEP, Surroundings, Verdict
 from picluster.worker.sampler import NeighbourSampler, cut, shuffled
@@ -29,7 +34,10 @@ class SamplerRole:
         self._around = around
         self._links = around.links
         self._graph = graph
-        self._stages = [(stage.layers, plan.ranks(stage.nodes)) for stage in plan.stages]
+        self._stages = [
+            (stage.layers[0], plan.aggregated_by(index), plan.ranks(stage.nodes))
+            for index, stage in enumerate(plan.stages)
+        ]
         self._judge = plan.rank(plan.stages[-1].nodes[0])
         self._member, self._members = plan.sampler.index(around.job.node), len(plan.sampler)
         self._has_stage = plan.stage_of(around.job.node) is not None
@@ -69,6 +77,9 @@ class SamplerRole:
                 self._around.emit(self._meter.finish(epoch, step))
 
     def _evaluate(self, split: str, epoch: int) -> None:
+        if self._around.job.spec.evaluation(split) == "exact":
+            self._emit_everything(self._graph.array(split), epoch)
+            return
         sizes = self._around.evaluation_sizes(split)
         self._emit_blocks(self._graph.array(split), sizes, (epoch, VALIDATION_STEP), Purpose.VALIDATE)
 
@@ -79,9 +90,24 @@ class SamplerRole:
         epoch, step = moment if purpose is Purpose.SAMPLE else (0, 0)
         for number in share(self._member, self._members, len(micro_batches)):
             sample = self._sampler.sample(micro_batches[number], purpose=purpose, epoch=epoch, step=step)
-            for layers, ranks in self._stages:
-                message = message_for(sample, layers, (*moment, number))
+            for first, aggregated, ranks in self._stages:
+                message = message_for(sample, first, aggregated, (*moment, number))
                 self._links.send(holder(ranks, number), Channel.BLOCKS, message)
+
+    def _emit_everything(self, nodes: Ids, epoch: int) -> None:
+        """For exact inference: all neighbours of all nodes, layer by layer; in the last layer those of `nodes`."""
+        if len(nodes) == 0:
+            return
+        plan = self._around.job.plan
+        everybody = np.arange(self._around.meta.nodes, dtype=np.int32)
+        for layer in range(1, plan.depth + 1):
+            chosen = nodes if layer == plan.depth else everybody
+            ranks = plan.ranks(plan.stages[plan.stage_aggregating(layer)].nodes)
+            parts = chunks(self._sampler.degrees(chosen))
+            for number in share(self._member, self._members, len(parts)):
+                ids = chosen[parts[number]]
+                found = [torch.from_numpy(each) for each in (ids, *self._sampler.all_neighbours(ids))]
+                self._links.send(holder(ranks, number), Channel.BLOCKS, Message(place(epoch, layer, number), found))
 
     def _verdict(self, epoch: int) -> Verdict:
         return Verdict.read(self._links.receive(self._judge, Channel.SAMPLER_VERDICT, (epoch, 0, 0)))

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 import torch
 from torch.nn.functional import cross_entropy
 
-from picluster.nn import Rows
+from picluster.nn import RowLayer, Rows
 from picluster.randomness import Purpose, key
 from picluster.worker.adam import AdamOptimizer
+from picluster.worker.graph_layer import no_dropout
 from picluster.worker.model import trace
 from picluster.worker.reduction import summand
 
@@ -20,10 +21,10 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from picluster.nn import Layer
-    from picluster.randomness import Key
-    from picluster.schema.spec import Spec
+    from picluster.schema.plan import Cut
+    from picluster.schema.spec import Adam, Spec
     from picluster.worker.blocks import MicroBatch
+    from picluster.worker.graph_layer import DropoutKeys, GraphLayer, Part
 
 
 @dataclass(frozen=True)
@@ -56,23 +57,32 @@ class Stage:
     """
 
     def __init__(
-        self, model: Sequence[Layer], numbers: Sequence[int], *, spec: Spec, width: int, data: StageData
+        self,
+        model: Sequence[GraphLayer],
+        numbers: Sequence[int],
+        *,
+        receives: Cut = "aggregated",
+        spec: Spec,
+        width: int,
+        data: StageData,
     ) -> None:
         """`model`: all layers; `numbers`: those of this stage, from 1; `width` of the features."""
         self.numbers = numbers
         self.is_last = numbers[-1] == len(model)
+        self.data = data
         self._spec = spec
-        self._data = data
-        self._layers = {number: model[number - 1] for number in numbers}
-        # And the next one, whose `aggregate` runs here; further layers' parameters are not kept.
-        self._next = None if self.is_last else model[numbers[-1]]
-        self._received_names = list(trace(model, width)[numbers[0] - 1][0])
+        # Its own layers, and the next one, whose `aggregate` may run here; further layers' parameters are not kept.
+        self.layers = {layer.number: layer for layer in model[numbers[0] - 1 : numbers[-1] + 1]}
+        self.names = [(list(aggregated), list(output)) for aggregated, output in trace(model, width)]
+        """Of the rows that each layer's `aggregate` and `transform` give."""
+        aggregated, _ = self.names[numbers[0] - 1]
+        self._received_names = aggregated if receives == "aggregated" else self.names[numbers[0] - 2][1]
         self._in_flight: dict[int, tuple[list[Tensor], list[Tensor]]] = {}
-        named = [(number, name, p) for number, layer in self._layers.items() for name, p in layer.named_parameters()]
-        self.parameters = {f"layers.{number}.{name}": parameter for number, name, parameter in named}
-        decays = [spec.optimizer.weight_decay[number - 1] for number, _, _ in named]
-        self._optimizer = AdamOptimizer([parameter for _, _, parameter in named], decays, spec.optimizer)
-        self._sizes = [parameter.numel() for _, _, parameter in named]
+        parts = [(number, part) for number in numbers for part in self.layers[number].parts]
+        self.parameters = {name: weight for _, part in parts for name, weight in part.weights().items()}
+        decays = [_weight_decay(spec.optimizer, number, part) for number, part in parts for _ in part.weights()]
+        self._optimizer = AdamOptimizer(list(self.parameters.values()), decays, spec.optimizer)
+        self._sizes = [parameter.numel() for parameter in self.parameters.values()]
         self.sums = torch.zeros(sum(self._sizes) + 2, dtype=torch.float64)
         """Of the step so far: gradients one behind the other; at the last stage also loss and right predictions."""
 
@@ -135,33 +145,43 @@ class Stage:
         return loss, int(right)
 
     @torch.no_grad()
-    def evaluate(self, batch: MicroBatch, received: Sequence[Tensor]) -> tuple[list[Tensor], int]:
-        """Run one micro-batch without dropout: rows for the next stage, and right predictions at the last."""
-        rows = self._run(batch, received, None)
-        if self.is_last:
-            return [], _right(rows["h"], self._labels(rows))
-        return list(rows.tensors.values()), 0
+    def evaluate(self, batch: MicroBatch, received: Sequence[Tensor]) -> Rows:
+        """Run one micro-batch without dropout: rows for the next stage, or the class scores."""
+        return self._run(batch, received, None)
+
+    def add_score(self, sums: Tensor, rows: Rows, nodes: int) -> None:
+        """Add what the class scores `rows` are worth to `sums` (2,) fp64.
+
+        First the number of right predictions, then their part of the mean loss over `nodes`.
+        """
+        labels = self._labels(rows)
+        sums[0] += _right(rows["h"], labels)
+        sums[1] += summand(cross_entropy(rows["h"], labels, reduction="none") / nodes).sum()
 
     def _run(self, batch: MicroBatch, received: Sequence[Tensor], moment: Moment | None) -> Rows:
-        if self._data.features is not None:
-            rows = self._layers[1].aggregate(batch.blocks[1], Rows({"h": self._data.features}, batch.ids))
-        else:
+        keys = no_dropout if moment is None else self._dropout_keys(moment)
+        if self.data.features is None:
             rows = Rows(dict(zip(self._received_names, received, strict=True)), batch.ids)
-        for number, layer in self._layers.items():
-            rows = layer.transform(replace(rows, dropout_key=self._dropout_key(moment, number)))
-            following = self._layers.get(number + 1, self._next)
-            if following is not None:
-                rows = following.aggregate(batch.blocks[number + 1], rows)
+        else:
+            rows = Rows({"h": self.data.features}, batch.ids)
+        for number, layer in self.layers.items():
+            if number in batch.blocks:
+                rows = layer.aggregate(batch.blocks[number], rows, keys)
+            if number in self.numbers:
+                rows = layer.transform(rows, keys)
         return rows
 
-    def _dropout_key(self, moment: Moment | None, number: int) -> Key | None:
-        if moment is None:
-            return None
-        return key(self._spec.seed, Purpose.DROPOUT, moment.epoch, moment.step, number)
+    def _dropout_keys(self, moment: Moment) -> DropoutKeys:
+        return lambda place: key(self._spec.seed, Purpose.DROPOUT, moment.epoch, moment.step, place)
 
     def _labels(self, rows: Rows) -> Tensor:
-        assert self._data.labels is not None
-        return self._data.labels.index_select(0, rows.ids).long()
+        assert self.data.labels is not None
+        return self.data.labels.index_select(0, rows.ids).long()
+
+
+def _weight_decay(optimizer: Adam, number: int, part: Part) -> float:
+    dense = isinstance(part.layer, RowLayer)
+    return optimizer.dense_weight_decay if dense else optimizer.weight_decay[number - 1]
 
 
 def _right(scores: Tensor, labels: Tensor) -> int:

@@ -12,11 +12,13 @@ from picluster.errors import RunFailed
 from picluster.schema.events import EpochDone, Tested
 from picluster.worker.blocks import MicroBatch, read
 from picluster.worker.checkpoint import Weights, write
+from picluster.worker.inference import ExactPass
+from picluster.worker.judgement import Judgement, Score
 from picluster.worker.links import Channel
 from picluster.worker.messages import Message
 from picluster.worker.metrics import StepMeter
 from picluster.worker.reduction import ring_sum
-from picluster.worker.role import TEST_EPOCH, VALIDATION_STEP, Surroundings, Verdict
+from picluster.worker.role import TEST_EPOCH, VALIDATION_STEP, Ranks, Surroundings, Verdict
 from picluster.worker.schedule import holder, one_forward_one_backward, share, window
 from picluster.worker.stage import Moment, Stage
 
@@ -25,33 +27,30 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from picluster.graph.folder import GraphFolder
     from picluster.worker.links import Clock
 
 
 class StageRole:
     """One replica of one stage, from the first step to the checkpoint."""
 
-    def __init__(self, around: Surroundings, stage: Stage, graph_degrees: Tensor, sampler_clock: Clock | None) -> None:
+    def __init__(self, around: Surroundings, stage: Stage, graph: GraphFolder, sampler_clock: Clock | None) -> None:
         """`sampler_clock`: of the sampler in the same worker, if there is one."""
-        plan, node = around.job.plan, around.job.node
-        index = plan.stage_of(node)
+        plan, index = around.job.plan, around.job.plan.stage_of(around.job.node)
         assert index is not None
-        self._around, self._links, self._stage = around, around.links, stage
-        self._graph_degrees = graph_degrees
-        self._replicas = plan.ranks(plan.stages[index].nodes)
-        self._replica = plan.stages[index].nodes.index(node)
-        self._samplers = plan.ranks(plan.sampler)
-        self._before = plan.ranks(plan.stages[index - 1].nodes) if index > 0 else ()
-        self._after = plan.ranks(plan.stages[index + 1].nodes) if index + 1 < len(plan.stages) else ()
+        self._around, self._links, self._stage, self._graph = around, around.links, stage, graph
+        self._ranks = Ranks.around(plan, index)
+        self._replica = self._ranks.replicas.index(around.links.rank)
+        self._aggregated = plan.aggregated_by(index)
         self._window = window(index, [len(each.nodes) for each in plan.stages])
-        self._judge = plan.rank(plan.stages[-1].nodes[0])
+        self._exact_pass = ExactPass(around, stage)
         self._other_clocks = [sampler_clock] if sampler_clock else []
-        self._best_accuracy = -1.0
+        self._judgement = Judgement(around.job.spec)
         self._best = Weights(epoch=0, tensors={})
 
     @property
     def _judges(self) -> bool:
-        return self._judge == self._links.rank
+        return self._ranks.judge == self._links.rank
 
     def run(self) -> None:
         """All epochs, the test with the best weights, the checkpoint."""
@@ -65,9 +64,9 @@ class StageRole:
             if verdict.last:
                 break
         self._best.restore(self._stage.parameters)
-        accuracy = self._evaluate("test", TEST_EPOCH)
+        score = self._evaluate("test", TEST_EPOCH)
         if self._judges:
-            self._around.emit(Tested(test_accuracy=accuracy))
+            self._around.emit(Tested(test_accuracy=score.accuracy if score else None))
         if self._replica == 0:
             self._around.emit(write(self._best, self._around.job.output_folder, self._stage.numbers))
         self._links.flush()
@@ -92,13 +91,13 @@ class StageRole:
     def _train_step(self, epoch: int, step: int, sizes: Sequence[int]) -> tuple[float, int]:
         """One update; returns the step's loss and right predictions, which only the last stage knows."""
         moment = Moment(epoch, step, sum(sizes))
-        mine = share(self._replica, len(self._replicas), len(sizes))
+        mine = share(self._replica, len(self._ranks.replicas), len(sizes))
         for action, number in one_forward_one_backward(mine, self._window):
             if action == "forward":
                 self._forward(number, moment)
             else:
                 self._backward(number, moment)
-        ring_sum(self._links, self._replicas, self._stage.sums, (epoch, step, 0))
+        ring_sum(self._links, self._ranks.replicas, self._stage.sums, (epoch, step, 0))
         return self._stage.update()
 
     def _forward(self, number: int, moment: Moment) -> None:
@@ -108,41 +107,51 @@ class StageRole:
 
     def _backward(self, number: int, moment: Moment) -> None:
         place, gradients = (moment.epoch, moment.step, number), list[torch.Tensor]()
-        if self._after:
-            source = holder(self._after, number)
+        if self._ranks.after:
+            source = holder(self._ranks.after, number)
             gradients = list(self._links.receive(source, Channel.BACKWARD, place).tensors)
         gradients = self._stage.backward(number, gradients)
-        if self._before:
-            self._links.send(holder(self._before, number), Channel.BACKWARD, Message(place, gradients))
+        if self._ranks.before:
+            self._links.send(holder(self._ranks.before, number), Channel.BACKWARD, Message(place, gradients))
 
-    def _evaluate(self, split: str, epoch: int) -> float | None:
-        """Share of right predictions over a split, known to the last stage's replicas; None for an empty split."""
-        count = len(self._around.evaluation_sizes(split))
-        if count == 0:
+    def _evaluate(self, split: str, epoch: int) -> Score | None:
+        """How well a split is predicted, known to the last stage's replicas; None for an empty split."""
+        nodes = self._around.meta.splits[split]
+        if nodes == 0:
             return None
-        right = torch.zeros(1, dtype=torch.float64)
-        for number in share(self._replica, len(self._replicas), count):
+        sums = torch.zeros(2, dtype=torch.float64)
+        if self._around.job.spec.evaluation(split) == "exact":
+            ids = self._graph.array(split)
+            self._exact_pass.run(ids, epoch, lambda rows: self._stage.add_score(sums, rows, nodes))
+        else:
+            self._evaluate_sampled(split, epoch, sums)
+        ring_sum(self._links, self._ranks.replicas, sums, (epoch, VALIDATION_STEP, 0))
+        right, loss = sums.tolist()
+        return Score(accuracy=right / nodes, loss=loss)
+
+    def _evaluate_sampled(self, split: str, epoch: int, sums: Tensor) -> None:
+        nodes = self._around.meta.splits[split]
+        for number in share(self._replica, len(self._ranks.replicas), len(self._around.evaluation_sizes(split))):
             place = (epoch, VALIDATION_STEP, number)
-            outputs, hits = self._stage.evaluate(self._blocks(place), self._rows(place))
-            self._pass_on(place, outputs)
-            right += hits
-        ring_sum(self._links, self._replicas, right, (epoch, VALIDATION_STEP, 0))
-        return right.item() / self._around.meta.splits[split]
+            rows = self._stage.evaluate(self._blocks(place), self._rows(place))
+            if self._stage.is_last:
+                self._stage.add_score(sums, rows, nodes)
+            else:
+                self._pass_on(place, list(rows.tensors.values()))
 
     def _meet(self, epoch: int, loss: float, right: int, begin: float) -> Verdict:
         """The barrier at the end of an epoch: validate, and learn what the last stage decides."""
-        accuracy = self._evaluate("validation", epoch)
-        place = (epoch, 0, 0)
+        score = self._evaluate("validation", epoch)
         if not self._judges:
-            return Verdict.read(self._links.receive(self._judge, Channel.VERDICT, place))
-        verdict = Verdict(accuracy is None or accuracy > self._best_accuracy, epoch == self._around.job.spec.epochs)
-        self._best_accuracy = max(self._best_accuracy, accuracy or 0.0)
+            return Verdict.read(self._links.receive(self._ranks.judge, Channel.VERDICT, (epoch, 0, 0)))
+        verdict = self._judgement.of(epoch, score)
         self._announce(verdict, epoch)
         done = EpochDone(
             epoch=epoch,
             loss=loss,
             train_accuracy=right / self._around.meta.splits["train"],
-            validation_accuracy=accuracy,
+            validation_accuracy=score.accuracy if score else None,
+            validation_loss=score.loss if score else None,
             best=verdict.best,
             seconds=time.perf_counter() - begin,
         )
@@ -151,22 +160,22 @@ class StageRole:
 
     def _announce(self, verdict: Verdict, epoch: int) -> None:
         plan = self._around.job.plan
-        for rank in self._samplers:
+        for rank in self._ranks.samplers:
             self._links.send(rank, Channel.SAMPLER_VERDICT, verdict.message(epoch))
         for stage in plan.stages:
             for rank in plan.ranks(stage.nodes):
-                if rank != self._judge:
+                if rank != self._ranks.judge:
                     self._links.send(rank, Channel.VERDICT, verdict.message(epoch))
 
     def _blocks(self, place: tuple[int, int, int]) -> MicroBatch:
-        message = self._links.receive(holder(self._samplers, place[2]), Channel.BLOCKS, place)
-        return read(message, self._stage.numbers, self._around.job.plan.depth, self._graph_degrees)
+        message = self._links.receive(holder(self._ranks.samplers, place[2]), Channel.BLOCKS, place)
+        return read(message, self._aggregated, self._stage.data.graph_degrees)
 
     def _rows(self, place: tuple[int, int, int]) -> Sequence[Tensor]:
-        if not self._before:
+        if not self._ranks.before:
             return []
-        return self._links.receive(holder(self._before, place[2]), Channel.FORWARD, place).tensors
+        return self._links.receive(holder(self._ranks.before, place[2]), Channel.FORWARD, place).tensors
 
     def _pass_on(self, place: tuple[int, int, int], rows: list[Tensor]) -> None:
-        if self._after:
-            self._links.send(holder(self._after, place[2]), Channel.FORWARD, Message(place, rows))
+        if self._ranks.after:
+            self._links.send(holder(self._ranks.after, place[2]), Channel.FORWARD, Message(place, rows))

@@ -7,17 +7,24 @@ from math import ceil
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
-from picluster.controller.planner import fit_plan, make_plan
+from picluster.controller.planner import expected_frontiers, fit_plan, make_plan, smaller_cut
 from picluster.errors import InputError
-from picluster.schema.plan import Plan, Strategy
+from picluster.schema.model import LayerDescription
+from picluster.schema.plan import EngineName, Plan, Strategy
 from picluster.schema.record import from_json, to_json
-from tests.unit.controller.made import a_spec
+from picluster.schema.spec import Spec
+from tests.unit.controller.made import a_graph, a_model, a_plan, a_spec
 
 
 def plan_of(nodes: str, depth: int, layers_per_node: int | None, **options: int) -> Plan:
-    spec = a_spec(depth=depth, **options)
-    return make_plan(list(nodes), spec, strategy="layer-split", engine="gloo", layers_per_node=layers_per_node)
+    return planned(list(nodes), a_spec(depth=depth, **options), "layer-split", layers_per_node)
+
+
+def planned(nodes: list[str], spec: Spec, strategy: Strategy, most: int | None, engine: EngineName = "gloo") -> Plan:
+    model = a_model(depth=spec.model.depth)
+    return make_plan(nodes, spec, model, a_graph(train=400), strategy=strategy, engine=engine, layers_per_node=most)
 
 
 def drawn(plan: Plan) -> str:
@@ -67,7 +74,7 @@ def test_layer_split_is_drawn_as(nodes: str, depth: int, layers_per_node: int | 
     ],
 )
 def test_the_other_strategies_are_drawn_as(strategy: Strategy, nodes: str, expected: str) -> None:
-    plan = make_plan(list(nodes), a_spec(), strategy=strategy, engine="rpc", layers_per_node=None)
+    plan = planned(list(nodes), a_spec(), strategy, None, engine="rpc")
     assert drawn(plan) == expected
     assert (plan.strategy, plan.engine) == (strategy, "rpc")
 
@@ -86,7 +93,7 @@ def test_fewer_nodes_than_stages_are_refused_with_a_fix_that_works(
 @pytest.mark.parametrize("strategy", ["single", "data-parallel"])
 def test_layers_per_node_without_layer_split_is_refused(strategy: Strategy) -> None:
     with pytest.raises(InputError, match=f"--layers-per-node goes with layer-split, not with {strategy}"):
-        make_plan(["a"], a_spec(), strategy=strategy, engine="gloo", layers_per_node=1)
+        planned(["a"], a_spec(), strategy, 1)
 
 
 def test_less_than_one_layer_on_a_node_is_refused() -> None:
@@ -123,8 +130,7 @@ class Case:
     layers_per_node: int | None
 
     def plan(self) -> Plan:
-        spec, most = a_spec(depth=self.depth), self.layers_per_node
-        return make_plan(self.nodes, spec, strategy=self.strategy, engine="gloo", layers_per_node=most)
+        return planned(self.nodes, a_spec(depth=self.depth), self.strategy, self.layers_per_node)
 
 
 @st.composite
@@ -156,20 +162,58 @@ def test_the_planner_is_pure(case: Case) -> None:
 @given(cases())
 def test_what_the_planner_makes_is_accepted_again_from_json(case: Case) -> None:
     again = from_json(Plan, to_json(case.plan(), indent=True), source="a test")
-    fit_plan(again, case.nodes, a_spec(depth=case.depth))
+    fit_plan(again, case.nodes, a_spec(depth=case.depth), a_model(depth=case.depth))
     assert again == case.plan()
 
 
 def test_a_plan_that_names_strangers_is_refused_with_the_nodes_there_are() -> None:
     with pytest.raises(InputError, match="names b, d, not in the inventory") as caught:
-        fit_plan(plan_of("abcd", 2, 1), ["a", "c"], a_spec())
+        fit_plan(plan_of("abcd", 2, 1), ["a", "c"], a_spec(), a_model())
     assert caught.value.fix == "the inventory has a, c"
 
 
 def test_a_plan_of_another_depth_is_refused() -> None:
     with pytest.raises(InputError, match="places 3 layers, but sage has 2"):
-        fit_plan(plan_of("abc", 3, 1), ["a", "b", "c"], a_spec(depth=2))
+        fit_plan(plan_of("abc", 3, 1), ["a", "b", "c"], a_spec(depth=2), a_model())
 
 
 def test_a_plan_may_leave_nodes_of_the_inventory_out() -> None:
-    fit_plan(plan_of("ab", 2, 1), ["z", "b", "a"], a_spec())
+    fit_plan(plan_of("ab", 2, 1), ["z", "b", "a"], a_spec(), a_model())
+
+
+def layer(aggregated: int, output: int, *, wide: bool = False) -> LayerDescription:
+    return LayerDescription(name="ALayer", parameters=1, wide=wide, aggregated={"h": aggregated}, output={"h": output})
+
+
+@pytest.mark.parametrize(
+    ("fanout", "aggregated", "expected"),
+    [
+        ((25, 10), 512, "aggregated"),  # 1,024 seeds against 20,000 sources: twice the width costs little
+        (None, 256, "aggregated"),  # all nodes on both sides: the same, and then aggregated
+        (None, 512, "rows"),  # all nodes on both sides: twice the width is twice the bytes
+    ],
+)
+def test_the_smaller_form_of_rows_crosses_the_cut(
+    fanout: tuple[int, ...] | None, aggregated: int, expected: str
+) -> None:
+    graph = replace(a_graph(train=150_000), nodes=233_000, edges=115_000_000)
+    spec = replace(a_spec(), fanout=fanout, batch_size=None if fanout is None else 1024, micro_batches=1)
+    model = replace(a_model(), layers=(layer(1204, 256), layer(aggregated, 41)))
+    assert smaller_cut(2, spec, model, graph) == expected
+
+
+def test_before_a_layer_with_parameters_in_its_aggregation_full_rows_cross() -> None:
+    model = replace(a_model(), layers=(layer(3, 8), layer(8, 2, wide=True)))
+    assert smaller_cut(2, a_spec(), model, a_graph(train=9)) == "rows"
+    with pytest.raises(InputError, match="stage 2 cannot receive aggregated rows: ALayer has parameters"):
+        fit_plan(a_plan(), list("abcd"), a_spec(), model)
+
+
+def test_frontiers_grow_by_the_fanout_until_they_meet_all_nodes() -> None:
+    graph = replace(a_graph(train=4096), nodes=1_000_000, edges=50_000_000)
+    spec = replace(a_spec(), fanout=(25, 10), batch_size=1024, micro_batches=1)
+    sources, middle, seeds = expected_frontiers(spec, graph)
+    assert seeds == 1024
+    assert middle == pytest.approx(1024 + 1024 * 25, rel=0.02)
+    assert sources == pytest.approx(middle * 11, rel=0.15)
+    assert expected_frontiers(replace(spec, fanout=None), graph)[0] == pytest.approx(graph.nodes, rel=0.1)

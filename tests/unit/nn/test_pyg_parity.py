@@ -1,6 +1,7 @@
-"""Two-layer models against plain PyG: sampled blocks and the full graph, loss and gradients."""
+"""Models against plain PyG: sampled blocks and the full graph, loss and gradients."""
 
-from collections.abc import Callable, Mapping
+import copy
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,11 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from picluster.nn import GcnLayer, Layer, Rows
+from picluster.nn import Block, GcnLayer, PygLayer, Rows
 from picluster.randomness import Purpose
 from picluster.schema.spec import Adam, ModelChoice, Spec
 from picluster.worker.blocks import message_for, read
+from picluster.worker.graph_layer import GraphLayer, arrange
 from picluster.worker.model import build
 from picluster.worker.sampler import NeighbourSampler, Sample
 from picluster.worker.stage import Moment, Stage, StageData
@@ -35,8 +37,8 @@ Edges = tuple[Tensor, Tensor]
 Reference = Callable[[list[Any], Sample], Tensor]
 
 
-def sampled(fanout: tuple[int, ...] | None) -> Sample:
-    sampler = NeighbourSampler(GRAPH.indptr, GRAPH.indices, fanout=fanout, depth=2, seed=0)
+def sampled(fanout: tuple[int, ...] | None, depth: int = 2) -> Sample:
+    sampler = NeighbourSampler(GRAPH.indptr, GRAPH.indices, fanout=fanout, depth=depth, seed=0)
     return sampler.sample(SEEDS, purpose=Purpose.SAMPLE, epoch=1, step=1)
 
 
@@ -48,24 +50,58 @@ def edges(sample: Sample, layer: int) -> Edges:
     return torch.from_numpy(source).long(), torch.from_numpy(np.repeat(targets, hop.counts)).long()
 
 
-def ours(layers: list[Layer], sample: Sample, fanout: tuple[int, ...] | None) -> tuple[float, list[Tensor]]:
-    """Loss and gradients of the whole model as one stage."""
+def ours(
+    model: Sequence[GraphLayer], sample: Sample, fanout: tuple[int, ...] | None, cuts: Sequence[range] | None = None
+) -> tuple[float, dict[str, Tensor]]:
+    """Loss and gradients of a model cut into stages, or of the whole model as one stage."""
+    depth = len(model)
     spec = Spec(
         dataset="random",
-        model=ModelChoice(name="any", depth=2, options={}),
+        model=ModelChoice(name="any", depth=depth, options={}),
         fanout=fanout,
         batch_size=None,
         micro_batches=1,
         epochs=1,
         seed=0,
-        optimizer=Adam(learning_rate=0.01, weight_decay=(0.0, 0.0)),
+        optimizer=Adam(learning_rate=0.01, weight_decay=(0.0,) * depth),
     )
-    stage = Stage(layers, (1, 2), spec=spec, width=FEATURES, data=StageData(DEGREES, X, LABELS))
-    batch = read(message_for(sample, (1, 2), (1, 1, 0)), (1, 2), 2, DEGREES)
-    stage.forward(0, batch, [], Moment(epoch=1, step=1, step_seeds=len(SEEDS)))
-    stage.backward(0, [])
-    sizes = [parameter.numel() for parameter in stage.parameters.values()]
-    return float(stage.sums[-2]), list(torch.split(stage.sums[:-2], sizes))
+    stages = [
+        Stage(
+            model, numbers, spec=spec, width=FEATURES, data=StageData(DEGREES, X if numbers[0] == 1 else None, LABELS)
+        )
+        for numbers in cuts or [range(1, depth + 1)]
+    ]
+    rows: list[Tensor] = []
+    for stage in stages:
+        aggregated = range(stage.numbers[0] + (stage.numbers[0] > 1), stage.numbers[-1] + (1 if stage.is_last else 2))
+        batch = read(message_for(sample, stage.numbers[0], aggregated, (1, 1, 0)), aggregated, DEGREES)
+        rows = [each.detach() for each in stage.forward(0, batch, rows, Moment(1, 1, step_seeds=len(SEEDS)))]
+    gradients: list[Tensor] = []
+    for stage in reversed(stages):
+        gradients = stage.backward(0, gradients)
+    found = {}
+    for stage in stages:
+        sizes = [parameter.numel() for parameter in stage.parameters.values()]
+        found.update(zip(stage.parameters, torch.split(stage.sums[:-2], sizes), strict=True))
+    return float(stages[-1].sums[-2]), found
+
+
+def load_into(convolutions: list[Any], model: Sequence[GraphLayer]) -> dict[str, Tensor]:
+    """Put our weights into PyG's convolutions, which know them by the same names; returns theirs by full name."""
+    theirs = {}
+    for convolution, layer in zip(convolutions, model, strict=True):
+        convolution.load_state_dict({name: weight.detach() for name, weight in layer.main.layer.weights().items()})
+        theirs |= {f"{layer.main.name}.{name}": weight for name, weight in convolution.named_parameters()}
+    return theirs
+
+
+def assert_equal(found: tuple[float, dict[str, Tensor]], their_loss: Tensor, theirs: Mapping[str, Tensor]) -> None:
+    loss, gradients = found
+    assert loss == pytest.approx(their_loss.item(), rel=1e-5)
+    assert set(gradients) == set(theirs)
+    for name, expected in zip(theirs, torch.autograd.grad(their_loss, list(theirs.values())), strict=True):
+        difference = (gradients[name] - expected.double().view(-1)).norm() / expected.norm()
+        assert difference < 1e-5, name
 
 
 def sage_scores(convolutions: list[Any], sample: Sample) -> Tensor:
@@ -94,10 +130,15 @@ def gcn_block_scores(convolutions: list[Any], sample: Sample) -> Tensor:
     return h[SEEDS]
 
 
+def full_graph() -> Tensor:
+    """(2, E) source and target of every edge."""
+    target = np.repeat(np.arange(NODES), GRAPH.degrees)
+    return torch.from_numpy(np.stack([GRAPH.indices.astype(np.int64), target]))
+
+
 def gcn_full_scores(convolutions: list[Any], _sample: Sample) -> Tensor:
     """PyG on the full graph, with its own normalisation."""
-    target = np.repeat(np.arange(NODES), GRAPH.degrees)
-    pairs = torch.from_numpy(np.stack([GRAPH.indices.astype(np.int64), target]))
+    pairs = full_graph()
     first, second = convolutions
     scores: Tensor = second(first(X, pairs).relu(), pairs)
     return scores[SEEDS]
@@ -111,10 +152,6 @@ def gcn_convolutions(**options: bool) -> list[Any]:
     return [pyg.GCNConv(i, o, **options) for i, o in pairwise([FEATURES, HIDDEN, CLASSES])]
 
 
-NAMES: Mapping[str, Mapping[str, str]] = {
-    "sage": {"neighbours.weight": "lin_l.weight", "neighbours.bias": "lin_l.bias", "own.weight": "lin_r.weight"},
-    "gcn": {"linear.weight": "lin.weight", "linear.bias": "bias"},
-}
 EXPLICIT = {"normalize": False, "add_self_loops": False}
 
 
@@ -132,20 +169,82 @@ def test_loss_and_gradients_equal_plain_pyg(
     model: str, fanout: tuple[int, ...] | None, convolutions: list[Any], scores: Reference
 ) -> None:
     layers = build(MODELS / f"{model}.py", FEATURES, CLASSES, {"depth": 2, "hidden": HIDDEN, "dropout": 0.0}, seed=4)
-    theirs = []
-    for layer, convolution in zip(layers, convolutions, strict=True):
-        named = dict(convolution.named_parameters())
-        for our_name, parameter in layer.named_parameters():
-            named[NAMES[model][our_name]].data.copy_(parameter.data)
-            theirs.append(named[NAMES[model][our_name]])
-        assert len(named) == len(NAMES[model])
+    theirs = load_into(convolutions, layers)
     sample = sampled(fanout)
-    loss, gradients = ours(layers, sample, fanout)
     their_loss = cross_entropy(scores(convolutions, sample), LABELS[SEEDS])
-    assert loss == pytest.approx(their_loss.item(), rel=1e-5)
-    for found, expected in zip(gradients, torch.autograd.grad(their_loss, theirs), strict=True):
-        difference = (found - expected.double().view(-1)).norm() / expected.norm()
-        assert difference < 1e-5
+    assert_equal(ours(layers, sample, fanout), their_loss, theirs)
+
+
+def test_gcnii_of_eight_layers_over_four_stages_equals_plain_pyg_on_the_square_graph() -> None:
+    depth, options = 8, {"depth": 8, "hidden": HIDDEN, "dropout": 0.0}
+    layers = build(MODELS / "gcnii.py", FEATURES, CLASSES, options, seed=4)
+    convolutions = [pyg.GCN2Conv(HIDDEN, alpha=0.1, theta=0.5, layer=number) for number in range(1, depth + 1)]
+    theirs = load_into(convolutions, layers)
+    dense = [torch.nn.Linear(FEATURES, HIDDEN), torch.nn.Linear(HIDDEN, CLASSES)]
+    for linear, part in zip(dense, (*layers[0].before, *layers[-1].after), strict=True):
+        linear.load_state_dict({name: weight.detach() for name, weight in part.layer.weights().items()})
+        theirs |= {f"{part.name}.{name}": weight for name, weight in linear.named_parameters()}
+    h = first = dense[0](X).relu()
+    for convolution in convolutions:
+        h = convolution(h, first, full_graph()).relu()
+    their_loss = cross_entropy(dense[1](h)[SEEDS], LABELS[SEEDS])
+    sample = sampled(None, depth)
+    assert_equal(ours(layers, sample, None, [range(n, n + 2) for n in (1, 3, 5, 7)]), their_loss, theirs)
+
+
+@pytest.mark.parametrize(
+    "convolution",
+    [
+        pyg.GATConv(FEATURES, CLASSES, heads=2, concat=False),
+        pyg.GATv2Conv(FEATURES, CLASSES),
+        pyg.SAGEConv(FEATURES, CLASSES, aggr="max"),
+        pyg.GraphConv(FEATURES, CLASSES),
+        pyg.GINConv(torch.nn.Linear(FEATURES, CLASSES)),
+        pyg.TransformerConv(FEATURES, CLASSES, heads=2, concat=False),
+        pyg.GCNConv(FEATURES, CLASSES),
+        pyg.GCNConv(FEATURES, CLASSES, add_self_loops=False),
+    ],
+    ids=repr,
+)
+def test_any_convolution_of_pyg_is_a_layer(convolution: Any) -> None:
+    expected_scores = copy.deepcopy(convolution)(X, full_graph())[SEEDS]
+    (layer,) = arrange([PygLayer(convolution, last=True)])
+    theirs = {f"convs.0.{name}": weight for name, weight in convolution.named_parameters()}
+    loss, gradients = ours([layer], sampled(None, 1), None)
+    assert loss == pytest.approx(cross_entropy(expected_scores, LABELS[SEEDS]).item(), rel=1e-5)
+    assert set(gradients) == set(theirs)
+    assert any(gradient.any() for gradient in gradients.values())
+
+
+@pytest.mark.parametrize(
+    ("convolution", "reason"),
+    [
+        (pyg.SGConv(FEATURES, CLASSES, K=2), "looks further than a node's own edges"),
+        (pyg.APPNP(K=3, alpha=0.1), "looks further"),
+        (pyg.LEConv(FEATURES, CLASSES), None),
+    ],
+    ids=["SGConv", "APPNP", "LEConv"],
+)
+def test_a_convolution_that_looks_further_than_its_edges_is_refused(convolution: Any, reason: str | None) -> None:
+    layer = PygLayer(convolution)
+    block = Block(
+        ids=torch.tensor([0], dtype=torch.int32),
+        counts=torch.tensor([1], dtype=torch.int32),
+        neighbours=torch.tensor([1], dtype=torch.int32),
+        source_ids=None,
+        graph_degrees=torch.ones(2, dtype=torch.int32),
+    )
+    rows = Rows({"h": torch.ones(2, FEATURES)}, block.ids)
+    if reason is None:
+        assert layer.aggregate(block, rows)["h"].shape == (1, CLASSES)
+        return
+    with pytest.raises(ValueError, match=reason):
+        layer.aggregate(block, rows)
+
+
+def test_a_convolution_with_dropout_of_its_own_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"PygLayer\(…, dropout=…\)"):
+        PygLayer(pyg.GATConv(FEATURES, CLASSES, dropout=0.5))
 
 
 def test_the_expectation_of_sampled_gcn_neighbours_is_the_exact_aggregate() -> None:
@@ -154,7 +253,7 @@ def test_the_expectation_of_sampled_gcn_neighbours_is_the_exact_aggregate() -> N
     def aggregated(fanout: tuple[int, ...] | None, epoch: int) -> Tensor:
         sampler = NeighbourSampler(GRAPH.indptr, GRAPH.indices, fanout=fanout, depth=1, seed=0)
         sample = sampler.sample(nodes, purpose=Purpose.SAMPLE, epoch=epoch, step=1)
-        batch = read(message_for(sample, (1,), (1, 1, 0)), (1,), 1, DEGREES)
+        batch = read(message_for(sample, 1, range(1, 2), (1, 1, 0)), range(1, 2), DEGREES)
         return layer.aggregate(batch.blocks[1], Rows({"h": X}, batch.ids))["h"].double()
 
     exact = aggregated(None, 0)

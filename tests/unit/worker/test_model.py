@@ -99,7 +99,7 @@ def test_a_seed_fixes_the_parameters_whatever_was_drawn_before_and_another_seed_
     def parameters(seed: int) -> torch.Tensor:
         torch.rand(seed + 1)
         layers = build(MODELS / "sage.py", 10, 3, {}, seed=seed)
-        return torch.cat([parameter.detach().flatten() for layer in layers for parameter in layer.parameters()])
+        return torch.cat([parameter.detach().flatten() for layer in layers for parameter in layer.weights().values()])
 
     assert torch.equal(parameters(1), parameters(1))
     assert not torch.equal(parameters(1), parameters(2))

@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Sequence
-from itertools import combinations
+from itertools import combinations, product
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +14,10 @@ from torch import Tensor
 
 from picluster.nn import Rows
 from picluster.randomness import Purpose, key
+from picluster.schema.plan import Cut, Plan, StagePlan
 from picluster.schema.spec import Adam, ModelChoice, OptionValue, Spec
-from picluster.worker.blocks import message_for, read
+from picluster.worker.blocks import MicroBatch, message_for, read
+from picluster.worker.graph_layer import no_dropout
 from picluster.worker.messages import Message, pack, unpack
 from picluster.worker.model import build
 from picluster.worker.sampler import NeighbourSampler, Sample, cut
@@ -48,7 +50,19 @@ def make_spec(name: str, depth: int, fanout: tuple[int, ...] | None) -> Spec:
     )
 
 
-def make_stages(spec: Spec, cuts: Sequence[Layers], *, dropout: float = 0.5, folder: Path = MODELS) -> list[Stage]:
+def plan_of(cuts: Sequence[Layers], receives: Cut = "aggregated") -> Plan:
+    stages = [StagePlan(layers=numbers, nodes=(f"pi{numbers[0]}",), receives=receives) for numbers in cuts]
+    return Plan(strategy="layer-split", engine="gloo", sampler=("pi1",), stages=tuple(stages))
+
+
+def make_stages(
+    spec: Spec,
+    cuts: Sequence[Layers],
+    *,
+    dropout: float = 0.5,
+    folder: Path = MODELS,
+    receives: Cut = "aggregated",
+) -> list[Stage]:
     """One stage for each group of layers, each from a model of its own, as every worker builds it."""
     name, depth = spec.model.name, spec.model.depth
     options: dict[str, OptionValue] = {"depth": depth, "hidden": HIDDEN, "dropout": dropout}
@@ -58,7 +72,7 @@ def make_stages(spec: Spec, cuts: Sequence[Layers], *, dropout: float = 0.5, fol
         features = TABLE if numbers[0] == 1 else None
         labels = LABELS if numbers[-1] == depth else None
         data = StageData(graph_degrees=DEGREES, features=features, labels=labels)
-        stages.append(Stage(model, numbers, spec=spec, width=FEATURES, data=data))
+        stages.append(Stage(model, numbers, receives=receives, spec=spec, width=FEATURES, data=data))
     return stages
 
 
@@ -78,11 +92,20 @@ def through_the_wire(tensors: Sequence[Tensor]) -> list[Tensor]:
     return list(unpack(pack(Message((1, 1, 0), tensors))).tensors)
 
 
-def forward(stages: Sequence[Stage], number: int, sample: Sample, moment: Moment) -> None:
+def batches(stages: Sequence[Stage], sample: Sample, receives: Cut = "aggregated") -> list[MicroBatch]:
+    """What each stage is told of a micro-batch."""
+    plan = plan_of([tuple(stage.numbers) for stage in stages], receives)
+    told = []
+    for index, stage in enumerate(stages):
+        aggregated = plan.aggregated_by(index)
+        message = message_for(sample, stage.numbers[0], aggregated, (1, 1, 0))
+        told.append(read(message, aggregated, DEGREES))
+    return told
+
+
+def forward(stages: Sequence[Stage], number: int, sample: Sample, moment: Moment, receives: Cut = "aggregated") -> None:
     rows: list[Tensor] = []
-    for stage in stages:
-        message = message_for(sample, stage.numbers, (1, moment.step, number))
-        batch = read(message, stage.numbers, len(sample.hops), DEGREES)
+    for stage, batch in zip(stages, batches(stages, sample, receives), strict=True):
         rows = through_the_wire(stage.forward(number, batch, rows, moment))
 
 
@@ -93,12 +116,16 @@ def backward(stages: Sequence[Stage], number: int) -> None:
 
 
 def train_step(
-    replicas: Sequence[Sequence[Stage]], spec: Spec, step: int, order: Sequence[tuple[int, int]]
+    replicas: Sequence[Sequence[Stage]],
+    spec: Spec,
+    step: int,
+    order: Sequence[tuple[int, int]],
+    receives: Cut = "aggregated",
 ) -> list[Tensor]:
     """One step; `order` says which micro-batch goes next and to which replica. Returns the sums of each stage."""
     samples, moment = samples_of(spec, step), Moment(1, step, len(SEEDS))
     for number, replica in order:
-        forward(replicas[replica], number, samples[number], moment)
+        forward(replicas[replica], number, samples[number], moment, receives)
     for number, replica in order:
         backward(replicas[replica], number)
     sums = []
@@ -114,11 +141,13 @@ IN_TURN = [(number, 0) for number in range(len(SIZES))]
 FANOUTS = {2: (4, 3), 3: (4, 3, 2), 4: (3, 2, 2, 2)}
 
 
-def history(spec: Spec, cuts: Sequence[Layers]) -> tuple[list[tuple[float, int]], list[Tensor]]:
+def history(
+    spec: Spec, cuts: Sequence[Layers], *, receives: Cut = "aggregated", folder: Path = MODELS
+) -> tuple[list[tuple[float, int]], list[Tensor]]:
     """(loss, right predictions) of each step, and the gradients of each, all layers one behind the other."""
-    stages, losses, gradients = make_stages(spec, cuts), [], []
+    stages, losses, gradients = make_stages(spec, cuts, receives=receives, folder=folder), [], []
     for step in range(1, STEPS + 1):
-        sums = train_step([stages], spec, step, IN_TURN)
+        sums = train_step([stages], spec, step, IN_TURN, receives)
         gradients.append(torch.cat([each[:-2] for each in sums]))
         assert not any(bool(each[-2:].any()) for each in sums[:-1]), "loss belongs to the last stage"
         losses.append([stage.update() for stage in stages][-1])
@@ -126,18 +155,43 @@ def history(spec: Spec, cuts: Sequence[Layers]) -> tuple[list[tuple[float, int]]
     return losses, gradients
 
 
-@pytest.mark.parametrize("name", ["sage", "gcn"])
+def assert_cuts_do_not_matter(spec: Spec, *kinds: Cut, folder: Path = MODELS) -> None:
+    uncut, *others = all_cuts(spec.model.depth)
+    losses, gradients = history(spec, uncut, folder=folder)
+    assert len(set(losses)) == STEPS, "the weights do change"
+    for cuts, receives in product(others, kinds):
+        found_losses, found_gradients = history(spec, cuts, receives=receives, folder=folder)
+        assert found_losses == losses, cuts
+        assert all(torch.equal(first, second) for first, second in zip(found_gradients, gradients, strict=True)), cuts
+
+
+@pytest.mark.parametrize("name", ["sage", "gcn", "gcnii"])
 @pytest.mark.parametrize("depth", [2, 3, 4])
 @pytest.mark.parametrize("sampled", [True, False], ids=["sampled", "full"])
 def test_a_model_cut_anywhere_gives_the_same_bits(name: str, depth: int, *, sampled: bool) -> None:
     spec = make_spec(name, depth, FANOUTS[depth] if sampled else None)
-    uncut, *others = all_cuts(depth)
-    losses, gradients = history(spec, uncut)
-    assert len(set(losses)) == STEPS, "the weights do change"
-    for cuts in others:
-        found_losses, found_gradients = history(spec, cuts)
-        assert found_losses == losses, cuts
-        assert all(torch.equal(first, second) for first, second in zip(found_gradients, gradients, strict=True)), cuts
+    assert_cuts_do_not_matter(spec, "aggregated", "rows")
+
+
+WIDE = """
+from torch.nn import Linear, Sequential
+from torch_geometric.nn import GATConv, GCNConv, GINConv
+from picluster.nn import PygLayer
+
+def layers(*, features, classes, depth=3, hidden=16, dropout=0.5):
+    return [
+        PygLayer(GATConv(features, hidden // 4, heads=4), dropout=dropout),
+        PygLayer(GINConv(Sequential(Linear(hidden, hidden))), dropout=dropout),
+        PygLayer(GCNConv(hidden, classes), last=True),
+    ]
+"""
+
+
+@pytest.mark.parametrize("sampled", [True, False], ids=["sampled", "full"])
+def test_convolutions_of_pyg_cut_anywhere_give_the_same_bits(tmp_path: Path, *, sampled: bool) -> None:
+    pytest.importorskip("torch_geometric", reason="they are PyG's", exc_type=ImportError)
+    (tmp_path / "wide.py").write_text(WIDE)
+    assert_cuts_do_not_matter(make_spec("wide", 3, FANOUTS[3] if sampled else None), "rows", folder=tmp_path)
 
 
 CARRYING = """
@@ -220,52 +274,62 @@ def test_the_bits_depend_on_step_and_dropout() -> None:
 @pytest.mark.parametrize("name", ["sage", "gcn"])
 def test_evaluation_counts_the_same_right_predictions_however_the_model_is_cut_and_drops_nothing(name: str) -> None:
     spec = make_spec(name, 3, FANOUTS[3])
-    counts = []
+    scores = []
     for cuts in all_cuts(3):
-        stages, rows, right = make_stages(spec, cuts, dropout=0.9), list[Tensor](), 0
+        stages, score = make_stages(spec, cuts, dropout=0.9), torch.zeros(2, dtype=torch.float64)
         for sample in samples_of(spec, 1):
-            for stage in stages:
-                batch = read(message_for(sample, stage.numbers, (1, 0, 0)), stage.numbers, 3, DEGREES)
-                rows, right_here = stage.evaluate(batch, through_the_wire(rows))
-                right += right_here
-            assert rows == []
+            add_score(stages, sample, score)
         assert not any(stage.sums.any() for stage in stages)
-        counts.append(right)
-    assert len(set(counts)) == 1
+        scores.append(score.tolist())
+    assert all(score == scores[0] for score in scores)
     model = build(MODELS / f"{name}.py", FEATURES, CLASSES, {"depth": 3, "hidden": HIDDEN, "dropout": 0.0}, spec.seed)
-    expected = 0
+    right, loss = 0, 0.0
     for sample in samples_of(spec, 1):
-        batch = read(message_for(sample, (1, 2, 3), (1, 0, 0)), (1, 2, 3), 3, DEGREES)
+        batch = read(message_for(sample, 1, range(1, 4), (1, 0, 0)), range(1, 4), DEGREES)
         result = Rows({"h": TABLE}, batch.ids)
-        for number, layer in enumerate(model, start=1):
-            result = layer.transform(layer.aggregate(batch.blocks[number], result))
-        expected += int((result["h"].argmax(1) == LABELS[result.ids.long()]).sum())
-    assert counts[0] == expected
+        for layer in model:
+            result = layer.transform(layer.aggregate(batch.blocks[layer.number], result, no_dropout), no_dropout)
+        labels = LABELS[result.ids.long()].long()
+        right += int((result["h"].argmax(1) == labels).sum())
+        loss += float(torch.nn.functional.cross_entropy(result["h"], labels, reduction="sum").detach())
+    assert scores[0][0] == right
+    assert scores[0][1] == pytest.approx(loss / len(SEEDS), rel=1e-6)
+
+
+def add_score(stages: Sequence[Stage], sample: Sample, score: Tensor) -> None:
+    received: list[Tensor] = []
+    for stage, batch in zip(stages, batches(stages, sample), strict=True):
+        rows = stage.evaluate(batch, received)
+        received = through_the_wire(list(rows.tensors.values()))
+    stages[-1].add_score(score, rows, len(SEEDS))
 
 
 def test_the_loss_is_the_mean_over_the_steps_seeds_and_the_last_column_counts_right_predictions() -> None:
     spec = make_spec("gcn", 2, None)
     (stage,) = make_stages(spec, [(1, 2)], dropout=0.0)
-    right = 0
+    score = torch.zeros(2, dtype=torch.float64)
     for sample in samples_of(spec, 1):
-        right += stage.evaluate(read(message_for(sample, (1, 2), (1, 0, 0)), (1, 2), 2, DEGREES), [])[1]
+        add_score([stage], sample, score)
     train_step([[stage]], spec, 1, IN_TURN)
     loss, counted = stage.update()
-    assert counted == right
+    assert counted == score[0]
+    assert loss == pytest.approx(score[1].item(), rel=1e-6)
     assert 0.5 * np.log(CLASSES) < loss < 3 * np.log(CLASSES)
 
 
 @pytest.mark.parametrize("cuts", [[(1, 2, 3)], [(1,), (2, 3)], [(1,), (2,), (3,)]])
-def test_a_stage_is_told_only_the_ids_and_blocks_that_it_needs(cuts: list[Layers]) -> None:
+@pytest.mark.parametrize("receives", ["aggregated", "rows"])
+def test_a_stage_is_told_only_the_ids_and_blocks_that_it_needs(cuts: list[Layers], receives: Cut) -> None:
     spec = make_spec("sage", 3, FANOUTS[3])
     sample = samples_of(spec, 1)[0]
-    for numbers in cuts:
-        message = message_for(sample, numbers, (1, 1, 0))
-        blocks = read(message, numbers, 3, DEGREES).blocks
-        wanted = ([1] if numbers[0] == 1 else []) + [number + 1 for number in numbers if number < 3]
-        assert list(blocks) == wanted
-        assert message.tensors[0].tolist() == sample.ids[: sample.frontiers[numbers[0] - 1]].tolist()
-        for number, block in blocks.items():
+    stages = make_stages(spec, cuts)
+    for numbers, batch in zip(cuts, batches(stages, sample, receives), strict=True):
+        first, last = numbers[0], numbers[-1]
+        begins, ends = first == 1 or receives == "rows", last == 3 or receives == "rows"
+        assert list(batch.blocks) == list(range(first if begins else first + 1, last + 1 if ends else last + 2))
+        row_count = sample.frontiers[first - 2 if begins and first > 1 else first - 1]
+        assert batch.ids.tolist() == sample.ids[:row_count].tolist()
+        for number, block in batch.blocks.items():
             assert block.ids.tolist() == sample.ids[: sample.frontiers[number - 1]].tolist()
             assert block.neighbours.tolist() == sample.hops[number - 1].neighbours.tolist()
             assert (block.source_ids is None) == (number == 1)
@@ -275,8 +339,7 @@ def test_dropout_of_a_layer_is_hashed_from_seed_epoch_step_and_layer() -> None:
     spec = make_spec("sage", 2, FANOUTS[2])
     (stage,) = make_stages(spec, [(1, 2)])
     keys = {
-        stage._dropout_key(Moment(epoch, step, 1), layer) for epoch in (1, 2) for step in (1, 2) for layer in (1, 2)
+        stage._dropout_keys(Moment(epoch, step, 1))(layer) for epoch in (1, 2) for step in (1, 2) for layer in (1, 2)
     }
     assert len(keys) == 8
-    assert stage._dropout_key(Moment(1, 2, 99), 2) == key(spec.seed, Purpose.DROPOUT, 1, 2, 2)
-    assert stage._dropout_key(None, 1) is None
+    assert stage._dropout_keys(Moment(1, 2, 99))(2) == key(spec.seed, Purpose.DROPOUT, 1, 2, 2)

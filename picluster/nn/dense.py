@@ -1,0 +1,30 @@
+"""A layer without neighbours, before or after the graph layers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from torch.nn import Linear, Parameter
+
+from picluster.nn.dropout import Dropout
+from picluster.nn.layer import RowLayer
+from picluster.nn.rows import Rows
+
+
+class DenseLayer(RowLayer):
+    """h' = W · dropout(h) + b, then ReLU unless it is the last; parameters as in torch's `Linear`."""
+
+    def __init__(self, inputs: int, outputs: int, *, dropout: float = 0.0, last: bool = False) -> None:
+        super().__init__()
+        self.dropout = Dropout(dropout)
+        self.linear = Linear(inputs, outputs)
+        self.last = last
+
+    def transform(self, rows: Rows) -> Rows:
+        """`h` (N, inputs) → `h` (N, outputs)."""
+        h = self.linear(self.dropout(rows.having(h=rows["h"]))["h"])
+        return rows.having(h=h if self.last else h.relu())
+
+    def weights(self) -> Mapping[str, Parameter]:
+        """`weight` and `bias`."""
+        return dict(self.linear.named_parameters())

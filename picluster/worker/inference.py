@@ -1,0 +1,200 @@
+"""Exact inference, layer by layer: every node's rows are computed once, from all of its neighbours.
+
+Seed by seed it would be hopeless: 128 seeds reach 54 M edges of Reddit (Hamilton et al., 2017, section 3.1, computes
+embeddings layer by layer too). Nodes go in chunks that depend on the graph alone, so every plan gets the same bits.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from picluster.nn import Block, Rows
+from picluster.worker.graph_layer import no_dropout
+from picluster.worker.links import Channel
+from picluster.worker.messages import Message
+from picluster.worker.schedule import holder
+from picluster.worker.table import Table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from picluster.schema.plan import Plan
+    from picluster.worker.role import Surroundings
+    from picluster.worker.stage import Stage
+
+NODES_AT_ONCE = 1 << 13
+EDGES_AT_ONCE = 1 << 22
+
+
+def chunks(degrees: NDArray[np.int32]) -> list[slice]:
+    """Cut nodes with these `degrees` (n,) into successive slices of bounded nodes and edges, each of one at least."""
+    ends, begin, found = np.cumsum(degrees, dtype=np.int64), 0, []
+    while begin < len(degrees):
+        before = ends[begin - 1] if begin else 0
+        fitting = int(np.searchsorted(ends, before + EDGES_AT_ONCE, side="right"))
+        end = min(max(fitting, begin + 1), begin + NODES_AT_ONCE)
+        found.append(slice(begin, min(end, len(degrees))))
+        begin = found[-1].stop
+    return found
+
+
+def place(epoch: int, layer: int, chunk: int) -> tuple[int, int, int]:
+    """Where a message of an exact pass belongs; steps of training have no negative numbers."""
+    return epoch, -layer, chunk
+
+
+@dataclass(frozen=True)
+class Holders:
+    """Ranks that work on one layer of an exact pass; chunk c falls to number c mod their number."""
+
+    samplers: Sequence[int]
+    aggregating: Sequence[int]
+    transforming: Sequence[int]
+    keeping: Sequence[int]
+    """All of them want the rows that come out."""
+
+    @staticmethod
+    def of_layer(plan: Plan, layer: int, at_the_end: Sequence[int]) -> Holders:
+        """`at_the_end`: who wants what comes out of the last layer."""
+        stages = [plan.ranks(stage.nodes) for stage in plan.stages]
+        transforming = next(ranks for ranks, s in zip(stages, plan.stages, strict=True) if layer in s.layers)
+        keeping = stages[plan.stage_aggregating(layer + 1)] if layer < plan.depth else at_the_end
+        return Holders(plan.ranks(plan.sampler), stages[plan.stage_aggregating(layer)], transforming, keeping)
+
+    def order(self, rank: int, count: int) -> list[int]:
+        """The chunks, as `rank` meets them: in each round its own before those that it gets from its equals."""
+        size = len(self.transforming)
+        return sorted(range(count), key=lambda chunk: (chunk // size, holder(self.transforming, chunk) != rank))
+
+
+class ExactPass:
+    """One stage replica's part in exact inference."""
+
+    def __init__(self, around: Surroundings, stage: Stage) -> None:
+        self._around, self._links, self._stage = around, around.links, stage
+        self._rank = around.links.rank
+        self._degrees = stage.data.graph_degrees.numpy()
+
+    @torch.no_grad()
+    def run(
+        self, nodes: NDArray[np.int32], epoch: int, take: Callable[[Rows], None], at_the_end: Sequence[int] = ()
+    ) -> Mapping[str, Tensor]:
+        """Bring the rows of all nodes through the layers, and those of `nodes` through the last.
+
+        Args:
+            nodes: (n,) ids.
+            epoch: for the places of the messages.
+            take: gets the class scores of each chunk that this replica of the last stage computes.
+            at_the_end: ranks that want all scores; then `nodes` must be all nodes.
+
+        Returns:
+            The scores, if this rank wants them.
+        """
+        plan = self._around.job.plan
+        everybody = np.arange(len(self._degrees), dtype=np.int32)
+        source = self._first_source()
+        for layer in range(1, plan.depth + 1):
+            holders = Holders.of_layer(plan, layer, at_the_end)
+            if self._rank not in {*holders.aggregating, *holders.transforming, *holders.keeping}:
+                continue
+            chosen = nodes if layer == plan.depth else everybody
+            at_work = _LayerPass(self._around, self._stage, layer, epoch, holders, source)
+            source = at_work.run(chunks(self._degrees[chosen]), take if layer == plan.depth else None)
+        return source
+
+    def _first_source(self) -> Mapping[str, Tensor]:
+        """What the first graph layer aggregates: the features, or what the layers before it make of them."""
+        features = self._stage.data.features
+        if features is None:
+            return {}
+        first = self._stage.layers[1]
+        if not first.before:
+            return {"h": features}
+        table: Table | None = None
+        ids = torch.arange(len(features), dtype=torch.int32)
+        for begin in range(0, len(features), NODES_AT_ONCE):
+            part = slice(begin, begin + NODES_AT_ONCE)
+            rows = first.project(features[part], ids[part], no_dropout)
+            table = table or Table(len(features), rows.widths(), self._around.job.output_folder)
+            table.write(begin, list(rows.tensors.values()))
+        return table.tensors if table else {}
+
+
+class _LayerPass:
+    """The way of all nodes through one layer."""
+
+    def __init__(
+        self,
+        around: Surroundings,
+        stage: Stage,
+        number: int,
+        epoch: int,
+        holders: Holders,
+        source: Mapping[str, Tensor],
+    ) -> None:
+        """`source`: the rows of all nodes before the layer, where this rank aggregates them."""
+        self._around, self._links, self._rank = around, around.links, around.links.rank
+        self._stage, self._number, self._epoch = stage, number, epoch
+        self._holders, self._source = holders, source
+        self._aggregated_names, self._output_names = stage.names[number - 1]
+        self._table: Table | None = None
+
+    def run(self, parts: Sequence[slice], take: Callable[[Rows], None] | None) -> Mapping[str, Tensor]:
+        """Returns the rows that come out, where this rank keeps them."""
+        holders, rank = self._holders, self._rank
+        for chunk in holders.order(rank, len(parts)):
+            aggregated = self._aggregate(chunk) if holder(holders.aggregating, chunk) == rank else None
+            source = holder(holders.transforming, chunk)
+            if source == rank:
+                rows = self._transform(chunk, aggregated)
+                self._deliver(chunk, parts[chunk], rows)
+                if take:
+                    take(rows)
+            elif rank in holders.keeping:
+                _, *tensors = self._links.receive(source, Channel.TABLE, self._place(chunk)).tensors
+                self._keep(parts[chunk], tensors)
+        return self._table.tensors if self._table else {}
+
+    def _aggregate(self, chunk: int) -> Rows | None:
+        """This rank's aggregated rows; None when another rank transforms them: they have been sent there."""
+        message = self._links.receive(holder(self._holders.samplers, chunk), Channel.BLOCKS, self._place(chunk))
+        ids, counts, neighbours = message.tensors
+        degrees = self._stage.data.graph_degrees
+        block = Block(ids=ids, counts=counts, neighbours=neighbours, source_ids=None, graph_degrees=degrees, exact=True)
+        rows = self._stage.layers[self._number].main.layer.aggregate(block, Rows(self._source, ids))
+        to = holder(self._holders.transforming, chunk)
+        if to == self._rank:
+            return rows
+        self._links.send(to, Channel.FORWARD, Message(self._place(chunk), [ids, *rows.tensors.values()]))
+        return None
+
+    def _transform(self, chunk: int, rows: Rows | None) -> Rows:
+        if rows is None:
+            source = holder(self._holders.aggregating, chunk)
+            ids, *tensors = self._links.receive(source, Channel.FORWARD, self._place(chunk)).tensors
+            rows = Rows(dict(zip(self._aggregated_names, tensors, strict=True)), ids)
+        return self._stage.layers[self._number].transform(rows, no_dropout)
+
+    def _deliver(self, chunk: int, part: slice, rows: Rows) -> None:
+        tensors = list(rows.tensors.values())
+        for rank in self._holders.keeping:
+            if rank == self._rank:
+                self._keep(part, tensors)
+            else:
+                self._links.send(rank, Channel.TABLE, Message(self._place(chunk), [rows.ids, *tensors]))
+
+    def _keep(self, part: slice, tensors: Sequence[Tensor]) -> None:
+        if self._table is None:
+            widths = {name: t.shape[1] for name, t in zip(self._output_names, tensors, strict=True)}
+            self._table = Table(self._around.meta.nodes, widths, self._around.job.output_folder)
+        self._table.write(part.start, tensors)
+
+    def _place(self, chunk: int) -> tuple[int, int, int]:
+        return place(self._epoch, self._number, chunk)
