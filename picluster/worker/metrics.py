@@ -6,9 +6,8 @@ import os
 import platform
 import threading
 import time
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import psutil
 import torch
@@ -23,6 +22,8 @@ if TYPE_CHECKING:
     from picluster.worker.links import Clock
 
 SAMPLE_SECONDS = 0.5
+OBSERVE_SECONDS = 0.1
+"""After a step memory is looked at if it was not within this time: the look would be 0.5 % of the shortest steps."""
 _TEMPERATURE = Path("/sys/class/thermal/thermal_zone0/temp")
 
 
@@ -47,6 +48,7 @@ class ResourceSampler(threading.Thread):
         self._process = psutil.Process()
         self._peak = AnonymousPeak()
         self._limit = memory_limit()
+        self._observe_time = 0.0
 
     def run(self) -> None:
         """Until `finish`."""
@@ -61,8 +63,11 @@ class ResourceSampler(threading.Thread):
         self._emit(self.read())
 
     def observe(self) -> None:
-        """Look at the memory between two readings."""
-        self._peak.update(read_memory())
+        """Look at the memory between two readings, if the last look was not just now."""
+        now = time.monotonic()
+        if now >= self._observe_time:
+            self._observe_time = now + OBSERVE_SECONDS
+            self._peak.update(read_memory())
 
     def read(self) -> Resources:
         """One reading."""
@@ -79,24 +84,38 @@ class ResourceSampler(threading.Thread):
         )
 
 
+class _Mark(NamedTuple):
+    """What time it is, and where a worker's clocks and sockets stand."""
+
+    time: float
+    wait_seconds: float
+    send_seconds: float
+    sent_payload_bytes: int
+    received_payload_bytes: int
+    sockets: SocketBytes | None
+
+
 class StepMeter:
-    """Measures one step after the other, as the role that drives them sees it."""
+    """Measures one step after the other, as the role that drives them sees it.
+
+    What the measuring itself takes is part of the next step.
+    """
 
     def __init__(self, driver: Clock, others: Sequence[Clock] = ()) -> None:
         """`driver`: of the role that calls; `others`: of further roles in this worker, whose bytes count too."""
         self._driver = driver
         self._clocks = [driver, *others]
         self._counter = SocketCounter()
-        self._begin()
+        self._before = self._mark()
 
     def finish(self, epoch: int, step: int, loss: float | None = None) -> StepDone:
         """The measures since the last call."""
-        elapsed = time.perf_counter() - self._time
-        wait = self._driver.wait_seconds - self._clock.wait_seconds
-        send = self._driver.send_seconds - self._clock.send_seconds
-        sockets, before = self._counter.read(), self._sockets
-        payload, payload_before = self._payload_now(), self._payload
-        step_done = StepDone(
+        before, now = self._before, self._mark()
+        self._before = now
+        elapsed = now.time - before.time
+        wait = now.wait_seconds - before.wait_seconds
+        send = now.send_seconds - before.send_seconds
+        return StepDone(
             epoch=epoch,
             step=step,
             loss=loss,
@@ -104,27 +123,25 @@ class StepMeter:
             compute_ms=(elapsed - wait - send) * 1e3,
             wait_ms=wait * 1e3,
             send_ms=send * 1e3,
-            sent_bytes=sockets.sent - before.sent if sockets and before else None,
-            received_bytes=sockets.received - before.received if sockets and before else None,
-            sent_payload_bytes=payload[0] - payload_before[0],
-            received_payload_bytes=payload[1] - payload_before[1],
+            sent_bytes=now.sockets.sent - before.sockets.sent if now.sockets and before.sockets else None,
+            received_bytes=now.sockets.received - before.sockets.received if now.sockets and before.sockets else None,
+            sent_payload_bytes=now.sent_payload_bytes - before.sent_payload_bytes,
+            received_payload_bytes=now.received_payload_bytes - before.received_payload_bytes,
         )
-        self._begin(sockets)
-        return step_done
 
     def skip(self) -> None:
         """Leave out what happened since the last call: an evaluation, a barrier."""
-        self._begin()
+        self._before = self._mark()
 
-    def _begin(self, sockets: SocketBytes | None = None) -> None:
-        self._time = time.perf_counter()
-        self._clock = replace(self._driver)
-        self._payload = self._payload_now()
-        self._sockets = sockets or self._counter.read()
-
-    def _payload_now(self) -> tuple[int, int]:
-        sent = sum(clock.sent_payload_bytes for clock in self._clocks)
-        return sent, sum(clock.received_payload_bytes for clock in self._clocks)
+    def _mark(self) -> _Mark:
+        return _Mark(
+            time.perf_counter(),
+            self._driver.wait_seconds,
+            self._driver.send_seconds,
+            sum([clock.sent_payload_bytes for clock in self._clocks]),
+            sum([clock.received_payload_bytes for clock in self._clocks]),
+            self._counter.read(),
+        )
 
 
 def _machine_model() -> str:

@@ -52,7 +52,7 @@ class SamplerRole:
 
     def run(self) -> None:
         """All epochs, and the test."""
-        self._meter = StepMeter(self._links.clock)
+        self._meter = None if self._has_stage else StepMeter(self._links.clock)
         for epoch in range(1, self._around.job.spec.epochs + 1):
             self._train(epoch)
             self._evaluate("validation", epoch)
@@ -61,11 +61,17 @@ class SamplerRole:
         self._evaluate("test", TEST_EPOCH)
         self._links.flush()
 
+    def predict(self) -> None:
+        """One exact pass over all nodes."""
+        self._emit_everything(np.arange(self._around.meta.nodes, dtype=np.int32), TEST_EPOCH)
+        self._links.flush()
+
     def _train(self, epoch: int) -> None:
         spec, seeds, steps = self._around.job.spec, self._graph.array("train"), self._around.train_steps
         if spec.batch_size is not None:
             seeds = shuffled(seeds, spec.seed, epoch)
-        self._meter.skip()
+        if self._meter:
+            self._meter.skip()
         begin = 0
         for step in steps:
             sizes = self._around.micro_batch_sizes(step)
@@ -73,7 +79,7 @@ class SamplerRole:
             begin += sum(sizes)
             if step == steps[-1]:
                 self._links.flush()
-            if not self._has_stage:
+            if self._meter:
                 self._around.emit(self._meter.finish(epoch, step))
 
     def _evaluate(self, split: str, epoch: int) -> None:

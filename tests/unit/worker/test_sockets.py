@@ -1,5 +1,6 @@
 """Bytes that real sockets carried."""
 
+import os
 import socket
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from picluster.worker import sockets
 from picluster.worker.sockets import SocketBytes, SocketCounter
 
 if SocketCounter().read() is None:
@@ -101,6 +103,13 @@ def test_other_descriptors_are_not_counted_and_all_stay_open() -> None:
         carry(pair[1], pair[0], 10)
 
 
+@pytest.fixture
+def always_looking(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The connections of tests live for milliseconds only."""
+    monkeypatch.setattr(sockets, "LOOK_SECONDS", 0.0)
+
+
+@pytest.mark.usefixtures("always_looking")
 def test_what_a_closed_connection_carried_stays_counted_and_a_new_one_is_added() -> None:
     counter, totals = SocketCounter(), list[SocketBytes]()
     counter.read()
@@ -114,3 +123,60 @@ def test_what_a_closed_connection_carried_stays_counted_and_a_new_one_is_added()
         totals.append(total)
     assert totals[1].sent - totals[0].sent == pytest.approx(200_000, rel=0.01)
     assert totals[1].received - totals[0].received == pytest.approx(200_000, rel=0.01)
+
+
+def test_a_connection_is_counted_from_its_first_byte_however_late_it_is_noticed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sockets, "LOOK_SECONDS", 3600.0)
+    counter = SocketCounter()
+    before = counter.read()
+    assert before is not None
+    with socket.create_server(("127.0.0.1", 0)) as server, ExitStack() as stack:
+        client = stack.enter_context(socket.create_connection(server.getsockname()))
+        carry(client, stack.enter_context(server.accept()[0]), 200_000)
+        assert counter.read() == before, "it was looked for just now"
+        counter._look_time = 0.0
+        after = counter.read()
+    assert after is not None
+    assert after.sent - before.sent == pytest.approx(200_000, rel=0.01)
+
+
+@pytest.mark.usefixtures("always_looking")
+def test_a_descriptor_that_became_another_socket_is_not_taken_for_the_first() -> None:
+    with ExitStack() as stack:
+        server = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+        clients = [stack.enter_context(socket.create_connection(server.getsockname())) for _ in range(2)]
+        others = [stack.enter_context(server.accept()[0]) for _ in range(2)]
+        counter = SocketCounter()
+        before = counter.read()
+        assert before is not None
+        carry(clients[0], others[0], 300_000)
+        os.dup2(clients[1].fileno(), clients[0].fileno())
+        carry(clients[1], others[1], 200_000)
+        after = counter.read()
+        assert after is not None
+        assert after.sent - before.sent == pytest.approx(500_000, rel=0.01)
+        assert after.received - before.received == pytest.approx(500_000, rel=0.01)
+
+
+@pytest.mark.usefixtures("always_looking")
+def test_a_peer_learns_that_a_connection_was_closed_at_the_next_reading() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server, ExitStack() as stack:
+        client = socket.create_connection(server.getsockname())
+        there = stack.enter_context(server.accept()[0])
+        there.settimeout(TIMEOUT_SECONDS)
+        counter = SocketCounter()
+        counter.read()
+        client.close()
+        counter.read()
+        assert there.recv(1) == b""
+
+
+def test_a_counter_closes_its_copies_when_it_is_dropped(connection: tuple[socket.socket, socket.socket]) -> None:
+    before = open_descriptors()
+    counter = SocketCounter()
+    counter.read()
+    assert open_descriptors() == before + len(connection) + 1, "the copies, and the folder of descriptors"
+    del counter
+    assert open_descriptors() == before
