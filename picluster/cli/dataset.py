@@ -11,6 +11,7 @@ from picluster.errors import InputError
 
 if TYPE_CHECKING:
     from picluster.graph.folder import GraphFolder
+    from picluster.graph.own_graph import OwnGraph
 
 GRAPHS = Path("graphs")
 GRAPH_PANEL = "The graph"
@@ -28,6 +29,7 @@ Scale = Annotated[
     ),
 ]
 Features = Annotated[FeatureType, typer.Option(help="How features are stored.", rich_help_panel=GRAPH_PANEL)]
+Json = Annotated[bool, typer.Option("--json", help="As JSON on standard output.")]
 
 
 @app.callback()
@@ -37,26 +39,108 @@ def _group() -> None:
 
 @app.command("prepare")
 def prepare(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="cora, citeseer, pubmed or reddit-like.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Such as cora; `picluster dataset list` has all names.")],
     scale: Scale = None,
     features: Features = "fp16",
+    split_seed: Annotated[int, typer.Option(help="Draws the split of cora-linqs.", min=0)] = 0,
     force: Annotated[bool, typer.Option("--force", help="Make it anew where it is there already.")] = False,
 ) -> None:
     """Make the graph folder of a data set under graphs/.
 
     Raw files are looked for in $PICLUSTER_INPUT (default: input/), then downloaded. reddit-like is generated.
     """
-    graph = prepared(name, scale, features, force=force)
-    meta = graph.meta
-    splits = ", ".join(f"{count:,} {split}" for split, count in meta.splits.items())
-    typer.echo(f"{graph.path}: {meta.nodes:,} nodes, {meta.edges:,} edges, {meta.features} features, {splits}")
+    typer.echo(_summary(prepared(name, scale, features, split_seed=split_seed, force=force)))
 
 
-def prepared(name: str, scale: float | None, features: FeatureType, *, force: bool = False) -> GraphFolder:
-    """The graph folder, made where it is missing, its checksums compared."""
-    from picluster.graph.prepare import DEFAULT_SCALE, KNOWN, REDDIT_LIKE, default_input_folder, prepare
+@app.command("import")
+def import_own(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="What to call it; the folder is graphs/NAME.")],
+    edges: Annotated[Path | None, typer.Option(help="Two columns: source, target.")] = None,
+    features: Annotated[Path | None, typer.Option(help="One row for each node.")] = None,
+    labels: Annotated[Path | None, typer.Option(help="One column, or two: node, label.")] = None,
+    splits: Annotated[Path | None, typer.Option(help="One column, or two: node, split. (default: 60/20/20)")] = None,
+    pyg: Annotated[Path | None, typer.Option(help="Instead: a PyG Data, saved with torch.save.")] = None,
+    directed: Annotated[bool, typer.Option("--directed/--undirected", help="Whether edges lead one way only.")] = False,
+    store: Annotated[FeatureType, typer.Option(help="How features are stored.")] = "fp16",
+    split_seed: Annotated[int, typer.Option(help="Draws the split where none is given.", min=0)] = 0,
+    force: Annotated[bool, typer.Option("--force", help="Replace the graph of this name.")] = False,
+) -> None:
+    """Make a graph folder of your own graph. Files: .csv, .parquet, .npy or .npz; nodes are numbered from 0."""
+    from picluster.graph.own_graph import check_free, import_graph
 
-    if scale is not None and name in KNOWN and name != REDDIT_LIKE:
+    check_free(name, GRAPHS, force=force)
+    done = import_graph(
+        name,
+        _own_graph(edges, features, labels, splits, pyg),
+        graphs_folder=GRAPHS,
+        directed=directed,
+        feature_dtype=_NUMPY_NAMES[store],
+        split_seed=split_seed,
+        force=force,
+    )
+    typer.echo(_summary(done.graph))
+    for note in done.notes:
+        typer.echo(f"  {note}")
+
+
+def _own_graph(
+    edges: Path | None, features: Path | None, labels: Path | None, splits: Path | None, pyg: Path | None
+) -> OwnGraph:
+    given = {"--edges": edges, "--features": features, "--labels": labels, "--splits": splits}
+    if pyg is not None:
+        from picluster.graph.pyg_file import read_pyg
+
+        if others := [option for option, file in given.items() if file is not None]:
+            raise InputError(f"--pyg and {', '.join(others)} do not go together", fix="the Data holds all of them")
+        return read_pyg(pyg)
+    if edges is None or features is None or labels is None:
+        missing = [option for option in ("--edges", "--features", "--labels") if given[option] is None]
+        raise InputError(f"{', '.join(missing)} missing", fix="name the files of edges, features and labels, or --pyg")
+    from picluster.graph.own_graph import read_own
+
+    return read_own(edges, features, labels, splits)
+
+
+@app.command("list")
+def list_all(*, as_json: Json = False) -> None:
+    """Show the graph folders under graphs/, and what can be prepared."""
+    from picluster.graph.catalogue import list_graphs
+    from picluster.schema.record import to_json
+
+    found = list_graphs(GRAPHS)
+    if as_json:
+        typer.echo(to_json(found, indent=True), nl=False)
+        return
+    from picluster.cli.dataset_tables import show_list
+
+    show_list(found)
+
+
+@app.command("show")
+def show(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A folder under graphs/.")], as_json: Json = False
+) -> None:
+    """Show what a graph is like: sizes, splits, degrees, homophily, labels, files."""
+    from picluster.graph.catalogue import look_into
+    from picluster.schema.record import to_json
+
+    details = look_into(GRAPHS, name)
+    if as_json:
+        typer.echo(to_json(details, indent=True), nl=False)
+        return
+    from picluster.cli.dataset_tables import show_details
+
+    show_details(details)
+
+
+def prepared(
+    name: str, scale: float | None, features: FeatureType, *, split_seed: int = 0, force: bool = False
+) -> GraphFolder:
+    """The graph folder, made where it is missing, its checksums compared. A name of one's own must be there already."""
+    from picluster.graph.names import DEFAULT_SCALE, REDDIT_LIKE, is_there
+    from picluster.graph.prepare import default_input_folder, prepare
+
+    if scale is not None and name != REDDIT_LIKE and is_there(name, GRAPHS):
         raise InputError(f"--scale goes with {REDDIT_LIKE}, not with {name}")
     graph = prepare(
         name,
@@ -64,7 +148,14 @@ def prepared(name: str, scale: float | None, features: FeatureType, *, force: bo
         input_folder=default_input_folder(),
         scale=DEFAULT_SCALE if scale is None else scale,
         feature_dtype=_NUMPY_NAMES[features],
+        split_seed=split_seed,
         force=force,
     )
     graph.verify()
     return graph
+
+
+def _summary(graph: GraphFolder) -> str:
+    meta = graph.meta
+    splits = ", ".join(f"{count:,} {split}" for split, count in meta.splits.items())
+    return f"{graph.path}: {meta.nodes:,} nodes, {meta.edges:,} edges, {meta.features} features, {splits}"

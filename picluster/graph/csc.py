@@ -1,4 +1,4 @@
-"""From undirected edges to the CSC structure of a graph folder, by two sorts and counting, in bounded memory.
+"""From edges to the CSC structure of a graph folder, by sorting and counting, in bounded memory.
 
 Written for 57 million edges on an ordinary machine: beside the edges there is only the output and one chunk.
 """
@@ -35,6 +35,20 @@ def write_symmetric_csc(writer: GraphWriter, keys: NDArray[np.int64], nodes: int
     keys.sort()
     _scatter(indices, indptr[:-1], smaller, keys)
     indices.flush()
+
+
+def write_csc(writer: GraphWriter, keys: NDArray[np.int64], nodes: int) -> None:
+    """Writes `indptr` (N + 1,) and `indices` (E,) of a directed graph.
+
+    `keys`: (E,) distinct `(target << 32) | source`, ascending.
+    """
+    degrees = np.zeros(nodes, np.int64)
+    indices = writer.create("indices", (len(keys),), "int32")
+    for place, target, source in _chunks(keys):
+        degrees += np.bincount(target, minlength=nodes)
+        indices[place] = source
+    indices.flush()
+    writer.write("indptr", np.concatenate(([0], np.cumsum(degrees))))
 
 
 def _scatter(

@@ -26,7 +26,7 @@ DTYPES = {
     "validation": ("int32",),
     "test": ("int32",),
 }
-_PREPARE_AGAIN = "prepare it again: picluster dataset prepare NAME --force"
+_PREPARE_AGAIN = "prepare it again: picluster dataset prepare NAME --force (your own graph: import it again)"
 
 
 class GraphFolder:

@@ -6,9 +6,6 @@ PyG is imported only where it is used: it is heavy, and only the worker's extra 
 
 import contextlib
 import importlib
-import subprocess
-import sys
-import tempfile
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from picluster.errors import DataError, MissingError
+from picluster.graph.raw_files import raw_files, run_download
 from picluster.graph.writer import GraphWriter
 
 NAMES = {"cora": "Cora", "citeseer": "CiteSeer", "pubmed": "PubMed"}
@@ -30,15 +28,7 @@ _DOWNLOAD = "import sys; from torch_geometric.datasets import Planetoid; Planeto
 
 def download(root: Path, name: str) -> Path:
     """Lets PyG download the raw files below `root`; returns their folder. DataError says why that was not possible."""
-    command = [sys.executable, "-c", _DOWNLOAD, str(root), NAMES[name]]
-    try:
-        # In a process of its own, because PyG's download cannot be given a timeout.
-        done = subprocess.run(command, capture_output=True, text=True, timeout=DOWNLOAD_TIMEOUT_S, check=False)
-    except subprocess.TimeoutExpired:
-        raise DataError(f"their download took more than {DOWNLOAD_TIMEOUT_S} s") from None
-    if done.returncode:
-        reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
-        raise DataError(f"they could not be downloaded: {reason}")
+    run_download(_DOWNLOAD, str(root), NAMES[name], timeout_s=DOWNLOAD_TIMEOUT_S)
     return root / NAMES[name] / "raw"
 
 
@@ -56,18 +46,9 @@ def write_planetoid(
     without PyG.
     """
     reader = _pyg_reader()
-    folder = input_folder / "planetoid"
-    missing = [file.name for file in _raw_files(folder, name) if not file.is_file()]
-    if not missing:
+    files = [f"ind.{name}.{part}" for part in PARTS]
+    with raw_files(name, input_folder / "planetoid", files, lambda root: fetch(root, name), path) as folder:
         _convert(reader, folder, path, name, feature_dtype)
-        return
-    with tempfile.TemporaryDirectory(prefix="picluster-") as root:
-        try:
-            downloaded = fetch(Path(root), name)
-        except DataError as error:
-            what = f"{folder.resolve()} lacks raw files of {name}, and {error.what}"
-            raise DataError(what, fix=f"put {', '.join(missing)} into {folder.resolve()}") from None
-        _convert(reader, downloaded, path, name, feature_dtype)
 
 
 def _pyg_reader() -> Any:
@@ -90,20 +71,17 @@ def _convert(reader: Any, folder: Path, path: Path, name: str, feature_dtype: st
         # PyG's reader has sorted the edges by (target, source) and removed duplicates and self-loops.
         writer.write("indptr", np.concatenate(([0], np.cumsum(np.bincount(target, minlength=nodes)))))
         writer.write("indices", source.astype(np.int32))
-        writer.write("features", _rows_to_sum_one(data.x.numpy()).astype(feature_dtype))
+        writer.write("features", rows_to_sum_one(data.x.numpy()).astype(feature_dtype))
         writer.write("labels", labels)
         for split, mask in (("train", data.train_mask), ("validation", data.val_mask), ("test", data.test_mask)):
             writer.write(split, np.flatnonzero(mask.numpy()).astype(np.int32))
 
 
-def _raw_files(folder: Path, name: str) -> list[Path]:
-    return [folder / f"ind.{name}.{part}" for part in PARTS]
-
-
 def _check_readable(reader: Any, folder: Path, name: str) -> None:
     """DataError names the file that PyG cannot read, or the list of test nodes that ends too early."""
     rows = {}
-    for part, file in zip(PARTS, _raw_files(folder, name), strict=True):
+    for part in PARTS:
+        file = folder / f"ind.{name}.{part}"
         try:
             with _no_warnings():
                 rows[part] = reader.read_file(str(folder), name, part)
@@ -128,6 +106,7 @@ def _no_warnings() -> Iterator[None]:
         yield
 
 
-def _rows_to_sum_one(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+def rows_to_sum_one(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Rows of zeros stay zeros. `rows`: (N, F)."""
     normalised: NDArray[np.float32] = rows / np.maximum(rows.sum(axis=1, keepdims=True), 1e-12)
     return normalised

@@ -24,6 +24,8 @@ HOMOPHILY = 0.75
 LABEL_NOISE = 0.045
 """Share of the nodes whose label is that of a random other node: no model can know it."""
 
+_VERSION = 1
+"""Counts up with every change of the graph that a (scale, seed) gives."""
 _NODES = 232_965
 _MEAN_DEGREE = 492.0
 _SPLITS = (153_431, 23_831)  # train, validation; the rest is test
@@ -56,7 +58,7 @@ def write_reddit_like(path: Path, *, scale: float, seed: int, feature_dtype: str
     """Generates the graph folder `path`. `feature_dtype`: float16 or float32. DataError where the disk is too small."""
     sizes = Sizes.at(scale)
     random = np.random.default_rng(key(seed, Purpose.GENERATE).word)
-    source = f"generated in Reddit's shape: scale {scale:g}, seed {seed}"
+    source = f"generated in Reddit's shape, version {_VERSION}: scale {scale:g}, seed {seed}"
     with GraphWriter(path, source=source, classes=CLASSES) as writer:
         # The big arrays first: a disk that is too small shows at once.
         features = writer.create("features", (sizes.nodes, FEATURES), feature_dtype)

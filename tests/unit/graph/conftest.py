@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from picluster.graph.folder import GraphFolder
+from picluster.graph.linqs import find_linqs
 from picluster.graph.prepare import prepare
 from picluster.graph.reddit_like import write_reddit_like
 
@@ -27,6 +28,15 @@ def cora_input() -> Path:
     if not (folder / "planetoid" / "ind.cora.x").is_file():
         pytest.skip(f"no raw files of Cora in {folder}/planetoid: set PICLUSTER_INPUT")
     pytest.importorskip("torch_geometric", reason="PyG reads the raw files", exc_type=ImportError)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def linqs_input() -> Path:
+    """The folder with the LINQS files of Cora; skips where they are not."""
+    folder = Path(os.environ.get("PICLUSTER_INPUT") or REPOSITORY.parent / "shared" / "data")
+    if find_linqs(folder) is None:
+        pytest.skip(f"no cora.content and cora.cites in {folder}/cora: set PICLUSTER_INPUT")
     return folder
 
 

@@ -18,8 +18,8 @@ ARRAYS: dict[str, np.ndarray[Any, Any]] = {
 }
 
 
-def write_small_graph(path: Path, *, leave_out: str = "") -> None:
+def write_small_graph(path: Path, *, leave_out: str = "", **changes: np.ndarray[Any, Any]) -> None:
     with GraphWriter(path, source="four nodes", classes=2) as writer:
-        for name, array in ARRAYS.items():
+        for name, array in (ARRAYS | changes).items():
             if name != leave_out:
                 writer.write(name, array)

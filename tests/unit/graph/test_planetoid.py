@@ -1,8 +1,11 @@
 """Cora, from its published raw files."""
 
+import itertools
+import pickle
 import shutil
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -93,3 +96,65 @@ def test_raw_files_are_downloaded_where_they_are_not(cora_input: Path, cora: Gra
         fetch=lambda _root, _name: cora_input / "planetoid",
     )
     assert GraphFolder.open(path).meta.files == cora.meta.files
+
+
+def _write_raw(folder: Path, name: str, test_nodes: list[int], words: np.ndarray[Any, Any]) -> None:
+    """Raw files of `len(words)` nodes, 2 classes, a chain of edges. Nodes from 520 on that are not tested: alone."""
+    sparse = pytest.importorskip("scipy.sparse", reason="the raw files hold scipy's matrices")
+    labels = np.eye(2, dtype=np.int32)[np.arange(len(words)) % 2]
+    linked = [*range(520), *sorted(test_nodes)]
+    graph: dict[int, list[int]] = {node: [] for node in range(len(words))}
+    for left, right in itertools.pairwise(linked):
+        graph[left].append(right)
+        graph[right].append(left)
+    graph[0] += [1, 0]  # a repeated edge and a loop, as in the published files
+    features = {"x": words[:12], "allx": words[:520], "tx": words[test_nodes]}
+    parts: dict[str, Any] = {part: sparse.csr_matrix(rows) for part, rows in features.items()}
+    parts |= {"y": labels[:12], "ally": labels[:520], "ty": labels[test_nodes], "graph": graph}
+    folder.mkdir(parents=True)
+    for part, content in parts.items():
+        (folder / f"ind.{name}.{part}").write_bytes(pickle.dumps(content, protocol=2))
+    (folder / f"ind.{name}.test.index").write_text("".join(f"{node}\n" for node in test_nodes))
+
+
+def _convert_made(tmp_path: Path, name: str) -> GraphFolder:
+    pytest.importorskip("torch_geometric", reason="PyG reads the raw files", exc_type=ImportError)
+    path = tmp_path / "graphs" / name
+    write_planetoid(path, name=name, input_folder=tmp_path / "input", feature_dtype="float32", fetch=_no_network)
+    return GraphFolder.open(path)
+
+
+def test_citeseer_with_isolated_nodes_that_its_test_index_leaves_out_is_read_right(tmp_path: Path) -> None:
+    words = np.random.default_rng(0).integers(0, 2, (526, 9)).astype(np.float32)
+    words[:, 0] = 1
+    tested = [524, 520, 525, 522]  # 521 and 523 are not there
+    _write_raw(tmp_path / "input" / "planetoid", "citeseer", tested, words)
+    graph = _convert_made(tmp_path, "citeseer")
+    expected = words / words.sum(axis=1, keepdims=True)
+    expected[[521, 523]] = 0
+    np.testing.assert_allclose(graph.array("features"), expected, rtol=1e-6)
+    np.testing.assert_array_equal(graph.array("test"), sorted(tested))
+    np.testing.assert_array_equal(graph.array("labels")[tested], np.array(tested) % 2)
+    degrees = np.diff(graph.array("indptr"))
+    assert np.flatnonzero(degrees == 0).tolist() == [521, 523]
+    assert graph.meta.edges == 2 * (524 - 1)
+
+
+def test_citeseer_that_lost_a_test_node_is_damaged(tmp_path: Path) -> None:
+    words = np.ones((526, 9), np.float32)
+    _write_raw(tmp_path / "input" / "planetoid", "citeseer", [524, 520, 525, 522], words)
+    (tmp_path / "input" / "planetoid" / "ind.citeseer.test.index").write_text("524\n520\n525\n")
+    with pytest.raises(DataError, match=r"ind\.citeseer\.test\.index is damaged: 3 test nodes instead of 4"):
+        _convert_made(tmp_path, "citeseer")
+
+
+def test_pubmed_keeps_the_proportions_of_its_tf_idf_weights(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    words = (random.random((526, 9)) * (random.random((526, 9)) < 0.5)).astype(np.float32)
+    words[:, 0] = 0.1046
+    tested = [523, 520, 525, 522, 521, 524]
+    _write_raw(tmp_path / "input" / "planetoid", "pubmed", tested, words)
+    graph = _convert_made(tmp_path, "pubmed")
+    np.testing.assert_allclose(graph.array("features"), words / words.sum(axis=1, keepdims=True), rtol=1e-5)
+    assert graph.meta.splits == {"train": 12, "validation": 500, "test": 6}
+    np.testing.assert_array_equal(graph.array("labels"), np.arange(526) % 2)

@@ -8,45 +8,14 @@ import pytest
 
 from picluster.errors import DataError, InputError
 from picluster.graph.folder import GraphFolder
-from picluster.graph.prepare import dataset_folder_name, default_input_folder, prepare
+from picluster.graph.prepare import default_input_folder, prepare
+from tests.unit.graph.small_graph import write_small_graph
 
 SCALE = 0.002
 
 
 def _prepare(graphs_folder: Path, *, force: bool = False) -> GraphFolder:
     return prepare("reddit-like", scale=SCALE, graphs_folder=graphs_folder, input_folder=graphs_folder, force=force)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "name"),
-    [
-        (("cora", 0.5, "float16"), "cora"),
-        (("cora", 0.5, "float32"), "cora-fp32"),
-        (("reddit-like",), "reddit-like-0.01"),
-        (("reddit-like", 1.0, "float16"), "reddit-like-1"),
-        (("reddit-like", 0.025, "float32"), "reddit-like-0.025-fp32"),
-    ],
-)
-def test_the_folder_is_named_after_what_distinguishes_it(arguments: tuple[str, float, str], name: str) -> None:
-    assert dataset_folder_name(*arguments) == name
-
-
-def test_an_unknown_data_set_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(InputError, match="corra") as caught:
-        dataset_folder_name("corra")
-    assert "cora" in caught.value.fix
-    assert "reddit-like" in caught.value.fix
-
-
-@pytest.mark.parametrize("scale", [0.0, -1.0, 2.1, float("nan"), float("inf")])
-def test_a_scale_out_of_range_is_refused(scale: float) -> None:
-    with pytest.raises(InputError, match="out of range"):
-        dataset_folder_name("reddit-like", scale)
-
-
-def test_a_dtype_that_features_cannot_have_is_refused() -> None:
-    with pytest.raises(InputError, match="int8"):
-        dataset_folder_name("cora", feature_dtype="int8")
 
 
 def test_a_folder_that_is_there_is_used_again(tmp_path: Path) -> None:
@@ -83,3 +52,51 @@ def test_raw_files_are_looked_for_where_the_environment_says(monkeypatch: pytest
     assert default_input_folder() == Path("/elsewhere")
     monkeypatch.delenv("PICLUSTER_INPUT")
     assert default_input_folder() == Path("input")
+
+
+def _open(graphs_folder: Path, name: str, feature_dtype: str = "float16", *, force: bool = False) -> GraphFolder:
+    return prepare(
+        name, graphs_folder=graphs_folder, input_folder=graphs_folder, feature_dtype=feature_dtype, force=force
+    )
+
+
+@pytest.mark.parametrize("name", ["mine", "a'; echo b", "größe 2", "reddit-like-0.01-copy"])
+def test_a_folder_of_any_other_name_is_opened(tmp_path: Path, name: str) -> None:
+    write_small_graph(tmp_path / name)
+    assert _open(tmp_path, name).meta.nodes == 4
+
+
+@pytest.mark.parametrize("name", ["../mine", "", ".", "/mine"])
+def test_a_name_that_leaves_the_folder_is_refused(tmp_path: Path, name: str) -> None:
+    write_small_graph(tmp_path / "mine")
+    (tmp_path / "graphs").mkdir()
+    with pytest.raises(InputError, match="cannot be the name of a data set"):
+        _open(tmp_path / "graphs", name)
+
+
+def test_an_unknown_name_is_refused_with_the_known_ones_and_the_way_to_import(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="there is no data set 'corra'") as caught:
+        _open(tmp_path, "corra")
+    assert "cora-linqs" in caught.value.fix
+    assert "picluster dataset import" in caught.value.fix
+
+
+def test_a_graph_of_ones_own_is_neither_made_again_nor_stored_otherwise(tmp_path: Path) -> None:
+    write_small_graph(tmp_path / "mine")
+    with pytest.raises(InputError, match="cannot be prepared again"):
+        _open(tmp_path, "mine", force=True)
+    with pytest.raises(InputError, match="stored as float16, not as float32"):
+        _open(tmp_path, "mine", "float32")
+
+
+def test_cora_without_its_files_points_to_the_linqs_files_that_are_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("torch_geometric", reason="PyG comes first", exc_type=ImportError)
+    monkeypatch.setattr("picluster.graph.planetoid.DOWNLOAD_TIMEOUT_S", 0.01)
+    for file in ("cora.content", "cora.cites"):
+        (tmp_path / "cora").mkdir(exist_ok=True)
+        (tmp_path / "cora" / file).touch()
+    with pytest.raises(DataError, match=r"lacks raw files of cora, and .* took more than 0\.01 s") as caught:
+        prepare("cora", graphs_folder=tmp_path / "graphs", input_folder=tmp_path)
+    assert caught.value.fix.endswith(f"or take cora-linqs, whose files are in {tmp_path}/cora")

@@ -1,0 +1,74 @@
+"""Graph folders as text, calm at 80 columns."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from picluster.schema.datasets import DatasetDetails, DatasetList
+
+_WIDTH = 80
+_NAME_WIDTH = 24
+_CLASSES_SHOWN = 100
+
+
+def show_list(found: DatasetList) -> None:
+    """A line for each graph, and one of where it is from, or of what is wrong with it."""
+    if not found.datasets:
+        typer.echo(f"no graphs in {found.folder}/")
+    else:
+        typer.echo(f"{'graph':<{_NAME_WIDTH}}{'nodes':>11}{'edges':>13}{'features':>10}{'classes':>9}{'size':>11}")
+    for entry in found.datasets:
+        name = f"{printable(entry.name):<{_NAME_WIDTH}}"
+        if entry.damage is not None:
+            typer.echo(f"{name}{'damaged':>11}{_size(entry.bytes):>43}")
+            _paragraph("  ", printable(entry.damage))
+            continue
+        sizes = f"{entry.nodes:>11,}{entry.edges:>13,}{entry.features:>10,}{entry.classes:>9,}"
+        typer.echo(f"{name}{sizes}{_size(entry.bytes):>11}")
+        _paragraph("  ", printable(entry.source))
+    _paragraph("can be prepared: ", ", ".join(found.can_prepare))
+
+
+def show_details(graph: DatasetDetails) -> None:
+    """A line for each property."""
+    degrees = graph.degrees
+    homophily = "unknown" if graph.homophily is None else f"{graph.homophily:.3f} of the edges join nodes of one class"
+    shown = [f"{label}: {count:,}" for label, count in enumerate(graph.labels[:_CLASSES_SHOWN])]
+    left_out = len(graph.labels) - len(shown)
+    lines = {
+        "graph": printable(graph.folder),
+        "source": printable(graph.source),
+        "nodes": f"{graph.nodes:,}, {graph.isolated:,} of them isolated, {graph.unlabelled:,} unlabelled",
+        "edges": f"{graph.edges:,}, each direction counted",
+        "features": f"{graph.features:,}, {graph.feature_dtype}",
+        "splits": ", ".join(f"{count:,} {split}" for split, count in graph.splits.items()),
+        "degrees": f"{degrees.smallest:,} to {degrees.largest:,}, mean {degrees.mean:,.1f}, median {degrees.median:,g}",
+        "homophily": homophily,
+        "classes": f"{graph.classes:,}",
+        "labels": ", ".join(shown) + (f" … and {left_out:,} classes more (--json has all)" if left_out else ""),
+        "files": ", ".join(f"{printable(file)} {_size(size)}" for file, size in graph.files.items()),
+    }
+    for head, text in lines.items():
+        _paragraph(f"{head:<11}", text)
+
+
+def _paragraph(head: str, text: str) -> None:
+    indent = " " * len(head)
+    typer.echo(textwrap.fill(head + text, _WIDTH, subsequent_indent=indent, break_on_hyphens=False))
+
+
+def printable(text: str) -> str:
+    """Without what a terminal would obey: a copied folder may be called anything."""
+    return "".join(letter if letter.isprintable() else "�" for letter in text)
+
+
+def _size(count: int) -> str:
+    """Bytes in the unit that suits."""
+    for unit, factor in (("GB", 1e9), ("MB", 1e6)):
+        if count >= factor:
+            return f"{count / factor:,.1f} {unit}"
+    return f"{count / 1e3:,.1f} kB"

@@ -1,0 +1,49 @@
+"""One process at a time makes graph folders in a place, and clears what a dead one left."""
+
+import contextlib
+import fcntl
+import glob
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TextIO
+
+from picluster.errors import DataError
+from picluster.graph.writer import PARTIAL_MARK
+
+LOCK_TIMEOUT_S = 900
+"""So long one waits for another process that prepares in the same place."""
+
+_LOCK_POLL_S = 0.1
+
+
+@contextlib.contextmanager
+def only_maker_of(path: Path) -> Iterator[None]:
+    """Makes others wait who write beside the graph folder `path`, and removes what is partial of it.
+
+    The kernel gives the lock back when its holder dies. DataError where the folder above cannot be made or written to,
+    or another process holds the lock too long.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = (path.parent / ".lock").open("w")
+    except OSError as error:
+        what = f"cannot make the folder {path.parent.absolute()} or write to it: {error.strerror}"
+        raise DataError(what, fix="work in a folder where you may write") from error
+    with file:
+        _lock(file, time.monotonic() + LOCK_TIMEOUT_S)
+        for leftover in path.parent.glob(f"{glob.escape(path.name)}{PARTIAL_MARK}*"):
+            shutil.rmtree(leftover, ignore_errors=True)
+        yield
+
+
+def _lock(file: TextIO, deadline: float) -> None:
+    while True:
+        try:
+            return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                what = f"another process has been holding {file.name} for more than {LOCK_TIMEOUT_S} s"
+                raise DataError(what, fix="end that process, or choose another graphs folder") from None
+            time.sleep(_LOCK_POLL_S)

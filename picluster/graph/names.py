@@ -1,0 +1,67 @@
+"""The names of data sets: those that can be prepared, their folders, and what one may call one's own."""
+
+import re
+from pathlib import Path
+
+from picluster.errors import InputError
+from picluster.graph import linqs, ogb, planetoid, reddit
+from picluster.graph.folder import DTYPES
+from picluster.graph.writer import PARTIAL_MARK
+
+REDDIT_LIKE = "reddit-like"
+KNOWN = (*planetoid.NAMES, linqs.NAME, REDDIT_LIKE, reddit.NAME, *ogb.NAMES)
+DEFAULT_SCALE = 0.01
+SMALLEST_SCALE, LARGEST_SCALE = 0.001, 2.0
+"""Below, the 41 classes have hardly any nodes; above, 32-bit sizes and ordinary disks come to their ends."""
+
+_LONGEST_NAME = 100
+_LONGEST_NAME_BYTES = 200
+"""File systems end at 255, and the name of a folder that is being written is longer."""
+_PREPARED = re.compile(f"({'|'.join(KNOWN)})(-split[0-9]+|-[0-9.e+-]+)?(-fp32)?")
+
+
+def dataset_folder_name(
+    name: str, scale: float = DEFAULT_SCALE, feature_dtype: str = "float16", split_seed: int = 0
+) -> str:
+    """Such as `cora`, `reddit-like-0.01`, `cora-linqs-split3` or `cora-fp32`. InputError for what there is not."""
+    if name not in KNOWN:
+        raise InputError(f"there is no data set {name!r}", fix=f"choose one of {', '.join(KNOWN)}")
+    if feature_dtype not in DTYPES["features"]:
+        raise InputError(f"features cannot be {feature_dtype!r}", fix=f"choose {' or '.join(DTYPES['features'])}")
+    if name == REDDIT_LIKE and not SMALLEST_SCALE <= scale <= LARGEST_SCALE:
+        fix = f"choose one from {SMALLEST_SCALE:g} to {LARGEST_SCALE:g}; 1 is Reddit's full size"
+        raise InputError(f"scale {scale:g} is out of range", fix=fix)
+    if split_seed and name != linqs.NAME:
+        raise InputError(f"--split-seed goes with {linqs.NAME}, not with {name}")
+    size = f"-{scale:.10g}" if name == REDDIT_LIKE else ""
+    split = f"-split{split_seed}" if split_seed else ""
+    return name + size + split + ("-fp32" if feature_dtype == "float32" else "")
+
+
+def is_there(name: str, graphs_folder: Path) -> bool:
+    """Whether `name` can be prepared, or is that of a folder."""
+    return name in KNOWN or (graphs_folder / name).is_dir()
+
+
+def check_folder_name(name: str) -> None:
+    """InputError where `name` cannot be the name of a folder below graphs/."""
+    why = ""
+    if not name or name != name.strip():
+        why = "is empty" if not name.strip() else "begins or ends with a space"
+    elif name.startswith((".", "-")):
+        why = f"begins with {name[0]!r}"
+    elif "/" in name or PARTIAL_MARK in name:
+        why = f"contains {'/' if '/' in name else PARTIAL_MARK!r}"
+    elif not name.isprintable():
+        why = "contains what cannot be printed"
+    elif len(name) > _LONGEST_NAME or len(name.encode()) > _LONGEST_NAME_BYTES:
+        why = f"is longer than {_LONGEST_NAME} characters or {_LONGEST_NAME_BYTES} bytes"
+    if why:
+        raise InputError(f"{name!r} cannot be the name of a data set: it {why}", fix="choose one such as my-graph")
+
+
+def check_own_name(name: str) -> None:
+    """InputError where `name` cannot be a folder's, or belongs to a data set that is prepared."""
+    check_folder_name(name)
+    if _PREPARED.fullmatch(name):
+        raise InputError(f"{name!r} is the name of a data set that picluster prepares", fix="choose another name")

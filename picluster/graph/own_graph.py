@@ -1,0 +1,182 @@
+"""One's own graph: what it consists of, how it is checked, and how it becomes a graph folder."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from picluster.errors import DataError, InputError
+from picluster.graph.edges import distinct_edges
+from picluster.graph.folder import GraphFolder
+from picluster.graph.lock import only_maker_of
+from picluster.graph.names import check_own_name
+from picluster.graph.own_nodes import check_ids, read_labels, read_splits
+from picluster.graph.splits import split_by_share, write_splits
+from picluster.graph.table_file import Table, read_arrays, read_table
+from picluster.graph.writer import GraphWriter
+
+_MOST_NODES = (1 << 31) - 1
+_LARGEST_FP16 = 65504
+_CHUNK_VALUES = 1 << 22
+
+
+@dataclass(frozen=True, kw_only=True)
+class OwnGraph:
+    """A graph as a person gives it; nothing is checked yet."""
+
+    edges: Table
+    """(E, 2): source, target."""
+    features: Table
+    """(N, F), in the order of the nodes, or with a column that says which."""
+    labels: Table
+    """(N, 1), or (M, 2): node, label. Numbers from 0 (-1: unlabelled), or words."""
+    splits: Table | Mapping[str, NDArray[Any]] | None
+    """(N, 1) or (M, 2) words; or ids or a mask for each split; or nothing: drawn by a seed."""
+    splits_source: str = ""
+    """Where they stand, for messages."""
+    origin: str
+    """Where the graph is from, in words."""
+
+
+class Imported(NamedTuple):
+    """A graph folder that was made of one's own graph, and what its maker should know."""
+
+    graph: GraphFolder
+    notes: list[str]
+    """Sentences."""
+
+
+class _Checked(NamedTuple):
+    """What the checks have made of the graph."""
+
+    labels: NDArray[Any]
+    splits: dict[str, NDArray[np.int32]]
+    order: NDArray[np.int64] | None
+    """The node of every row of features, where not the row's own number."""
+    feature_dtype: str
+    notes: list[str]
+
+
+def read_own(edges: Path, features: Path, labels: Path, splits: Path | None) -> OwnGraph:
+    """Reads the files of a graph; for their forms see docs/datasets.md. Errors as those of `read_table`."""
+    table = read_table(edges, "ids", "edges")
+    if edges.suffix.lower() in (".npy", ".npz") and len(table.rows) == 2 != table.rows.shape[1]:  # noqa: PLR2004
+        columns = table.rows.T  # as PyG has it: (2, E)
+        table = Table(rows=columns, where=lambda edge: f"{edges}, column {edge} (from 0)")
+    given = (edges, features, labels, *([splits] if splits else []))
+    return OwnGraph(
+        edges=table,
+        features=read_table(features, "numbers", "features"),
+        labels=read_table(labels, "words", "labels"),
+        splits=_read_splits_file(splits) if splits else None,
+        splits_source=str(splits),
+        origin=f"imported from {', '.join(file.name for file in given)}",
+    )
+
+
+def _read_splits_file(file: Path) -> Table | dict[str, NDArray[Any]]:
+    return read_arrays(file) if file.suffix.lower() == ".npz" else read_table(file, "words", "splits")
+
+
+def import_graph(
+    name: str,
+    own: OwnGraph,
+    *,
+    graphs_folder: Path,
+    directed: bool = False,
+    feature_dtype: str = "float16",
+    split_seed: int = 0,
+    force: bool = False,
+) -> Imported:
+    """Writes the graph folder `name` below `graphs_folder`. Undirected: every edge in both directions.
+
+    InputError for a name that is taken or cannot be; DataError where something in the graph does not fit, with its
+    place. After an error nothing is left behind.
+    """
+    check_free(name, graphs_folder, force=force)
+    checked = _check(own, feature_dtype, split_seed)
+    nodes, notes = len(own.features.rows), checked.notes
+    path = graphs_folder / name
+    with only_maker_of(path):
+        check_free(name, graphs_folder, force=force)
+        with GraphWriter(path, source=own.origin, classes=int(checked.labels.max()) + 1) as writer:
+            _write_features(writer, own.features, checked.order, checked.feature_dtype)
+            edges = distinct_edges(own.edges.rows[:, 0], own.edges.rows[:, 1], directed=directed)
+            edges.write(writer, nodes)
+            writer.write("labels", checked.labels)
+            write_splits(writer, checked.splits)
+    if edges.loops or edges.repeated:
+        notes.append(f"edges left out: {edges.repeated:,} repeated, {edges.loops:,} from a node to itself")
+    return Imported(GraphFolder.open(path), notes)
+
+
+def check_free(name: str, graphs_folder: Path, *, force: bool) -> None:
+    """InputError where the name cannot be, or there is such a graph already, and no `force`."""
+    check_own_name(name)
+    if (graphs_folder / name).exists() and not force:
+        raise InputError(f"there is a graph {name!r} already", fix="choose another name, or replace it with --force")
+
+
+def _check(own: OwnGraph, feature_dtype: str, split_seed: int) -> _Checked:
+    """DataError where something in the graph does not fit, with its place."""
+    nodes, width = len(own.features.rows), own.features.rows.shape[1] - own.features.node_column
+    if nodes > _MOST_NODES or width < 1:
+        fix = f"at most {_MOST_NODES:,} nodes, at least one feature"
+        raise DataError(f"{own.features.where(0)} and on: {nodes:,} nodes of {width} features cannot be", fix=fix)
+    order = _order(own.features, nodes)
+    if own.edges.rows.shape[1] != 2:  # noqa: PLR2004
+        what = f"{own.edges.where(0)} has {own.edges.rows.shape[1]} columns; edges have 2: source, target"
+        raise DataError(what, fix="leave out the others: edges have no weights here")
+    check_ids(own.edges, own.edges.rows, nodes)
+    labels, names = read_labels(own.labels, nodes)
+    notes = [f"classes: {', '.join(f'{label} = {name}' for label, name in enumerate(names))}"] if names else []
+    if own.splits is None:
+        splits = split_by_share(np.flatnonzero(labels >= 0).astype(np.int32), split_seed)
+        notes.append(f"split: 60 % train, 20 % validation, 20 % test of the labelled nodes, by seed {split_seed}")
+    else:
+        splits = read_splits(own.splits, own.splits_source, labels)
+    if largest := _fp16_overflow(own.features, feature_dtype):
+        feature_dtype = "float32"
+        notes.append(f"features: stored as fp32, because {largest:g} is beyond fp16's {_LARGEST_FP16:,}")
+    return _Checked(labels, splits, order, feature_dtype, notes)
+
+
+def _order(features: Table, nodes: int) -> NDArray[np.int64] | None:
+    """The node of every row where a column says so. (N,). DataError where one is missing or twice there."""
+    if not features.node_column:
+        return None
+    ids = features.rows[:, 0]
+    if len(bad := np.flatnonzero(ids != np.rint(ids))):
+        raise DataError(f"{features.where(int(bad[0]))}: node {ids[bad[0]]:g} is not a whole number", fix="correct it")
+    order = ids.astype(np.int64)
+    check_ids(features, order[:, None], nodes, once=True)
+    return order
+
+
+def _chunks(table: Table) -> list[slice]:
+    rows = max(1, _CHUNK_VALUES // table.rows.shape[1])
+    return [slice(start, start + rows) for start in range(0, len(table.rows), rows)]
+
+
+def _fp16_overflow(features: Table, dtype: str) -> float:
+    """The largest feature, where fp16 cannot hold it; else 0. DataError names the first that is no number."""
+    largest = 0.0
+    for place in _chunks(features):
+        rows = features.rows[place, features.node_column :]
+        if not np.isfinite(rows).all():
+            row, column = (int(index) for index in np.argwhere(~np.isfinite(rows))[0])
+            where = f"{features.where(place.start + row)}, feature {column} (from 0)"
+            raise DataError(f"{where} is {rows[row, column]}, not a finite number", fix="replace it, such as by 0")
+        largest = max(largest, float(rows.max()), -float(rows.min()))
+    return largest if largest > _LARGEST_FP16 and dtype == "float16" else 0.0
+
+
+def _write_features(writer: GraphWriter, features: Table, order: NDArray[np.int64] | None, dtype: str) -> None:
+    nodes, width = features.rows.shape
+    written = writer.create("features", (nodes, width - features.node_column), dtype)
+    for place in _chunks(features):
+        written[place if order is None else order[place]] = features.rows[place, features.node_column :]
+    written.flush()

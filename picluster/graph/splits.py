@@ -1,0 +1,40 @@
+"""Splits made by a seed. The order is a hash of (seed, node id): the same everywhere, whatever numpy's version."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from picluster.graph.folder import SPLITS
+from picluster.graph.writer import GraphWriter
+from picluster.randomness import Purpose, draw_words, key, row_words
+
+Ids = NDArray[np.int32]
+
+
+def shuffled(ids: Ids, seed: int) -> Ids:
+    """The ids in an order that depends on the seed and on nothing else. (N,)."""
+    ids = np.sort(ids)
+    words = key(seed, Purpose.GENERATE)
+    rows = row_words(words, ids)
+    order = np.lexsort((draw_words(words, rows, 1), draw_words(words, rows, 0)))
+    return ids[order]
+
+
+def split_by_share(ids: Ids, seed: int) -> dict[str, Ids]:
+    """60 % to train, 20 % validation, the rest test. `ids`: (N,) labelled nodes."""
+    order = shuffled(ids, seed)
+    train, validation = round(0.6 * len(ids)), round(0.2 * len(ids))
+    return dict(zip(SPLITS, np.split(order, [train, train + validation]), strict=True))
+
+
+def split_by_class(labels: NDArray[np.int16], seed: int, *, per_class: int, validation: int) -> dict[str, Ids]:
+    """`per_class` nodes of each class to train, `validation` of the others, the rest test. `labels`: (N,)."""
+    order = shuffled(np.arange(len(labels), dtype=np.int32), seed)
+    train = np.concatenate([order[labels[order] == label][:per_class] for label in np.unique(labels)])
+    others = order[~np.isin(order, train)]
+    return {"train": train, "validation": others[:validation], "test": others[validation:]}
+
+
+def write_splits(writer: GraphWriter, splits: dict[str, Ids]) -> None:
+    """Writes `train`, `validation` and `test`, ascending."""
+    for name in SPLITS:
+        writer.write(name, np.sort(splits[name]).astype(np.int32))

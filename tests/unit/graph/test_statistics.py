@@ -1,0 +1,35 @@
+"""Degrees, homophily and labels of a graph."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from picluster.graph import statistics
+from picluster.graph.folder import GraphFolder
+from picluster.graph.statistics import statistics_of
+from tests.unit.graph.small_graph import write_small_graph
+
+
+def test_a_small_graph_is_counted_by_hand(tmp_path: Path) -> None:
+    write_small_graph(tmp_path / "small")  # labels 0, 1, 1, -1; edges 1→0, 0→1, 2→1, 1→2
+    found = statistics_of(GraphFolder.open(tmp_path / "small"))
+    assert found.degrees.tolist() == [1, 2, 1, 0]
+    assert (found.isolated, found.unlabelled, found.homophily) == (1, 1, 0.5)
+    assert found.labels.tolist() == [1, 2]
+
+
+@pytest.mark.parametrize("chunk", [1, 1000, 1 << 30])
+def test_the_size_of_chunks_does_not_matter(
+    reddit_like: GraphFolder, monkeypatch: pytest.MonkeyPatch, chunk: int
+) -> None:
+    monkeypatch.setattr(statistics, "_CHUNK_EDGES", max(chunk, reddit_like.meta.edges // 500))
+    labels, targets = reddit_like.array("labels"), np.repeat(np.arange(6989), np.diff(reddit_like.array("indptr")))
+    expected = (labels[targets] == labels[reddit_like.array("indices")]).mean()
+    assert statistics_of(reddit_like).homophily == pytest.approx(expected, abs=1e-12)
+
+
+def test_a_graph_without_edges_has_no_homophily(tmp_path: Path) -> None:
+    write_small_graph(tmp_path / "small", indptr=np.zeros(5, np.int64), indices=np.zeros(0, np.int32))
+    found = statistics_of(GraphFolder.open(tmp_path / "small"))
+    assert (found.homophily, found.isolated) == (None, 4)
