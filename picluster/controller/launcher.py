@@ -20,6 +20,7 @@ from picluster.schema.events import (
     CheckpointWritten,
     Ended,
     Failed,
+    Predicted,
     Ready,
     Status,
     Tested,
@@ -54,6 +55,16 @@ _KEEP_FREED_MEMORY = {
 }
 
 
+@dataclass(frozen=True)
+class Prediction:
+    """From trained weights to class probabilities."""
+
+    weights: Path
+    """An exported model."""
+    probabilities: Path
+    """Where the npy array (N, classes) in fp32 shall lie."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Launch:
     """One run to be made."""
@@ -66,6 +77,8 @@ class Launch:
     threads: int
     grace_seconds: float
     folder: RunFolder
+    prediction: Prediction | None = None
+    """Predict all nodes instead of training."""
 
 
 class Launcher:
@@ -118,7 +131,7 @@ class Launcher:
         threading.Thread(target=self._beat, name="heartbeat", daemon=True).start()
 
     def _job(self, node: str) -> Job:
-        transport = self._launch.transports[node]
+        transport, prediction = self._launch.transports[node], self._launch.prediction
         return Job(
             run=self._folder.name,
             node=node,
@@ -130,6 +143,7 @@ class Launcher:
             address=transport.address,
             interface=transport.interface,
             threads=self._launch.threads,
+            weights_file=str(prediction.weights.absolute()) if prediction else None,
             grace_seconds=self._launch.grace_seconds,
         )
 
@@ -180,6 +194,8 @@ class Launcher:
             self._test_accuracy = event.test_accuracy
         elif isinstance(event, CheckpointWritten):
             self._checkpoints.fetch(self._launch.transports[node], event)
+        elif isinstance(event, Predicted) and self._launch.prediction:
+            self._launch.transports[node].fetch(event.path, self._launch.prediction.probabilities)
         self._watch(node, event)
 
     def _welcome(self, node: str, ready: Ready) -> None:

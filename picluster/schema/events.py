@@ -120,6 +120,13 @@ class CheckpointWritten(Event, frozen=True, kw_only=True, tag="checkpoint"):
     """Checksum of the file."""
 
 
+class Predicted(Event, frozen=True, kw_only=True, tag="predicted"):
+    """A file of class probabilities lies ready to be fetched."""
+
+    path: str
+    """On the node: an npy array (N, classes) in fp32."""
+
+
 class Failed(Event, frozen=True, kw_only=True, tag="failed"):
     """The worker ends because something went wrong."""
 
@@ -146,7 +153,7 @@ class Ended(Event, frozen=True, kw_only=True, tag="ended"):
     """Name of the signal that killed it."""
 
 
-WorkerEvent = Ready | StepDone | Resources | EpochDone | Tested | CheckpointWritten | Failed | Done
+WorkerEvent = Ready | StepDone | Resources | EpochDone | Tested | CheckpointWritten | Predicted | Failed | Done
 AnyEvent = WorkerEvent | Ended
 
 

@@ -34,6 +34,8 @@ class Job(Record, frozen=True, kw_only=True):
     """Network interface that has this address."""
     threads: int
     """Compute threads."""
+    weights_file: str | None = None
+    """Where a trained model lies on the node: predict all nodes with it instead of training."""
     grace_seconds: float
     """A worker that hears nothing from its controller for so long ends itself."""
 

@@ -44,7 +44,7 @@ class MicroBatch:
     """By the number of the layer (from 1) that aggregates with it."""
 
 
-def read(message: Message, aggregated: range, graph_degrees: Tensor) -> MicroBatch:
+def micro_batch_of(message: Message, aggregated: range, graph_degrees: Tensor) -> MicroBatch:
     """The inverse of `message_for`."""
     ids, *rest = message.tensors
     blocks = {}

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from picluster.errors import DataError
 from picluster.schema.events import CheckpointWritten
 
 
@@ -21,7 +23,7 @@ class Weights:
     epoch: int
     """Counted from 1."""
     tensors: dict[str, Tensor]
-    """By name, such as `layers.1.linear.weight`."""
+    """By name, such as `convs.0.lin.weight`."""
 
     @staticmethod
     def copy_of(parameters: Mapping[str, Tensor], epoch: int) -> Weights:
@@ -33,6 +35,25 @@ class Weights:
         """Put the values back into the parameters."""
         for name, tensor in self.tensors.items():
             parameters[name].copy_(tensor)
+
+
+@torch.no_grad()
+def read(file: Path, parameters: Mapping[str, Tensor]) -> None:
+    """Put the weights of an exported model into those parameters that it names alike.
+
+    Raises:
+        DataError: the file cannot be read, lacks one of them, or has it in another shape.
+    """
+    try:
+        with safe_open(file, framework="pt") as opened:
+            for name, parameter in parameters.items():
+                tensor = opened.get_tensor(name)
+                if tensor.shape != parameter.shape:
+                    message = f"{name} in {file} has shape {tuple(tensor.shape)}, not {tuple(parameter.shape)}"
+                    raise DataError(message, fix="it must be of the same model, with the same options")
+                parameter.copy_(tensor)
+    except (OSError, SafetensorError) as error:
+        raise DataError(f"cannot read the weights {file}: {error}") from error
 
 
 def write(weights: Weights, folder: str, layers: Sequence[int]) -> CheckpointWritten:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,31 +52,30 @@ class Crew:
         self._part(engine)
 
     def _work_together(self, engine: Engine) -> None:
-        mailroom = Mailroom()
-        sampler = None
+        mailroom, weights = Mailroom(), self._job.weights_file
+        works: list[Callable[[], None]] = []
+        clock = None
         if self._job.node in self._job.plan.sampler:
             sampler = SamplerRole(self._surroundings(engine, mailroom), self._graph)
-        if self._stage is None:
-            assert sampler is not None
-            sampler.run()
-            return
-        around = self._surroundings(engine, mailroom)
-        role = StageRole(around, self._stage, self._graph, sampler.clock if sampler else None)
-        threads = (
-            [threading.Thread(target=self._guarded, args=(sampler,), name="sampler", daemon=True)] if sampler else []
-        )
+            clock = sampler.clock
+            works.append(sampler.predict if weights else sampler.run)
+        if self._stage is not None:
+            role = StageRole(self._surroundings(engine, mailroom), self._stage, self._graph, clock)
+            works.append(partial(role.predict, Path(weights)) if weights else role.run)
+        *beside, last = works
+        threads = [threading.Thread(target=self._guarded, args=(work,), name="sampler", daemon=True) for work in beside]
         for thread in threads:
             thread.start()
-        role.run()
+        last()
         for thread in threads:
             thread.join()
 
     def _surroundings(self, engine: Engine, mailroom: Mailroom) -> Surroundings:
         return Surroundings(self._job, self._graph.meta, Links(engine, mailroom, self._rank), self._emit)
 
-    def _guarded(self, sampler: SamplerRole) -> None:
+    def _guarded(self, work: Callable[[], None]) -> None:
         try:
-            sampler.run()
+            work()
         except BaseException as error:  # noqa: BLE001  it must reach the controller, whatever it is
             self._fail(error)
 

@@ -15,12 +15,14 @@ import torch
 from picluster.nn import Block, Rows
 from picluster.worker.graph_layer import no_dropout
 from picluster.worker.links import Channel
+from picluster.worker.memory import give_back_freed_memory
 from picluster.worker.messages import Message
 from picluster.worker.schedule import holder
 from picluster.worker.table import Table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
 
     from numpy.typing import NDArray
     from torch import Tensor
@@ -29,8 +31,8 @@ if TYPE_CHECKING:
     from picluster.worker.role import Surroundings
     from picluster.worker.stage import Stage
 
-NODES_AT_ONCE = 1 << 13
-EDGES_AT_ONCE = 1 << 22
+NODES_AT_ONCE = 1 << 12
+EDGES_AT_ONCE = 1 << 21
 
 
 def chunks(degrees: NDArray[np.int32]) -> list[slice]:
@@ -84,7 +86,7 @@ class ExactPass:
 
     @torch.no_grad()
     def run(
-        self, nodes: NDArray[np.int32], epoch: int, take: Callable[[Rows], None], at_the_end: Sequence[int] = ()
+        self, nodes: NDArray[np.int32], epoch: int, take: Callable[[Rows], None] | None, at_the_end: Sequence[int] = ()
     ) -> Mapping[str, Tensor]:
         """Bring the rows of all nodes through the layers, and those of `nodes` through the last.
 
@@ -97,6 +99,7 @@ class ExactPass:
         Returns:
             The scores, if this rank wants them.
         """
+        give_back_freed_memory()
         plan = self._around.job.plan
         everybody = np.arange(len(self._degrees), dtype=np.int32)
         source = self._first_source()
@@ -125,6 +128,16 @@ class ExactPass:
             table = table or Table(len(features), rows.widths(), self._around.job.output_folder)
             table.write(begin, list(rows.tensors.values()))
         return table.tensors if table else {}
+
+
+@torch.no_grad()
+def write_probabilities(scores: Tensor, path: Path) -> None:
+    """Write the softmax of class scores (N, classes) as an npy array in fp32, a part at a time."""
+    array = np.lib.format.open_memmap(path, "w+", np.float32, tuple(scores.shape))
+    for begin in range(0, len(scores), NODES_AT_ONCE):
+        part = slice(begin, begin + NODES_AT_ONCE)
+        array[part] = scores[part].softmax(dim=1).numpy()
+    array.flush()
 
 
 class _LayerPass:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import math
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 
 from picluster.errors import RunFailed
-from picluster.schema.events import EpochDone, Tested
-from picluster.worker.blocks import MicroBatch, read
-from picluster.worker.checkpoint import Weights, write
-from picluster.worker.inference import ExactPass
+from picluster.schema.events import EpochDone, Predicted, Tested
+from picluster.worker.blocks import MicroBatch, micro_batch_of
+from picluster.worker.checkpoint import Weights, read, write
+from picluster.worker.inference import ExactPass, write_probabilities
 from picluster.worker.judgement import Judgement, Score
 from picluster.worker.links import Channel
 from picluster.worker.messages import Message
@@ -69,6 +71,17 @@ class StageRole:
             self._around.emit(Tested(test_accuracy=score.accuracy if score else None))
         if self._replica == 0:
             self._around.emit(write(self._best, self._around.job.output_folder, self._stage.numbers))
+        self._links.flush()
+
+    def predict(self, weights_file: Path) -> None:
+        """Class probabilities of all nodes, by weights that were trained before; the judge writes them."""
+        read(weights_file, self._stage.parameters)
+        everybody = np.arange(self._around.meta.nodes, dtype=np.int32)
+        scores = self._exact_pass.run(everybody, TEST_EPOCH, take=None, at_the_end=(self._ranks.judge,))
+        if self._judges:
+            path = Path(self._around.job.output_folder) / "predictions.npy"
+            write_probabilities(scores["h"], path)
+            self._around.emit(Predicted(path=str(path)))
         self._links.flush()
 
     def _train(self, epoch: int) -> tuple[float, int]:
@@ -169,7 +182,7 @@ class StageRole:
 
     def _blocks(self, place: tuple[int, int, int]) -> MicroBatch:
         message = self._links.receive(holder(self._ranks.samplers, place[2]), Channel.BLOCKS, place)
-        return read(message, self._aggregated, self._stage.data.graph_degrees)
+        return micro_batch_of(message, self._aggregated, self._stage.data.graph_degrees)
 
     def _rows(self, place: tuple[int, int, int]) -> Sequence[Tensor]:
         if not self._ranks.before:

@@ -15,7 +15,7 @@ from torch.nn.functional import cross_entropy
 from picluster.nn import Block, GcnLayer, PygLayer, Rows
 from picluster.randomness import Purpose
 from picluster.schema.spec import Adam, ModelChoice, Spec
-from picluster.worker.blocks import message_for, read
+from picluster.worker.blocks import message_for, micro_batch_of
 from picluster.worker.graph_layer import GraphLayer, arrange
 from picluster.worker.model import build
 from picluster.worker.sampler import NeighbourSampler, Sample
@@ -74,12 +74,12 @@ def ours(
     rows: list[Tensor] = []
     for stage in stages:
         aggregated = range(stage.numbers[0] + (stage.numbers[0] > 1), stage.numbers[-1] + (1 if stage.is_last else 2))
-        batch = read(message_for(sample, stage.numbers[0], aggregated, (1, 1, 0)), aggregated, DEGREES)
+        batch = micro_batch_of(message_for(sample, stage.numbers[0], aggregated, (1, 1, 0)), aggregated, DEGREES)
         rows = [each.detach() for each in stage.forward(0, batch, rows, Moment(1, 1, step_seeds=len(SEEDS)))]
     gradients: list[Tensor] = []
     for stage in reversed(stages):
         gradients = stage.backward(0, gradients)
-    found = {}
+    found: dict[str, Tensor] = {}
     for stage in stages:
         sizes = [parameter.numel() for parameter in stage.parameters.values()]
         found.update(zip(stage.parameters, torch.split(stage.sums[:-2], sizes), strict=True))
@@ -88,7 +88,7 @@ def ours(
 
 def load_into(convolutions: list[Any], model: Sequence[GraphLayer]) -> dict[str, Tensor]:
     """Put our weights into PyG's convolutions, which know them by the same names; returns theirs by full name."""
-    theirs = {}
+    theirs: dict[str, Tensor] = {}
     for convolution, layer in zip(convolutions, model, strict=True):
         convolution.load_state_dict({name: weight.detach() for name, weight in layer.main.layer.weights().items()})
         theirs |= {f"{layer.main.name}.{name}": weight for name, weight in convolution.named_parameters()}
@@ -176,8 +176,8 @@ def test_loss_and_gradients_equal_plain_pyg(
 
 
 def test_gcnii_of_eight_layers_over_four_stages_equals_plain_pyg_on_the_square_graph() -> None:
-    depth, options = 8, {"depth": 8, "hidden": HIDDEN, "dropout": 0.0}
-    layers = build(MODELS / "gcnii.py", FEATURES, CLASSES, options, seed=4)
+    depth = 8
+    layers = build(MODELS / "gcnii.py", FEATURES, CLASSES, {"depth": 8, "hidden": HIDDEN, "dropout": 0.0}, seed=4)
     convolutions = [pyg.GCN2Conv(HIDDEN, alpha=0.1, theta=0.5, layer=number) for number in range(1, depth + 1)]
     theirs = load_into(convolutions, layers)
     dense = [torch.nn.Linear(FEATURES, HIDDEN), torch.nn.Linear(HIDDEN, CLASSES)]
@@ -253,7 +253,7 @@ def test_the_expectation_of_sampled_gcn_neighbours_is_the_exact_aggregate() -> N
     def aggregated(fanout: tuple[int, ...] | None, epoch: int) -> Tensor:
         sampler = NeighbourSampler(GRAPH.indptr, GRAPH.indices, fanout=fanout, depth=1, seed=0)
         sample = sampler.sample(nodes, purpose=Purpose.SAMPLE, epoch=epoch, step=1)
-        batch = read(message_for(sample, 1, range(1, 2), (1, 1, 0)), range(1, 2), DEGREES)
+        batch = micro_batch_of(message_for(sample, 1, range(1, 2), (1, 1, 0)), range(1, 2), DEGREES)
         return layer.aggregate(batch.blocks[1], Rows({"h": X}, batch.ids))["h"].double()
 
     exact = aggregated(None, 0)

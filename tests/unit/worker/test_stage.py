@@ -16,7 +16,7 @@ from picluster.nn import Rows
 from picluster.randomness import Purpose, key
 from picluster.schema.plan import Cut, Plan, StagePlan
 from picluster.schema.spec import Adam, ModelChoice, OptionValue, Spec
-from picluster.worker.blocks import MicroBatch, message_for, read
+from picluster.worker.blocks import MicroBatch, message_for, micro_batch_of
 from picluster.worker.graph_layer import no_dropout
 from picluster.worker.messages import Message, pack, unpack
 from picluster.worker.model import build
@@ -99,7 +99,7 @@ def batches(stages: Sequence[Stage], sample: Sample, receives: Cut = "aggregated
     for index, stage in enumerate(stages):
         aggregated = plan.aggregated_by(index)
         message = message_for(sample, stage.numbers[0], aggregated, (1, 1, 0))
-        told.append(read(message, aggregated, DEGREES))
+        told.append(micro_batch_of(message, aggregated, DEGREES))
     return told
 
 
@@ -285,7 +285,7 @@ def test_evaluation_counts_the_same_right_predictions_however_the_model_is_cut_a
     model = build(MODELS / f"{name}.py", FEATURES, CLASSES, {"depth": 3, "hidden": HIDDEN, "dropout": 0.0}, spec.seed)
     right, loss = 0, 0.0
     for sample in samples_of(spec, 1):
-        batch = read(message_for(sample, 1, range(1, 4), (1, 0, 0)), range(1, 4), DEGREES)
+        batch = micro_batch_of(message_for(sample, 1, range(1, 4), (1, 0, 0)), range(1, 4), DEGREES)
         result = Rows({"h": TABLE}, batch.ids)
         for layer in model:
             result = layer.transform(layer.aggregate(batch.blocks[layer.number], result, no_dropout), no_dropout)
@@ -301,7 +301,8 @@ def add_score(stages: Sequence[Stage], sample: Sample, score: Tensor) -> None:
     for stage, batch in zip(stages, batches(stages, sample), strict=True):
         rows = stage.evaluate(batch, received)
         received = through_the_wire(list(rows.tensors.values()))
-    stages[-1].add_score(score, rows, len(SEEDS))
+        if stage.is_last:
+            stage.add_score(score, rows, len(SEEDS))
 
 
 def test_the_loss_is_the_mean_over_the_steps_seeds_and_the_last_column_counts_right_predictions() -> None:
