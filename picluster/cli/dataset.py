@@ -152,6 +152,8 @@ def prepared(
         force=force,
     )
     graph.verify()
+    if name == "cora" and graph.meta.name.startswith("cora-linqs"):
+        typer.echo(f"dataset    {graph.meta.name}: the raw files of Cora are in the form of LINQS", err=True)
     return graph
 
 

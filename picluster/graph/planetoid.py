@@ -26,6 +26,11 @@ DOWNLOAD_TIMEOUT_S = 300
 _DOWNLOAD = "import sys; from torch_geometric.datasets import Planetoid; Planetoid(sys.argv[1], sys.argv[2])"
 
 
+def is_found(name: str, input_folder: Path) -> bool:
+    """Whether any raw file of the data set is in the input folder."""
+    return any((input_folder / "planetoid").glob(f"ind.{name}.*"))
+
+
 def download(root: Path, name: str) -> Path:
     """Lets PyG download the raw files below `root`; returns their folder. DataError says why that was not possible."""
     run_download(_DOWNLOAD, str(root), NAMES[name], timeout_s=DOWNLOAD_TIMEOUT_S)

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from picluster.errors import DataError, InputError
+from picluster.errors import InputError
 from picluster.graph import linqs, ogb, planetoid, reddit
 from picluster.graph.folder import GraphFolder
 from picluster.graph.lock import only_maker_of
@@ -31,13 +31,16 @@ def prepare(
 ) -> GraphFolder:
     """The graph folder of a data set below `graphs_folder`; made where it is missing, or always with `force`.
 
-    `scale` counts for generated graphs only, `split_seed` for cora-linqs only. Any other name is that of a folder that
-    is there already: one's own graph, or a copy.
+    `scale` counts for generated graphs only, `split_seed` for cora-linqs only. `cora` is cora-linqs where only the
+    files of that form are there. Any other name is that of a folder that is there already: one's own graph, or a copy.
     InputError for an unknown name, scale or dtype; DataError where the raw files cannot be had, the folder is damaged,
     or the disk is full; MissingError where a package is needed and missing.
     """
     if name not in KNOWN:
         return _open(name, graphs_folder, feature_dtype, force=force)
+    path = graphs_folder / dataset_folder_name(name, scale, feature_dtype)
+    if name == "cora" and not path.exists() and not planetoid.is_found(name, input_folder):
+        name = linqs.NAME if linqs.find_linqs(input_folder) else name
     path = graphs_folder / dataset_folder_name(name, scale, feature_dtype, split_seed)
     if force or not path.exists():
         with only_maker_of(path):
@@ -73,14 +76,4 @@ def _write(path: Path, name: str, scale: float, feature_dtype: str, split_seed: 
     elif name in ogb.NAMES:
         ogb.write_ogb(path, name=name, input_folder=input_folder, feature_dtype=feature_dtype)
     else:
-        _write_planetoid(path, name, feature_dtype, input_folder)
-
-
-def _write_planetoid(path: Path, name: str, feature_dtype: str, input_folder: Path) -> None:
-    try:
         planetoid.write_planetoid(path, name=name, input_folder=input_folder, feature_dtype=feature_dtype)
-    except DataError as error:
-        files = linqs.find_linqs(input_folder)
-        if name != "cora" or files is None:
-            raise
-        raise DataError(error.what, fix=f"{error.fix}; or take {linqs.NAME}, whose files are in {files}") from None

@@ -75,10 +75,14 @@ class Block:
 
     def _add_up_in_fp32(self, source: Tensor, mode: str, weights: Tensor | None) -> Tensor:
         """Column by column, since the whole table in fp32 would need twice its memory once more."""
+        width = source.shape[1]
         columns = max(16, _COLUMN_VALUES // len(source) // 16 * 16)
-        parts = (source[:, begin : begin + columns].float() for begin in range(0, source.shape[1], columns))
-        sums = [embedding_bag(self.neighbours, t, self.offsets, mode=mode, per_sample_weights=weights) for t in parts]
-        return torch.cat(sums, dim=1)
+        sums = torch.empty(len(self.ids), width)
+        for begin in range(0, width, columns):
+            part = slice(begin, begin + columns)
+            table = source[:, part].float()
+            sums[:, part] = embedding_bag(self.neighbours, table, self.offsets, mode=mode, per_sample_weights=weights)
+        return sums
 
     def gathered(self) -> Block:
         """The same block over a source of its own: rows of the targets first, then of their other neighbours."""

@@ -89,14 +89,10 @@ def test_a_graph_of_ones_own_is_neither_made_again_nor_stored_otherwise(tmp_path
         _open(tmp_path, "mine", "float32")
 
 
-def test_cora_without_its_files_points_to_the_linqs_files_that_are_there(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    pytest.importorskip("torch_geometric", reason="PyG comes first", exc_type=ImportError)
-    monkeypatch.setattr("picluster.graph.planetoid.DOWNLOAD_TIMEOUT_S", 0.01)
-    for file in ("cora.content", "cora.cites"):
-        (tmp_path / "cora").mkdir(exist_ok=True)
-        (tmp_path / "cora" / file).touch()
-    with pytest.raises(DataError, match=r"lacks raw files of cora, and .* took more than 0\.01 s") as caught:
-        prepare("cora", graphs_folder=tmp_path / "graphs", input_folder=tmp_path)
-    assert caught.value.fix.endswith(f"or take cora-linqs, whose files are in {tmp_path}/cora")
+def test_cora_is_made_of_the_linqs_files_where_only_those_are_there(tmp_path: Path, linqs_input: Path) -> None:
+    only_linqs = tmp_path / "input"
+    only_linqs.mkdir()
+    (only_linqs / "cora").symlink_to(linqs_input / "cora-linqs")
+    graph = prepare("cora", graphs_folder=tmp_path / "graphs", input_folder=only_linqs, split_seed=3)
+    assert graph.meta.name == "cora-linqs-split3"
+    assert graph.meta.splits == {"train": 140, "validation": 500, "test": 2068}
