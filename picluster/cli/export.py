@@ -1,0 +1,44 @@
+"""`picluster export`: what a run has learnt, for use without picluster."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from picluster.cli.report import Run
+from picluster.errors import InputError
+
+EXAMPLES = """Examples:
+
+picluster export --output cora.safetensors           the last run's weights, by PyG's names
+
+picluster export ymbu --predictions classes.csv      class probabilities of all nodes
+
+docs/export.md loads them into plain PyG."""
+
+
+def export(
+    run: Run = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="File of weights, as safetensors.")] = None,
+    predictions: Annotated[
+        Path | None, typer.Option(help="File of class probabilities, computed here: .npy, .npz or .csv.")
+    ] = None,
+) -> None:
+    """Write the weights of a run's best epoch, or its predictions, for use without picluster."""
+    from picluster.cli.dataset import GRAPHS
+    from picluster.controller.export import read_weights, write_predictions, write_weights
+    from picluster.controller.run_folder import RunFolder
+
+    if output is None and predictions is None:
+        raise InputError("nothing to export", fix="say --output FILE for weights, --predictions FILE for probabilities")
+    folder = RunFolder.find(run)
+    weights = read_weights(folder)
+    if output is not None:
+        write_weights(folder, weights, output)
+        values = sum(array.size for array in weights.values())
+        typer.echo(f"{output}: {values:,} values in {len(weights)} arrays, of {folder.path}")
+    if predictions is not None:
+        write_predictions(folder, weights, predictions, GRAPHS)
+        typer.echo(f"{predictions}: class probabilities of all nodes, by {folder.path}")

@@ -1,0 +1,130 @@
+"""What a run has learnt, for use without picluster: weights by PyG's names, and class probabilities."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+
+import picluster
+from picluster.controller.earlier_run import EarlierRun
+from picluster.controller.launcher import Launch, Launcher, Prediction
+from picluster.controller.record_files import refuse, write_whole
+from picluster.controller.run_folder import RunFolder
+from picluster.controller.transport import LocalTransport
+from picluster.errors import DataError, InputError, MissingError, RunFailed
+from picluster.schema.plan import Plan, StagePlan
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from numpy.typing import NDArray
+
+_HERE = "this machine"
+_GRACE_SECONDS = 5.0
+
+
+def read_weights(folder: RunFolder) -> dict[str, NDArray[Any]]:
+    """The weights of the best epoch, from the files of all stages.
+
+    Raises:
+        DataError: the run wrote none, or a file is damaged.
+        MissingError: safetensors is not installed.
+    """
+    try:
+        from safetensors.numpy import load
+    except ImportError as error:
+        raise MissingError(f"reading weights needs safetensors: {error}", fix="make setup") from None
+    place, manifest = folder.checkpoint()
+    weights: dict[str, NDArray[Any]] = {}
+    for name, checksum in manifest.files.items():
+        try:
+            content = (place / name).read_bytes()
+        except OSError as error:
+            refuse("read", place / name, error)
+        if hashlib.sha256(content).hexdigest() != checksum:
+            raise DataError(f"{place / name} is damaged: its sha256 is not the one in the manifest")
+        weights |= load(content)
+    return weights
+
+
+def write_weights(folder: RunFolder, weights: dict[str, NDArray[Any]], file: Path) -> None:
+    """Write weights as safetensors; its metadata say what they are of."""
+    from safetensors.numpy import save
+
+    run, (_, manifest) = folder.run(), folder.checkpoint()
+    metadata = {
+        "format": "pt",
+        "picluster": picluster.__version__,
+        "run": run.run,
+        "dataset": run.spec.dataset,
+        "features": str(run.graph.features),
+        "classes": str(run.graph.classes),
+        "model": msgspec.json.encode(run.spec.model).decode(),
+        "epoch": str(manifest.epoch),
+    }
+    write_whole(file, save(weights, metadata=metadata))
+
+
+def write_predictions(folder: RunFolder, weights: dict[str, NDArray[Any]], file: Path, graphs: Path) -> None:
+    """Write the class probabilities of all nodes, from all of their neighbours, computed on this machine.
+
+    The file is an array (N, classes) in fp32, as .npy or .npz, or a .csv with a line for each node.
+
+    Raises:
+        InputError: the file's name ends otherwise.
+        DataError: the run's graph is not here any more, or the disk is full.
+        RunFailed: the worker failed.
+    """
+    if file.suffix not in (".npy", ".npz", ".csv"):
+        raise InputError(f"predictions cannot be written as {file.name}", fix="name it .npy, .npz or .csv")
+    earlier = EarlierRun(folder)
+    graph = earlier.graph(graphs)
+    try:
+        aside = tempfile.TemporaryDirectory(prefix=".picluster-", dir=file.absolute().parent)
+    except OSError as error:
+        refuse("write", file, error)
+    with aside as name:
+        place = Path(name)
+        prediction = Prediction(weights=place / "weights.safetensors", probabilities=place / "probabilities.npy")
+        write_weights(folder, weights, prediction.weights)
+        launch = Launch(
+            spec=earlier.spec,
+            plan=_plan(earlier.spec.model.depth),
+            model_file=earlier.model()[0],
+            graph_folder=graph.path,
+            transports={_HERE: LocalTransport()},
+            threads=earlier.threads(),
+            grace_seconds=_GRACE_SECONDS,
+            folder=RunFolder(place),
+            prediction=prediction,
+        )
+        result = Launcher(launch, lambda _node, _event: None).run()
+        if result.failure:
+            raise RunFailed(f"predicting failed: {result.failure.cause}", fix=result.failure.fix)
+        _write_array(np.load(prediction.probabilities, mmap_mode="r"), prediction.probabilities, file)
+
+
+def _plan(depth: int) -> Plan:
+    stage = StagePlan(layers=tuple(range(1, depth + 1)), nodes=(_HERE,))
+    return Plan(strategy="single", engine="gloo", sampler=(_HERE,), stages=(stage,))
+
+
+def _write_array(probabilities: NDArray[Any], source: Path, file: Path) -> None:
+    if file.suffix == ".npy":
+        source.replace(file)
+        return
+    content = io.BytesIO()
+    if file.suffix == ".npz":
+        np.savez_compressed(content, probabilities=probabilities)
+    else:
+        header = ",".join(["node", *(f"class_{number}" for number in range(probabilities.shape[1]))])
+        table = np.column_stack([np.arange(len(probabilities)), probabilities])
+        form = ["%d", *["%.6g"] * probabilities.shape[1]]
+        np.savetxt(content, table, fmt=form, delimiter=",", header=header, comments="")
+    write_whole(file, content.getvalue())

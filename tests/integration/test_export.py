@@ -1,0 +1,106 @@
+"""What a run has learnt, taken out of it: real weights, real predictions."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors import safe_open
+from safetensors.numpy import load_file
+
+from picluster.controller.run_folder import RunFolder
+from picluster.graph.folder import GraphFolder
+from tests.integration.desk import GRAPH, Desk
+
+
+@pytest.fixture(scope="module")
+def run(desk: Desk) -> RunFolder:
+    return desk.launch(*GRAPH, "--layers-per-node", "1", "--epochs", "2", "--hidden", "8", "--fanout", "5,5")
+
+
+def graph_of(desk: Desk, run: RunFolder) -> GraphFolder:
+    return GraphFolder.open(desk.folder / "graphs" / run.run().spec.dataset)
+
+
+def test_weights_of_all_stages_come_as_one_file_by_the_names_of_pyg(desk: Desk, run: RunFolder) -> None:
+    done = desk.picluster("export", run.name, "--output", "weights.safetensors")
+    assert done.returncode == 0, done.stderr
+    file = desk.folder / "weights.safetensors"
+    shapes = {name: array.shape for name, array in load_file(file).items()}
+    assert shapes == {
+        "convs.0.lin_l.weight": (8, 602),
+        "convs.0.lin_l.bias": (8,),
+        "convs.0.lin_r.weight": (8, 602),
+        "convs.1.lin_l.weight": (41, 8),
+        "convs.1.lin_l.bias": (41,),
+        "convs.1.lin_r.weight": (41, 8),
+    }
+    with safe_open(file, framework="np") as opened:
+        metadata = opened.metadata()
+    assert (metadata["run"], metadata["classes"]) == (run.name, "41")
+
+
+def test_predictions_are_those_of_the_test_of_the_run_in_every_form(desk: Desk, run: RunFolder) -> None:
+    for form in ("npy", "npz", "csv"):
+        done = desk.picluster("export", run.name, "--predictions", f"classes.{form}")
+        assert done.returncode == 0, done.stderr
+    probabilities = np.load(desk.folder / "classes.npy")
+    graph = graph_of(desk, run)
+    assert probabilities.shape == (graph.meta.nodes, graph.meta.classes)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-5)
+    test = graph.array("test")
+    accuracy = float((probabilities[test].argmax(axis=1) == graph.array("labels")[test]).mean())
+    result = run.result()
+    assert result is not None
+    assert accuracy == result.test_accuracy
+    np.testing.assert_array_equal(np.load(desk.folder / "classes.npz")["probabilities"], probabilities)
+    lines = np.genfromtxt(desk.folder / "classes.csv", delimiter=",", skip_header=1)
+    np.testing.assert_allclose(lines[:, 1:], probabilities, rtol=1e-5, atol=1e-9)
+    assert not list(desk.folder.glob(".picluster-*"))
+
+
+def damaged(run: RunFolder, folder: Path) -> RunFolder:
+    copy = RunFolder(Path(shutil.copytree(run.path, folder)))
+    file = next(copy.path.glob("checkpoints/*/*.safetensors"))
+    file.write_bytes(file.read_bytes()[:-1])
+    return copy
+
+
+def without_weights(run: RunFolder, folder: Path) -> RunFolder:
+    copy = RunFolder(Path(shutil.copytree(run.path, folder)))
+    shutil.rmtree(copy.path / "checkpoints")
+    return copy
+
+
+def test_what_cannot_be_exported_is_refused_in_one_clear_line(desk: Desk, run: RunFolder, tmp_path: Path) -> None:
+    broken, empty = damaged(run, tmp_path / "broken"), without_weights(run, tmp_path / "empty")
+    output = str(tmp_path / "out.safetensors")
+    cases = [
+        ((run.name,), 2, "nothing to export"),
+        ((run.name, "--predictions", str(tmp_path / "p.txt")), 2, "predictions cannot be written as p.txt"),
+        ((str(broken.path), "--output", output), 3, "is damaged: its sha256"),
+        ((str(empty.path), "--output", output), 3, "run empty has no weights"),
+        ((run.name, "--output", str(tmp_path / "no" / "such" / "place")), 3, "cannot write"),
+        ((run.name, "--predictions", str(tmp_path / "no" / "place.npy")), 3, "cannot write"),
+    ]
+    for words, code, message in cases:
+        done = desk.picluster("export", *words)
+        assert done.returncode == code, (words, done.stderr)
+        assert done.stderr.startswith("error: ")
+        assert message in done.stderr
+        assert "Traceback" not in done.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["broken", "empty"]
+
+
+def test_predictions_need_the_very_graph_of_the_run(desk: Desk, run: RunFolder, tmp_path: Path) -> None:
+    elsewhere = Path(shutil.copytree(run.path, tmp_path / "elsewhere"))
+    folder = desk.folder / "graphs" / run.run().spec.dataset
+    moved = folder.rename(tmp_path / "graph")
+    try:
+        done = desk.picluster("export", str(elsewhere), "--predictions", str(tmp_path / "p.npy"))
+    finally:
+        moved.rename(folder)
+    assert done.returncode == 3
+    assert "which is not here" in done.stderr
