@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 import picluster
-from picluster.cli import dataset, launch, report
-from picluster.errors import PiclusterError, Stopped
+from picluster.cli import dataset, export, launch, report, runs
+from picluster.errors import InputError, PiclusterError, Stopped
 
 app = typer.Typer(
     name="picluster",
@@ -17,11 +17,12 @@ app = typer.Typer(
     epilog="Exit codes: 0 done · 1 a bug · 2 wrong input · 3 data missing or damaged · 4 something is not installed · "
     "5 a node failed · 130 stopped",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
-app.command("launch")(launch.launch)
-app.command("report")(report.report)
+app.command("launch", epilog=launch.EXAMPLES)(launch.launch)
+app.command("report", epilog=report.EXAMPLES)(report.report)
+app.command("runs", epilog=runs.EXAMPLES)(runs.runs)
+app.command("export", epilog=export.EXAMPLES)(export.export)
 app.add_typer(dataset.app, name="dataset")
 
 
@@ -43,7 +44,14 @@ def _options(
 def main() -> None:
     """Entry point: what picluster knows of goes to standard error without a traceback."""
     try:
-        app()
+        sys.exit(app(standalone_mode=False))
+    except typer.TyperException as error:  # what was typed is no command of ours
+        context = getattr(error, "ctx", None)
+        if told := error.format_message():  # else it was the help
+            print(
+                f"error: {told}\n  fix: see {context.command_path if context else 'picluster'} --help", file=sys.stderr
+            )
+        sys.exit(InputError.exit_code)
     except PiclusterError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)

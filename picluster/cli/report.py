@@ -6,7 +6,22 @@ from typing import Annotated
 
 import typer
 
-Run = Annotated[str | None, typer.Argument(metavar="[RUN]", help="Name or folder of a run; the last one by default.")]
+from picluster.cli import complete
+
+EXAMPLES = """Examples:
+
+picluster report                     the last run
+picluster report ymbu                the run whose name ends with these letters
+picluster report --json | jq .test_accuracy"""
+
+Run = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="RUN",
+        help="Name of a run, its last four letters, or its folder; the last one by default.",
+        autocompletion=complete.runs,
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")]
 
 

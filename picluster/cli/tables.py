@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from picluster.cli.words import NOTHING, kibibytes, listed, mebibytes, plain, plural
 from picluster.schema.record import to_json
 
 if TYPE_CHECKING:
@@ -16,10 +17,9 @@ if TYPE_CHECKING:
     from picluster.schema.plan import Plan
     from picluster.schema.report import NodeReport, Percentiles, Report
     from picluster.schema.run import Failure
+    from picluster.schema.spec import Evaluation
 
-_MEBIBYTE = 1 << 20
 _EPOCHS_SHOWN = 5
-_NOTHING = "–"
 
 
 def show_plan(plan: Plan, *, as_json: bool) -> None:
@@ -27,13 +27,14 @@ def show_plan(plan: Plan, *, as_json: bool) -> None:
     if as_json:
         print(to_json(plan, indent=True).decode(), end="")
     console = Console(stderr=True, highlight=False, emoji=False, soft_wrap=True)
-    console.print(f"plan       {plan.strategy} over {len(plan.nodes)} node{_s(plan.nodes)}, engine {plan.engine}")
+    console.print(f"plan       {plan.strategy} over {len(plan.nodes)} node{plural(plan.nodes)}, engine {plan.engine}")
+    width = max(10, *map(len, plan.nodes))
     for node in plan.nodes:
         layers = plan.layers_of(node)
-        held = f", layer{_s(layers)} {_list(layers)}" if layers else ""
-        console.print(f"  {escape(node):<10} {plan.role_of(node)}{held}")
+        held = f", layer{plural(layers)} {listed(layers)}" if layers else ""
+        console.print(f"  {escape(f'{plain(node):<{width}}')} {plan.role_of(node)}{held}")
     if plan.idle:
-        console.print(f"  {escape(', '.join(plan.idle))}: not used by this plan")
+        console.print(f"  {escape(plain(', '.join(plan.idle)))}: not used by this plan")
     for note in plan.notes:
         console.print(f"  note: {escape(note)}")
 
@@ -42,7 +43,7 @@ def show_failure(failure: Failure, folder: str) -> None:
     """What failed, why, and what to do."""
     console = Console(stderr=True, highlight=False, emoji=False, soft_wrap=True)
     who = f"node {failure.node}" if failure.node else "the run"
-    held = f" (layer{_s(failure.layers)} {_list(failure.layers)})" if failure.layers else ""
+    held = f" (layer{plural(failure.layers)} {listed(failure.layers)})" if failure.layers else ""
     console.print(f"error: {escape(f'{who}{held} failed: {failure.cause}')}")
     if failure.fix:
         console.print(f"  fix: {escape(failure.fix)}")
@@ -54,9 +55,11 @@ def show_report(report: Report) -> None:
     """Tables of a run: result, epochs, memory and time of every node."""
     console = Console(highlight=False, emoji=False)
     console.print(f"run        {escape(report.run)}: {report.status}", soft_wrap=True)
+    if report.tag:
+        console.print(f"tag        {escape(report.tag)}", soft_wrap=True)
     console.print(f"trained    {escape(report.model)} on {escape(report.dataset)}, seed {report.seed}")
     console.print(
-        f"plan       {report.strategy} over {len(report.nodes)} node{_s(report.nodes)}, engine {report.engine}"
+        f"plan       {report.strategy} over {len(report.nodes)} node{plural(report.nodes)}, engine {report.engine}"
     )
     if report.failure:
         failure = report.failure
@@ -74,9 +77,26 @@ def show_report(report: Report) -> None:
 def _show_results(console: Console, report: Report) -> None:
     if report.steps_per_second:
         console.print(f"speed      {report.steps_per_second:.2f} steps/s")
+    if report.stopped_early:
+        why = (
+            f": no better validation for {report.patience} epoch{'s' * (report.patience > 1)}"
+            if report.patience
+            else ""
+        )
+        console.print(f"stopped    after epoch {len(report.epochs)} of {report.epochs_planned}{why}")
+    best = next((epoch for epoch in report.epochs if epoch.epoch == report.best_epoch), None)
+    if best and best.validation_accuracy is not None:
+        by = " by validation loss" if report.monitor == "loss" else ""
+        seen = _seen(report.validation)
+        console.print(f"best       epoch {best.epoch}{by}: validation {best.validation_accuracy:.4f} ({seen})")
     if report.test_accuracy is not None:
-        how = "all neighbours" if report.evaluation == "exact" else "sampled neighbours"
-        console.print(f"test       {report.test_accuracy:.4f} accuracy at the best validation ({how})")
+        console.print(
+            f"test       {report.test_accuracy:.4f} accuracy at the best validation ({_seen(report.evaluation)})"
+        )
+
+
+def _seen(evaluation: Evaluation) -> str:
+    return "all neighbours" if evaluation == "exact" else "sampled neighbours"
 
 
 def _epochs_table(report: Report) -> Table:
@@ -85,7 +105,7 @@ def _epochs_table(report: Report) -> Table:
     if left_out > 0:
         table.add_row("…", *[""] * 4)
     for epoch in report.epochs[-_EPOCHS_SHOWN:]:
-        validation = _NOTHING if epoch.validation_accuracy is None else f"{epoch.validation_accuracy:.4f}"
+        validation = NOTHING if epoch.validation_accuracy is None else f"{epoch.validation_accuracy:.4f}"
         table.add_row(
             str(epoch.epoch), f"{epoch.loss:.4f}", f"{epoch.train_accuracy:.4f}", validation, f"{epoch.seconds:.2f}"
         )
@@ -96,8 +116,8 @@ def _memory_table(nodes: Sequence[NodeReport]) -> Table:
     table = _table("memory, MiB (peaks)", ["node", "role", "layers", "resident", "anonymous", "limit"], left=3)
     for node in nodes:
         memory = node.memory
-        sizes = [_mebibytes(size) for size in (memory.peak_rss_bytes, memory.peak_anonymous_bytes, memory.limit_bytes)]
-        table.add_row(escape(node.name), node.role, _list(node.layers) or _NOTHING, *sizes)
+        sizes = [mebibytes(size) for size in (memory.peak_rss_bytes, memory.peak_anonymous_bytes, memory.limit_bytes)]
+        table.add_row(escape(plain(node.name)), node.role, listed(node.layers) or NOTHING, *sizes)
     return table
 
 
@@ -107,8 +127,8 @@ def _time_table(nodes: Sequence[NodeReport]) -> Table:
     for node in nodes:
         times = [_at(node.step_ms, "p50"), _at(node.step_ms, "p95")]
         times += [_at(measure, "p50") for measure in (node.compute_ms, node.wait_ms, node.send_ms)]
-        sizes = [_kibibytes(size) for size in (node.sent_bytes_per_step, node.received_bytes_per_step)]
-        table.add_row(escape(node.name), *times, *sizes)
+        sizes = [kibibytes(size) for size in (node.sent_bytes_per_step, node.received_bytes_per_step)]
+        table.add_row(escape(plain(node.name)), *times, *sizes)
     return table
 
 
@@ -126,20 +146,4 @@ def _table(title: str, heads: Sequence[str], *, left: int) -> Table:
 
 
 def _at(measure: Percentiles | None, percentile: str) -> str:
-    return _NOTHING if measure is None else f"{getattr(measure, percentile):.1f}"
-
-
-def _mebibytes(size: int | None) -> str:
-    return _NOTHING if size is None else f"{size / _MEBIBYTE:,.0f}"
-
-
-def _kibibytes(size: float | None) -> str:
-    return _NOTHING if size is None else f"{size / 1024:,.1f}"
-
-
-def _list(values: Sequence[object]) -> str:
-    return ", ".join(map(str, values))
-
-
-def _s(values: Sequence[object]) -> str:
-    return "" if len(values) == 1 else "s"
+    return NOTHING if measure is None else f"{getattr(measure, percentile):.1f}"

@@ -1,4 +1,4 @@
-"""A run as a person sees it on the command line: nodes, plan, progress lines, result."""
+"""A run as a person sees it on the command line: task, nodes, plan, progress, result."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import signal
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,25 +17,49 @@ import psutil
 import typer
 
 import picluster
+from picluster.cli.progress import progress
 from picluster.cli.tables import show_failure
 from picluster.controller.inventory import Node, default_inventory, read_inventory
 from picluster.controller.launcher import Launch, Launcher
+from picluster.controller.leader import this_controller
+from picluster.controller.models import describe_model
 from picluster.controller.planner import fit_plan, make_plan
-from picluster.controller.run_folder import RunFolder, this_controller
+from picluster.controller.run_folder import RunFolder
 from picluster.controller.transport import LocalTransport
 from picluster.errors import InputError, RunFailed, Stopped
-from picluster.schema.events import AnyEvent, EpochDone, Ready, StepDone
 from picluster.schema.plan import Plan
 from picluster.schema.record import from_json
 from picluster.schema.run import Environment, Run
 
 if TYPE_CHECKING:
+    from picluster.controller.earlier_run import EarlierRun
     from picluster.graph.folder import GraphFolder
+    from picluster.schema.graph import GraphMeta
+    from picluster.schema.model import ModelDescription
     from picluster.schema.plan import EngineName, Strategy
     from picluster.schema.spec import Spec
 
-_NEWS_SECONDS = 10.0
+_PLAN_FIX = "picluster launch --dry-run > plan.json writes one"
 _END_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is to be learnt, and of what."""
+
+    spec: Spec
+    model_file: Path
+    graph: GraphFolder
+    description: ModelDescription
+
+    @staticmethod
+    def again(earlier: EarlierRun, graphs: Path) -> Task:
+        """The task of an earlier run. Says which file its model is taken from."""
+        spec, graph = earlier.spec, earlier.graph(graphs)
+        file, word = earlier.model()
+        print(f"model      {word}", file=sys.stderr)
+        options = {**spec.model.options, "depth": spec.model.depth}
+        return Task(spec, file, graph, describe_model(file, graph.meta.features, graph.meta.classes, options))
 
 
 def choose_nodes(inventory: Path | None, wanted: str | None) -> list[Node]:
@@ -63,6 +88,8 @@ def choose_plan(
     file: Path | None,
     nodes: Sequence[Node],
     spec: Spec,
+    model: ModelDescription,
+    graph: GraphMeta,
     *,
     strategy: Strategy | None,
     engine: EngineName | None,
@@ -72,47 +99,38 @@ def choose_plan(
     names = [node.name for node in nodes]
     if file is None:
         how = strategy or "layer-split"
-        return make_plan(names, spec, strategy=how, engine=engine or "gloo", layers_per_node=layers_per_node)
+        return make_plan(
+            names, spec, model, graph, strategy=how, engine=engine or "gloo", layers_per_node=layers_per_node
+        )
     for option, value in (("--strategy", strategy), ("--layers-per-node", layers_per_node)):
         if value is not None:
             raise InputError(f"--plan and {option} do not go together: the plan says who does what")
     try:
-        plan = from_json(Plan, file.read_bytes(), source=str(file))
+        plan = from_json(Plan, file.read_bytes(), source=str(file), fix=_PLAN_FIX)
     except OSError as error:
-        raise InputError(f"cannot read the plan {file}: {error.strerror}") from error
-    plan = fit_plan(plan, names, spec)
+        raise InputError(f"cannot read the plan {file}: {error.strerror}", fix=_PLAN_FIX) from error
+    plan = fit_plan(plan, names, spec, model)
     return msgspec.structs.replace(plan, engine=engine) if engine else plan
 
 
-def train(
-    spec: Spec,
-    plan: Plan,
-    model_file: Path,
-    graph: GraphFolder,
-    nodes: Sequence[Node],
-    *,
-    threads: int,
-    grace_seconds: float,
-) -> None:
+def train(task: Task, plan: Plan, nodes: Sequence[Node], *, threads: int, grace_seconds: float, tag: str = "") -> None:
     """Make the run and tell of it.
 
     Raises:
-        RunFailed: a node failed; its name, cause and log are printed before.
+        InputError: nodes that this version cannot start; nothing has begun.
         Stopped: Ctrl-C, SIGTERM or SIGHUP.
+        typer.Exit: a node failed; its name, cause and log are printed before.
     """
     remote = [node.name for node in nodes if node.name in plan.nodes and not node.is_local]
     if remote:
         message = f"{', '.join(remote)} cannot be reached: this version starts local nodes only"
         raise InputError(message, fix="use inventory/local.yml, or give them ansible_connection: local")
-    folder = RunFolder.create(spec.model.name, spec.dataset)
-    run = Run(run=folder.name, started=time.time(), spec=spec, graph=graph.meta, controller=this_controller())
-    folder.begin(run, plan, _environment())
-    print(f"run        {folder.path}", flush=True)
+    folder = _begin(task, plan, tag)
     launch = Launch(
-        spec=spec,
+        spec=task.spec,
         plan=plan,
-        model_file=model_file,
-        graph_folder=graph.path,
+        model_file=folder.model_file.absolute(),
+        graph_folder=task.graph.path,
         transports={node: LocalTransport() for node in plan.nodes},
         threads=threads,
         grace_seconds=grace_seconds,
@@ -120,7 +138,8 @@ def train(
     )
     for number in _END_SIGNALS:
         signal.signal(number, _stop)
-    result = Launcher(launch, Progress(spec, plan)).run()
+    with progress(task.spec, plan, task.graph.meta.splits["train"]) as watch:
+        result = Launcher(launch, watch).run()
     if result.failure:
         show_failure(result.failure, str(folder.path))
         raise typer.Exit(RunFailed.exit_code)
@@ -129,42 +148,15 @@ def train(
     print("the nodes' memory and times: picluster report")
 
 
-class Progress:
-    """Prints a line for each epoch, and for steps when an epoch takes long."""
-
-    def __init__(self, spec: Spec, plan: Plan) -> None:
-        self._epochs = spec.epochs
-        self._nodes = len(plan.nodes)
-        self._ready = 0
-        self._news = time.monotonic()
-
-    def __call__(self, _node: str, event: AnyEvent) -> None:
-        """Take an event into account."""
-        line = self._line(event)
-        if line:
-            self._news = time.monotonic()
-            print(line, flush=True)
-
-    def _line(self, event: AnyEvent) -> str | None:
-        if isinstance(event, Ready):
-            self._ready += 1
-            return f"ready      {self._nodes} nodes after {event.seconds:.1f} s" if self._ready == self._nodes else None
-        if isinstance(event, EpochDone):
-            return self._epoch_line(event)
-        if isinstance(event, StepDone) and event.loss is not None and time.monotonic() - self._news > _NEWS_SECONDS:
-            return f"  epoch {event.epoch}, step {event.step}: loss {event.loss:.4f}"
-        return None
-
-    def _epoch_line(self, done: EpochDone) -> str | None:
-        """Short epochs come many at a time: then only every so many, and the last."""
-        often = max(1, self._epochs // 20)
-        if done.epoch % often and done.epoch not in (1, self._epochs) and time.monotonic() - self._news < 1:
-            return None
-        validation = "" if done.validation_accuracy is None else f"  validation {done.validation_accuracy:.4f}"
-        return (
-            f"epoch {done.epoch:>{len(str(self._epochs))}}/{self._epochs}  loss {done.loss:.4f}"
-            f"  train {done.train_accuracy:.4f}{validation}  {done.seconds:.2f} s"
-        )
+def _begin(task: Task, plan: Plan, tag: str) -> RunFolder:
+    """The run folder, with all that is known before anything starts."""
+    spec, graph = task.spec, task.graph.meta
+    folder = RunFolder.create(spec.model.name, spec.dataset)
+    folder.keep_model(task.model_file)
+    run = Run(run=folder.name, started=time.time(), spec=spec, graph=graph, controller=this_controller(), tag=tag)
+    folder.begin(run, plan, _environment())
+    print(f"run        {folder.path}", flush=True)
+    return folder
 
 
 def _stop(number: int, _frame: object) -> None:

@@ -6,6 +6,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -248,7 +249,8 @@ class Launcher:
 def _copy(stream: BinaryIO, file: Path) -> None:
     with file.open("ab", buffering=0) as log:
         for line in stream:
-            log.write(line)
+            with suppress(OSError):  # the worker must not stall for a full disk: the events' file tells of it
+                log.write(line)
 
 
 def _one_line(error: BaseException) -> str:

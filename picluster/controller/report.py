@@ -7,7 +7,8 @@ from statistics import fmean
 
 import msgspec
 
-from picluster.controller.run_folder import RunFolder, is_alive
+from picluster.controller.leader import is_alive
+from picluster.controller.run_folder import RunFolder
 from picluster.schema.events import EpochDone, Ready, Resources, StepDone
 from picluster.schema.plan import Plan
 from picluster.schema.report import EpochReport, NodeMemory, NodeReport, Percentiles, Report
@@ -16,7 +17,7 @@ from picluster.schema.run import Failure, Result
 
 def make_report(folder: RunFolder) -> Report:
     """All that a run folder tells."""
-    run, plan, result = folder.run(), folder.plan(), _result(folder)
+    run, plan, result = folder.run(), folder.plan(), result_of(folder)
     events = list(folder.events())
     ready = {each.node: each.event for each in events if isinstance(each.event, Ready)}
     epochs = [each.event for each in events if isinstance(each.event, EpochDone)]
@@ -25,6 +26,7 @@ def make_report(folder: RunFolder) -> Report:
     resources = {node: [e for e in found if isinstance(e, Resources)] for node, found in metrics.items()}
     return Report(
         run=run.run,
+        tag=run.tag,
         status=result.status,
         failure=_failure(folder, result),
         dataset=run.spec.dataset,
@@ -39,13 +41,23 @@ def make_report(folder: RunFolder) -> Report:
         plan=plan,
         environment=folder.environment(),
         epochs=tuple(_epoch(epoch) for epoch in epochs),
+        epochs_planned=run.spec.epochs,
+        monitor=run.spec.monitor,
+        patience=run.spec.patience,
+        stopped_early=result.status == "finished" and len(epochs) < run.spec.epochs,
+        best_epoch=best_epoch(epochs),
         test_accuracy=result.test_accuracy,
         steps_per_second=_steps_per_second(steps[plan.stages[-1].nodes[0]]),
         nodes=tuple(_node(node, plan, ready.get(node), steps[node], resources[node]) for node in plan.nodes),
     )
 
 
-def _result(folder: RunFolder) -> Result:
+def best_epoch(epochs: Sequence[EpochDone]) -> int | None:
+    """The last epoch that was the best when it ended; None before the first."""
+    return max((done.epoch for done in epochs if done.best), default=None)
+
+
+def result_of(folder: RunFolder) -> Result:
     """The recorded result, or what its absence means."""
     result = folder.result()
     if result is not None:
@@ -73,6 +85,7 @@ def _epoch(done: EpochDone) -> EpochReport:
         loss=done.loss,
         train_accuracy=done.train_accuracy,
         validation_accuracy=done.validation_accuracy,
+        validation_loss=done.validation_loss,
         seconds=done.seconds,
     )
 

@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
-import os
+import glob
 import secrets
 import string
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
-import msgspec
-import psutil
-
+from picluster.controller.record_files import (
+    append_record,
+    read_lines,
+    read_record,
+    refuse,
+    write_record,
+    write_whole,
+)
 from picluster.errors import DataError, InputError, PiclusterError
 from picluster.schema.events import Recorded, Resources, StepDone
 from picluster.schema.plan import Plan
-from picluster.schema.record import Record, from_json, to_json
-from picluster.schema.run import Controller, Environment, Manifest, Result, Run
+from picluster.schema.run import Environment, Manifest, Result, Run
 
 if TYPE_CHECKING:
     from picluster.schema.events import AnyEvent
 
 RUNS = Path("runs")
-RecordType = TypeVar("RecordType", bound=Record)
+_LETTERS = 4
 
 
 class RunFolder:
@@ -36,6 +40,8 @@ class RunFolder:
         self.environment_file = path / "environment.json"
         self.events_file = path / "events.jsonl"
         self.result_file = path / "result.json"
+        self.model_file = path / "model.py"
+        """The model as it was when the run began; runs of version 0.1 have none."""
 
     @property
     def name(self) -> str:
@@ -46,26 +52,45 @@ class RunFolder:
     def create(model: str, dataset: str, root: Path = RUNS) -> RunFolder:
         """A new folder, named after date, model, data and four random letters."""
         date = time.strftime("%Y-%m-%d")
-        letters = "".join(secrets.choice(string.ascii_lowercase) for _ in range(4))
+        letters = "".join(secrets.choice(string.ascii_lowercase) for _ in range(_LETTERS))
         path = root / f"{date}-{model}-{dataset}-{letters}"
         try:
             path.mkdir(parents=True)
         except OSError as error:
-            raise DataError(f"cannot make the run folder {path.absolute()}: {error.strerror}") from error
+            refuse("make the run folder", path, error)
         return RunFolder(path)
 
     @staticmethod
     def find(name: str | None, root: Path = RUNS) -> RunFolder:
-        """The run of that name or path; the newest where none is named. InputError where there is none."""
-        if name is not None:
-            candidates = [path for path in (Path(name), root / name) if (path / "run.json").exists()]
-            if not candidates:
-                raise InputError(f"there is no run {name}", fix=f"the runs are the folders in {root.absolute()}")
-            return RunFolder(candidates[0])
-        runs = [RunFolder(file.parent) for file in root.glob("*/run.json")]
-        if not runs:
-            raise InputError(f"there are no runs in {root.absolute()}", fix="picluster launch makes one")
-        return max(runs, key=_started)
+        """The run of that name or path, or whose name ends with these four letters; the newest where none is named.
+
+        InputError where there is none, or more than one.
+        """
+        if name is None:
+            runs = [RunFolder(file.parent) for file in root.glob("*/run.json")]
+            if not runs:
+                raise InputError(f"there are no runs in {root.absolute()}", fix="picluster launch makes one")
+            return max(runs, key=_started)
+        found = [path for path in (Path(name), root / name) if _holds_a_run(path)][:1]
+        if not found and len(name) == _LETTERS:
+            found = sorted(path for path in root.glob(f"*-{glob.escape(name)}") if _holds_a_run(path))
+        if not found:
+            raise InputError(f"there is no run {name}", fix=f"the runs are the folders in {root.absolute()}")
+        if len(found) > 1:
+            names = ", ".join(path.name for path in found)
+            raise InputError(f"{len(found)} runs end with {name}: {names}", fix="give the whole name")
+        return RunFolder(found[0])
+
+    @staticmethod
+    def every(root: Path = RUNS) -> list[RunFolder]:
+        """All folders among the runs, whether they can be read or not. DataError where these cannot be listed."""
+        try:
+            paths = sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            refuse("list the runs in", root, error)
+        return [RunFolder(path) for path in paths]
 
     def log_file(self, node: str) -> Path:
         """What a node's worker wrote to its standard error."""
@@ -78,7 +103,10 @@ class RunFolder:
     def node_folder(self, node: str) -> Path:
         """Made where it does not exist."""
         folder = self._node(node)
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            refuse("make", folder, error)
         return folder
 
     def checkpoint_folder(self, epoch: int) -> Path:
@@ -87,76 +115,65 @@ class RunFolder:
 
     def begin(self, run: Run, plan: Plan, environment: Environment) -> None:
         """Write what is known before anything starts."""
-        self._write(self.environment_file, environment)
-        self._write(self.plan_file, plan)
-        self._write(self.run_file, run)
+        write_record(self.environment_file, environment)
+        write_record(self.plan_file, plan)
+        write_record(self.run_file, run)
+
+    def keep_model(self, file: Path) -> None:
+        """Keep the text of the model, so that the run can be made again when the file has changed."""
+        try:
+            text = file.read_bytes()
+        except OSError as error:
+            raise InputError(f"cannot read the model {file}: {error.strerror}") from error
+        write_whole(self.model_file, text)
 
     def record(self, node: str, event: AnyEvent) -> None:
         """Append an event to the run's list; steps and resource readings to the node's metrics."""
-        line = to_json(Recorded(time=time.time(), node=node, event=event)) + b"\n"
         file = self.metrics_file(node) if isinstance(event, StepDone | Resources) else self.events_file
-        try:
-            with file.open("ab") as lines:
-                lines.write(line)
-        except OSError as error:
-            raise DataError(f"cannot write {file.absolute()}: {error.strerror}") from error
+        append_record(file, Recorded(time=time.time(), node=node, event=event))
 
     def keep_checkpoint(self, manifest: Manifest) -> None:
         """Write a checkpoint's manifest, which makes it exist."""
-        self._write(self.checkpoint_folder(manifest.epoch) / "manifest.json", manifest)
+        write_record(self.checkpoint_folder(manifest.epoch) / "manifest.json", manifest)
+
+    def checkpoint(self) -> tuple[Path, Manifest]:
+        """The folder of the best epoch's weights, and what is in it. DataError where there is none."""
+        complete = [file.parent for file in self.path.glob("checkpoints/*/manifest.json")]
+        if not complete:
+            raise DataError(f"run {self.name} has no weights", fix="a run writes them when it has finished")
+        best = max(complete, key=lambda folder: int(folder.name))
+        return best, read_record(best / "manifest.json", Manifest)
 
     def end(self, result: Result) -> None:
         """Write the result: the run is over."""
-        self._write(self.result_file, result)
+        write_record(self.result_file, result)
 
     def run(self) -> Run:
         """What was to be done."""
-        return self._read(self.run_file, Run)
+        return read_record(self.run_file, Run)
 
     def plan(self) -> Plan:
         """Who did what."""
-        return self._read(self.plan_file, Plan)
+        return read_record(self.plan_file, Plan)
 
     def environment(self) -> Environment:
         """Where the controller ran."""
-        return self._read(self.environment_file, Environment)
+        return read_record(self.environment_file, Environment)
 
     def result(self) -> Result | None:
         """How it ended; None while it runs, or when its controller died."""
-        return self._read(self.result_file, Result) if self.result_file.exists() else None
+        return read_record(self.result_file, Result) if self.result_file.exists() else None
 
     def events(self) -> Iterator[Recorded]:
         """What happened, in order."""
-        return _read_lines(self.events_file)
+        return read_lines(self.events_file)
 
     def metrics(self, node: str) -> Iterator[Recorded]:
         """A node's steps and readings, in order."""
-        return _read_lines(self.metrics_file(node))
+        return read_lines(self.metrics_file(node))
 
     def _node(self, node: str) -> Path:
         return self.path / "nodes" / node
-
-    def _write(self, file: Path, record: Record) -> None:
-        aside = file.with_name(f".{file.name}.{os.getpid()}")
-        try:
-            with aside.open("wb") as stream:
-                stream.write(to_json(record, indent=True))
-                stream.flush()
-                os.fsync(stream.fileno())
-            aside.replace(file)
-        except OSError as error:
-            aside.unlink(missing_ok=True)
-            raise DataError(f"cannot write {file.absolute()}: {error.strerror}") from error
-
-    def _read(self, file: Path, kind: type[RecordType]) -> RecordType:
-        try:
-            return from_json(kind, file.read_bytes(), source=str(file))
-        except FileNotFoundError as error:
-            raise DataError(f"the run folder {self.path} lacks {file.name}") from error
-        except OSError as error:
-            raise DataError(f"cannot read {file}: {error.strerror}") from error
-        except InputError as error:
-            raise DataError(error.what) from error
 
 
 def _started(folder: RunFolder) -> float:
@@ -167,32 +184,11 @@ def _started(folder: RunFolder) -> float:
         return folder.run_file.stat().st_mtime
 
 
-def this_controller() -> Controller:
-    """This process, as a run folder remembers it."""
-    return Controller(host=os.uname().nodename, pid=os.getpid(), started=psutil.Process().create_time())
-
-
-def is_alive(controller: Controller) -> bool:
-    """Whether the process that leads a run still exists; unknown on other machines, hence no."""
-    if controller.host != os.uname().nodename:
-        return False
+def _holds_a_run(path: Path) -> bool:
+    """A folder that must not be looked into may hold one: reading it then says why it cannot be read."""
     try:
-        process = psutil.Process(controller.pid)
-        is_the_one = abs(process.create_time() - controller.started) < 1
-        return is_the_one and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.Error:
+        return (path / "run.json").exists()
+    except PermissionError:
+        return True
+    except OSError:  # such as a name that is too long
         return False
-
-
-def _read_lines(file: Path) -> Iterator[Recorded]:
-    """Whole lines only: the last one may have been cut when its writer died."""
-    if not file.exists():
-        return
-    with file.open("rb") as lines:
-        for line in lines:
-            if not line.endswith(b"\n"):
-                return
-            try:
-                yield msgspec.json.decode(line, type=Recorded)
-            except msgspec.DecodeError as error:
-                raise DataError(f"{file} has a line that is no event: {error}") from error

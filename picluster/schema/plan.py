@@ -44,9 +44,11 @@ class Plan(Record, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         layers = [layer for stage in self.stages for layer in stage.layers]
         if not layers or layers != list(range(1, len(layers) + 1)):
-            raise InputError(f"a plan's stages must hold layers 1, 2, 3 … in order, each once; this one has {layers}")
+            message = f"a plan's stages must hold layers 1, 2, 3 … in order, each once; this one has {layers}"
+            raise InputError(message, fix="picluster launch --dry-run prints a plan to begin with")
         if not all(stage.nodes and stage.layers for stage in self.stages) or not self.sampler:
-            raise InputError("every stage of a plan needs a node and a layer, and somebody must sample")
+            message = "every stage of a plan needs a node and a layer, and somebody must sample"
+            raise InputError(message, fix="name the stage's nodes and layers, and the sampler's nodes")
         holders = [node for stage in self.stages for node in stage.nodes]
         for names, what in ((holders, "the stages"), (self.sampler, "the sampler")):
             twice = sorted({name for name in names if list(names).count(name) > 1})

@@ -26,17 +26,17 @@ def to_json(record: Record, *, indent: bool = False) -> bytes:
     return msgspec.json.format(line, indent=2) + b"\n" if indent else line
 
 
-def from_json(kind: type[RecordType], text: bytes | str, *, source: str) -> RecordType:
+def from_json(kind: type[RecordType], text: bytes | str, *, source: str, fix: str = "") -> RecordType:
     """Read a record.
 
     Raises:
-        InputError: the text is not JSON, or not a `kind`; names `source` and the place in it.
+        InputError: the text is not JSON, or not a `kind`; names `source` and the place in it, and says `fix`.
     """
     try:
         version = msgspec.json.decode(text, type=_Versioned).schema_version
         expected = {field.name: field.default for field in msgspec.structs.fields(kind)}.get("schema_version")
         if version is not None and expected is not None and version != expected:
-            raise InputError(f"{source} has schema version {version}; this picluster reads {expected}")
+            raise InputError(f"{source} has schema version {version}; this picluster reads {expected}", fix=fix)
         return msgspec.json.decode(text, type=kind)
     except msgspec.DecodeError as error:
-        raise InputError(f"{source} is not a valid {kind.__name__.lower()}: {error}") from error
+        raise InputError(f"{source} is not a valid {kind.__name__.lower()}: {error}", fix=fix) from error

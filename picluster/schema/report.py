@@ -1,4 +1,4 @@
-"""What `picluster report --json` prints. Other programs read it: fields are added, never changed."""
+"""What `picluster report --json` and `runs --json` print. Other programs read it: fields are added, never changed."""
 
 from typing import Literal
 
@@ -6,7 +6,7 @@ from picluster.schema.events import Hardware, Status
 from picluster.schema.plan import EngineName, Plan, Strategy
 from picluster.schema.record import Record
 from picluster.schema.run import Environment, Failure
-from picluster.schema.spec import Evaluation
+from picluster.schema.spec import Evaluation, Monitor
 
 REPORT_SCHEMA_VERSION = 1
 
@@ -68,6 +68,8 @@ class EpochReport(Record, frozen=True, kw_only=True):
     loss: float
     train_accuracy: float
     validation_accuracy: float | None
+    validation_loss: float | None
+    """None in runs of version 0.1 and where the graph has no validation nodes."""
     seconds: float
 
 
@@ -76,6 +78,8 @@ class Report(Record, frozen=True, kw_only=True):
 
     schema_version: int = REPORT_SCHEMA_VERSION
     run: str
+    tag: str
+    """The person's own word for it; may be empty."""
     status: Status
     failure: Failure | None
     dataset: str
@@ -94,8 +98,52 @@ class Report(Record, frozen=True, kw_only=True):
     plan: Plan
     environment: Environment
     epochs: tuple[EpochReport, ...]
+    epochs_planned: int
+    """More than there are where the run stopped early or did not finish."""
+    monitor: Monitor
+    """By what one epoch's validation is better than another's."""
+    patience: int | None
+    """Epochs without a better validation after which a run stops; None = never."""
+    stopped_early: bool
+    """Whether it finished because its patience ran out."""
+    best_epoch: int | None
+    """The last one whose validation was better than all before; its weights are tested and kept."""
     test_accuracy: float | None
     """At the epoch with the best validation accuracy."""
     steps_per_second: float | None
     """Training steps over the time spent training, evaluation left out."""
     nodes: tuple[NodeReport, ...]
+
+
+class RunSummary(Record, frozen=True, kw_only=True):
+    """One run among others. Of a folder that cannot be read only the name is known, and what is wrong with it."""
+
+    run: str
+    """Name of the folder."""
+    status: Status | Literal["unreadable"]
+    problem: str = ""
+    """Why it cannot be read, or why it failed."""
+    tag: str = ""
+    started: float
+    """Seconds since 1970; of an unreadable folder when it was last changed."""
+    seconds: float | None = None
+    """From start to end, or until now; None where the end is not known."""
+    model: str | None = None
+    dataset: str | None = None
+    strategy: Strategy | None = None
+    engine: EngineName | None = None
+    nodes: int | None = None
+    """How many took part."""
+    epochs: int | None = None
+    """Done so far."""
+    epochs_planned: int | None = None
+    best_epoch: int | None = None
+    best_validation_accuracy: float | None = None
+    test_accuracy: float | None = None
+
+
+class History(Record, frozen=True, kw_only=True):
+    """Several runs, the newest first."""
+
+    schema_version: int = REPORT_SCHEMA_VERSION
+    runs: tuple[RunSummary, ...]

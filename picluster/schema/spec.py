@@ -103,7 +103,7 @@ class Spec(Record, frozen=True, kw_only=True):
             if value is not None and value < 1:
                 raise InputError(f"{name} must be at least 1, not {value}")
         if self.fanout is not None and min(self.fanout) < 1:
-            raise InputError(f"a fanout must be at least 1, not {min(self.fanout)}")
+            raise InputError(f"a fanout must be at least 1, not {min(self.fanout)}", fix="--fanout all takes them all")
         if len(self.optimizer.weight_decay) != depth:
             given = ",".join(map(str, self.optimizer.weight_decay))
             message = f"weight decay {given} does not fit the {depth} layers of {self.model.name}"

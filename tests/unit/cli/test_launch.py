@@ -9,11 +9,13 @@ from picluster.controller.planner import make_plan
 from picluster.schema.plan import Plan
 from picluster.schema.record import from_json, to_json
 from tests.unit.cli.conftest import NODES, Picluster
-from tests.unit.controller.made import a_spec
+from tests.unit.controller.made import a_graph, a_model, a_spec
 
 
 def plan_file(path: Path, nodes: list[str]) -> str:
-    plan = make_plan(nodes, a_spec(), strategy="layer-split", engine="gloo", layers_per_node=1)
+    plan = make_plan(
+        nodes, a_spec(), a_model(), a_graph(train=100), strategy="layer-split", engine="gloo", layers_per_node=1
+    )
     path.write_bytes(to_json(plan))
     return str(path)
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from picluster.controller.run_folder import RunFolder, this_controller
+from picluster.controller.leader import this_controller
+from picluster.controller.run_folder import RunFolder
 from picluster.schema.run import Failure, Result
 from tests.unit.cli.conftest import Picluster
 from tests.unit.controller.made import RUN_V1, copy_of_run_v1
@@ -88,6 +89,20 @@ def test_a_failed_run_is_shown_with_node_cause_and_fix(picluster: Picluster, run
     answer = picluster("report")
     assert answer.code == 0
     assert "failure    local2: killed by SIGKILL [9]\n           fix: use more nodes\n" in answer.out
+
+
+def test_tag_early_stop_best_epoch_and_ways_of_evaluation_are_told(picluster: Picluster, run: RunFolder) -> None:
+    was = run.run()
+    spec = msgspec.structs.replace(was.spec, epochs=9, patience=1, test="exact")
+    run.begin(msgspec.structs.replace(was, spec=spec, tag="[b]"), run.plan(), run.environment())
+    lines = picluster("report").out.splitlines()
+    for line in (
+        "tag        [b]",
+        "stopped    after epoch 2 of 9: no better validation for 1 epoch",
+        "best       epoch 2: validation 0.1268 (sampled neighbours)",
+        "test       0.1012 accuracy at the best validation (all neighbours)",
+    ):
+        assert line in lines
 
 
 def test_a_run_under_way_is_shown_as_running(picluster: Picluster, run: RunFolder) -> None:

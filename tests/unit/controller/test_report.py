@@ -3,16 +3,17 @@
 import os
 from math import ceil
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from picluster.controller.leader import this_controller
 from picluster.controller.report import make_report
-from picluster.controller.run_folder import RunFolder, this_controller
-from picluster.schema.events import StepDone
+from picluster.controller.run_folder import RunFolder
+from picluster.schema.events import EpochDone, StepDone
 from picluster.schema.record import to_json
 from picluster.schema.report import Percentiles, Report
 from picluster.schema.run import Failure, Result
@@ -52,6 +53,7 @@ NODE = {
 REPORT = {
     "schema_version": "",
     "run": "",
+    "tag": "",
     "status": "",
     "failure": {"node": "", "layers": [""], "cause": "", "fix": "", "log": ""},
     "dataset": "",
@@ -68,7 +70,7 @@ REPORT = {
         "strategy": "",
         "engine": "",
         "sampler": [""],
-        "stages": [{"layers": [""], "nodes": [""]}],
+        "stages": [{"layers": [""], "nodes": [""], "receives": ""}],
         "idle": [],
         "notes": [],
     },
@@ -82,7 +84,14 @@ REPORT = {
         "memory_bytes": "",
         "command": [""],
     },
-    "epochs": [{"epoch": "", "loss": "", "train_accuracy": "", "validation_accuracy": "", "seconds": ""}],
+    "epochs": [
+        {"epoch": "", "loss": "", "train_accuracy": "", "validation_accuracy": "", "validation_loss": "", "seconds": ""}
+    ],
+    "epochs_planned": "",
+    "monitor": "",
+    "patience": "",
+    "stopped_early": "",
+    "best_epoch": "",
     "test_accuracy": "",
     "steps_per_second": "",
     "nodes": [NODE],
@@ -190,6 +199,39 @@ def test_a_run_whose_controller_died_has_failed_with_the_cause(copy: RunFolder, 
     assert report.failure is not None
     assert "was killed, or its machine went down" in report.failure.cause
     assert report.failure.fix
+
+
+def planned(copy: RunFolder, *, epochs: int, patience: int | None = None) -> RunFolder:
+    """As if so many epochs had been asked for."""
+    run = copy.run()
+    spec = msgspec.structs.replace(run.spec, epochs=epochs, patience=patience)
+    copy.begin(msgspec.structs.replace(run, spec=spec), copy.plan(), copy.environment())
+    return copy
+
+
+@pytest.mark.parametrize(("epochs", "early"), [(2, False), (9, True)])
+def test_a_finished_run_with_fewer_epochs_than_planned_stopped_early(
+    copy: RunFolder, *, epochs: int, early: bool
+) -> None:
+    report = make_report(planned(copy, epochs=epochs, patience=3))
+    assert (report.epochs_planned, report.patience, report.stopped_early) == (epochs, 3, early)
+
+
+@pytest.mark.parametrize("status", ["failed", "stopped"])
+def test_a_run_that_did_not_finish_did_not_lose_its_patience(
+    copy: RunFolder, status: Literal["failed", "stopped"]
+) -> None:
+    copy.end(Result(status=status, failure=None, test_accuracy=None, ended=1.0))
+    assert not make_report(planned(copy, epochs=9, patience=3)).stopped_early
+
+
+def test_the_best_epoch_is_the_last_that_was_better_than_all_before(copy: RunFolder) -> None:
+    assert make_report(copy).best_epoch == 2
+    [done] = [each.event for each in copy.events() if isinstance(each.event, EpochDone) and each.event.epoch == 2]
+    copy.record("local4", msgspec.structs.replace(done, epoch=3, best=False))
+    assert make_report(copy).best_epoch == 2
+    copy.events_file.unlink()
+    assert make_report(copy).best_epoch is None
 
 
 def test_a_run_whose_controller_lives_is_running(copy: RunFolder) -> None:

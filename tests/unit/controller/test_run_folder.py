@@ -13,7 +13,8 @@ import msgspec
 import psutil
 import pytest
 
-from picluster.controller.run_folder import RunFolder, is_alive, this_controller
+from picluster.controller.leader import is_alive, this_controller
+from picluster.controller.run_folder import RunFolder
 from picluster.errors import DataError, InputError, PiclusterError
 from picluster.schema.events import AnyEvent, Done, Ended, Failed, Resources
 from picluster.schema.run import Controller, Manifest, Result
@@ -102,6 +103,20 @@ def test_what_is_written_first_is_read_back(tmp_path: Path) -> None:
     assert msgspec.structs.replace(folder.run(), run=model.run().run) == model.run()
     assert folder.plan() == model.plan()
     assert folder.environment() == model.environment()
+
+
+def test_the_model_is_kept_as_it_was(tmp_path: Path) -> None:
+    folder, model = a_run(tmp_path / "run"), tmp_path / "model of mine.py"
+    model.write_bytes(b"# \xc3\xa4\r\n")
+    folder.keep_model(model)
+    model.write_text("")
+    assert folder.model_file.read_bytes() == b"# \xc3\xa4\r\n"
+
+
+def test_a_model_that_is_gone_is_an_input_error(tmp_path: Path) -> None:
+    folder = a_run(tmp_path / "run")
+    with pytest.raises(InputError, match=r"cannot read the model none\.py: No such file or directory"):
+        folder.keep_model(Path("none.py"))
 
 
 def test_a_run_has_no_result_until_it_ends(tmp_path: Path) -> None:

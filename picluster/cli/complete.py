@@ -1,0 +1,36 @@
+"""What the shell offers when Tab is pressed. What is not known here, such as a path, the shell completes itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from picluster.controller.places import CHECKOUT
+
+
+def models(incomplete: str) -> list[str]:
+    """Names of the files in models/."""
+    files = (file for place in (Path(), CHECKOUT) for file in (place / "models").glob("*.py"))
+    return _beginning(incomplete, (file.stem for file in files))
+
+
+def datasets(incomplete: str) -> list[str]:
+    """Those that can be prepared, and graph folders that are there."""
+    from picluster.cli.dataset import GRAPHS
+    from picluster.graph.names import KNOWN
+
+    return _beginning(incomplete, (*KNOWN, *(file.parent.name for file in GRAPHS.glob("*/meta.json"))))
+
+
+def runs(incomplete: str) -> list[str]:
+    """Names of the runs."""
+    return _beginning(incomplete, (file.parent.name for file in Path("runs").glob("*/run.json")))
+
+
+def inventories(incomplete: str) -> list[str]:
+    """The usual place for inventories."""
+    return _beginning(incomplete, map(str, Path("inventory").glob("*.yml")))
+
+
+def _beginning(incomplete: str, names: Iterable[str]) -> list[str]:
+    return sorted({name for name in names if name.startswith(incomplete)})

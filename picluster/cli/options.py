@@ -1,0 +1,138 @@
+"""The options of `picluster launch`, with the words of its help."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from picluster.cli import complete
+from picluster.cli.dataset import GRAPH_PANEL
+from picluster.schema.plan import EngineName, Strategy
+from picluster.schema.spec import Evaluation
+
+_LEARN = "The model"
+_TRAIN = "The training"
+_PLACE = "The nodes"
+_RUN = "The run"
+
+LONGEST_TAG = 24
+
+Dataset = Annotated[
+    str,
+    typer.Option(
+        help="cora, citeseer, pubmed, reddit-like …, or a folder in graphs/.",
+        autocompletion=complete.datasets,
+        rich_help_panel=GRAPH_PANEL,
+    ),
+]
+Model = Annotated[
+    str,
+    typer.Option(help="Name of a file in models/, or a path.", autocompletion=complete.models, rich_help_panel=_LEARN),
+]
+Hidden = Annotated[
+    int | None, typer.Option(help="Width of hidden layers. (default: the model's)", rich_help_panel=_LEARN)
+]
+Depth = Annotated[int | None, typer.Option(help="Number of layers. (default: the fanout's)", rich_help_panel=_LEARN)]
+Options = Annotated[
+    list[str] | None,
+    typer.Option("--option", metavar="NAME=VALUE", help="Any other option of the model.", rich_help_panel=_LEARN),
+]
+Dropout = Annotated[float | None, typer.Option(help="Share dropped. (default: the model's)", rich_help_panel=_LEARN)]
+Fanout = Annotated[
+    str | None,
+    typer.Option(
+        help="Neighbours to sample, the seeds' first, such as 25,10; or all. (default: by the graph's size)",
+        rich_help_panel=_TRAIN,
+    ),
+]
+BatchSize = Annotated[int | None, typer.Option(help="Seeds of a step. (default: by size)", rich_help_panel=_TRAIN)]
+MicroBatches = Annotated[
+    int | None,
+    typer.Option(help="Parts of a step, computed one by one. (default: 4; full batch: 1)", rich_help_panel=_TRAIN),
+]
+Epochs = Annotated[
+    int | None,
+    typer.Option(help="Passes over the training nodes. (default: 10; full batch: 200)", rich_help_panel=_TRAIN),
+]
+Seed = Annotated[int, typer.Option(help="Everything random follows from it.", rich_help_panel=_TRAIN)]
+LearningRate = Annotated[
+    float | None,
+    typer.Option(
+        "--learning-rate", "--lr", help="Step size of Adam. (default: 0.003; full batch: 0.01)", rich_help_panel=_TRAIN
+    ),
+]
+WeightDecay = Annotated[
+    str | None,
+    typer.Option(help="One value, or one a layer: 5e-4,0. (default: 0; full batch: 5e-4,0)", rich_help_panel=_TRAIN),
+]
+DenseWeightDecay = Annotated[
+    float | None,
+    typer.Option(help="For layers without neighbours. (default: the model's, or 0)", rich_help_panel=_TRAIN),
+]
+Patience = Annotated[
+    int | None,
+    typer.Option(
+        help="Stop after so many epochs without a better validation. (default: the model's, or never)",
+        rich_help_panel=_TRAIN,
+    ),
+]
+Validation = Annotated[
+    Evaluation | None,
+    typer.Option(help="Neighbours seen in validation. (default: sampled; full batch: exact)", rich_help_panel=_TRAIN),
+]
+Test = Annotated[
+    Evaluation | None,
+    typer.Option(help="Neighbours seen in the test: exact is all of them. (default: exact)", rich_help_panel=_TRAIN),
+]
+Beta1 = Annotated[float, typer.Option(help="Adam's first decay.", rich_help_panel=_TRAIN)]
+Beta2 = Annotated[float, typer.Option(help="Adam's second decay.", rich_help_panel=_TRAIN)]
+Epsilon = Annotated[float, typer.Option(help="Adam's guard against division by 0.", rich_help_panel=_TRAIN)]
+Amsgrad = Annotated[bool, typer.Option("--amsgrad", help="Adam with the largest mean square.", rich_help_panel=_TRAIN)]
+InventoryFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--inventory",
+        "-i",
+        help="Ansible inventory. (default: inventory/hosts.yml, else local.yml)",
+        autocompletion=complete.inventories,
+        rich_help_panel=_PLACE,
+    ),
+]
+Nodes = Annotated[
+    str | None,
+    typer.Option(help="How many of its nodes, or their names: 3 or pi1,pi4. (default: all)", rich_help_panel=_PLACE),
+]
+StrategyName = Annotated[Strategy | None, typer.Option(help="(default: layer-split)", rich_help_panel=_PLACE)]
+LayersPerNode = Annotated[
+    int | None,
+    typer.Option(help="Layers of a stage, for layer-split. (default: as few as fit)", rich_help_panel=_PLACE),
+]
+Engine = Annotated[EngineName | None, typer.Option(help="How tensors travel. (default: gloo)", rich_help_panel=_PLACE)]
+PlanFile = Annotated[
+    Path | None, typer.Option("--plan", help="Execute this plan instead of making one.", rich_help_panel=_PLACE)
+]
+Threads = Annotated[
+    int,
+    typer.Option(help="Compute threads of each worker. Other numbers, other last bits.", min=1, rich_help_panel=_PLACE),
+]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Print the plan as JSON and start nothing.", rich_help_panel=_PLACE)
+]
+Grace = Annotated[
+    float,
+    typer.Option(
+        help="Seconds without a controller after which workers end.", min=2.0, max=3600.0, rich_help_panel=_PLACE
+    ),
+]
+Rerun = Annotated[
+    str | None,
+    typer.Option(
+        metavar="RUN",
+        help="Learn the very same again as that run did: its name, folder or four letters.",
+        autocompletion=complete.runs,
+        rich_help_panel=_RUN,
+    ),
+]
+Tag = Annotated[str, typer.Option(metavar="WORD", help="A word to find the run by.", rich_help_panel=_RUN)]

@@ -1,0 +1,51 @@
+"""Numbers, times and names as they are printed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+NOTHING = "–"
+_MEBIBYTE = 1 << 20
+
+
+def plain(text: str) -> str:
+    """Without what would steer the terminal."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
+
+
+def duration(seconds: float) -> str:
+    """Such as 0:42, 12:05 or 1:02:33."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def milliseconds(time_ms: float) -> str:
+    """With a decimal where there is but one digit before it."""
+    return f"{time_ms:.1f} ms" if time_ms < 10 else f"{time_ms:,.0f} ms"  # noqa: PLR2004
+
+
+def mebibytes(size: int | None) -> str:
+    """Whole ones."""
+    return NOTHING if size is None else f"{size / _MEBIBYTE:,.0f}"
+
+
+def kibibytes(size: float | None) -> str:
+    """With a decimal."""
+    return NOTHING if size is None else f"{size / 1024:,.1f}"
+
+
+def ranges(numbers: Sequence[int]) -> str:
+    """Consecutive numbers: 1, or 2–5; nothing where there are none."""
+    ends = list(dict.fromkeys((numbers[0], numbers[-1]))) if numbers else []
+    return "–".join(map(str, ends))
+
+
+def listed(values: Sequence[object]) -> str:
+    """Separated by commas."""
+    return ", ".join(map(str, values))
+
+
+def plural(values: Sequence[object]) -> str:
+    """The ending of a word for these."""
+    return "" if len(values) == 1 else "s"

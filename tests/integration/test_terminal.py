@@ -1,0 +1,173 @@
+"""Launches in a real terminal, and runs that are made again."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import pty
+import re
+import shutil
+import signal
+import struct
+import subprocess
+import termios
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from picluster.controller.run_folder import RunFolder
+from picluster.schema.events import Ready
+from tests.integration.desk import GRAPH, RUN_TIMEOUT_SECONDS, Desk, losses, workers_of
+
+SMALL = (*GRAPH, "--hidden", "8", "--layers-per-node", "1", "--nodes", "3")
+SHOW_CURSOR = "\x1b[?25h"
+STYLES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+
+
+@dataclass
+class Terminal:
+    """A run in a terminal of its own; everything that it writes is kept."""
+
+    process: subprocess.Popen[bytes]
+    screen: int
+    written: bytes = field(default=b"")
+
+    def read(self, *, until: str = "") -> str:
+        """All that was written, once `until` is there, or at the end."""
+        deadline = time.monotonic() + RUN_TIMEOUT_SECONDS
+        while not until or until not in self.written.decode(errors="replace"):
+            assert time.monotonic() < deadline, self.written
+            try:
+                self.written += os.read(self.screen, 65536)
+            except OSError:  # Linux says so when the last writer is gone
+                assert not until, self.written
+                break
+        return self.written.decode()
+
+    def end(self) -> tuple[int, str]:
+        words = self.read()
+        return self.process.wait(RUN_TIMEOUT_SECONDS), words
+
+    def settings(self) -> list[object]:
+        return termios.tcgetattr(self.screen)
+
+
+@pytest.fixture
+def terminals(desk: Desk) -> Iterator[list[Terminal]]:
+    opened: list[Terminal] = []
+    yield opened
+    for each in opened:
+        if each.process.poll() is None:
+            each.process.kill()
+        os.close(each.screen)
+    assert desk.folder.exists()
+
+
+def launch(
+    desk: Desk, terminals: list[Terminal], *words: str, columns: int = 80, lines: int = 24, term: str = "xterm-256color"
+) -> Terminal:
+    setsid = shutil.which("setsid")
+    assert setsid
+    screen, inside = pty.openpty()
+    fcntl.ioctl(inside, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
+    environment = {name: value for name, value in desk.environment.items() if name not in ("COLUMNS", "LINES")}
+    process = subprocess.Popen(
+        [setsid, "--ctty", "--wait", *desk.command("launch", *words)],
+        cwd=desk.folder,
+        env={**environment, "TERM": term},
+        stdin=inside,
+        stdout=inside,
+        stderr=inside,
+    )
+    os.close(inside)
+    terminals.append(Terminal(process, screen))
+    return terminals[-1]
+
+
+def plain(words: str) -> list[str]:
+    """Every line that was ever drawn."""
+    return [STYLES.sub("", line).rstrip() for line in re.split(r"[\r\n]+", words)]
+
+
+@pytest.mark.parametrize(("columns", "lines"), [(80, 24), (160, 45)])
+def test_a_run_is_seen_from_its_start_to_its_result(
+    desk: Desk, terminals: list[Terminal], columns: int, lines: int
+) -> None:
+    code, words = launch(desk, terminals, *SMALL, "--epochs", "20", columns=columns, lines=lines).end()
+    assert code == 0, words
+    drawn = plain(words)
+    assert max(map(len, drawn)) <= columns
+    heads = [line for line in drawn if re.match(r"(starting|training|testing|ending|finished) |node ", line)]
+    assert {len(line) for line in heads} == {columns - 2}  # room for the ^C that a terminal echoes
+    heads = [line.split()[0] for line in heads if not line.startswith("node ")]
+    phases = list(dict.fromkeys(heads))
+    assert phases[0] == "starting"
+    assert phases[-1] == "finished"
+    assert heads == sorted(heads, key=phases.index)
+    after = plain(words[words.rfind(SHOW_CURSOR) :])
+    assert after[0].startswith("test accuracy 0.")
+    assert after[1] == "the nodes' memory and times: picluster report"
+    last = words[words.rfind("finished") : words.rfind(SHOW_CURSOR)]
+    assert [line.split()[0] for line in plain(last)[-4:-1]] == ["pi1", "pi2", "pi3"]
+
+
+def test_ctrl_c_gives_the_terminal_back_as_it_was(desk: Desk, terminals: list[Terminal]) -> None:
+    terminal = launch(desk, terminals, *SMALL, "--epochs", "100000")
+    before = terminal.settings()
+    terminal.read(until="validation")
+    os.write(terminal.screen, b"\x03")
+    code, words = terminal.end()
+    assert code == 130, words
+    assert words.rfind(SHOW_CURSOR) > words.rfind("\x1b[?25l")
+    assert any(line.startswith("stopped    after epoch ") for line in plain(words))
+    assert re.search(r"error: run \S+ was stopped", words[words.rfind(SHOW_CURSOR) :])
+    assert "Traceback" not in words
+    assert before == termios.tcgetattr(terminal.screen)
+
+
+def test_a_failure_is_told_after_the_view_has_closed(desk: Desk, terminals: list[Terminal]) -> None:
+    terminal = launch(desk, terminals, *SMALL, "--epochs", "100000")
+    terminal.read(until="validation")
+    worker = max(workers_of(terminal.process.pid), key=lambda each: each.pid)
+    worker.send_signal(signal.SIGKILL)
+    code, words = terminal.end()
+    assert code == 5
+    assert "error: node pi3 (layer 2) failed: killed by SIGKILL" in plain(words[words.rfind(SHOW_CURSOR) :])
+    assert "error:" not in words[: words.rfind(SHOW_CURSOR)]
+    assert any(line.startswith("failed ") for line in plain(words))
+    assert [line.split()[-1] for line in plain(words) if line.startswith("pi3 ")][-1] == "failed"
+
+
+def test_a_terminal_that_cannot_draw_gets_plain_lines(desk: Desk, terminals: list[Terminal]) -> None:
+    code, words = launch(desk, terminals, *SMALL, "--epochs", "2", term="dumb").end()
+    assert code == 0, words
+    assert "\x1b[" not in words
+    assert [line for line in plain(words) if line.startswith("epoch 2/2  loss ")]
+
+
+def test_a_run_made_again_has_the_same_losses_bit_for_bit(desk: Desk, tmp_path: Path) -> None:
+    model = tmp_path / "mine.py"
+    shutil.copy(desk.folder / "models" / "sage.py", model)
+    words = ("--model", str(model), "--seed", "3", "--fanout", "4,3", "--lr", "0.02", "--threads", "2", "--epochs", "3")
+    first = desk.launch(*SMALL, *words, "--tag", "original")
+    model.write_text("this is no model any more")
+    again = desk.launch("--rerun", first.name[-4:], "--tag", "again")
+    other = desk.launch("--rerun", first.name, "--strategy", "data-parallel", "--nodes", "2")
+    assert first.run().spec == again.run().spec == other.run().spec
+    assert losses(first) == losses(again) == losses(other)
+    assert len(losses(first)) > 3
+    assert (again.plan().sampler, again.plan().stages) == (first.plan().sampler, first.plan().stages)
+    assert other.plan().strategy == "data-parallel"
+    assert first.model_file.read_bytes() == again.model_file.read_bytes() == other.model_file.read_bytes()
+    assert {threads for run in (first, again, other) for threads in threads_of(run)} == {2}
+    assert [run.run().tag for run in (first, again, other)] == ["original", "again", ""]
+    told = json.loads(desk.picluster("runs", "--json", "--tag", "again").stdout)
+    assert [run["run"] for run in told["runs"]] == [again.name]
+
+
+def threads_of(run: RunFolder) -> list[int]:
+    return [each.event.hardware.threads for each in run.events() if isinstance(each.event, Ready)]

@@ -1,0 +1,165 @@
+"""What goes wrong around the command line is one clear line, without a traceback."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from picluster.cli.dataset import prepared
+from tests.unit.cli.conftest import Picluster
+from tests.unit.controller.made import RUN_V1, copy_of_run_v1
+
+CODE = "import sys; sys.argv[0] = 'picluster'; from picluster.cli.main import main; main()"
+NOBODY = 65534
+
+
+@pytest.fixture
+def powerless(picluster: Picluster) -> Iterator[None]:
+    """Root may do everything: then the rights of nobody are taken on for a while."""
+    for command in ("report", "runs"):  # nobody may not even be allowed to import what these need
+        picluster(command, "--json"), picluster(command)
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+@pytest.fixture
+def open_folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A working folder that nobody can reach: pytest's own is for its owner alone."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        monkeypatch.chdir(folder)
+        yield folder
+        monkeypatch.undo()
+        for run in folder.glob("runs/*"):
+            run.chmod(0o755)
+
+
+def lock(path: Path) -> None:
+    """Nobody may touch it; only its owner can do that."""
+    rights, owner = os.geteuid(), path.stat().st_uid
+    os.seteuid(owner)
+    path.chmod(0)
+    os.seteuid(rights)
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["lunch"], "Did you mean 'launch'"),
+        (["--loud"], "No such option"),
+        (["launch", "--lauers-per-node", "1"], "No such option"),
+        (["launch", "--strategy", "best"], "'best' is not one of"),
+        (["report", "a", "b"], "unexpected extra argument"),
+        (["runs", "x"], "unexpected extra argument"),
+        (["launch", "--rerun"], "requires an argument"),
+    ],
+    ids=" ".join,
+)
+def test_what_cannot_be_parsed_is_told_with_the_way_to_help(picluster: Picluster, words: list[str], told: str) -> None:
+    answer = picluster(*words)
+    assert (answer.code, answer.out) == (2, "")
+    first, second = answer.err.splitlines()
+    assert first.startswith("error: ")
+    assert told in first
+    assert second.startswith("  fix: see ")
+    assert second.endswith(" --help")
+
+
+def test_a_run_that_must_not_be_read_is_named_and_hides_no_other(
+    picluster: Picluster, open_folder: Path, request: pytest.FixtureRequest
+) -> None:
+    closed = copy_of_run_v1(open_folder / "runs" / "2026-closed-abcd")
+    copy_of_run_v1(open_folder / "runs" / "2026-open-efgh")
+    request.getfixturevalue("powerless")
+    lock(closed)
+    for word in ("2026-closed-abcd", "abcd"):
+        answer = picluster("report", word)
+        assert (answer.code, answer.out) == (3, "")
+        assert answer.err.startswith(f"error: cannot read {closed}/run.json: Permission denied\n  fix: ")
+    assert picluster("report", "efgh").code == 0
+    assert picluster("report").code == 0
+    answer = picluster("runs")
+    assert answer.code == 0
+    assert "2026-closed-abcd\n  unreadable  cannot read " in answer.out
+
+
+@pytest.mark.parametrize("name", ["events.jsonl", "nodes/local1/metrics.jsonl"])
+def test_a_file_of_a_run_that_must_not_be_read_is_named(
+    picluster: Picluster, open_folder: Path, request: pytest.FixtureRequest, name: str
+) -> None:
+    run = copy_of_run_v1(open_folder / "runs" / "run")
+    request.getfixturevalue("powerless")
+    lock(run / name)
+    answer = picluster("report")
+    assert (answer.code, answer.out) == (3, "")
+    assert answer.err.startswith(f"error: cannot read {run / name}: Permission denied\n")
+
+
+@pytest.fixture
+def tiny_disk(here: Path) -> Iterator[Path]:
+    """A file system of one page, where this machine lets us mount one."""
+    runs = here / "runs"
+    runs.mkdir()
+    mount, unmount = shutil.which("mount"), shutil.which("umount")
+    mounted = mount and subprocess.run(
+        [mount, "-t", "tmpfs", "-o", "size=4k", "tmpfs", str(runs)], check=False, capture_output=True
+    )
+    if not mounted or mounted.returncode or not unmount:
+        pytest.skip("only root may mount a disk to fill it")
+    yield runs
+    subprocess.run([unmount, str(runs)], check=True)
+
+
+def test_a_full_disk_is_told_before_anything_starts(launch: Picluster, tiny_disk: Path) -> None:
+    answer = launch("--tag", "full")
+    assert answer.code == 3
+    errors = [line for line in answer.err.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1
+    assert f"cannot write {tiny_disk}/" in errors[0]
+    assert "No space left on device" in errors[0]
+    assert answer.err.endswith("\n  fix: make room on the disk\n")
+    assert "Traceback" not in answer.err
+
+
+def test_a_folder_that_cannot_be_written_to_is_told(
+    launch: Picluster, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepared("reddit-like", 0.001, "fp16")
+
+    def refuse(self: Path, *_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied", str(self))
+
+    launch("--dry-run")
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    answer = launch()
+    assert answer.code == 3
+    assert f"error: cannot make the run folder {here}/runs/" in answer.err
+    assert answer.err.endswith(": Permission denied\n  fix: work in a folder that you may write to\n")
+
+
+@pytest.mark.parametrize("words", [["report"], ["report", "--json"], ["runs"], ["runs", "--json"], ["--help"]])
+def test_a_reader_that_goes_away_early_causes_no_traceback(here: Path, words: list[str]) -> None:
+    copy_of_run_v1(here / "runs" / "run")
+    with subprocess.Popen(
+        [sys.executable, "-c", CODE, *words], cwd=here, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == ""
+
+
+def test_the_committed_run_stays_as_it_is() -> None:
+    assert not (RUN_V1 / "model.py").exists()
