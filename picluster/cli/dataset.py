@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from picluster.cli import complete
 from picluster.errors import InputError
 
 if TYPE_CHECKING:
@@ -39,7 +40,14 @@ def _group() -> None:
 
 @app.command("prepare")
 def prepare(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Such as cora; `picluster dataset list` has all names.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME",
+            help="Such as cora; `picluster dataset list` has all names.",
+            autocompletion=complete.datasets,
+        ),
+    ],
     scale: Scale = None,
     features: Features = "fp16",
     split_seed: Annotated[int, typer.Option(help="Draws the split of cora-linqs.", min=0)] = 0,
@@ -118,7 +126,10 @@ def list_all(*, as_json: Json = False) -> None:
 
 @app.command("show")
 def show(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="A folder under graphs/.")], as_json: Json = False
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="A folder under graphs/.", autocompletion=complete.datasets)
+    ],
+    as_json: Json = False,
 ) -> None:
     """Show what a graph is like: sizes, splits, degrees, homophily, labels, files."""
     from picluster.graph.catalogue import look_into

@@ -40,5 +40,6 @@ def export(
         values = sum(array.size for array in weights.values())
         typer.echo(f"{output}: {values:,} values in {len(weights)} arrays, of {folder.path}")
     if predictions is not None:
+        typer.echo("predicting all nodes from all of their neighbours, on this machine", err=True)
         write_predictions(folder, weights, predictions, GRAPHS)
         typer.echo(f"{predictions}: class probabilities of all nodes, by {folder.path}")

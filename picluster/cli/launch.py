@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import TYPE_CHECKING
 
 import typer  # noqa: TC002 typer looks for its Context in the signature
@@ -49,6 +50,7 @@ def launch(
     weight_decay: options.WeightDecay = None,
     dense_weight_decay: options.DenseWeightDecay = None,
     patience: options.Patience = None,
+    monitor: options.MonitorName = None,
     validation: options.Validation = None,
     test: options.Test = None,
     beta1: options.Beta1 = 0.9,
@@ -88,23 +90,8 @@ def launch(
         wanted = model_options(hidden, depth, dropout, fanout, option or ())
         graph = prepared(dataset, scale, features)
         description = describe_model(file, graph.meta.features, graph.meta.classes, wanted)
-        wish = Wish(
-            fanout=fanout,
-            batch_size=batch_size,
-            micro_batches=micro_batches,
-            epochs=epochs,
-            seed=seed,
-            learning_rate=learning_rate,
-            weight_decay=weight_decay,
-            dense_weight_decay=dense_weight_decay,
-            patience=patience,
-            validation=validation,
-            test=test,
-            beta1=beta1,
-            beta2=beta2,
-            epsilon=epsilon,
-            amsgrad=amsgrad,
-        )
+        # Its fields are parameters of ours, by the same names.
+        wish = Wish(**{each.name: context.params[each.name] for each in fields(Wish)})
         task = Task(make_spec(wish, graph.meta, description, file), file, graph, description)
     plan = choose_plan(
         plan_file,

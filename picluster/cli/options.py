@@ -10,7 +10,7 @@ import typer
 from picluster.cli import complete
 from picluster.cli.dataset import GRAPH_PANEL
 from picluster.schema.plan import EngineName, Strategy
-from picluster.schema.spec import Evaluation
+from picluster.schema.spec import Evaluation, Monitor
 
 _LEARN = "The model"
 _TRAIN = "The training"
@@ -76,6 +76,12 @@ Patience = Annotated[
     typer.Option(
         help="Stop after so many epochs without a better validation. (default: the model's, or never)",
         rich_help_panel=_TRAIN,
+    ),
+]
+MonitorName = Annotated[
+    Monitor | None,
+    typer.Option(
+        "--monitor", help="What makes a validation better. (default: the model's, or accuracy)", rich_help_panel=_TRAIN
     ),
 ]
 Validation = Annotated[

@@ -14,7 +14,7 @@ from rich.live import Live
 from picluster.cli.run_state import RunState
 from picluster.cli.view import view
 from picluster.errors import Stopped
-from picluster.schema.events import AnyEvent, EpochDone, Ready, StepDone
+from picluster.schema.events import AnyEvent, EpochDone, Ready, StepDone, Tested
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -73,7 +73,8 @@ class Lines:
     def __init__(self, spec: Spec, plan: Plan) -> None:
         self._epochs = spec.epochs
         self._nodes = len(plan.nodes)
-        self._ready = 0
+        self._patience = spec.patience
+        self._ready = self._last_epoch = 0
         self._news = time.monotonic()
 
     def __call__(self, _node: str, event: AnyEvent) -> None:
@@ -94,7 +95,10 @@ class Lines:
             self._ready += 1
             return f"ready      {self._nodes} nodes after {event.seconds:.1f} s" if self._ready == self._nodes else None
         if isinstance(event, EpochDone):
+            self._last_epoch = event.epoch
             return self._epoch_line(event)
+        if isinstance(event, Tested) and self._last_epoch < self._epochs:
+            return f"stopped    after epoch {self._last_epoch}: no better validation for {self._patience}"
         if isinstance(event, StepDone) and event.loss is not None and time.monotonic() - self._news > _NEWS_SECONDS:
             return f"  epoch {event.epoch}, step {event.step}: loss {event.loss:.4f}"
         return None

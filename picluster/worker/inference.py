@@ -99,7 +99,8 @@ class ExactPass:
         Returns:
             The scores, if this rank wants them.
         """
-        give_back_freed_memory()
+        if len(self._degrees) > NODES_AT_ONCE:  # a small graph's pass would be over before the pages are back
+            give_back_freed_memory()
         plan = self._around.job.plan
         everybody = np.arange(len(self._degrees), dtype=np.int32)
         source = self._first_source()
