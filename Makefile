@@ -4,7 +4,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow check fix
+.PHONY: help setup demo test test-slow check bench fix
 
 POETRY := poetry==2.5.1
 
@@ -39,6 +39,9 @@ check: setup .venv-poetry/bin/poetry ## what CI runs: style, types, imports, loc
 	PATH=".venv/bin:$$PATH" .venv/bin/ansible-lint --offline --strict --profile production ansible inventory
 	PATH=".venv/bin:$$PATH" shellcheck scripts/*.sh .ci/run
 	@$(MAKE) --no-print-directory test
+
+bench: setup ## measure what measuring costs, in less than a minute
+	.venv/bin/python scripts/bench_metrics.py
 
 fix: setup ## mend what ruff can mend
 	.venv/bin/ruff check --fix
