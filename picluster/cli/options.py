@@ -110,7 +110,12 @@ Nodes = Annotated[
     str | None,
     typer.Option(help="How many of its nodes, or their names: 3 or pi1,pi4. (default: all)", rich_help_panel=_PLACE),
 ]
-StrategyName = Annotated[Strategy | None, typer.Option(help="(default: layer-split)", rich_help_panel=_PLACE)]
+StrategyName = Annotated[
+    Strategy | None,
+    typer.Option(
+        metavar="NAME", help="single, data-parallel or layer-split. (default: layer-split)", rich_help_panel=_PLACE
+    ),
+]
 LayersPerNode = Annotated[
     int | None,
     typer.Option(help="Layers of a stage, for layer-split. (default: as few as fit)", rich_help_panel=_PLACE),

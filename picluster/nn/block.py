@@ -16,7 +16,7 @@ _SAFE_FP16_TERMS = 256
 """Sums of so many fp16 values stay in range while each is below 255."""
 
 
-_COLUMN_VALUES = 1 << 23
+_CONVERTED_VALUES = 1 << 23
 """An fp16 table that is added up in fp32 is converted by so many values at a time: 32 MiB."""
 
 
@@ -74,14 +74,31 @@ class Block:
         return embedding_bag(self.neighbours, source, self.offsets, mode="sum", per_sample_weights=weights).float()
 
     def _add_up_in_fp32(self, source: Tensor, mode: str, weights: Tensor | None) -> Tensor:
-        """Column by column, since the whole table in fp32 would need twice its memory once more."""
+        """Part by part, since the whole table in fp32 would need twice its memory once more."""
         width = source.shape[1]
-        columns = max(16, _COLUMN_VALUES // len(source) // 16 * 16)
         sums = torch.empty(len(self.ids), width)
-        for begin in range(0, width, columns):
-            part = slice(begin, begin + columns)
-            table = source[:, part].float()
-            sums[:, part] = embedding_bag(self.neighbours, table, self.offsets, mode=mode, per_sample_weights=weights)
+        if len(self.neighbours) >= len(source):  # nearly every row is wanted: convert some columns of all
+            columns = max(16, _CONVERTED_VALUES // len(source) // 16 * 16)
+            for begin in range(0, width, columns):
+                part = slice(begin, begin + columns)
+                table = source[:, part].float()
+                sums[:, part] = embedding_bag(
+                    self.neighbours, table, self.offsets, mode=mode, per_sample_weights=weights
+                )
+            return sums
+        target, edge = 0, 0
+        for piece in self.pieces(_CONVERTED_VALUES // width):  # convert the rows that some targets want
+            ids, places = torch.unique(piece.neighbours, return_inverse=True)
+            edges = slice(edge, edge + len(places))
+            found = embedding_bag(
+                places,
+                source.index_select(0, ids).float(),
+                piece.offsets.long(),
+                mode=mode,
+                per_sample_weights=None if weights is None else weights[edges],
+            )
+            sums[target : target + len(found)] = found
+            target, edge = target + len(found), edges.stop
         return sums
 
     def gathered(self) -> Block:

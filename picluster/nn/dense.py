@@ -21,9 +21,9 @@ class DenseLayer(RowLayer):
         self.last = last
 
     def transform(self, rows: Rows) -> Rows:
-        """`h` (N, inputs) → `h` (N, outputs)."""
+        """`h` (N, inputs) → `h` (N, outputs); what else is carried stays as it is."""
         h = self.linear(self.dropout(rows.having(h=rows["h"]))["h"])
-        return rows.having(h=h if self.last else h.relu())
+        return rows.having(**{**rows.tensors, "h": h if self.last else h.relu()})
 
     def weights(self) -> Mapping[str, Parameter]:
         """`weight` and `bias`."""

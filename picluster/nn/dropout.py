@@ -32,6 +32,9 @@ class Dropout(torch.nn.Module):
         key, column, dropped = rows.dropout_key, 0, {}
         nodes = row_words(key, rows.ids)
         for name, tensor in rows.tensors.items():
+            if len(tensor) != len(rows.ids):
+                message = "the features are rows of all nodes: drop what is aggregated, or put a DenseLayer first"
+                raise ValueError(message)
             width = tensor.shape[1]
             scale = _LANE_VALUES / self.kept_values
             dropped[name] = tensor * (self._kept(key, nodes, column, width) * scale)

@@ -30,6 +30,10 @@ class Rows:
         """The same nodes with other tensors."""
         return replace(self, tensors=tensors)
 
+    def copy(self) -> Rows:
+        """The same values in tensors of their own."""
+        return self.having(**{name: tensor.clone() for name, tensor in self.tensors.items()})
+
     def widths(self) -> dict[str, int]:
         """Width of each tensor."""
         return {name: tensor.shape[1] for name, tensor in self.tensors.items()}

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 NODES_AT_ONCE = 1 << 12
 EDGES_AT_ONCE = 1 << 21
+_REMEMBERED_BYTES = 32 << 20
 
 
 def chunks(degrees: NDArray[np.int32]) -> list[slice]:
@@ -83,6 +84,7 @@ class ExactPass:
         self._around, self._links, self._stage = around, around.links, stage
         self._rank = around.links.rank
         self._degrees = stage.data.graph_degrees.numpy()
+        self._memory: dict[int, Rows] = {}
 
     @torch.no_grad()
     def run(
@@ -109,9 +111,18 @@ class ExactPass:
             if self._rank not in {*holders.aggregating, *holders.transforming, *holders.keeping}:
                 continue
             chosen = nodes if layer == plan.depth else everybody
-            at_work = _LayerPass(self._around, self._stage, layer, epoch, holders, source)
+            memory = self._memory if self._is_worth_remembering(layer) else None
+            at_work = _LayerPass(self._around, self._stage, layer, epoch, holders, source, memory)
             source = at_work.run(chunks(self._degrees[chosen]), take if layer == plan.depth else None)
         return source
+
+    def _is_worth_remembering(self, layer: int) -> bool:
+        """Whether the aggregated rows are small and the same in every epoch: those of the features of a small graph."""
+        first = self._stage.layers.get(1)
+        if layer > 1 or first is None or first.before or first.main.layer.wide or self._around.job.plan.depth == 1:
+            return False
+        width = sum(self._stage.widths[0][0].values())
+        return len(self._degrees) * width * 4 <= _REMEMBERED_BYTES
 
     def _first_source(self) -> Mapping[str, Tensor]:
         """What the first graph layer aggregates: the features, or what the layers before it make of them."""
@@ -152,12 +163,16 @@ class _LayerPass:
         epoch: int,
         holders: Holders,
         source: Mapping[str, Tensor],
+        memory: dict[int, Rows] | None,
     ) -> None:
-        """`source`: the rows of all nodes before the layer, where this rank aggregates them."""
+        """`source`: the rows of all nodes before the layer, where this rank aggregates them.
+
+        `memory`: aggregated rows by chunk, where they are always the same.
+        """
         self._around, self._links, self._rank = around, around.links, around.links.rank
         self._stage, self._number, self._epoch = stage, number, epoch
-        self._holders, self._source = holders, source
-        self._aggregated_names, self._output_names = stage.names[number - 1]
+        self._holders, self._source, self._memory = holders, source, memory
+        self._aggregated_widths, self._output_widths = stage.widths[number - 1]
         self._table: Table | None = None
 
     def run(self, parts: Sequence[slice], take: Callable[[Rows], None] | None) -> Mapping[str, Tensor]:
@@ -179,21 +194,29 @@ class _LayerPass:
     def _aggregate(self, chunk: int) -> Rows | None:
         """This rank's aggregated rows; None when another rank transforms them: they have been sent there."""
         message = self._links.receive(holder(self._holders.samplers, chunk), Channel.BLOCKS, self._place(chunk))
-        ids, counts, neighbours = message.tensors
-        degrees = self._stage.data.graph_degrees
-        block = Block(ids=ids, counts=counts, neighbours=neighbours, source_ids=None, graph_degrees=degrees, exact=True)
-        rows = self._stage.layers[self._number].main.layer.aggregate(block, Rows(self._source, ids))
+        if self._memory is None:
+            rows = self._aggregated(message)
+        else:
+            if chunk not in self._memory:
+                self._memory[chunk] = self._aggregated(message)
+            rows = self._memory[chunk].copy()  # a `transform` may work in place
         to = holder(self._holders.transforming, chunk)
         if to == self._rank:
             return rows
-        self._links.send(to, Channel.FORWARD, Message(self._place(chunk), [ids, *rows.tensors.values()]))
+        self._links.send(to, Channel.FORWARD, Message(self._place(chunk), [rows.ids, *rows.tensors.values()]))
         return None
+
+    def _aggregated(self, blocks: Message) -> Rows:
+        ids, counts, neighbours = blocks.tensors
+        degrees = self._stage.data.graph_degrees
+        block = Block(ids=ids, counts=counts, neighbours=neighbours, source_ids=None, graph_degrees=degrees, exact=True)
+        return self._stage.layers[self._number].main.layer.aggregate(block, Rows(self._source, ids))
 
     def _transform(self, chunk: int, rows: Rows | None) -> Rows:
         if rows is None:
             source = holder(self._holders.aggregating, chunk)
             ids, *tensors = self._links.receive(source, Channel.FORWARD, self._place(chunk)).tensors
-            rows = Rows(dict(zip(self._aggregated_names, tensors, strict=True)), ids)
+            rows = Rows(dict(zip(self._aggregated_widths, tensors, strict=True)), ids)
         return self._stage.layers[self._number].transform(rows, no_dropout)
 
     def _deliver(self, chunk: int, part: slice, rows: Rows) -> None:
@@ -206,8 +229,7 @@ class _LayerPass:
 
     def _keep(self, part: slice, tensors: Sequence[Tensor]) -> None:
         if self._table is None:
-            widths = {name: t.shape[1] for name, t in zip(self._output_names, tensors, strict=True)}
-            self._table = Table(self._around.meta.nodes, widths, self._around.job.output_folder)
+            self._table = Table(self._around.meta.nodes, self._output_widths, self._around.job.output_folder)
         self._table.write(part.start, tensors)
 
     def _place(self, chunk: int) -> tuple[int, int, int]:

@@ -34,7 +34,7 @@ class Judgement:
         is_best = True
         if score is not None:
             merit = score.accuracy if self._spec.monitor == "accuracy" else -score.loss
-            is_best = merit > self._best
+            is_best = merit > self._best or self._best_epoch == 0  # the first even where its loss is no number
             self._best = max(self._best, merit)
         if is_best:
             self._best_epoch = epoch

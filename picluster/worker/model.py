@@ -13,10 +13,10 @@ from torch.nn.parameter import UninitializedParameter
 
 from picluster.errors import InputError
 from picluster.nn import Block, Layer, Rows
-from picluster.randomness import Purpose, key
+from picluster.randomness import Key, Purpose, key
 from picluster.schema.model import LayerDescription, ModelDescription, TrainingDefaults
 from picluster.schema.spec import OptionValue
-from picluster.worker.graph_layer import GraphLayer, arrange, no_dropout
+from picluster.worker.graph_layer import GraphLayer, arrange
 
 LayersFunction = Callable[..., list[Layer]]
 _UNFIT = (torch.nn.modules.dropout._DropoutNd, torch.nn.modules.batchnorm._NormBase)  # noqa: SLF001  all their kinds
@@ -45,7 +45,7 @@ def _build(
         layers = list(made) if isinstance(made, Iterable) else []
     except Exception as error:
         message = f"model {file} cannot be built with {options}: {type(error).__name__}: {error}"
-        raise InputError(message) from error
+        raise InputError(message, fix="give other options, or mend the file") from error
     if not layers or not all(isinstance(layer, Layer) for layer in layers):
         message = f"`layers` of {file} must return a list of picluster.nn.Layer"
         raise InputError(message, fix="see models/sage.py for an example")
@@ -92,20 +92,19 @@ def describe(file: Path, features: int, classes: int, options: dict[str, OptionV
 def trace(layers: Sequence[GraphLayer], features: int) -> list[tuple[dict[str, int], dict[str, int]]]:
     """Names and widths of what each layer's `aggregate` and `transform` give."""
     ids = torch.arange(2, dtype=torch.int32)
-    rows, widths = Rows({"h": torch.zeros(2, features)}, ids), []
+    rows, widths = Rows({"h": torch.zeros(3, features)}, ids), []  # a table of more nodes than are targets
     for layer in layers:
         block = Block(
             ids=ids,
             counts=torch.ones(2, dtype=torch.int32),
             neighbours=ids.flip(0),
             source_ids=None if layer.number == 1 else ids,
-            graph_degrees=torch.ones(2, dtype=torch.int32),
+            graph_degrees=torch.ones(3, dtype=torch.int32),
         )
         try:
             with torch.no_grad():
-                aggregated = layer.aggregate(block, rows, no_dropout)
-                rows = layer.transform(aggregated, no_dropout)
-                _check_rows(aggregated, rows)
+                aggregated = _checked(layer.aggregate(block, rows, _any_dropout))
+                rows = _checked(layer.transform(aggregated, _any_dropout))
         except Exception as error:
             kind = type(layer.main.layer).__name__
             message = f"layer {layer.number} ({kind}) cannot take what comes before it: {error}"
@@ -114,11 +113,15 @@ def trace(layers: Sequence[GraphLayer], features: int) -> list[tuple[dict[str, i
     return widths
 
 
-def _check_rows(*found: Rows) -> None:
-    for rows in found:
-        for name, tensor in rows.tensors.items():
-            if tensor.dtype != torch.float32 or tensor.dim() != 2:  # noqa: PLR2004
-                raise ValueError(f"its rows `{name}` are not (N, width) in float32")
+def _any_dropout(place: int) -> Key:
+    return key(0, Purpose.DROPOUT, place)
+
+
+def _checked(rows: Rows) -> Rows:
+    for name, tensor in rows.tensors.items():
+        if tensor.dtype != torch.float32 or tensor.dim() != 2 or len(tensor) != len(rows.ids):  # noqa: PLR2004
+            raise ValueError(f"its rows `{name}` are not (targets, width) in float32")
+    return rows
 
 
 def load(file: Path) -> ModuleType:
@@ -134,7 +137,8 @@ def load(file: Path) -> ModuleType:
     except Exception as error:
         line = getattr(error, "lineno", None)
         where = f" (line {line})" if line else ""
-        raise InputError(f"model file {file} does not load{where}: {type(error).__name__}: {error}") from error
+        message = f"model file {file} does not load{where}: {type(error).__name__}: {error}"
+        raise InputError(message, fix="mend the file; picluster-worker describe FILE tries it") from error
     if not callable(getattr(module, "layers", None)):
         raise InputError(f"model file {file} has no function `layers`", fix="see models/sage.py for an example")
     return module

@@ -73,10 +73,10 @@ class Stage:
         self._spec = spec
         # Its own layers, and the next one, whose `aggregate` may run here; further layers' parameters are not kept.
         self.layers = {layer.number: layer for layer in model[numbers[0] - 1 : numbers[-1] + 1]}
-        self.names = [(list(aggregated), list(output)) for aggregated, output in trace(model, width)]
-        """Of the rows that each layer's `aggregate` and `transform` give."""
-        aggregated, _ = self.names[numbers[0] - 1]
-        self._received_names = aggregated if receives == "aggregated" else self.names[numbers[0] - 2][1]
+        self.widths = trace(model, width)
+        """By name, of the rows that each layer's `aggregate` and `transform` give."""
+        aggregated, _ = self.widths[numbers[0] - 1]
+        self._received_names = list(aggregated if receives == "aggregated" else self.widths[numbers[0] - 2][1])
         self._in_flight: dict[int, tuple[list[Tensor], list[Tensor]]] = {}
         parts = [(number, part) for number in numbers for part in self.layers[number].parts]
         self.parameters = {name: weight for _, part in parts for name, weight in part.weights().items()}

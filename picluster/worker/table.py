@@ -36,12 +36,14 @@ def _empty(nodes: int, width: int, folder: str) -> Tensor:
     size = nodes * width * 4
     if size <= _SMALL_BYTES:
         return torch.empty(nodes, width)
-    with tempfile.TemporaryFile(dir=folder) as file:
-        try:
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
             if hasattr(os, "posix_fallocate"):  # a full disk would otherwise show only as SIGBUS
                 os.posix_fallocate(file.fileno(), 0, size)
             mapped = np.memmap(file, np.float32, "w+", shape=(nodes, width))
-        except OSError as error:
-            text = f"no room for {size / 1e6:,.0f} MB of rows in {folder}: {error.strerror}"
-            raise RunFailed(text, fix="make room there, or take sampled evaluation: --test sampled") from error
+    except OSError as error:
+        text = f"no room for {size / 1e6:,.0f} MB of rows in {folder}: {error.strerror}"
+        raise RunFailed(
+            text, fix="make room there, or evaluate with sampled neighbours: --validation sampled --test sampled"
+        ) from error
     return torch.from_numpy(mapped)

@@ -304,9 +304,9 @@ def test_hostile_names_and_paths_do_no_harm(tmp_path: Path) -> None:
     assert imported.returncode == 0, imported.stderr
     words = ("--dataset", NASTY, "--model", str(model), "--inventory", str(inventory), "--tag", "a';echo`b`")
     run = desk.launch(*words, "--layers-per-node", "1", "--epochs", "2")
-    for words in (("report",), ("report", run.name), ("runs",), ("dataset", "list"), ("dataset", "show", NASTY)):
-        done = desk.picluster(*words)
-        assert done.returncode == 0, (words, done.stderr)
+    for shown in (["report"], ["report", run.name], ["runs"], ["dataset", "list"], ["dataset", "show", NASTY]):
+        done = desk.picluster(*shown)
+        assert done.returncode == 0, (shown, done.stderr)
     predictions = folder / f"{NASTY}.npy"
     done = desk.picluster("export", run.name, "--output", f"{NASTY}.safetensors", "--predictions", str(predictions))
     assert done.returncode == 0, done.stderr

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import product
+from pathlib import Path
 
 import pytest
 
@@ -12,34 +13,51 @@ from tests.integration.desk import GRAPH, Desk, losses, steps_of
 PLANS = {
     "single": ("--strategy", "single"),
     "data-parallel": ("--strategy", "data-parallel", "--nodes", "3"),
-    "layer-split": ("--layers-per-node", "1", "--nodes", "3"),
-    "hybrid": ("--layers-per-node", "1", "--nodes", "4"),
-    "hybrid, sampler inside": ("--layers-per-node", "1", "--nodes", "2"),
+    "layer-split": ("--nodes", "3"),
+    "hybrid": ("--nodes", "4"),
+    "hybrid, sampler inside": ("--nodes", "2"),
 }
+SPLIT = [plan for plan in PLANS if plan not in ("single", "data-parallel")]
+DEPTHS = {"sage": 2, "gcn": 2, "gcnii": 4}
 # At least 30 steps each: 30 full batches; 7 sampled steps in each of 5 epochs. 12 micro-batches everywhere.
 MODES = {
-    "sampled": ("--fanout", "5,4", "--batch-size", "64", "--epochs", "5"),
+    "sampled": ("--batch-size", "64", "--epochs", "5"),
     "full batch": ("--fanout", "all", "--epochs", "30"),
 }
+FANOUTS = {2: ("--fanout", "5,4"), 4: ("--fanout", "4,3,2,2")}
 SAME = (*GRAPH, "--hidden", "24", "--dropout", "0.4", "--micro-batches", "12", "--seed", "7")
+Case = tuple[str, str]
 
 
 def run_of(desk: Desk, model: str, mode: str, plan: str, engine: str, *more: str) -> RunFolder:
-    return desk.launch(*SAME, "--model", model, *MODES[mode], *PLANS[plan], "--engine", engine, *more)
+    depth = DEPTHS[model]
+    words = [*SAME, "--model", model, "--depth", str(depth), *MODES[mode], *PLANS[plan], "--engine", engine, *more]
+    words += FANOUTS[depth] if mode == "sampled" else ()
+    words += ("--layers-per-node", str(depth // 2)) if plan in SPLIT else ()
+    return desk.launch(*words)
 
 
 @pytest.fixture(scope="module")
-def single(desk: Desk) -> dict[tuple[str, str], list[float]]:
+def single(desk: Desk) -> dict[Case, list[float]]:
     """Losses of one process, which everything is compared with."""
-    cases = product(("sage", "gcn"), MODES)
-    return {(model, mode): losses(run_of(desk, model, mode, "single", "gloo")) for model, mode in cases}
+    return {case: losses(run_of(desk, *case, "single", "gloo")) for case in product(DEPTHS, MODES)}
 
 
-@pytest.mark.parametrize("plan", [plan for plan in PLANS if plan != "single"])
-@pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("model", ["sage", "gcn"])
+# GCNII's others are as slow as they are alike.
+QUICK_GCNII = [("sampled", "hybrid"), ("full batch", "data-parallel")]
+
+
+def marks_of(*case: str) -> tuple[pytest.MarkDecorator, ...]:
+    quick = case[0] != "gcnii" or case[1:] in QUICK_GCNII
+    return () if quick else (pytest.mark.slow,)
+
+
+CASES = [case for case in product(DEPTHS, MODES, PLANS) if case[2] != "single"]
+
+
+@pytest.mark.parametrize(("model", "mode", "plan"), [pytest.param(*case, marks=marks_of(*case)) for case in CASES])
 def test_every_plan_over_gloo_gives_the_losses_of_one_process(
-    desk: Desk, single: dict[tuple[str, str], list[float]], model: str, mode: str, plan: str
+    desk: Desk, single: dict[Case, list[float]], model: str, mode: str, plan: str
 ) -> None:
     run = run_of(desk, model, mode, plan, "gloo")
     assert len(losses(run)) >= 30
@@ -55,25 +73,64 @@ def test_every_plan_over_gloo_gives_the_losses_of_one_process(
         ("sage", "full batch", "layer-split"),
         ("gcn", "sampled", "hybrid"),
         ("gcn", "full batch", "hybrid"),
+        pytest.param("gcnii", "sampled", "hybrid", marks=pytest.mark.slow),
     ],
 )
 def test_every_plan_over_rpc_gives_the_losses_of_one_process(
-    desk: Desk, single: dict[tuple[str, str], list[float]], model: str, mode: str, plan: str
+    desk: Desk, single: dict[Case, list[float]], model: str, mode: str, plan: str
 ) -> None:
     run = run_of(desk, model, mode, plan, "rpc")
     assert losses(run) == single[model, mode]
     assert_is_what_it_says(run, plan)
 
 
-def test_another_seed_gives_other_losses(desk: Desk, single: dict[tuple[str, str], list[float]]) -> None:
+def test_eight_layers_over_four_nodes_give_the_losses_of_one_process(desk: Desk) -> None:
+    few = ("--micro-batches", "4", "--epochs", "12")
+    words = (*SAME, "--model", "gcnii", "--depth", "8", "--fanout", "all", *few)
+    run = desk.launch(*words, "--layers-per-node", "2", "--nodes", "4")
+    assert [stage.layers for stage in run.plan().stages] == [(1, 2), (3, 4), (5, 6), (7, 8)]
+    assert losses(run) == losses(desk.launch(*words, *PLANS["single"]))
+
+
+GAT = """
+from torch_geometric.nn import GATConv
+from picluster.nn import PygLayer
+
+def layers(*, features, classes, depth=2, hidden=24, dropout=0.5):
+    return [
+        PygLayer(GATConv(features, hidden // 4, heads=4), dropout=dropout),
+        PygLayer(GATConv(hidden, classes), dropout=dropout, last=True),
+    ]
+"""
+
+
+@pytest.mark.parametrize(
+    ("plan", "cuts"),
+    [
+        (("--layers-per-node", "1", "--nodes", "2"), ["rows"]),
+        pytest.param(("--strategy", "data-parallel", "--nodes", "3"), [], marks=pytest.mark.slow),
+    ],
+    ids=["layer-split", "data-parallel"],
+)
+def test_attention_of_pyg_gives_the_losses_of_one_process_though_full_rows_cross_the_cut(
+    desk: Desk, tmp_path: Path, plan: tuple[str, ...], cuts: list[str]
+) -> None:
+    pytest.importorskip("torch_geometric", reason="its convolution is PyG's", exc_type=ImportError)
+    (tmp_path / "gat.py").write_text(GAT)
+    few = ("--micro-batches", "4", "--epochs", "2")
+    words = (*SAME, "--model", str(tmp_path / "gat.py"), *MODES["sampled"], *FANOUTS[2], *few)
+    run = desk.launch(*words, *plan)
+    assert [stage.receives for stage in run.plan().stages[1:]] == cuts
+    assert losses(run) == losses(desk.launch(*words, *PLANS["single"]))
+
+
+def test_another_seed_gives_other_losses(desk: Desk, single: dict[Case, list[float]]) -> None:
     other = losses(run_of(desk, "sage", "sampled", "single", "gloo", "--seed", "8"))
     assert len(other) == len(single["sage", "sampled"])
     assert all(one != another for one, another in zip(other, single["sage", "sampled"], strict=True))
 
 
-def test_another_partition_of_the_step_gives_other_losses(
-    desk: Desk, single: dict[tuple[str, str], list[float]]
-) -> None:
+def test_another_partition_of_the_step_gives_other_losses(desk: Desk, single: dict[Case, list[float]]) -> None:
     """Micro-batches belong to the spec; were they ignored, equality of plans would prove nothing."""
     other = losses(run_of(desk, "sage", "sampled", "single", "gloo", "--micro-batches", "5"))
     assert other != single["sage", "sampled"]
@@ -83,8 +140,8 @@ def assert_is_what_it_says(run: RunFolder, name: str) -> None:
     """Layers are where the plan says, and rows or gradients really crossed between processes."""
     plan = run.plan()
     held = [stage.layers for stage in plan.stages]
-    expected = [(1, 2)] if name in ("single", "data-parallel") else [(1,), (2,)]
-    assert held == expected
+    layers, middle = tuple(range(1, plan.depth + 1)), plan.depth // 2
+    assert held == ([layers[:middle], layers[middle:]] if name in SPLIT else [layers])
     processes = {"single": 1, "data-parallel": 3, "layer-split": 3, "hybrid": 4, "hybrid, sampler inside": 2}
     assert len(plan.nodes) == processes[name]
     for node in plan.nodes:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from functools import partial
 
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -32,13 +33,13 @@ def make_case(counts: list[int], extra_rows: int, width: int, seed: int, *, tabl
     ids = torch.randperm(rows, generator=random).to(torch.int32)
     block = Block(
         ids=ids[:targets],
-        counts=torch.tensor(counts, dtype=torch.uint8),
+        counts=torch.tensor(counts, dtype=torch.uint8 if max(counts, default=0) < 256 else torch.int32),
         neighbours=neighbours,
         source_ids=None if table else ids,
         graph_degrees=degrees,
     )
     matrix = torch.zeros(targets, rows)
-    owners = torch.repeat_interleave(torch.arange(targets), torch.tensor(counts))
+    owners = torch.repeat_interleave(torch.arange(targets), torch.tensor(counts, dtype=torch.int64))
     matrix.index_put_((owners, neighbours.long()), torch.ones(()), accumulate=True)
     return Case(block, torch.randn(rows, width, generator=random), matrix)
 
@@ -147,3 +148,84 @@ def test_a_block_without_any_neighbour_gives_zeros() -> None:
     case = make_case([0, 0], extra_rows=0, width=3, seed=0)
     assert not case.block.mean(case.source).any()
     assert not case.block.weighted_sum(case.source, torch.zeros(0)).any()
+
+
+def distinct(case: Case) -> Case:
+    """The same over the whole graph's table, whose targets are distinct nodes."""
+    return replace(case, block=replace(case.block, source_ids=None))
+
+
+@given(case=cases)
+def test_a_gathered_block_reads_the_same_rows_from_a_source_of_just_those_nodes(case: Case) -> None:
+    block = distinct(case).block
+    gathered = block.gathered()
+    assert gathered.source_ids is not None
+    nodes = gathered.source_ids.tolist()
+    assert nodes[: len(block.ids)] == block.ids.tolist()
+    assert len(set(nodes)) == len(nodes)
+    assert set(nodes) == {*block.ids.tolist(), *block.neighbours.tolist()}
+    assert [nodes[place] for place in gathered.neighbours.tolist()] == block.neighbours.tolist()
+    local = case.source[gathered.source_ids.long()]
+    assert torch.equal(gathered.mean(local), block.mean(case.source))
+    assert torch.equal(gathered.targets(local), block.targets(case.source))
+    assert torch.equal(gathered.neighbour_degrees(), block.neighbour_degrees())
+    assert torch.equal(gathered.target_degrees(), block.target_degrees())
+
+
+@given(case=cases, edges=st.integers(0, 60))
+def test_pieces_are_the_block_cut_between_targets_and_bounded_unless_a_target_is_above_the_bound(
+    case: Case, edges: int
+) -> None:
+    pieces = list(case.block.pieces(edges))
+    assert torch.equal(torch.cat([piece.ids for piece in pieces]), case.block.ids)
+    assert torch.equal(torch.cat([piece.mean(case.source) for piece in pieces]), case.block.mean(case.source))
+    for piece in pieces:
+        assert len(piece.neighbours) == piece.counts.sum()
+        assert len(piece.neighbours) <= edges or len(piece.ids) == 1
+        assert len(piece.ids) > 0
+
+
+def test_a_block_without_targets_is_one_piece() -> None:
+    (piece,) = make_case([], extra_rows=3, width=2, seed=0).block.pieces(5)
+    assert len(piece.ids) == len(piece.neighbours) == 0
+
+
+def relative_error(found: Tensor, exact: Tensor) -> float:
+    return float((found.double() - exact).abs().max() / exact.abs().max())
+
+
+def test_exact_sums_of_fp16_rows_are_those_in_fp64_and_the_fast_ones_are_not() -> None:
+    case = make_case([0, 200, 5000, 1], extra_rows=300, width=37, seed=0, table=True)
+    block, table = case.block, case.source.half() + 1
+    exactly = replace(block, exact=True)
+    weights = torch.rand(len(block.neighbours), generator=torch.Generator().manual_seed(1))
+    row_weights = torch.zeros(4, len(table), dtype=torch.float64)
+    owners = torch.repeat_interleave(torch.arange(4), block.counts.long())
+    row_weights.index_put_((owners, block.neighbours.long()), weights.double(), accumulate=True)
+    mean, weighted = mean_of(replace(case, matrix=case.matrix.double()), table.double()), row_weights @ table.double()
+    assert relative_error(exactly.mean(table), mean) < 1e-5
+    assert relative_error(exactly.weighted_sum(table, weights), weighted) < 1e-5
+    assert relative_error(block.mean(table), mean) > 1e-4
+    assert relative_error(block.weighted_sum(table, weights), weighted) > 1e-4
+
+
+@given(case=cases)
+def test_exact_sums_of_fp16_rows_are_bitwise_those_of_the_same_rows_in_fp32(case: Case) -> None:
+    block, table = replace(case.block, exact=True), case.source.half()
+    weights = torch.rand(len(block.neighbours), generator=torch.Generator().manual_seed(2))
+    assert torch.equal(block.mean(table), block.mean(table.float()))
+    assert torch.equal(block.weighted_sum(table, weights), block.weighted_sum(table.float(), weights))
+
+
+@pytest.mark.parametrize("extra_rows", [10, 200], ids=["columns of all rows", "rows of some targets"])
+def test_a_large_table_is_converted_part_by_part_with_the_same_result(
+    monkeypatch: pytest.MonkeyPatch, extra_rows: int
+) -> None:
+    case = make_case([3, 0, 30], extra_rows=extra_rows, width=50, seed=4)
+    block, table = replace(case.block, exact=True), case.source.half()
+    weights = torch.rand(len(block.neighbours), generator=torch.Generator().manual_seed(2))
+    whole = block.mean(table), block.weighted_sum(table, weights)
+    monkeypatch.setattr("picluster.nn.block._CONVERTED_VALUES", 100)
+    assert torch.equal(block.mean(table), whole[0])
+    assert torch.equal(block.weighted_sum(table, weights), whole[1])
+    assert torch.equal(whole[0], block.mean(table.float()))

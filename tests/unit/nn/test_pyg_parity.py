@@ -203,6 +203,7 @@ def test_gcnii_of_eight_layers_over_four_stages_equals_plain_pyg_on_the_square_g
         pyg.TransformerConv(FEATURES, CLASSES, heads=2, concat=False),
         pyg.GCNConv(FEATURES, CLASSES),
         pyg.GCNConv(FEATURES, CLASSES, add_self_loops=False),
+        pyg.GCNConv(FEATURES, CLASSES, improved=True),
     ],
     ids=repr,
 )

@@ -127,3 +127,100 @@ def test_a_model_file_of_ones_own_may_write_its_own_layer(tmp_path: Path) -> Non
     """
     described = describe(written(tmp_path, textwrap.dedent(text)), 5, 3, {})
     assert [(layer.name, layer.parameters) for layer in described.layers] == [("Mine", 33)]
+
+
+UNFIT = {
+    "BatchNorm1d": "torch.nn.BatchNorm1d(outputs)",
+    "InstanceNorm1d": "torch.nn.InstanceNorm1d(outputs)",
+    "Dropout": "torch.nn.Sequential(torch.nn.ReLU(), torch.nn.Dropout(0.1))",
+    "AlphaDropout": "torch.nn.AlphaDropout(0.1)",
+}
+HOLDING = """
+import torch
+from picluster.nn import DenseLayer, GcnLayer
+
+class Holding(GcnLayer):
+    def __init__(self, inputs, outputs):
+        super().__init__(inputs, outputs, last=True)
+        self.held = {held}
+
+def layers(*, features, classes, depth=1):
+    return [DenseLayer(features, features), Holding(features, classes)]
+"""
+
+
+@pytest.mark.parametrize(("name", "held"), UNFIT.items())
+def test_what_keeps_a_state_or_draws_by_itself_is_refused_with_place_and_name(
+    tmp_path: Path, name: str, held: str
+) -> None:
+    file = written(tmp_path, HOLDING.format(held=held))
+    with pytest.raises(InputError, match=rf"layer 2 \(Holding\) has a {name}, which would differ") as refused:
+        build(file, 5, 3, {}, seed=0)
+    assert "picluster.nn.Dropout" in refused.value.fix
+
+
+def test_layer_norm_is_taken(tmp_path: Path) -> None:
+    file = written(tmp_path, HOLDING.format(held="torch.nn.LayerNorm(outputs)"))
+    assert len(build(file, 5, 3, {}, seed=0)) == 1
+
+
+def test_a_width_left_open_is_refused(tmp_path: Path) -> None:
+    pytest.importorskip("torch_geometric", reason="its convolutions take -1", exc_type=ImportError)
+    text = """
+        from torch_geometric.nn import SAGEConv
+        from picluster.nn import PygLayer
+
+        def layers(*, features, classes, depth=1):
+            return [PygLayer(SAGEConv(-1, classes), last=True)]
+    """
+    with pytest.raises(InputError, match=r"layer 1 \(PygLayer\) leaves its width open") as refused:
+        build(written(tmp_path, textwrap.dedent(text)), 5, 3, {}, seed=0)
+    assert "-1" in refused.value.fix
+
+
+def test_only_dense_layers_are_refused(tmp_path: Path) -> None:
+    text = "from picluster.nn import DenseLayer\n" + SIGNATURE + "    return [DenseLayer(features, classes)]\n"
+    with pytest.raises(InputError, match="at least one layer that looks at neighbours"):
+        build(written(tmp_path, text), 5, 3, {}, seed=0)
+
+
+def test_dropout_of_the_features_of_all_nodes_is_refused_before_anything_starts(tmp_path: Path) -> None:
+    head = "from picluster.nn import DenseLayer, Gcn2Layer\n" + SIGNATURE
+    graph_layer = "Gcn2Layer(features, 1, dropout=0.5, last=True), DenseLayer(features, classes, last=True)"
+    with pytest.raises(InputError, match=r"layer 1 \(Gcn2Layer\).*rows of all nodes.*") as refused:
+        describe(written(tmp_path, f"{head}    return [{graph_layer}]\n"), 5, 3, {})
+    assert "DenseLayer" in str(refused.value)
+    projected = f"{head}    return [DenseLayer(features, features), {graph_layer}]\n"
+    assert len(describe(written(tmp_path, projected), 5, 3, {}).layers) == 1
+
+
+def test_gcnii_tells_widths_training_defaults_and_what_it_carries() -> None:
+    described = describe(MODELS / "gcnii.py", 10, 3, {"depth": 3, "hidden": 8})
+    both, mixed = {"h": 8, "h0": 8}, {"h": 8}
+    assert [layer.aggregated for layer in described.layers] == [both, both, mixed]
+    assert [layer.output for layer in described.layers] == [both, both, {"h": 3}]
+    assert [layer.parameters for layer in described.layers] == [64 + 10 * 8 + 8, 64, 64 + 8 * 3 + 3]
+    assert (described.training.patience, described.training.monitor) == (100, "loss")
+
+
+WHOLE_TABLE = """
+from picluster.nn import SageLayer
+
+class Forgetful(SageLayer):
+    def aggregate(self, block, rows):
+        return block.rows(mean=block.mean(rows["h"]), self={own})
+
+def layers(*, features, classes, depth=1):
+    return [Forgetful(features, classes, last=True)]
+"""
+
+
+@pytest.mark.parametrize("own", ['rows["h"]', 'block.targets(rows["h"])[0]', 'block.targets(rows["h"]).double()'])
+def test_aggregated_rows_that_are_not_one_for_each_target_in_fp32_are_refused_by_name(tmp_path: Path, own: str) -> None:
+    with pytest.raises(
+        InputError, match=r"layer 1 \(Forgetful\).*its rows `self` are not \(targets, width\) in float32"
+    ):
+        describe(written(tmp_path, WHOLE_TABLE.replace("{own}", own)), 5, 3, {})
+    assert (
+        len(describe(written(tmp_path, WHOLE_TABLE.replace("{own}", 'block.targets(rows["h"])')), 5, 3, {}).layers) == 1
+    )

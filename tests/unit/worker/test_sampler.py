@@ -237,3 +237,24 @@ def test_cut_gives_micro_batches_of_the_sizes_in_order(sizes: list[int]) -> None
     parts = cut(seeds, sizes)
     assert [len(part) for part in parts] == sizes
     assert np.concatenate(parts).tolist() == seeds.tolist()
+
+
+@given(graph=graphs, data=st.data())
+def test_all_neighbours_are_all_in_the_order_of_the_targets_whether_these_are_successive_or_not(
+    graph: RandomGraph, data: st.DataObject
+) -> None:
+    sampler, begin = sampler_of(graph), data.draw(st.integers(0, graph.nodes - 1))
+    successive = np.arange(begin, data.draw(st.integers(begin + 1, graph.nodes)), dtype=np.int32)
+    for ids in (successive, some_nodes(data, graph), successive[:0]):
+        counts, neighbours = sampler.all_neighbours(ids)
+        assert counts.dtype == neighbours.dtype == np.int32
+        assert counts.tolist() == [len(graph.neighbours(node)) for node in ids.tolist()]
+        assert neighbours.tolist() == [each for node in ids.tolist() for each in graph.neighbours(node)]
+
+
+def test_all_neighbours_are_a_copy_that_others_may_change() -> None:
+    indptr, indices = np.array([0, 2, 3], np.int64), np.array([1, 1, 0], np.int32)
+    sampler = NeighbourSampler(indptr, indices, fanout=None, depth=1, seed=0)
+    _, neighbours = sampler.all_neighbours(np.arange(2, dtype=np.int32))
+    neighbours[:] = 7
+    assert indices.tolist() == [1, 1, 0]

@@ -194,6 +194,34 @@ def test_convolutions_of_pyg_cut_anywhere_give_the_same_bits(tmp_path: Path, *, 
     assert_cuts_do_not_matter(make_spec("wide", 3, FANOUTS[3] if sampled else None), "rows", folder=tmp_path)
 
 
+MIXED = """
+from torch_geometric.nn import GATConv
+from picluster.nn import DenseLayer, Gcn2Layer, GcnLayer, PygLayer, SageLayer
+
+def layers(*, features, classes, depth=4, hidden=16, dropout=0.5):
+    return [
+        DenseLayer(features, hidden, dropout=dropout),
+        SageLayer(hidden, hidden, dropout=dropout),
+        DenseLayer(hidden, hidden, dropout=dropout),
+        DenseLayer(hidden, hidden),
+        PygLayer(GATConv(hidden, hidden), dropout=dropout),
+        Gcn2Layer(hidden, 1, dropout=dropout, last=True),
+        DenseLayer(hidden, hidden, dropout=dropout),
+        GcnLayer(hidden, hidden, dropout=dropout),
+        DenseLayer(hidden, classes, dropout=dropout, last=True),
+    ]
+"""
+
+
+@pytest.mark.parametrize("sampled", [True, False], ids=["sampled", "full"])
+def test_dense_layers_anywhere_between_layers_of_all_kinds_cut_anywhere_give_the_same_bits(
+    tmp_path: Path, *, sampled: bool
+) -> None:
+    pytest.importorskip("torch_geometric", reason="one of them is PyG's", exc_type=ImportError)
+    (tmp_path / "mixed.py").write_text(MIXED)
+    assert_cuts_do_not_matter(make_spec("mixed", 4, FANOUTS[4] if sampled else None), "rows", folder=tmp_path)
+
+
 CARRYING = """
 from torch.nn import Linear
 from picluster.nn import Layer
