@@ -12,5 +12,7 @@ Try next:
   .venv/bin/picluster launch --strategy data-parallel   another division of the work: the same losses, bit for bit
   .venv/bin/picluster launch --model gcn                another model; models/ holds one file for each
   .venv/bin/picluster launch --dry-run                  the plan alone: who would do what
-  .venv/bin/picluster report --json                     the last run as one JSON object
+  .venv/bin/picluster runs                              all runs so far
+  .venv/bin/picluster export --output sage.safetensors  the weights, for use with plain PyG
+docs/first-run.md goes on from here.
 TEXT

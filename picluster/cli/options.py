@@ -34,7 +34,9 @@ Model = Annotated[
 Hidden = Annotated[
     int | None, typer.Option(help="Width of hidden layers. (default: the model's)", rich_help_panel=_LEARN)
 ]
-Depth = Annotated[int | None, typer.Option(help="Number of layers. (default: the fanout's)", rich_help_panel=_LEARN)]
+Depth = Annotated[
+    int | None, typer.Option(help="Number of layers. (default: the fanout's, else the model's)", rich_help_panel=_LEARN)
+]
 Options = Annotated[
     list[str] | None,
     typer.Option("--option", metavar="NAME=VALUE", help="Any other option of the model.", rich_help_panel=_LEARN),

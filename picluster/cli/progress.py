@@ -13,6 +13,7 @@ from rich.live import Live
 
 from picluster.cli.run_state import RunState
 from picluster.cli.view import view
+from picluster.cli.words import epochs
 from picluster.errors import Stopped
 from picluster.schema.events import AnyEvent, EpochDone, Ready, StepDone, Tested
 
@@ -98,7 +99,7 @@ class Lines:
             self._last_epoch = event.epoch
             return self._epoch_line(event)
         if isinstance(event, Tested) and self._last_epoch < self._epochs:
-            return f"stopped    after epoch {self._last_epoch}: no better validation for {self._patience}"
+            return f"stopped    after epoch {self._last_epoch}: no better validation for {epochs(self._patience)}"
         if isinstance(event, StepDone) and event.loss is not None and time.monotonic() - self._news > _NEWS_SECONDS:
             return f"  epoch {event.epoch}, step {event.step}: loss {event.loss:.4f}"
         return None

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from picluster.cli.words import NOTHING, kibibytes, listed, mebibytes, plain, plural
+from picluster.cli.words import NOTHING, epochs, kibibytes, listed, mebibytes, plain, plural
 from picluster.schema.record import to_json
 
 if TYPE_CHECKING:
@@ -78,17 +78,14 @@ def _show_results(console: Console, report: Report) -> None:
     if report.steps_per_second:
         console.print(f"speed      {report.steps_per_second:.2f} steps/s")
     if report.stopped_early:
-        why = (
-            f": no better validation for {report.patience} epoch{'s' * (report.patience > 1)}"
-            if report.patience
-            else ""
-        )
+        why = f": no better validation for {epochs(report.patience)}" if report.patience else ""
         console.print(f"stopped    after epoch {len(report.epochs)} of {report.epochs_planned}{why}")
     best = next((epoch for epoch in report.epochs if epoch.epoch == report.best_epoch), None)
     if best and best.validation_accuracy is not None:
-        by = " by validation loss" if report.monitor == "loss" else ""
-        seen = _seen(report.validation)
-        console.print(f"best       epoch {best.epoch}{by}: validation {best.validation_accuracy:.4f} ({seen})")
+        loss = f", loss {best.validation_loss:.4f}" if best.validation_loss is not None else ""
+        by = " by loss" if report.monitor == "loss" else ""
+        found = f"validation {best.validation_accuracy:.4f}{loss} ({_seen(report.validation)})"
+        console.print(f"best       epoch {best.epoch}{by}: {found}", soft_wrap=True)
     if report.test_accuracy is not None:
         console.print(
             f"test       {report.test_accuracy:.4f} accuracy at the best validation ({_seen(report.evaluation)})"

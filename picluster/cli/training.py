@@ -104,7 +104,8 @@ def choose_plan(
         )
     for option, value in (("--strategy", strategy), ("--layers-per-node", layers_per_node)):
         if value is not None:
-            raise InputError(f"--plan and {option} do not go together: the plan says who does what")
+            what = f"--plan and {option} do not go together: the plan says who does what"
+            raise InputError(what, fix="leave one of them out")
     try:
         plan = from_json(Plan, file.read_bytes(), source=str(file), fix=_PLAN_FIX)
     except OSError as error:

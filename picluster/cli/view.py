@@ -11,7 +11,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from picluster.cli.words import NOTHING, duration, mebibytes, milliseconds, plain, ranges
+from picluster.cli.words import NOTHING, duration, epochs, mebibytes, milliseconds, plain, ranges
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -64,7 +64,7 @@ def _place(state: RunState) -> str:
     if state.phase == "ending":
         return "bringing the weights home"
     early = state.phase == "finished" and state.epochs_done < state.epochs
-    why = f": no better validation for {state.patience}" if early and state.patience else ""
+    why = f": no better validation for {epochs(state.patience)}" if early and state.patience else ""
     return f"after epoch {state.epochs_done} of {state.epochs}{why}"
 
 

@@ -49,3 +49,8 @@ def listed(values: Sequence[object]) -> str:
 def plural(values: Sequence[object]) -> str:
     """The ending of a word for these."""
     return "" if len(values) == 1 else "s"
+
+
+def epochs(count: int | None) -> str:
+    """Such as `1 epoch` or `5 epochs`."""
+    return f"{count} epoch{'' if count == 1 else 's'}"

@@ -21,6 +21,7 @@ _SIGNAL_FIXES = {
     "SIGBUS": "a memory-mapped file was cut short or the disk is full: prepare the graph again",
 }
 _READ_LOG = "read the log"
+_REPORT_BUG = "the log has the traceback: mend the model file if it is named there, else report a bug in picluster"
 
 
 @dataclass
@@ -82,7 +83,7 @@ def _words(witness: Witness) -> tuple[str, str]:
     if ended and ended.signal:
         return f"killed by {ended.signal}", _SIGNAL_FIXES.get(ended.signal, _READ_LOG)
     if failed:
-        return failed.cause, failed.fix or _READ_LOG
+        return failed.cause, failed.fix or (_READ_LOG if failed.expected else _REPORT_BUG)
     if witness.silent_seconds:
         fix = "see whether the node still answers: it may be swapping, frozen or cut off"
         return f"said nothing for {witness.silent_seconds:.0f} s", fix

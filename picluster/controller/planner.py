@@ -40,7 +40,8 @@ def make_plan(
     depth = spec.model.depth
     if strategy != "layer-split":
         if layers_per_node is not None:
-            raise InputError(f"--layers-per-node goes with layer-split, not with {strategy}")
+            what = f"--layers-per-node goes with layer-split, not with {strategy}"
+            raise InputError(what, fix="leave one of them out")
         used = nodes[:1] if strategy == "single" else nodes
         stages = [StagePlan(layers=tuple(range(1, depth + 1)), nodes=tuple(used))]
         sampler = used

@@ -75,7 +75,7 @@ class RunFolder:
         if not found and len(name) == _LETTERS:
             found = sorted(path for path in root.glob(f"*-{glob.escape(name)}") if _holds_a_run(path))
         if not found:
-            raise InputError(f"there is no run {name}", fix=f"the runs are the folders in {root.absolute()}")
+            raise InputError(f"there is no run {name}", fix=f"picluster runs lists those in {root.absolute()}")
         if len(found) > 1:
             names = ", ".join(path.name for path in found)
             raise InputError(f"{len(found)} runs end with {name}: {names}", fix="give the whole name")

@@ -24,6 +24,11 @@ class Layer(torch.nn.Module):
     wide = False
     """Whether `aggregate` has parameters: then it runs in the layer's own stage, and full rows cross the cut."""
 
+    @property
+    def title(self) -> str:
+        """What messages call it."""
+        return type(self).__name__
+
     def aggregate(self, block: Block, rows: Rows) -> Rows:
         """Bring neighbours together: rows of the source → rows of the targets. Has no parameters, or is wide."""
         raise NotImplementedError

@@ -40,7 +40,7 @@ class PygLayer(Layer):
         """`last`: without activation. ValueError where the convolution has dropout of its own."""
         super().__init__()
         if getattr(convolution, "dropout", 0):
-            message = f"{type(convolution).__name__} would draw other numbers under every plan: PygLayer(…, dropout=…)"
+            message = f"{type(convolution).__name__} would drop other values under every plan: PygLayer(…, dropout=…)"
             raise ValueError(message)
         self.dropout = Dropout(dropout)
         self.convolution = convolution
@@ -49,6 +49,11 @@ class PygLayer(Layer):
         if self._is_gcn:  # it would take the degrees of the block for those of the graph
             convolution.normalize = False  # type: ignore[assignment]
         self._bipartite: bool | None = None
+
+    @property
+    def title(self) -> str:
+        """With the convolution's name."""
+        return f"PygLayer({type(self.convolution).__name__})"
 
     def aggregate(self, block: Block, rows: Rows) -> Rows:
         """`h` (S, inputs) → `h` (T, outputs)."""
@@ -95,7 +100,9 @@ class PygLayer(Layer):
         expected = self.convolution(h, edges)[0]
         further = torch.cat([edges, torch.tensor([[3], [1]])], dim=1)
         if not torch.allclose(self.convolution(h, further)[0], expected, atol=1e-6):
-            message = f"{type(self.convolution).__name__} looks further than a node's own edges"
+            message = (
+                f"{type(self.convolution).__name__} looks further than a node's own edges: use a layer for each hop"
+            )
             raise ValueError(message)
         try:
             return torch.allclose(self.convolution((h, h[:1]), edges)[0], expected, atol=1e-6)

@@ -21,7 +21,7 @@ def main() -> None:
         "--features", type=int, default=602, help="width of the graph's features (default: %(default)s)"
     )
     describe.add_argument("--classes", type=int, default=41, help="classes of the graph (default: %(default)s)")
-    describe.add_argument("--option", action="append", default=[], metavar="NAME=JSON", help="option of the model")
+    describe.add_argument("--option", action="append", default=[], metavar="NAME=VALUE", help="option of the model")
     commands.add_parser(
         "work", help="do a run's work on this node: job and heartbeats come on standard input (default)"
     )
@@ -36,7 +36,6 @@ def main() -> None:
 def _describe(arguments: argparse.Namespace) -> None:
     import msgspec
 
-    from picluster.errors import InputError
     from picluster.schema.record import to_json
     from picluster.worker.model import describe
 
@@ -48,8 +47,8 @@ def _describe(arguments: argparse.Namespace) -> None:
         name, _, value = text.partition("=")
         try:
             options[name] = msgspec.json.decode(value)
-        except msgspec.DecodeError as error:
-            raise InputError(f"--option {text}: the value is not JSON", fix="such as --option hidden=64") from error
+        except msgspec.DecodeError:
+            options[name] = value
     sys.stdout.buffer.write(to_json(describe(file, arguments.features, arguments.classes, options), indent=True))
 
 

@@ -19,7 +19,10 @@ from picluster.schema.spec import OptionValue
 from picluster.worker.graph_layer import GraphLayer, arrange
 
 LayersFunction = Callable[..., list[Layer]]
-_UNFIT = (torch.nn.modules.dropout._DropoutNd, torch.nn.modules.batchnorm._NormBase)  # noqa: SLF001  all their kinds
+_UNFIT = {
+    torch.nn.modules.dropout._DropoutNd: "picluster.nn.Dropout",  # noqa: SLF001  all its kinds
+    torch.nn.modules.batchnorm._NormBase: "LayerNorm",  # noqa: SLF001
+}
 
 
 def build(file: Path, features: int, classes: int, options: dict[str, OptionValue], seed: int) -> list[GraphLayer]:
@@ -56,12 +59,13 @@ def _build(
 
 def _check_fit(place: int, layer: Layer) -> None:
     """What keeps state of its own, or draws random numbers of its own, would make plans differ."""
-    unfit = next((type(module).__name__ for module in layer.modules() if isinstance(module, _UNFIT)), None)
-    if unfit:
-        message = f"layer {place} ({type(layer).__name__}) has a {unfit}, which would differ between plans"
-        raise InputError(message, fix="use picluster.nn.Dropout, and LayerNorm instead of batch normalisation")
+    for kind, instead in _UNFIT.items():
+        unfit = next((type(module).__name__ for module in layer.modules() if isinstance(module, kind)), None)
+        if unfit:
+            message = f"layer {place} ({layer.title}) has a {unfit}, which would differ between plans"
+            raise InputError(message, fix=f"use {instead}")
     if any(isinstance(parameter, UninitializedParameter) for parameter in layer.parameters()):
-        raise InputError(f"layer {place} ({type(layer).__name__}) leaves its width open", fix="give it instead of -1")
+        raise InputError(f"layer {place} ({layer.title}) leaves its width open", fix="give it instead of -1")
 
 
 def describe(file: Path, features: int, classes: int, options: dict[str, OptionValue]) -> ModelDescription:
@@ -74,7 +78,7 @@ def describe(file: Path, features: int, classes: int, options: dict[str, OptionV
         raise InputError(message, fix="its transform must give one tensor `h` with a column for each class")
     descriptions = (
         LayerDescription(
-            name=type(layer.main.layer).__name__,
+            name=layer.main.layer.title,
             parameters=sum(parameter.numel() for parameter in layer.weights().values()),
             wide=layer.main.layer.wide,
             aggregated=aggregated,
@@ -106,9 +110,9 @@ def trace(layers: Sequence[GraphLayer], features: int) -> list[tuple[dict[str, i
                 aggregated = _checked(layer.aggregate(block, rows, _any_dropout))
                 rows = _checked(layer.transform(aggregated, _any_dropout))
         except Exception as error:
-            kind = type(layer.main.layer).__name__
+            kind = layer.main.layer.title
             message = f"layer {layer.number} ({kind}) cannot take what comes before it: {error}"
-            raise InputError(message, fix="see that the widths of the layers chain") from error
+            raise InputError(message, fix="see that widths chain; docs/models.md says what layers give") from error
         widths.append((aggregated.widths(), rows.widths()))
     return widths
 

@@ -209,7 +209,7 @@ def test_a_run_that_lost_its_patience_says_so(clock: Clock) -> None:
     for node in state.nodes:
         tell(state, Done(), node=node)
     state.end()
-    assert drawn(state)[0].startswith("finished   after epoch 3 of 9: no better validation for 2")
+    assert drawn(state)[0].startswith("finished   after epoch 3 of 9: no better validation for 2 epochs")
 
 
 @pytest.mark.parametrize(("stopped", "phase"), [(True, "stopped"), (False, "failed")])
