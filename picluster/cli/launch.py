@@ -12,6 +12,7 @@ from picluster.cli.dataset import GRAPHS, Features, Scale, prepared
 from picluster.errors import InputError
 
 if TYPE_CHECKING:
+    from picluster.cli.training import Task
     from picluster.controller.earlier_run import EarlierRun
 
 EXAMPLES = """Examples:
@@ -72,40 +73,38 @@ def launch(
     """Train a model on the nodes of the inventory. Without options: GraphSAGE on a small generated graph."""
     from picluster.cli.tables import show_plan
     from picluster.cli.training import Task, choose_nodes, choose_plan, train
-    from picluster.controller.models import describe_model, model_file
-    from picluster.controller.recipe import Wish, make_spec, model_options
 
     check_tag(tag)
     typed = _typed(context)
     earlier = None if rerun is None else _earlier(rerun, typed)
     chosen = choose_nodes(inventory, nodes)
-    if earlier:
+    if earlier is None:
+        task = _new_task(context)
+    else:
         task = Task.again(earlier, GRAPHS)
         threads = threads if "threads" in typed else earlier.threads()
         names = [node.name for node in chosen]
         if earlier.keeps_its_plan(set(typed), names if inventory else None):
             plan_file = earlier.folder.plan_file
-    else:
-        file = model_file(model)
-        wanted = model_options(hidden, depth, dropout, fanout, option or ())
-        graph = prepared(dataset, scale, features)
-        description = describe_model(file, graph.meta.features, graph.meta.classes, wanted)
-        # Its fields are parameters of ours, by the same names.
-        wish = Wish(**{each.name: context.params[each.name] for each in fields(Wish)})
-        task = Task(make_spec(wish, graph.meta, description, file), file, graph, description)
-    plan = choose_plan(
-        plan_file,
-        chosen,
-        task.spec,
-        task.description,
-        task.graph.meta,
-        strategy=strategy,
-        engine=engine,
-        layers_per_node=layers_per_node,
-    )
+    plan = choose_plan(plan_file, chosen, task, strategy=strategy, engine=engine, layers_per_node=layers_per_node)
     show_plan(plan, as_json=dry_run)
     if not dry_run:
         train(task, plan, chosen, threads=threads, grace_seconds=grace, tag=tag)
+
+
+def _new_task(context: typer.Context) -> Task:
+    """What the options of `launch` say is to be learnt."""
+    from picluster.cli.training import Task
+    from picluster.controller.models import describe_model, model_file
+    from picluster.controller.recipe import Wish, make_spec, model_options
+
+    asked = context.params
+    file = model_file(asked["model"])
+    options = model_options(asked["hidden"], asked["depth"], asked["dropout"], asked["fanout"], asked["option"] or ())
+    graph = prepared(asked["dataset"], asked["scale"], asked["features"])
+    description = describe_model(file, graph.meta.features, graph.meta.classes, options)
+    wish = Wish(**{each.name: asked[each.name] for each in fields(Wish)})
+    return Task(make_spec(wish, graph.meta, description, file), file, graph, description)
 
 
 def check_tag(tag: str) -> None:

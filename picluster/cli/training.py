@@ -34,7 +34,6 @@ from picluster.schema.run import Environment, Run
 if TYPE_CHECKING:
     from picluster.controller.earlier_run import EarlierRun
     from picluster.graph.folder import GraphFolder
-    from picluster.schema.graph import GraphMeta
     from picluster.schema.model import ModelDescription
     from picluster.schema.plan import EngineName, Strategy
     from picluster.schema.spec import Spec
@@ -87,20 +86,23 @@ def choose_nodes(inventory: Path | None, wanted: str | None) -> list[Node]:
 def choose_plan(
     file: Path | None,
     nodes: Sequence[Node],
-    spec: Spec,
-    model: ModelDescription,
-    graph: GraphMeta,
+    task: Task,
     *,
     strategy: Strategy | None,
     engine: EngineName | None,
     layers_per_node: int | None,
 ) -> Plan:
     """The plan of a file, checked against nodes and model; without a file, the one that the strategy makes."""
-    names = [node.name for node in nodes]
+    names, spec, model = [node.name for node in nodes], task.spec, task.description
     if file is None:
-        how = strategy or "layer-split"
         return make_plan(
-            names, spec, model, graph, strategy=how, engine=engine or "gloo", layers_per_node=layers_per_node
+            names,
+            spec,
+            model,
+            task.graph.meta,
+            strategy=strategy or "layer-split",
+            engine=engine or "gloo",
+            layers_per_node=layers_per_node,
         )
     for option, value in (("--strategy", strategy), ("--layers-per-node", layers_per_node)):
         if value is not None:
