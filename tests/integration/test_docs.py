@@ -27,6 +27,7 @@ CORA = "planetoid/ind.cora.x"
 INTERPRETERS = {"sh": ["bash", "-euo", "pipefail"], "python": [sys.executable, "-W", "ignore"]}
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.skipif(shutil.which("jq") is None, reason="the pages show jq, which is not installed"),
     pytest.mark.timeout(1200),
 ]
