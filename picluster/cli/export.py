@@ -9,6 +9,7 @@ import typer
 
 from picluster.cli.report import Run
 from picluster.errors import InputError
+from picluster.schema.events import AnyEvent, Ready
 
 EXAMPLES = """Examples:
 
@@ -40,6 +41,10 @@ def export(
         values = sum(array.size for array in weights.values())
         typer.echo(f"{output}: {values:,} values in {len(weights)} arrays, of {folder.path}")
     if predictions is not None:
-        typer.echo("predicting all nodes from all of their neighbours, on this machine", err=True)
-        write_predictions(folder, weights, predictions, GRAPHS)
+        write_predictions(folder, weights, predictions, GRAPHS, _tell)
         typer.echo(f"{predictions}: class probabilities of all nodes, by {folder.path}")
+
+
+def _tell(_node: str, event: AnyEvent) -> None:
+    if isinstance(event, Ready):
+        typer.echo("predicting all nodes from all of their neighbours, on this machine", err=True)

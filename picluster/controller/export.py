@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from numpy.typing import NDArray
+
+    from picluster.schema.events import AnyEvent
 
 _HERE = "this machine"
 _GRACE_SECONDS = 5.0
@@ -71,10 +74,17 @@ def write_weights(folder: RunFolder, weights: dict[str, NDArray[Any]], file: Pat
     write_whole(file, save(weights, metadata=metadata))
 
 
-def write_predictions(folder: RunFolder, weights: dict[str, NDArray[Any]], file: Path, graphs: Path) -> None:
+def write_predictions(
+    folder: RunFolder,
+    weights: dict[str, NDArray[Any]],
+    file: Path,
+    graphs: Path,
+    watch: Callable[[str, AnyEvent], None],
+) -> None:
     """Write the class probabilities of all nodes, from all of their neighbours, computed on this machine.
 
-    The file is an array (N, classes) in fp32, as .npy or .npz, or a .csv with a line for each node.
+    The file is an array (N, classes) in fp32, as .npy or .npz, or a .csv with a line for each node. `watch` sees the
+    events of the worker.
 
     Raises:
         InputError: the file's name ends otherwise.
@@ -104,7 +114,7 @@ def write_predictions(folder: RunFolder, weights: dict[str, NDArray[Any]], file:
             folder=RunFolder(place),
             prediction=prediction,
         )
-        result = Launcher(launch, lambda _node, _event: None).run()
+        result = Launcher(launch, watch).run()
         if result.failure:
             raise RunFailed(f"predicting failed: {result.failure.cause}", fix=result.failure.fix)
         _write_array(np.load(prediction.probabilities, mmap_mode="r"), prediction.probabilities, file)
