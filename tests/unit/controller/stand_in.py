@@ -6,7 +6,10 @@ from pathlib import Path
 
 import pytest
 
-PROGRAM = """#!{python}
+# A script of the shell and of Python: the line after #! must not hold a path with spaces.
+PROGRAM = """#!/bin/sh
+'''exec' "{python}" "$0" "$@"
+' '''
 import json, sys
 with open({log!r}, "a") as log:
     print(json.dumps(sys.argv[1:]), file=log)
