@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from picluster.cli.words import plain
+
 if TYPE_CHECKING:
     from picluster.schema.datasets import DatasetDetails, DatasetList
 
@@ -22,14 +24,14 @@ def show_list(found: DatasetList) -> None:
     else:
         typer.echo(f"{'graph':<{_NAME_WIDTH}}{'nodes':>11}{'edges':>13}{'features':>10}{'classes':>9}{'size':>11}")
     for entry in found.datasets:
-        name = f"{printable(entry.name):<{_NAME_WIDTH}}"
+        name = f"{plain(entry.name):<{_NAME_WIDTH}}"
         if entry.damage is not None:
             typer.echo(f"{name}{'damaged':>11}{_size(entry.bytes):>43}")
-            _paragraph("  ", printable(entry.damage))
+            _paragraph("  ", plain(entry.damage))
             continue
         sizes = f"{entry.nodes:>11,}{entry.edges:>13,}{entry.features:>10,}{entry.classes:>9,}"
         typer.echo(f"{name}{sizes}{_size(entry.bytes):>11}")
-        _paragraph("  ", printable(entry.source))
+        _paragraph("  ", plain(entry.source))
     _paragraph("can be prepared: ", ", ".join(found.can_prepare))
 
 
@@ -40,8 +42,8 @@ def show_details(graph: DatasetDetails) -> None:
     shown = [f"{label}: {count:,}" for label, count in enumerate(graph.labels[:_CLASSES_SHOWN])]
     left_out = len(graph.labels) - len(shown)
     lines = {
-        "graph": printable(graph.folder),
-        "source": printable(graph.source),
+        "graph": plain(graph.folder),
+        "source": plain(graph.source),
         "nodes": f"{graph.nodes:,}, {graph.isolated:,} of them isolated, {graph.unlabelled:,} unlabelled",
         "edges": f"{graph.edges:,}, each direction counted",
         "features": f"{graph.features:,}, {graph.feature_dtype}",
@@ -50,7 +52,7 @@ def show_details(graph: DatasetDetails) -> None:
         "homophily": homophily,
         "classes": f"{graph.classes:,}",
         "labels": ", ".join(shown) + (f" … and {left_out:,} classes more (--json has all)" if left_out else ""),
-        "files": ", ".join(f"{printable(file)} {_size(size)}" for file, size in graph.files.items()),
+        "files": ", ".join(f"{plain(file)} {_size(size)}" for file, size in graph.files.items()),
     }
     for head, text in lines.items():
         _paragraph(f"{head:<11}", text)
@@ -59,11 +61,6 @@ def show_details(graph: DatasetDetails) -> None:
 def _paragraph(head: str, text: str) -> None:
     indent = " " * len(head)
     typer.echo(textwrap.fill(head + text, _WIDTH, subsequent_indent=indent, break_on_hyphens=False))
-
-
-def printable(text: str) -> str:
-    """Without what a terminal would obey: a copied folder may be called anything."""
-    return "".join(letter if letter.isprintable() else "�" for letter in text)
 
 
 def _size(count: int) -> str:

@@ -9,7 +9,7 @@ _MEBIBYTE = 1 << 20
 
 
 def plain(text: str) -> str:
-    """Without what would steer the terminal."""
+    """Without what would steer the terminal: a node or a copied folder may be called anything."""
     return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 

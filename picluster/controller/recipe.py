@@ -7,10 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-import msgspec
-
 from picluster.errors import InputError
-from picluster.schema.spec import Adam, ModelChoice, OptionValue, Spec
+from picluster.schema.spec import Adam, ModelChoice, OptionValue, Spec, read_option
 
 if TYPE_CHECKING:
     from picluster.schema.graph import GraphMeta
@@ -62,19 +60,7 @@ def model_options(
         raise InputError(f"--dropout must lie in [0, 1), not {dropout}")
     asked = {"hidden": hidden, "depth": depth, "dropout": dropout}
     named = {name: value for name, value in asked.items() if value is not None}
-    return {**named, **dict(_named_value(text) for text in further)}
-
-
-def _named_value(text: str) -> tuple[str, OptionValue]:
-    name, equals, value = text.partition("=")
-    if not equals or not name.isidentifier():
-        raise InputError(f"--option {text} is not NAME=VALUE", fix="such as --option alpha=0.1")
-    if name in ("features", "classes"):
-        raise InputError(f"--option {name}: the graph tells it")
-    try:
-        return name, msgspec.json.decode(value, type=OptionValue)
-    except msgspec.DecodeError:
-        return name, value
+    return {**named, **dict(read_option(text) for text in further)}
 
 
 def make_spec(wish: Wish, graph: GraphMeta, model: ModelDescription, file: Path) -> Spec:

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from picluster.errors import DataError, MissingError
-from picluster.graph.raw_files import raw_files, run_download
+from picluster.errors import MissingError
+from picluster.graph.raw_files import damaged, raw_files, run_download
 from picluster.graph.writer import GraphWriter
 
 NAMES = {"cora": "Cora", "citeseer": "CiteSeer", "pubmed": "PubMed"}
@@ -91,16 +91,11 @@ def _check_readable(reader: Any, folder: Path, name: str) -> None:
             with _no_warnings():
                 rows[part] = reader.read_file(str(folder), name, part)
         except Exception as error:  # noqa: BLE001 - unpickling damaged bytes may raise anything
-            raise _damaged(file, f"{type(error).__name__}: {error}") from None
+            raise damaged(file, f"{type(error).__name__}: {error}") from None
     test_nodes = rows["test.index"].numpy()
     found = len(np.unique(test_nodes[test_nodes >= len(rows["allx"])]))
     if found != len(rows["tx"]):
-        raise _damaged(folder / f"ind.{name}.test.index", f"{found} test nodes instead of {len(rows['tx'])}")
-
-
-def _damaged(file: Path, how: str) -> DataError:
-    fix = f"fetch {file.name} again, or move it away from {file.parent.resolve()} to have it downloaded"
-    return DataError(f"{file} is damaged: {how}", fix=fix)
+        raise damaged(folder / f"ind.{name}.test.index", f"{found} test nodes instead of {len(rows['tx'])}")
 
 
 @contextlib.contextmanager

@@ -40,6 +40,12 @@ def _check_complete(fetched: Path, files: Sequence[str]) -> None:
         raise DataError(f"their download did not bring {', '.join(absent)}")
 
 
+def damaged(file: Path, how: str) -> DataError:
+    """The error of a raw file that cannot be used."""
+    fix = f"fetch {file.name} again, or move it away from {file.parent.resolve()} to have it downloaded"
+    return DataError(f"{file} is damaged: {how}", fix=fix)
+
+
 def run_download(code: str, *words: str, timeout_s: float, answer: str = "") -> None:
     """Runs Python `code` with `words` as arguments and `answer` as standard input. DataError says why it failed.
 

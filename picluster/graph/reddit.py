@@ -12,10 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from picluster.errors import DataError
 from picluster.graph.edges import Edges, distinct_edges
 from picluster.graph.folder import SPLITS
-from picluster.graph.raw_files import raw_files, run_download
+from picluster.graph.raw_files import damaged, raw_files, run_download
 from picluster.graph.splits import write_splits
 from picluster.graph.writer import GraphWriter
 
@@ -56,7 +55,7 @@ def write_reddit(
             nodes = _write_features(writer, data, feature_dtype)
             if len(labels) != nodes or len(types) != nodes:
                 what = f"{nodes} rows of features, {len(labels)} labels and {len(types)} node types"
-                raise _damaged(data, what)
+                raise damaged(data, what)
             _read_edges(matrix, nodes).write(writer, nodes)
             writer.write("labels", labels.astype(np.int16))
             write_splits(
@@ -78,10 +77,10 @@ def _read_edges(file: Path, nodes: int) -> Edges:
     # Not by scipy's `load_npz`, which would read a number for every edge too.
     row, column = _member(file, "row"), _member(file, "col")
     if row.shape != column.shape:
-        raise _damaged(file, f"{len(row)} rows, but {len(column)} columns of edges")
+        raise damaged(file, f"{len(row)} rows, but {len(column)} columns of edges")
     for ids in (row, column):
         if len(ids) and not 0 <= ids.min() <= ids.max() < nodes:
-            raise _damaged(file, f"nodes {ids.min()} to {ids.max()}, but there are {nodes}")
+            raise damaged(file, f"nodes {ids.min()} to {ids.max()}, but there are {nodes}")
     return distinct_edges(row, column)
 
 
@@ -92,9 +91,4 @@ def _member(file: Path, name: str) -> NDArray[Any]:
             array: NDArray[Any] = archive[name]
             return array
     except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile, zlib.error) as error:
-        raise _damaged(file, f"{name} cannot be read: {error}") from None
-
-
-def _damaged(file: Path, how: str) -> DataError:
-    fix = f"fetch {file.name} again, or move it away from {file.parent.resolve()} to have it downloaded"
-    return DataError(f"{file} is damaged: {how}", fix=fix)
+        raise damaged(file, f"{name} cannot be read: {error}") from None

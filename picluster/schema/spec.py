@@ -3,6 +3,8 @@
 from math import ceil, isfinite
 from typing import Literal
 
+import msgspec
+
 from picluster.errors import InputError
 from picluster.schema.record import Record
 
@@ -11,6 +13,23 @@ SPEC_SCHEMA_VERSION = 1
 OptionValue = bool | int | float | str | None
 Evaluation = Literal["sampled", "exact"]
 Monitor = Literal["accuracy", "loss"]
+
+
+def read_option(text: str) -> tuple[str, OptionValue]:
+    """An option of a model as people type it: NAME=VALUE, the value in JSON or a plain word.
+
+    Raises:
+        InputError: it has another form, or names what the graph tells.
+    """
+    name, equals, value = text.partition("=")
+    if not equals or not name.isidentifier():
+        raise InputError(f"--option {text} is not NAME=VALUE", fix="such as --option alpha=0.1")
+    if name in ("features", "classes"):
+        raise InputError(f"--option {name}: the graph tells it")
+    try:
+        return name, msgspec.json.decode(value, type=OptionValue)
+    except msgspec.DecodeError:
+        return name, value
 
 
 class ModelChoice(Record, frozen=True, kw_only=True):

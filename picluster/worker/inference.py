@@ -48,6 +48,11 @@ def chunks(degrees: NDArray[np.int32]) -> list[slice]:
     return found
 
 
+def nodes_of_layer(layer: int, depth: int, nodes: NDArray[np.int32], count: int) -> NDArray[np.int32]:
+    """Whose rows an exact pass computes in a layer: those of all `count` nodes, in the last layer those of `nodes`."""
+    return nodes if layer == depth else np.arange(count, dtype=np.int32)
+
+
 def place(epoch: int, layer: int, chunk: int) -> tuple[int, int, int]:
     """Where a message of an exact pass belongs; steps of training have no negative numbers."""
     return epoch, -layer, chunk
@@ -104,13 +109,12 @@ class ExactPass:
         if len(self._degrees) > NODES_AT_ONCE:  # a small graph's pass would be over before the pages are back
             give_back_freed_memory()
         plan = self._around.job.plan
-        everybody = np.arange(len(self._degrees), dtype=np.int32)
         source = self._first_source()
         for layer in range(1, plan.depth + 1):
             holders = Holders.of_layer(plan, layer, at_the_end)
             if self._rank not in {*holders.aggregating, *holders.transforming, *holders.keeping}:
                 continue
-            chosen = nodes if layer == plan.depth else everybody
+            chosen = nodes_of_layer(layer, plan.depth, nodes, len(self._degrees))
             memory = self._memory if self._is_worth_remembering(layer) else None
             at_work = _LayerPass(self._around, self._stage, layer, epoch, holders, source, memory)
             source = at_work.run(chunks(self._degrees[chosen]), take if layer == plan.depth else None)
@@ -187,8 +191,7 @@ class _LayerPass:
                 if take:
                     take(rows)
             elif rank in holders.keeping:
-                _, *tensors = self._links.receive(source, Channel.TABLE, self._place(chunk)).tensors
-                self._keep(parts[chunk], tensors)
+                self._keep(parts[chunk], self._links.receive(source, Channel.TABLE, self._place(chunk)).tensors)
         return self._table.tensors if self._table else {}
 
     def _aggregate(self, chunk: int) -> Rows | None:
@@ -225,7 +228,7 @@ class _LayerPass:
             if rank == self._rank:
                 self._keep(part, tensors)
             else:
-                self._links.send(rank, Channel.TABLE, Message(self._place(chunk), [rows.ids, *tensors]))
+                self._links.send(rank, Channel.TABLE, Message(self._place(chunk), tensors))
 
     def _keep(self, part: slice, tensors: Sequence[Tensor]) -> None:
         if self._table is None:

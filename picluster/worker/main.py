@@ -34,21 +34,14 @@ def main() -> None:
 
 
 def _describe(arguments: argparse.Namespace) -> None:
-    import msgspec
-
     from picluster.schema.record import to_json
+    from picluster.schema.spec import read_option
     from picluster.worker.model import describe
 
     file = Path(arguments.model)
     if file.suffix != ".py":
         file = Path("models") / f"{arguments.model}.py"
-    options = {}
-    for text in arguments.option:
-        name, _, value = text.partition("=")
-        try:
-            options[name] = msgspec.json.decode(value)
-        except msgspec.DecodeError:
-            options[name] = value
+    options = dict(read_option(text) for text in arguments.option)
     sys.stdout.buffer.write(to_json(describe(file, arguments.features, arguments.classes, options), indent=True))
 
 

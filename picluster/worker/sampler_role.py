@@ -9,7 +9,7 @@ import torch
 
 from picluster.randomness import Purpose
 from picluster.worker.blocks import message_for
-from picluster.worker.inference import chunks, place
+from picluster.worker.inference import Holders, chunks, nodes_of_layer, place
 from picluster.worker.links import Channel
 from picluster.worker.memory import fits_easily
 from picluster.worker.messages import Message
@@ -105,10 +105,9 @@ class SamplerRole:
         if len(nodes) == 0:
             return
         plan = self._around.job.plan
-        everybody = np.arange(self._around.meta.nodes, dtype=np.int32)
         for layer in range(1, plan.depth + 1):
-            chosen = nodes if layer == plan.depth else everybody
-            ranks = plan.ranks(plan.stages[plan.stage_aggregating(layer)].nodes)
+            chosen = nodes_of_layer(layer, plan.depth, nodes, self._around.meta.nodes)
+            ranks = Holders.of_layer(plan, layer, at_the_end=()).aggregating
             parts = chunks(self._sampler.degrees(chosen))
             for number in share(self._member, self._members, len(parts)):
                 ids = chosen[parts[number]]
