@@ -26,7 +26,7 @@ picluster launch --rerun ymbu                     learn the very same again"""
 
 _NOT_LEARNT = {
     *("context", "rerun", "tag", "inventory", "nodes", "strategy", "layers_per_node", "engine", "plan_file"),
-    *("threads", "dry_run", "grace"),
+    *("threads", "dry_run", "grace", "wait"),
 }
 """Parameters that may stand beside --rerun: where and how to run, not what to learn."""
 
@@ -67,6 +67,7 @@ def launch(
     threads: options.Threads = 1,
     dry_run: options.DryRun = False,
     grace: options.Grace = 5.0,
+    wait: options.Wait = False,
     rerun: options.Rerun = None,
     tag: options.Tag = "",
 ) -> None:
@@ -89,7 +90,7 @@ def launch(
     plan = choose_plan(plan_file, chosen, task, strategy=strategy, engine=engine, layers_per_node=layers_per_node)
     show_plan(plan, as_json=dry_run)
     if not dry_run:
-        train(task, plan, chosen, threads=threads, grace_seconds=grace, tag=tag)
+        train(task, plan, chosen, threads=threads, grace_seconds=grace, tag=tag, wait=wait)
 
 
 def _new_task(context: typer.Context) -> Task:

@@ -139,6 +139,10 @@ Grace = Annotated[
         help="Seconds without a controller after which workers end.", min=2.0, max=3600.0, rich_help_panel=_PLACE
     ),
 ]
+Wait = Annotated[
+    bool,
+    typer.Option("--wait", help="Wait for nodes that are busy with another run.", rich_help_panel=_PLACE),
+]
 Rerun = Annotated[
     str | None,
     typer.Option(

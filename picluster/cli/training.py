@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,13 +20,13 @@ import typer
 import picluster
 from picluster.cli.progress import progress
 from picluster.cli.tables import show_failure
+from picluster.controller.cluster import reached
 from picluster.controller.inventory import Node, default_inventory, read_inventory
 from picluster.controller.launcher import Launch, Launcher
 from picluster.controller.leader import this_controller
 from picluster.controller.models import describe_model
 from picluster.controller.planner import fit_plan, make_plan
 from picluster.controller.run_folder import RunFolder
-from picluster.controller.transport import LocalTransport
 from picluster.errors import InputError, RunFailed, Stopped
 from picluster.schema.plan import Plan
 from picluster.schema.record import from_json
@@ -116,33 +117,43 @@ def choose_plan(
     return msgspec.structs.replace(plan, engine=engine) if engine else plan
 
 
-def train(task: Task, plan: Plan, nodes: Sequence[Node], *, threads: int, grace_seconds: float, tag: str = "") -> None:
+def train(
+    task: Task,
+    plan: Plan,
+    nodes: Sequence[Node],
+    *,
+    threads: int,
+    grace_seconds: float,
+    tag: str = "",
+    wait: bool = False,
+) -> None:
     """Make the run and tell of it.
 
     Raises:
-        InputError: nodes that this version cannot start; nothing has begun.
+        NodesFailed: some nodes cannot be used; nothing has begun.
         Stopped: Ctrl-C, SIGTERM or SIGHUP.
         typer.Exit: a node failed; its name, cause and log are printed before.
     """
-    remote = [node.name for node in nodes if node.name in plan.nodes and not node.is_local]
-    if remote:
-        message = f"{', '.join(remote)} cannot be reached: this version starts local nodes only"
-        raise InputError(message, fix="use inventory/local.yml, or give them ansible_connection: local")
-    folder = _begin(task, plan, tag)
-    launch = Launch(
-        spec=task.spec,
-        plan=plan,
-        model_file=folder.model_file.absolute(),
-        graph_folder=task.graph.path,
-        transports={node: LocalTransport() for node in plan.nodes},
-        threads=threads,
-        grace_seconds=grace_seconds,
-        folder=folder,
-    )
-    for number in _END_SIGNALS:
-        signal.signal(number, _stop)
-    with progress(task.spec, plan, task.graph.meta.splits["train"]) as watch:
-        result = Launcher(launch, watch).run()
+    say = partial(print, file=sys.stderr, flush=True)
+    waiting = partial(say, "waiting   ") if wait else None
+    with reached(nodes, plan, task.graph.path, silence_seconds=grace_seconds, wait=waiting) as cluster:
+        for note in cluster.notes:
+            say(f"note       {note}")
+        folder = _begin(task, plan, tag)
+        launch = Launch(
+            spec=task.spec,
+            plan=plan,
+            model_file=folder.model_file.absolute(),
+            graph_folder=task.graph.path,
+            transports=cluster.transports,
+            threads=threads,
+            grace_seconds=grace_seconds,
+            folder=folder,
+        )
+        for number in _END_SIGNALS:
+            signal.signal(number, _stop)
+        with progress(task.spec, plan, task.graph.meta.splits["train"]) as watch:
+            result = Launcher(launch, watch).run()
     if result.failure:
         show_failure(result.failure, str(folder.path))
         raise typer.Exit(RunFailed.exit_code)

@@ -80,6 +80,8 @@ def diagnose(witnesses: Mapping[str, Witness], plan: Plan, logs: Mapping[str, st
 def _words(witness: Witness) -> tuple[str, str]:
     """Cause and fix."""
     failed, ended = witness.failed, witness.ended
+    if ended and ended.out_of_memory:
+        return "the kernel killed it for want of memory", "use more nodes, a smaller batch or more micro-batches"
     if ended and ended.signal:
         return f"killed by {ended.signal}", _SIGNAL_FIXES.get(ended.signal, _READ_LOG)
     if failed:
@@ -88,5 +90,6 @@ def _words(witness: Witness) -> tuple[str, str]:
         fix = "see whether the node still answers: it may be swapping, frozen or cut off"
         return f"said nothing for {witness.silent_seconds:.0f} s", fix
     if ended is None or ended.exit_code is None:
-        return "stopped talking before its work was done", _READ_LOG
+        fix = "see whether it still answers: it may have lost power or its network; picluster doctor tells"
+        return "the connection to it was lost before its work was done", fix
     return f"ended with exit code {ended.exit_code} before its work was done", _READ_LOG

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from picluster.controller.places import find
+from picluster.controller.ssh_address import ssh_words
 from picluster.errors import InputError, MissingError
 
 READ_TIMEOUT_SECONDS = 60
@@ -28,6 +29,14 @@ class Node:
     """As the inventory calls it."""
     is_local: bool
     """A process on this machine rather than a machine of its own."""
+    ssh_words: tuple[str, ...] = ()
+    """What follows `ssh` to get there, the destination last."""
+    home: str = "/opt/picluster"
+    """Where picluster is installed there: `picluster_home` in the inventory."""
+    cache: str = "~/.cache/picluster"
+    """Where it keeps data: `picluster_cache` in the inventory."""
+    owned_address: str | None = None
+    """The IP address of its data plane, where the person says so: `picluster_address`."""
 
 
 def default_inventory() -> Path:
@@ -55,7 +64,19 @@ def read_inventory(path: Path) -> list[Node]:
     if strange:
         raise InputError(f"inventory {path} names {strange[0]!r}: no host may contain / or begin with a dot")
     variables = listing.get("_meta", {}).get("hostvars", {})
-    return [Node(name, variables.get(name, {}).get("ansible_connection") == "local") for name in names]
+    return [_node(name, variables.get(name, {})) for name in names]
+
+
+def _node(name: str, variables: Mapping[str, Any]) -> Node:
+    if variables.get("ansible_connection") == "local":
+        return Node(name, is_local=True, owned_address=variables.get("picluster_address"))
+    told = {
+        "home": variables.get("picluster_home"),
+        "cache": variables.get("picluster_cache"),
+        "owned_address": variables.get("picluster_address"),
+    }
+    given = {key: str(value) for key, value in told.items() if value}
+    return Node(name, is_local=False, ssh_words=tuple(ssh_words(name, variables)), **given)
 
 
 def _hosts(listing: Mapping[str, Any], group: str) -> Iterator[str]:

@@ -15,7 +15,9 @@ import msgspec
 
 from picluster.controller.checkpoints import CheckpointCollector
 from picluster.controller.diagnosis import Witness, diagnose
-from picluster.errors import Stopped
+from picluster.controller.leader import this_controller
+from picluster.controller.transport import Exit, Parcel, Places
+from picluster.errors import PiclusterError, Stopped
 from picluster.schema.events import (
     AnyEvent,
     CheckpointWritten,
@@ -27,13 +29,11 @@ from picluster.schema.events import (
     Tested,
     WorkerEvent,
 )
-from picluster.schema.job import HEARTBEAT_SECONDS, Job, Start
+from picluster.schema.job import HEARTBEAT_SECONDS, Claim, Job, Start
 from picluster.schema.record import to_json
 from picluster.schema.run import Failure, Result
 
 if TYPE_CHECKING:
-    from typing import BinaryIO
-
     from picluster.controller.run_folder import RunFolder
     from picluster.controller.transport import Transport, WorkerProcess
     from picluster.schema.plan import Plan
@@ -98,6 +98,7 @@ class Launcher:
         self._test_accuracy: float | None = None
         self._readers: list[threading.Thread] = []
         self._over = threading.Event()
+        self._lock = threading.Lock()
 
     def run(self) -> Result:
         """Make the run; whatever happens, the folder gets a result and no worker stays.
@@ -121,31 +122,72 @@ class Launcher:
         return self._end("failed" if failure else "finished", failure)
 
     def _start_workers(self) -> None:
+        """All at once, each in a thread of its own: one that takes long must not hold up the others."""
         for node in self._plan.nodes:
-            log_file = self._folder.node_folder(node) / "log.txt"
-            environment = {"OMP_NUM_THREADS": str(self._launch.threads), **_KEEP_FREED_MEMORY}
-            worker = self._launch.transports[node].start(environment)
-            self._workers[node] = worker
-            worker.tell(to_json(self._job(node)) + b"\n")
-            self._read(self._read_events, node, worker)
-            self._read(_copy, worker.log, log_file)
+            self._folder.node_folder(node)
+            threading.Thread(target=self._bring_up, args=(node,), name=f"start {node}", daemon=True).start()
         threading.Thread(target=self._beat, name="heartbeat", daemon=True).start()
 
-    def _job(self, node: str) -> Job:
-        transport, prediction = self._launch.transports[node], self._launch.prediction
-        return Job(
+    def _bring_up(self, node: str) -> None:
+        """Start a node's worker, give it its claim, then its data, then its job."""
+        parcel, transport = self._parcel(node), self._launch.transports[node]
+        try:
+            worker = transport.start(parcel, {"OMP_NUM_THREADS": str(self._launch.threads), **_KEEP_FREED_MEMORY})
+            if not self._take_in(node, worker):
+                return
+            worker.tell(to_json(self._claim(node)) + b"\n")
+            places = transport.deliver(parcel)
+            worker.tell(to_json(self._job(node, places)) + b"\n")
+        except PiclusterError as error:
+            self._heard.put((node, Failed(cause=error.what, fix=error.fix, expected=True)))
+        except BaseException as error:  # noqa: BLE001  the thread that decides must hear of it
+            self._heard.put((node, Failed(cause=_one_line(error), expected=False)))
+
+    def _take_in(self, node: str, worker: WorkerProcess) -> bool:
+        """Listen to a new worker and keep it alive; end it where the run is over already."""
+        with self._lock:
+            if self._over.is_set():
+                worker.hang_up()
+                return False
+            self._workers[node] = worker
+        self._read(self._read_events, node, worker)
+        self._read(self._read_log, node, worker)
+        return True
+
+    def _parcel(self, node: str) -> Parcel:
+        launch, prediction = self._launch, self._launch.prediction
+        return Parcel(
             run=self._folder.name,
+            node=node,
+            model_file=launch.model_file,
+            graph_folder=launch.graph_folder,
+            arrays=self._plan.arrays_of(node),
+            output_folder=self._folder.node_folder(node),
+            weights_file=prediction.weights if prediction else None,
+        )
+
+    def _claim(self, node: str) -> Claim:
+        return Claim(
+            run=self._folder.name,
+            node=node,
+            controller=this_controller(),
+            is_exclusive=self._launch.transports[node].is_machine,
+            grace_seconds=self._launch.grace_seconds,
+        )
+
+    def _job(self, node: str, places: Places) -> Job:
+        transport = self._launch.transports[node]
+        return Job(
             node=node,
             spec=self._launch.spec,
             plan=self._plan,
-            model_file=str(self._launch.model_file),
-            graph_folder=str(self._launch.graph_folder.absolute()),
-            output_folder=str(self._folder.node_folder(node).absolute()),
+            model_file=places.model_file,
+            graph_folder=places.graph_folder,
+            output_folder=places.output_folder,
             address=transport.address,
             interface=transport.interface,
             threads=self._launch.threads,
-            weights_file=str(prediction.weights.absolute()) if prediction else None,
-            grace_seconds=self._launch.grace_seconds,
+            weights_file=places.weights_file,
         )
 
     def _read(self, work: Callable[..., None], *what: object) -> None:
@@ -162,13 +204,19 @@ class Launcher:
                 cause = f"its standard output is not an event: {line[:80]!r}"
                 event = Failed(cause=cause, fix="a model file must not print", expected=True)
             self._heard.put((node, event))
-        ended = worker.wait(FLUSH_SECONDS)
-        code, signal = (ended.code, ended.signal) if ended else (None, None)
-        self._heard.put((node, Ended(exit_code=code, signal=signal)))
+        ended = worker.wait(FLUSH_SECONDS) or Exit(None, None)
+        starved = ended.signal == "SIGKILL" and self._launch.transports[node].ran_out_of_memory()
+        self._heard.put((node, Ended(exit_code=ended.code, signal=ended.signal, out_of_memory=starved)))
+
+    def _read_log(self, node: str, worker: WorkerProcess) -> None:
+        with self._folder.log_file(node).open("ab", buffering=0) as log:
+            for line in worker.log:
+                with suppress(OSError):  # the worker must not stall for a full disk: the events' file tells of it
+                    log.write(line)
 
     def _beat(self) -> None:
         while not self._over.wait(HEARTBEAT_SECONDS):
-            for worker in self._workers.values():
+            for worker in self._started():
                 worker.tell(b"\n")
 
     def _lead(self) -> Failure | None:
@@ -208,8 +256,12 @@ class Launcher:
         port = self._ready[first].rendezvous_port
         assert port is not None
         start = Start(rendezvous_address=self._launch.transports[first].address, rendezvous_port=port)
-        for worker in self._workers.values():
+        for worker in self._started():
             worker.tell(to_json(start) + b"\n")
+
+    def _started(self) -> list[WorkerProcess]:
+        with self._lock:
+            return list(self._workers.values())
 
     def _look_for_silence(self) -> None:
         now = time.monotonic()
@@ -228,15 +280,17 @@ class Launcher:
 
     def _stop_workers(self) -> None:
         """Hang up on all workers, kill those that do not end by it, and take down their last words."""
-        self._over.set()
-        for worker in self._workers.values():
+        with self._lock:
+            self._over.set()
+        for worker in self._started():
             worker.hang_up()
         deadline = time.monotonic() + HANG_UP_SECONDS
-        for worker in self._workers.values():
+        for worker in self._started():
             if worker.wait(max(0.0, deadline - time.monotonic())) is None:
                 worker.kill()
+        deadline = time.monotonic() + FLUSH_SECONDS
         for reader in self._readers:
-            reader.join(FLUSH_SECONDS)
+            reader.join(max(0.0, deadline - time.monotonic()))
         while not self._heard.empty():
             self._folder.record(*self._heard.get())
 
@@ -244,13 +298,6 @@ class Launcher:
         result = Result(status=status, failure=failure, test_accuracy=self._test_accuracy, ended=time.time())
         self._folder.end(result)
         return result
-
-
-def _copy(stream: BinaryIO, file: Path) -> None:
-    with file.open("ab", buffering=0) as log:
-        for line in stream:
-            with suppress(OSError):  # the worker must not stall for a full disk: the events' file tells of it
-                log.write(line)
 
 
 def _one_line(error: BaseException) -> str:

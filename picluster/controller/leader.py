@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import getpass
+import hashlib
 import os
+from contextlib import suppress
+from pathlib import Path
 
 import psutil
 
@@ -10,13 +14,36 @@ from picluster.schema.run import Controller
 
 
 def this_controller() -> Controller:
-    """This process, as a run folder remembers it."""
-    return Controller(host=os.uname().nodename, pid=os.getpid(), started=psutil.Process().create_time())
+    """This process, as a run folder and the nodes remember it."""
+    return Controller(
+        host=os.uname().nodename,
+        pid=os.getpid(),
+        started=psutil.Process().create_time(),
+        user=getpass.getuser(),
+        machine=this_machine(),
+    )
+
+
+def this_machine() -> str:
+    """Fingerprint of this machine: many a Pi is called raspberrypi."""
+    identity = os.uname().nodename
+    for file in (Path("/etc/machine-id"), Path("/var/lib/dbus/machine-id")):
+        with suppress(OSError):
+            identity = file.read_text().strip()
+            break
+    return hashlib.sha256(b"picluster " + identity.encode()).hexdigest()[:16]
+
+
+def is_here(controller: Controller) -> bool:
+    """Whether it ran on this machine. Runs of earlier versions know only its name."""
+    if controller.machine:
+        return controller.machine == this_machine()
+    return controller.host == os.uname().nodename
 
 
 def is_alive(controller: Controller) -> bool:
     """Whether the process that leads a run still exists; unknown on other machines, hence no."""
-    if controller.host != os.uname().nodename:
+    if not is_here(controller):
         return False
     try:
         process = psutil.Process(controller.pid)

@@ -50,6 +50,36 @@ class WorkerProcess(Protocol):
         """End it and its children at once."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Parcel:
+    """What one node needs for a run, as it lies on this machine."""
+
+    run: str
+    """Name of the run."""
+    node: str
+    """Name of the node."""
+    model_file: Path
+    """The model."""
+    graph_folder: Path
+    """The prepared graph."""
+    arrays: tuple[str, ...]
+    """The arrays of it that the node reads."""
+    output_folder: Path
+    """Of the node, in the run folder."""
+    weights_file: Path | None = None
+    """A trained model to predict with."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Places:
+    """Where the contents of a parcel lie on the node."""
+
+    model_file: str
+    graph_folder: str
+    output_folder: str
+    weights_file: str | None
+
+
 class Transport(Protocol):
     """The way to one node."""
 
@@ -57,21 +87,34 @@ class Transport(Protocol):
     """IP address of the node's data plane."""
     interface: str
     """The network interface that has it."""
+    is_machine: bool
+    """Whether the node is a machine of its own, which works for one run at a time."""
 
-    def start(self, environment: Mapping[str, str]) -> WorkerProcess:
+    def start(self, parcel: Parcel, environment: Mapping[str, str]) -> WorkerProcess:
         """Start `picluster-worker` with these variables besides its own."""
+
+    def deliver(self, parcel: Parcel) -> Places:
+        """Bring the parcel to the node; returns when all of it is there."""
 
     def fetch(self, path: str, destination: Path) -> None:
         """Move a file that the worker wrote into the run folder."""
+
+    def ran_out_of_memory(self) -> bool:
+        """Whether the kernel has killed something there for want of memory since the run began."""
+
+    def close(self) -> None:
+        """Remove what the run left on the node, and let go of it."""
 
 
 class LocalTransport:
     """A worker as a child process of the controller."""
 
-    address = LOOPBACK
-    interface = "lo" if sys.platform == "linux" else "lo0"
+    is_machine = False
 
-    def start(self, environment: Mapping[str, str]) -> WorkerProcess:
+    def __init__(self, address: str = LOOPBACK, interface: str = "lo" if sys.platform == "linux" else "lo0") -> None:
+        self.address, self.interface = address, interface
+
+    def start(self, parcel: Parcel, environment: Mapping[str, str]) -> WorkerProcess:  # noqa: ARG002
         """Start a child in a session of its own: Ctrl-C is for the controller alone."""
         process = subprocess.Popen(
             [*worker_command(), "work"],
@@ -83,9 +126,25 @@ class LocalTransport:
         )
         return _LocalProcess(process)
 
+    def deliver(self, parcel: Parcel) -> Places:
+        """Everything is here already."""
+        return Places(
+            model_file=str(parcel.model_file.absolute()),
+            graph_folder=str(parcel.graph_folder.absolute()),
+            output_folder=str(parcel.output_folder.absolute()),
+            weights_file=str(parcel.weights_file.absolute()) if parcel.weights_file else None,
+        )
+
     def fetch(self, path: str, destination: Path) -> None:
         """Move the file."""
         Path(path).replace(destination)
+
+    def ran_out_of_memory(self) -> bool:
+        """Not known of this machine, where others work too."""
+        return False
+
+    def close(self) -> None:
+        """Nothing was left."""
 
 
 class _LocalProcess:

@@ -6,6 +6,7 @@ and without v itself. A folder is written aside and renamed, so whoever can see 
 
 import hashlib
 import mmap
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Self
 
@@ -37,11 +38,14 @@ class GraphFolder:
         self.meta = meta
 
     @classmethod
-    def open(cls, path: Path | str) -> Self:
-        """Reads `meta.json` and compares the size of every file. DataError where one is missing or does not fit."""
+    def open(cls, path: Path | str, names: Iterable[str] = tuple(DTYPES)) -> Self:
+        """Reads `meta.json` and compares the sizes of the files that hold the arrays `names`, which are all by default.
+
+        DataError where one is missing or does not fit.
+        """
         path = Path(path)
         meta = _read_meta(path)
-        for name in DTYPES:
+        for name in names:
             _check_size(path, name, meta)
         return cls(path, meta)
 

@@ -151,6 +151,8 @@ class Ended(Event, frozen=True, kw_only=True, tag="ended"):
     """None where it is not known."""
     signal: str | None
     """Name of the signal that killed it."""
+    out_of_memory: bool = False
+    """Whether the kernel killed it for want of memory, as far as the node tells."""
 
 
 WorkerEvent = Ready | StepDone | Resources | EpochDone | Tested | CheckpointWritten | Predicted | Failed | Done

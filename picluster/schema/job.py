@@ -1,12 +1,30 @@
-"""What a controller writes to a worker's standard input: a job, a start, then heartbeats (empty lines)."""
+"""What a controller writes to a worker's standard input: a claim, a job, a start; heartbeats (empty lines) between."""
 
 from picluster.schema.plan import Plan
 from picluster.schema.record import Record
+from picluster.schema.run import Controller
 from picluster.schema.spec import Spec
 
-JOB_SCHEMA_VERSION = 1
+JOB_SCHEMA_VERSION = 2
 
 HEARTBEAT_SECONDS = 1.0
+
+
+class Claim(Record, frozen=True, kw_only=True):
+    """Takes a node for a run. The worker then loads what every job needs, while data may still be on their way."""
+
+    schema_version: int = JOB_SCHEMA_VERSION
+    """Counts up when the record's form changes."""
+    run: str
+    """Name of the run."""
+    node: str
+    """Name of the node that the worker runs on."""
+    controller: Controller
+    """Who leads the run."""
+    is_exclusive: bool
+    """Whether the node is a machine of its own, which works for one run at a time."""
+    grace_seconds: float
+    """A worker that hears nothing from its controller for so long ends itself."""
 
 
 class Job(Record, frozen=True, kw_only=True):
@@ -14,8 +32,6 @@ class Job(Record, frozen=True, kw_only=True):
 
     schema_version: int = JOB_SCHEMA_VERSION
     """Counts up when the record's form changes."""
-    run: str
-    """Name of the run."""
     node: str
     """Name of the node that the worker runs on."""
     spec: Spec
@@ -36,8 +52,6 @@ class Job(Record, frozen=True, kw_only=True):
     """Compute threads."""
     weights_file: str | None = None
     """Where a trained model lies on the node: predict all nodes with it instead of training."""
-    grace_seconds: float
-    """A worker that hears nothing from its controller for so long ends itself."""
 
 
 class Start(Record, frozen=True, kw_only=True):

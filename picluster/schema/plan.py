@@ -94,6 +94,19 @@ class Plan(Record, frozen=True, kw_only=True):
         """Index of the stage in which a layer's `aggregate` runs."""
         return next(index for index in range(len(self.stages)) if layer in self.aggregated_by(index))
 
+    def arrays_of(self, node: str) -> tuple[str, ...]:
+        """Arrays of the graph folder that the node reads.
+
+        Whoever samples reads the structure, the first stage the features, the last the labels; everybody the degrees
+        and the splits, which are small.
+        """
+        index = self.stage_of(node)
+        arrays = ["indptr", "train", "validation", "test"]
+        arrays += ["indices"] if node in self.sampler else []
+        arrays += ["features"] if index == 0 else []
+        arrays += ["labels"] if index == len(self.stages) - 1 else []
+        return tuple(arrays)
+
     def role_of(self, node: str) -> str:
         """What the node does, in words."""
         index = self.stage_of(node)

@@ -17,6 +17,10 @@ class Controller(Record, frozen=True, kw_only=True):
     """Process id there."""
     started: float
     """When that process began, in seconds since 1970: process ids are used again."""
+    user: str = ""
+    """Whose process it is."""
+    machine: str = ""
+    """Fingerprint of the machine: other machines may have the same name."""
 
 
 class Run(Record, frozen=True, kw_only=True):

@@ -38,7 +38,7 @@ class Crew:
         """Open the graph and build the model; `fail` ends the worker when the sampler's thread breaks."""
         torch.set_num_threads(job.threads)
         self._job, self._emit, self._fail = job, emit, fail
-        self._graph = GraphFolder.open(Path(job.graph_folder))
+        self._graph = GraphFolder.open(Path(job.graph_folder), job.plan.arrays_of(job.node))
         self._rank = job.plan.rank(job.node)
         self._stage = self._build_stage()
 

@@ -1,8 +1,9 @@
-"""One job from its first line on standard input to its last event on standard output."""
+"""One job from the claim on standard input to the last event on standard output."""
 
 from __future__ import annotations
 
 import os
+import queue
 import select
 import signal
 import sys
@@ -16,8 +17,9 @@ import psutil
 
 from picluster.errors import PeerLost, PiclusterError
 from picluster.schema.events import Done, Failed, Ready, StepDone
-from picluster.schema.job import Job, Start
-from picluster.schema.record import from_json, to_json
+from picluster.schema.job import Claim, Job, Start
+from picluster.schema.record import RecordType, from_json, to_json
+from picluster.worker.claim import hold
 
 if TYPE_CHECKING:
     from picluster.schema.events import WorkerEvent
@@ -41,7 +43,7 @@ class Voice:
 
 
 class Ear(threading.Thread):
-    """Standard input after the job: the start, then heartbeats. When they stop, the worker ends at once.
+    """Standard input after the claim: records, with heartbeats between. When they stop, the worker ends at once.
 
     It reads the descriptor itself: a buffered stream could hold a line back from `select`.
     """
@@ -51,13 +53,12 @@ class Ear(threading.Thread):
         self._descriptor = descriptor
         self._buffer = rest
         self._grace_seconds = grace_seconds
-        self._start_line = b""
-        self._has_start = threading.Event()
+        self._lines: queue.Queue[bytes] = queue.Queue()
 
     def run(self) -> None:
         """Until the process ends."""
         while True:
-            self._look_for_start()
+            self._take_lines()
             readable, _, _ = select.select([self._descriptor], [], [], self._grace_seconds)
             heard = os.read(self._descriptor, 65536) if readable else b""
             if not heard:
@@ -65,34 +66,32 @@ class Ear(threading.Thread):
                 with suppress(OSError):  # a controller that was killed reads no log either
                     print(f"the controller {why}: ending", file=sys.stderr, flush=True)
                 end(ORPHANED_EXIT_CODE)
-            if not self._has_start.is_set():
-                self._buffer += heard
+            self._buffer += heard
 
-    def start_line(self) -> Start:
-        """Wait for the start."""
-        self._has_start.wait()
-        return from_json(Start, self._start_line, source="the start on standard input")
+    def hear(self, kind: type[RecordType]) -> RecordType:
+        """Wait for the next record, which must be of that kind."""
+        return from_json(kind, self._lines.get(), source=f"the {kind.__name__.lower()} on standard input")
 
-    def _look_for_start(self) -> None:
-        while not self._has_start.is_set() and b"\n" in self._buffer:
-            line, self._buffer = self._buffer.split(b"\n", 1)
+    def _take_lines(self) -> None:
+        *lines, self._buffer = self._buffer.split(b"\n")
+        for line in lines:
             if line.strip():
-                self._start_line = line
-                self._has_start.set()
+                self._lines.put(line)
 
 
 def work(commands: BinaryIO, events: BinaryIO) -> None:
-    """Do the job that comes on `commands`; tell about it on `events`."""
+    """Do what comes on `commands`: a claim, then a job; tell about it on `events`."""
     began = time.monotonic()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the controller, which then closes our input
     voice = Voice(events)
     descriptor = commands.fileno()
     line, rest = _first_line(descriptor)
     try:
-        job = from_json(Job, line, source="the job on standard input")
-        ear = Ear(descriptor, rest, job.grace_seconds)
+        claim = from_json(Claim, line, source="the claim on standard input")
+        ear = Ear(descriptor, rest, claim.grace_seconds)
         ear.start()
-        _run(job, ear, voice, began)
+        hold(claim)
+        _run(ear, voice, began)
     except BaseException as error:  # noqa: BLE001  it must reach the controller, whatever it is
         fail(voice, error)
 
@@ -120,8 +119,8 @@ def end(exit_code: int) -> NoReturn:
     os._exit(exit_code)
 
 
-def _run(job: Job, ear: Ear, voice: Voice, began: float) -> None:
-    # Only now: the number of threads must be in the environment before torch is imported, and imports take long.
+def _run(ear: Ear, voice: Voice, began: float) -> None:
+    # Imports take long: the node is claimed before them, and its data may arrive meanwhile.
     from picluster.worker.crew import Crew
     from picluster.worker.engines.base import listen
     from picluster.worker.metrics import ResourceSampler, hardware
@@ -134,22 +133,23 @@ def _run(job: Job, ear: Ear, voice: Voice, began: float) -> None:
             resources.observe()
         voice.emit(event)
 
+    job = ear.hear(Job)
     crew = Crew(job, emit, lambda error: fail(voice, error))
     listener = listen(job.address) if job.plan.rank(job.node) == 0 else None
     port = listener.getsockname()[1] if listener else None
     voice.emit(Ready(hardware=hardware(), rendezvous_port=port, seconds=time.monotonic() - began))
-    crew.work(ear.start_line(), listener)
+    crew.work(ear.hear(Start), listener)
     resources.finish()
     voice.emit(Done())
 
 
 def _first_line(descriptor: int) -> tuple[bytes, bytes]:
-    """The job's line, and what came behind it."""
+    """The claim's line, and what came behind it."""
     heard = b""
     while b"\n" not in heard:
         part = os.read(descriptor, 65536)
         if not part:
-            print("no job came on standard input: picluster starts this program itself", file=sys.stderr)
+            print("no claim came on standard input: picluster starts this program itself", file=sys.stderr)
             sys.exit(2)
         heard += part
     line, rest = heard.split(b"\n", 1)

@@ -1,0 +1,75 @@
+"""The same work on all nodes at once; a bad node never hides what the others say."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import TypeVar
+
+from picluster.errors import PiclusterError, RunFailed
+
+Outcome = TypeVar("Outcome")
+
+
+class NodesFailed(PiclusterError):
+    """What some nodes could not do, each with its own reason."""
+
+    def __init__(self, errors: Mapping[str, PiclusterError]) -> None:
+        self.errors = dict(errors)
+        first = next(iter(self.errors.values()))
+        self.exit_code = first.exit_code
+        if len(self.errors) == 1:
+            super().__init__(f"{next(iter(self.errors))}: {first.what}", fix=first.fix)
+        else:
+            told = [f"{node}: {error}" for node, error in self.errors.items()]
+            super().__init__("\n  ".join([f"{len(told)} nodes cannot be used", *told]))
+
+
+def try_all(
+    names: Iterable[str], work: Callable[[str], Outcome], *, timeout_seconds: float, doing: str
+) -> dict[str, Outcome | PiclusterError]:
+    """Each node's outcome or error, in the order of `names`. What is unexpected is raised.
+
+    Args:
+        names: the nodes.
+        work: takes one node's name; runs in a thread of its own.
+        timeout_seconds: a node that has not finished by then has failed.
+        doing: what it is, for the words about such a node.
+    """
+    names = list(names)
+    done: queue.Queue[tuple[str, Outcome | BaseException]] = queue.Queue()
+
+    def attempt(name: str) -> None:
+        try:
+            done.put((name, work(name)))
+        except BaseException as error:  # noqa: BLE001  it is raised where all outcomes come together
+            done.put((name, error))
+
+    for name in names:
+        threading.Thread(target=attempt, args=(name,), name=f"{doing} {name}", daemon=True).start()
+    outcomes: dict[str, Outcome | PiclusterError] = {}
+    deadline = time.monotonic() + timeout_seconds
+    while len(outcomes) < len(names):
+        try:
+            name, outcome = done.get(timeout=max(0.0, deadline - time.monotonic()))
+        except queue.Empty:
+            break
+        if isinstance(outcome, BaseException) and not isinstance(outcome, PiclusterError):
+            raise outcome
+        outcomes[name] = outcome
+    late = RunFailed(f"{doing} took longer than {timeout_seconds:g} s", fix="see what it is busy with, or restart it")
+    return {name: outcomes.get(name, late) for name in names}
+
+
+def all_or_none(outcomes: Mapping[str, Outcome | PiclusterError]) -> dict[str, Outcome]:
+    """Every node's outcome.
+
+    Raises:
+        NodesFailed: some have none.
+    """
+    errors = {name: each for name, each in outcomes.items() if isinstance(each, PiclusterError)}
+    if errors:
+        raise NodesFailed(errors)
+    return {name: each for name, each in outcomes.items() if not isinstance(each, PiclusterError)}

@@ -1,0 +1,112 @@
+"""Whether a node is fit for its part of a run, from what its steward says. Pure."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+import picluster
+from picluster.errors import DataError, MissingError, PiclusterError, RunFailed
+from picluster.schema.record import Record
+
+SPARE_BYTES = 64 << 20
+"""What must stay free on a node's disk beside the data: logs, weights, temporary tables."""
+_PROVISION = "make provision"
+
+
+class Claimed(msgspec.Struct, frozen=True):
+    """A worker on a node, as its claim says."""
+
+    run: str
+    node: str
+    is_exclusive: bool
+    controller: dict[str, Any]
+    pid: int
+    group: int
+    since: float
+
+
+class Seen(Record, frozen=True, kw_only=True):
+    """What a steward says of a node."""
+
+    worker: str | None
+    """Path of `picluster-worker`."""
+    version: str | None
+    """Of picluster."""
+    torch: str | None
+    """Its version."""
+    rsync: bool
+    """Whether the node has it."""
+    ssh_address: str
+    """The node's own address on the SSH connection."""
+    interfaces: dict[str, str]
+    """IPv4 address → interface."""
+    claims: tuple[Claimed, ...]
+    """Workers that are there."""
+    cache: str
+    """Where data are kept."""
+    lacking: tuple[str, ...]
+    """Files of the graph folder that have to be shipped."""
+    free_bytes: int | None
+    """Of the disk with the cache."""
+    memory_bytes: int | None
+    """Of the machine."""
+    available_bytes: int | None
+    """Memory that is not in use."""
+    oom_kills: int | None
+    """Processes killed for want of memory since it was started."""
+    time: float
+    """The node's clock, in seconds since 1970."""
+
+
+class Busy(RunFailed):
+    """Another run has the node."""
+
+
+def unfit(seen: Seen, home: str, sizes: Mapping[str, int]) -> PiclusterError | None:
+    """Why a node cannot take part; None where it can.
+
+    Args:
+        seen: what its steward says.
+        home: where picluster should be installed.
+        sizes: bytes of each file that it needs.
+    """
+    if seen.worker is None or seen.version is None:
+        return MissingError(f"picluster is not installed in {home} there", fix=_PROVISION)
+    if seen.version != picluster.__version__:
+        what = f"it has picluster {seen.version}, and this is {picluster.__version__}"
+        return MissingError(what, fix=f"bring both to the same version: {_PROVISION}")
+    if seen.torch is None:
+        return MissingError(f"torch is not installed in {home} there", fix=_PROVISION)
+    if seen.lacking and not seen.rsync:
+        return MissingError("rsync is not installed there", fix=f"sudo apt install rsync on it, or {_PROVISION}")
+    needed = sum(sizes[name] for name in seen.lacking)
+    if seen.free_bytes is not None and seen.free_bytes < needed + SPARE_BYTES:
+        room = f"{seen.free_bytes >> 20} MiB are free, {(needed + SPARE_BYTES) >> 20} are needed"
+        what = f"its disk is too full: {room} ({needed >> 20} of them for data)"
+        return DataError(what, fix=f"free space there; picluster keeps its data in {seen.cache}")
+    return busy(seen.claims)
+
+
+def busy(claims: Sequence[Claimed]) -> Busy | None:
+    """Whose run has a node, if anybody's."""
+    for claim in claims:
+        if claim.is_exclusive:
+            since = time.strftime("%H:%M", time.localtime(claim.since))
+            what = f"busy with run {claim.run} of user {claim.controller.get('user') or 'unknown'} since {since}"
+            return Busy(what, fix="picluster launch --wait waits for its end")
+    return None
+
+
+def notes(seen: Mapping[str, Seen]) -> tuple[str, ...]:
+    """What works, and yet a person should know."""
+    versions: dict[str, list[str]] = {}
+    for node, each in seen.items():
+        versions.setdefault(str(each.torch).partition("+")[0], []).append(node)
+    if len(versions) < 2:  # noqa: PLR2004  all have the same
+        return ()
+    told = "; ".join(f"{version} on {', '.join(nodes)}" for version, nodes in versions.items())
+    return (f"torch is {told}: that works, but last bits may differ",)

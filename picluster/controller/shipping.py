@@ -1,0 +1,86 @@
+"""What a node's part of a run needs of the graph folder, and how it gets there: by rsync, and only what is lacking."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+from collections.abc import Iterable, Sequence
+from pathlib import Path, PurePosixPath
+
+from picluster.errors import DataError, MissingError, RunFailed
+from picluster.graph.folder import META_FILE, array_path
+
+SHIP_TIMEOUT_SECONDS = 3600.0
+STALL_SECONDS = 30
+"""rsync gives up when nothing moves for so long."""
+_NO_PROGRAM = 127
+_NO_ROOM = "No space left on device"
+
+
+def files_of(folder: Path, arrays: Iterable[str]) -> list[Path]:
+    """The files that hold these arrays, and the folder's own description."""
+    return [folder / META_FILE, *(array_path(folder, name) for name in arrays)]
+
+
+def state_of(files: Iterable[Path]) -> dict[str, list[int]]:
+    """For each file by name its bytes and time of change in whole seconds: what tells a steward that it has it."""
+    states = {file.name: file.stat() for file in files}
+    return {name: [state.st_size, int(state.st_mtime)] for name, state in states.items()}
+
+
+def rsync_command(files: Sequence[Path], ssh_words: Sequence[str], user: str, folder: PurePosixPath) -> list[str]:
+    """The command that brings files into a folder of the node.
+
+    Args:
+        files: here.
+        ssh_words: what stands between `ssh` and the command; the last word is the destination.
+        user: account on the node.
+        folder: there; it exists.
+    """
+    *options, host = ssh_words
+    shell = ["ssh", "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=yes", *options]
+    return [
+        *("rsync", "--times", "--checksum", "--partial", "--protect-args", f"--timeout={STALL_SECONDS}"),
+        *("--rsh", shlex.join(shell), "--", *(str(file.absolute()) for file in files)),
+        f"{user}@{host}:{folder}/",
+    ]
+
+
+class Shipment:
+    """One rsync under way."""
+
+    def __init__(self, command: Sequence[str]) -> None:
+        """Start it. MissingError where it is not installed here."""
+        try:
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+            )
+        except FileNotFoundError:
+            raise MissingError("rsync is not installed here", fix="sudo apt install rsync") from None
+
+    def finish(self) -> None:
+        """Wait for its end.
+
+        Raises:
+            MissingError: the node has no rsync.
+            DataError: the node's disk is full.
+            RunFailed: it failed otherwise.
+        """
+        try:
+            _, told = self._process.communicate(timeout=SHIP_TIMEOUT_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.abandon()
+            raise RunFailed(f"shipping its data took longer than {SHIP_TIMEOUT_SECONDS:g} s") from None
+        if self._process.returncode == 0:
+            return
+        words = told.strip()
+        if "rsync: command not found" in words or self._process.returncode == _NO_PROGRAM:
+            raise MissingError("rsync is not installed on it", fix="sudo apt install rsync there, or make provision")
+        if _NO_ROOM in words:
+            raise DataError("its disk is full: the data of its role do not fit", fix="free space there")
+        first = words.splitlines()[0] if words else f"exit code {self._process.returncode}"
+        raise RunFailed(f"rsync failed: {first}", fix="picluster doctor")
+
+    def abandon(self) -> None:
+        """End it, wherever it is; what has arrived stays for the next time."""
+        self._process.kill()

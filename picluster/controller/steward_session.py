@@ -1,0 +1,107 @@
+"""A conversation with a node's steward, over one SSH channel; it may end in the steward becoming a worker."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import signal
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
+
+import paramiko
+
+import picluster
+from picluster.controller.transport import Exit
+from picluster.errors import MissingError, PiclusterError, RunFailed
+
+if TYPE_CHECKING:
+    import fabric
+
+ANSWER_SECONDS = 20.0
+_SIGNAL_CODES = 128
+_NOT_FOUND = 127
+# The text of the program comes first on standard input, its length before it; then questions.
+_BOOT = 'import sys; i = sys.stdin.buffer; exec(compile(i.read(int(i.readline())), "steward", "exec"))'
+_COMMAND = f"exec python3 -I -c {shlex.quote(_BOOT)}"
+_SOURCE = Path(picluster.__file__).parent / "worker" / "steward.py"
+
+
+class StewardSession:
+    """One running steward. Not for several threads at once until it is a worker."""
+
+    def __init__(self, connection: fabric.Connection, *, timeout_seconds: float = ANSWER_SECONDS) -> None:
+        """Start a steward on the other side.
+
+        Raises:
+            RunFailed: the connection broke.
+        """
+        source = _SOURCE.read_bytes()
+        try:
+            assert connection.transport is not None
+            self._channel = connection.transport.open_session(timeout=timeout_seconds)
+            self._channel.settimeout(timeout_seconds)
+            self._channel.exec_command(_COMMAND)
+            self._channel.sendall(f"{len(source)}\n".encode() + source)
+        except (paramiko.SSHException, OSError, EOFError) as error:
+            raise RunFailed(f"SSH broke off: {str(error) or type(error).__name__}", fix="try again") from error
+        self.output: BinaryIO = cast("BinaryIO", self._channel.makefile("rb"))
+        self.log: BinaryIO = cast("BinaryIO", self._channel.makefile_stderr("rb"))
+
+    def ask(self, question: str, **details: object) -> dict[str, Any]:
+        """The steward's answer.
+
+        Raises:
+            MissingError: the node has no python3.
+            RunFailed: it gives no answer within the time.
+        """
+        try:
+            self._channel.sendall(json.dumps({"do": question, **details}).encode() + b"\n")
+            line = self.output.readline()
+        except OSError as error:
+            what = f"it gives no answer: {str(error) or type(error).__name__}"
+            raise RunFailed(what, fix="see whether it is busy or cut off") from error
+        if line:
+            answer: dict[str, Any] = json.loads(line)
+            return answer
+        raise self._why_it_ended()
+
+    def _why_it_ended(self) -> PiclusterError:
+        code = self._channel.recv_exit_status() if self._channel.status_event.wait(1.0) else -1
+        told = b""
+        with suppress(OSError):
+            told = self.log.read()
+        if code == _NOT_FOUND:
+            return MissingError("python3 is not installed on it", fix="sudo apt install python3, or make provision")
+        last = told.decode(errors="replace").strip().splitlines()[-1:] or [f"exit code {code}"]
+        return RunFailed(f"its steward ended: {last[0]}", fix="see what the node's python3 says")
+
+    def wait_for_words(self) -> None:
+        """From now on reading waits for as long as it takes: what runs there is no steward any more."""
+        self._channel.settimeout(None)
+
+    def tell(self, line: bytes) -> None:
+        """Write a line to its standard input; says nothing when it is gone."""
+        with suppress(OSError):
+            self._channel.sendall(line)
+
+    def hang_up(self) -> None:
+        """Close its standard input."""
+        with suppress(OSError, EOFError):
+            self._channel.shutdown_write()
+
+    def wait(self, timeout_seconds: float) -> Exit | None:
+        """How what runs there ended; None when it has not, within that time."""
+        if not self._channel.status_event.wait(timeout_seconds):
+            return None
+        code = self._channel.recv_exit_status()
+        if code < 0:  # the connection broke
+            return Exit(None, None)
+        with suppress(ValueError):
+            if code > _SIGNAL_CODES:
+                return Exit(None, signal.Signals(code - _SIGNAL_CODES).name)
+        return Exit(code, None)
+
+    def close(self) -> None:
+        """Let go of the channel."""
+        self._channel.close()
