@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 import picluster
-from picluster.cli import dataset, export, launch, report, runs
+from picluster.cli import dataset, export, launch, logs, report, runs, stop
 from picluster.errors import InputError, PiclusterError, Stopped
 
 app = typer.Typer(
@@ -22,6 +22,9 @@ app = typer.Typer(
 app.command("launch", epilog=launch.EXAMPLES)(launch.launch)
 app.command("report", epilog=report.EXAMPLES)(report.report)
 app.command("runs", epilog=runs.EXAMPLES)(runs.runs)
+app.command("logs", epilog=logs.EXAMPLES)(logs.logs)
+app.command("stop", epilog=stop.STOP_EXAMPLES)(stop.stop)
+app.command("reap", epilog=stop.REAP_EXAMPLES)(stop.reap)
 app.command("export", epilog=export.EXAMPLES)(export.export)
 app.add_typer(dataset.app, name="dataset")
 

@@ -13,9 +13,9 @@ from rich.live import Live
 
 from picluster.cli.run_state import RunState
 from picluster.cli.view import view
-from picluster.cli.words import epochs
+from picluster.cli.words import epochs, plain
 from picluster.errors import Stopped
-from picluster.schema.events import AnyEvent, EpochDone, Ready, StepDone, Tested
+from picluster.schema.events import AnyEvent, EpochDone, Logged, Ready, StepDone, Tested
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -78,8 +78,10 @@ class Lines:
         self._ready = self._last_epoch = 0
         self._news = time.monotonic()
 
-    def __call__(self, _node: str, event: AnyEvent) -> None:
+    def __call__(self, node: str, event: AnyEvent) -> None:
         """Take an event into account."""
+        if isinstance(event, Logged):
+            print(f"{plain(node)} │ {plain(event.line)}", file=sys.stderr, flush=True)
         line = self._line(event)
         if line:
             self._news = time.monotonic()

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from statistics import fmean, median
 from typing import TYPE_CHECKING, Literal
 
-from picluster.schema.events import AnyEvent, Done, Ended, EpochDone, Failed, Ready, Resources, StepDone, Tested
+from picluster.schema.events import AnyEvent, Done, Ended, EpochDone, Failed, Logged, Ready, Resources, StepDone, Tested
 
 if TYPE_CHECKING:
     from picluster.schema.plan import Plan
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 Phase = Literal["starting", "training", "testing", "ending", "finished", "failed", "stopped"]
 
+LOG_LINES = 4
 _RECENT_STEPS = 50
 _RECENT_EPOCHS = 5
 _VALIDATING_SECONDS = 1.0
@@ -69,6 +70,8 @@ class RunState:
         self.epochs, self.steps, self.patience = spec.epochs, spec.steps(training_nodes), spec.patience
         self.tests_exactly = spec.evaluation("test") == "exact"
         self.nodes = {node: NodeState(plan.role_of(node), plan.layers_of(node)) for node in plan.nodes}
+        self.log: deque[tuple[str, str]] = deque(maxlen=LOG_LINES)
+        """The last lines of the workers' logs, each with its node."""
         self.phase: Phase = "starting"
         self.step = 0
         self.loss: float | None = None
@@ -82,6 +85,9 @@ class RunState:
 
     def hear(self, node: str, event: AnyEvent) -> None:
         """Take an event into account."""
+        if isinstance(event, Logged):
+            self.log.append((node, event.line))
+            return
         self.nodes[node].hear(event)
         if self.phase == "starting" and self.ready == len(self.nodes):
             self._enter("training")

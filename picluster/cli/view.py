@@ -30,13 +30,20 @@ _DOING_STYLES = {"failed": "bold red", "lost": "yellow", "ready": "green", "done
 
 def view(state: RunState, width: int, height: int | None = None) -> RenderableType:
     """The whole picture; with a height, as many nodes as fit."""
-    shown = list(state.nodes.items())
-    room = len(shown) if height is None else max(1, height - _HEAD_LINES)
+    shown, log = list(state.nodes.items()), _log(state, width)
+    room = len(shown) if height is None else max(1, height - _HEAD_LINES - len(log))
     rest = len(shown) - room if len(shown) > room else 0
     lines: list[RenderableType] = [_headline(state, width), _bar(state, width), _learnt(state)]
     table = _nodes(shown[: len(shown) - rest - (rest > 0)], width)
     more = [Text(f"… and {rest + 1} more nodes", style="dim")] if rest else []
-    return Group(*lines, Text(""), table, *more)
+    return Group(*lines, Text(""), table, *more, *log)
+
+
+def _log(state: RunState, width: int) -> list[Text]:
+    """The last lines of the workers' logs, below the nodes."""
+    longest = min(max((cell_len(plain(node)) for node, _ in state.log), default=0), _NAME)
+    lines = [Text(f"{plain(node)[:longest]:<{longest}} │ {plain(line)}"[:width]) for node, line in state.log]
+    return [Text(""), *lines] if lines else []
 
 
 def _headline(state: RunState, width: int) -> Table:

@@ -6,6 +6,7 @@ import hashlib
 import io
 import tempfile
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -103,18 +104,20 @@ def write_predictions(
         place = Path(name)
         prediction = Prediction(weights=place / "weights.safetensors", probabilities=place / "probabilities.npy")
         write_weights(folder, weights, prediction.weights)
+        transport = LocalTransport()
         launch = Launch(
             spec=earlier.spec,
             plan=_plan(earlier.spec.model.depth),
             model_file=earlier.model()[0],
             graph_folder=graph.path,
-            transports={_HERE: LocalTransport()},
+            transports={_HERE: transport},
             threads=earlier.threads(),
             grace_seconds=_GRACE_SECONDS,
             folder=RunFolder(place),
             prediction=prediction,
         )
-        result = Launcher(launch, watch).run()
+        with closing(transport):
+            result = Launcher(launch, watch).run()
         if result.failure:
             raise RunFailed(f"predicting failed: {result.failure.cause}", fix=result.failure.fix)
         _write_array(np.load(prediction.probabilities, mmap_mode="r"), prediction.probabilities, file)

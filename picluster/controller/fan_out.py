@@ -14,17 +14,20 @@ Outcome = TypeVar("Outcome")
 
 
 class NodesFailed(PiclusterError):
-    """What some nodes could not do, each with its own reason."""
+    """What some nodes could not do, each with its own reason; nodes with the same reason stand together."""
 
     def __init__(self, errors: Mapping[str, PiclusterError]) -> None:
         self.errors = dict(errors)
         first = next(iter(self.errors.values()))
         self.exit_code = first.exit_code
-        if len(self.errors) == 1:
-            super().__init__(f"{next(iter(self.errors))}: {first.what}", fix=first.fix)
+        reasons: dict[str, list[str]] = {}
+        for node, error in self.errors.items():
+            reasons.setdefault(str(error), []).append(node)
+        if len(reasons) == 1:
+            super().__init__(f"{', '.join(self.errors)}: {first.what}", fix=first.fix)
         else:
-            told = [f"{node}: {error}" for node, error in self.errors.items()]
-            super().__init__("\n  ".join([f"{len(told)} nodes cannot be used", *told]))
+            told = [f"{', '.join(nodes)}: {reason}" for reason, nodes in reasons.items()]
+            super().__init__("\n  ".join([f"{len(self.errors)} nodes cannot be used", *told]))
 
 
 def try_all(

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import msgspec
 
 import picluster
 from picluster.errors import DataError, MissingError, PiclusterError, RunFailed
 from picluster.schema.record import Record
+from picluster.schema.run import Controller
 
 SPARE_BYTES = 64 << 20
 """What must stay free on a node's disk beside the data: logs, weights, temporary tables."""
@@ -18,15 +18,22 @@ _PROVISION = "make provision"
 
 
 class Claimed(msgspec.Struct, frozen=True):
-    """A worker on a node, as its claim says."""
+    """A worker on a node, as its claim says: that of a later version may say more."""
 
     run: str
+    """Name of its run."""
     node: str
+    """What that run calls the node."""
     is_exclusive: bool
-    controller: dict[str, Any]
+    """Whether the node is a machine that works for one run at a time."""
+    controller: Controller
+    """Who leads the run."""
     pid: int
+    """The worker's process."""
     group: int
+    """The group of processes to end with it."""
     since: float
+    """When it came, in seconds since 1970."""
 
 
 class Seen(Record, frozen=True, kw_only=True):
@@ -96,7 +103,7 @@ def busy(claims: Sequence[Claimed]) -> Busy | None:
     for claim in claims:
         if claim.is_exclusive:
             since = time.strftime("%H:%M", time.localtime(claim.since))
-            what = f"busy with run {claim.run} of user {claim.controller.get('user') or 'unknown'} since {since}"
+            what = f"busy with run {claim.run} of user {claim.controller.user or 'unknown'} since {since}"
             return Busy(what, fix="picluster launch --wait waits for its end")
     return None
 

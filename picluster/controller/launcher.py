@@ -23,6 +23,7 @@ from picluster.schema.events import (
     CheckpointWritten,
     Ended,
     Failed,
+    Logged,
     Predicted,
     Ready,
     Status,
@@ -133,9 +134,9 @@ class Launcher:
         parcel, transport = self._parcel(node), self._launch.transports[node]
         try:
             worker = transport.start(parcel, {"OMP_NUM_THREADS": str(self._launch.threads), **_KEEP_FREED_MEMORY})
+            worker.tell(to_json(self._claim(node)) + b"\n")
             if not self._take_in(node, worker):
                 return
-            worker.tell(to_json(self._claim(node)) + b"\n")
             places = transport.deliver(parcel)
             worker.tell(to_json(self._job(node, places)) + b"\n")
         except PiclusterError as error:
@@ -213,6 +214,7 @@ class Launcher:
             for line in worker.log:
                 with suppress(OSError):  # the worker must not stall for a full disk: the events' file tells of it
                     log.write(line)
+                self._heard.put((node, Logged(line=line.decode(errors="replace").rstrip())))
 
     def _beat(self) -> None:
         while not self._over.wait(HEARTBEAT_SECONDS):
@@ -235,6 +237,9 @@ class Launcher:
         except queue.Empty:
             return
         self._last_word[node] = time.monotonic()
+        if isinstance(event, Logged):
+            self._watch(node, event)
+            return
         self._witnesses[node].hear(event, 1 + sum(witness.is_failing for witness in self._witnesses.values()))
         self._folder.record(node, event)
         if isinstance(event, Ready):
@@ -292,7 +297,9 @@ class Launcher:
         for reader in self._readers:
             reader.join(max(0.0, deadline - time.monotonic()))
         while not self._heard.empty():
-            self._folder.record(*self._heard.get())
+            node, event = self._heard.get()
+            if not isinstance(event, Logged):
+                self._folder.record(node, event)
 
     def _end(self, status: Status, failure: Failure | None) -> Result:
         result = Result(status=status, failure=failure, test_accuracy=self._test_accuracy, ended=time.time())

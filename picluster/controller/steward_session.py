@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import shlex
 import signal
+import subprocess
+import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, cast
 
 import paramiko
 
@@ -25,6 +27,13 @@ _NOT_FOUND = 127
 _BOOT = 'import sys; i = sys.stdin.buffer; exec(compile(i.read(int(i.readline())), "steward", "exec"))'
 _COMMAND = f"exec python3 -I -c {shlex.quote(_BOOT)}"
 _SOURCE = Path(picluster.__file__).parent / "worker" / "steward.py"
+
+
+class Steward(Protocol):
+    """Answers questions about the machine that it runs on."""
+
+    def ask(self, question: str, **details: object) -> dict[str, Any]:
+        """One answer."""
 
 
 class StewardSession:
@@ -105,3 +114,24 @@ class StewardSession:
     def close(self) -> None:
         """Let go of the channel."""
         self._channel.close()
+
+
+class LocalSteward:
+    """A steward of this machine."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-I", str(_SOURCE)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+
+    def ask(self, question: str, **details: object) -> dict[str, Any]:
+        """The steward's answer."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        print(json.dumps({"do": question, **details}), file=self._process.stdin, flush=True)
+        answer: dict[str, Any] = json.loads(self._process.stdout.readline())
+        return answer
+
+    def close(self) -> None:
+        """End it."""
+        self._process.communicate(timeout=ANSWER_SECONDS)

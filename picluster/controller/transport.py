@@ -113,6 +113,7 @@ class LocalTransport:
 
     def __init__(self, address: str = LOOPBACK, interface: str = "lo" if sys.platform == "linux" else "lo0") -> None:
         self.address, self.interface = address, interface
+        self._process: _LocalProcess | None = None
 
     def start(self, parcel: Parcel, environment: Mapping[str, str]) -> WorkerProcess:  # noqa: ARG002
         """Start a child in a session of its own: Ctrl-C is for the controller alone."""
@@ -124,7 +125,8 @@ class LocalTransport:
             env={**os.environ, **environment},
             start_new_session=True,
         )
-        return _LocalProcess(process)
+        self._process = _LocalProcess(process)
+        return self._process
 
     def deliver(self, parcel: Parcel) -> Places:
         """Everything is here already."""
@@ -144,7 +146,9 @@ class LocalTransport:
         return False
 
     def close(self) -> None:
-        """Nothing was left."""
+        """Close the pipes; nothing else was left."""
+        if self._process:
+            self._process.close()
 
 
 class _LocalProcess:
@@ -182,3 +186,8 @@ class _LocalProcess:
             os.killpg(self._process.pid, signal.SIGKILL)
         except ProcessLookupError:
             return
+
+    def close(self) -> None:
+        """Close what it would say."""
+        self.output.close()
+        self.log.close()

@@ -155,8 +155,15 @@ class Ended(Event, frozen=True, kw_only=True, tag="ended"):
     """Whether the kernel killed it for want of memory, as far as the node tells."""
 
 
+class Logged(Event, frozen=True, kw_only=True, tag="logged"):
+    """Told by the controller to whoever watches: a line of a worker's log."""
+
+    line: str
+    """Without its end."""
+
+
 WorkerEvent = Ready | StepDone | Resources | EpochDone | Tested | CheckpointWritten | Predicted | Failed | Done
-AnyEvent = WorkerEvent | Ended
+AnyEvent = WorkerEvent | Ended | Logged
 
 
 class Recorded(Record, frozen=True, kw_only=True):

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 _EVERYBODY_WRITES = 0o666
 
 
-def hold(claim: Claim) -> int:
-    """Claim this machine for a run; returns the descriptor that holds it, to be left open.
+def hold(claim: Claim) -> None:
+    """Claim this machine for a run, until `release` or the end of this process.
 
     Raises:
         RunFailed: another run's worker has it.
@@ -38,9 +38,15 @@ def hold(claim: Claim) -> int:
         if claim.is_exclusive:
             refuse_if_busy(claim, claims())
         _sweep(folder)
-        return _hold(folder / f"{os.getpid()}.json", claim)
+        _hold(folder / f"{os.getpid()}.json", claim)
     finally:
         os.close(gate)
+
+
+def release() -> None:
+    """Take this process's word back, if it gave one."""
+    with suppress(OSError):
+        (claims_folder() / f"{os.getpid()}.json").unlink()
 
 
 def refuse_if_busy(claim: Claim, held: list[dict[str, Any]]) -> None:
@@ -74,14 +80,14 @@ def _open_gate(file: Path) -> int:
             return gate
 
 
-def _hold(file: Path, claim: Claim) -> int:
+def _hold(file: Path, claim: Claim) -> None:
+    """The descriptor stays open, and with it the lock."""
     with suppress(FileNotFoundError):
         file.unlink()
     descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
     fcntl.flock(descriptor, fcntl.LOCK_EX)
     words = msgspec.to_builtins(claim) | {"pid": os.getpid(), "group": os.getpgid(0), "since": time.time()}
     os.write(descriptor, msgspec.json.encode(words))
-    return descriptor
 
 
 def _sweep(folder: Path) -> None:

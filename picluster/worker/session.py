@@ -19,7 +19,7 @@ from picluster.errors import PeerLost, PiclusterError
 from picluster.schema.events import Done, Failed, Ready, StepDone
 from picluster.schema.job import Claim, Job, Start
 from picluster.schema.record import RecordType, from_json, to_json
-from picluster.worker.claim import hold
+from picluster.worker.claim import hold, release
 
 if TYPE_CHECKING:
     from picluster.schema.events import WorkerEvent
@@ -92,6 +92,7 @@ def work(commands: BinaryIO, events: BinaryIO) -> None:
         ear.start()
         hold(claim)
         _run(ear, voice, began)
+        release()
     except BaseException as error:  # noqa: BLE001  it must reach the controller, whatever it is
         fail(voice, error)
 
@@ -114,6 +115,7 @@ def end(exit_code: int) -> NoReturn:
     for child in psutil.Process().children(recursive=True):
         with suppress(psutil.NoSuchProcess):
             child.kill()
+    release()
     with suppress(OSError):
         sys.stderr.flush()
     os._exit(exit_code)

@@ -27,6 +27,8 @@ GATE = "gate"
 SUDO_TIMEOUT_SECONDS = 5
 VERSION_TIMEOUT_SECONDS = 60
 END_SECONDS = 3.0
+STALE_SECONDS = 3600.0
+"""So old is no folder of a run that is only just starting."""
 _SIOCGIFADDR = 0x8915
 _VERSION = re.compile(r"""^__version__ = ["']([^"']+)""", re.MULTILINE)
 # The shell stays as the worker's parent: the code that it ends with tells of the signal that killed the worker.
@@ -88,6 +90,7 @@ def work(
             Path(folder).mkdir(parents=True, exist_ok=True)
         for name, text in files.items():
             Path(name).write_text(text)
+        _sweep(Path(folders[0]).parent)
         os.chdir(folders[0])
         if os.getpid() != os.getpgid(0):
             os.setsid()
@@ -161,6 +164,8 @@ def end(*, groups: list[int]) -> Answer:
 def remove(*, folder: str) -> Answer:
     """Remove what a run left in the cache."""
     shutil.rmtree(folder, ignore_errors=True)
+    with suppress(OSError):  # other nodes of the run may share the machine
+        Path(folder).parent.rmdir()
     return {}
 
 
@@ -220,6 +225,14 @@ def oom_kills() -> int | None:
             if found:
                 return int(found.group(1))
     return None
+
+
+def _sweep(run: Path) -> None:
+    """Remove what earlier runs left whose controllers died before they could."""
+    working = {run.name, *(str(claim.get("run")) for claim in claims())}
+    for other in run.parent.iterdir():
+        if other.name not in working and time.time() - other.stat().st_mtime > STALE_SECONDS:
+            shutil.rmtree(other, ignore_errors=True)
 
 
 def _say(answer: Answer) -> None:

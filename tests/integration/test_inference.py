@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from torch.nn import Linear
 
 from picluster.controller.launcher import Launch, Launcher, Prediction
 from picluster.controller.run_folder import RunFolder
-from picluster.controller.transport import LocalTransport, WorkerProcess
+from picluster.controller.transport import LocalTransport
 from picluster.graph.folder import GraphFolder
 from picluster.graph.writer import GraphWriter
 from picluster.schema.events import CheckpointWritten, EpochDone, Resources
@@ -44,19 +44,6 @@ def layers(*, features, classes, depth=2, hidden=24, dropout=0.5):
 DEPTHS = {"sage": 2, "gcn": 2, "gcnii": 4, "gat": 2}
 
 
-class Transport(LocalTransport):
-    """Closes in the end what it has opened: this process goes on."""
-
-    def __init__(self, pipes: ExitStack) -> None:
-        self._pipes = pipes
-
-    def start(self, environment: Mapping[str, str]) -> WorkerProcess:
-        process = super().start(environment)
-        self._pipes.enter_context(process.output)
-        self._pipes.enter_context(process.log)
-        return process
-
-
 @dataclass(frozen=True)
 class Trained:
     """A model after one epoch."""
@@ -69,13 +56,14 @@ class Trained:
     def predict(self, plan: Plan) -> np.ndarray[Any, Any]:
         """Class probabilities (N, classes) of all nodes, under some plan."""
         folder = RunFolder.create("predict", "any", self.folder)
-        with ExitStack() as pipes:
+        with ExitStack() as stack:
+            transports = {node: stack.enter_context(closing(LocalTransport())) for node in plan.nodes}
             launch = Launch(
                 spec=self.run.run().spec,
                 plan=plan,
                 model_file=self.run.model_file,
                 graph_folder=self.graph.path,
-                transports={node: Transport(pipes) for node in plan.nodes},
+                transports=transports,
                 threads=1,
                 grace_seconds=5.0,
                 folder=folder,

@@ -13,7 +13,7 @@ import pytest
 
 from picluster.controller.launcher import Launch, Launcher
 from picluster.controller.run_folder import RunFolder
-from picluster.controller.transport import Exit
+from picluster.controller.transport import Exit, LocalTransport, Parcel
 from picluster.errors import DataError, Stopped
 from picluster.schema.events import (
     AnyEvent,
@@ -23,10 +23,11 @@ from picluster.schema.events import (
     EpochDone,
     Failed,
     Hardware,
+    Logged,
     Ready,
 )
 from picluster.schema.events import Tested as Accuracy  # pytest would take it for a test
-from picluster.schema.job import Job, Start
+from picluster.schema.job import Claim, Job, Start
 from picluster.schema.plan import Plan
 from picluster.schema.record import from_json, to_json
 from picluster.schema.run import Result
@@ -54,15 +55,23 @@ class FakeWorker:
         return cast("BinaryIO", self._lines())
 
     def _lines(self) -> Iterator[bytes]:
-        job = from_json(Job, self.told.get(timeout=5), source="job")
+        from_json(Claim, self.told.get(timeout=5), source="claim")
+        if (line := self._next_line()) == HUNG_UP:
+            self._gone.set()
+            return
+        job = from_json(Job, line, source="job")
         port = 4242 if job.plan.rank(job.node) == 0 else None
         yield to_json(Ready(hardware=HARDWARE, rendezvous_port=port, seconds=0.0)) + b"\n"
-        while (line := self.told.get(timeout=5)) == b"\n":
-            continue
-        if line != HUNG_UP:
+        if (line := self._next_line()) != HUNG_UP:
             from_json(Start, line, source="start")
             yield from self._script(job)
         self._gone.set()
+
+    def _next_line(self) -> bytes:
+        """But heartbeats."""
+        while (line := self.told.get(timeout=5)) == b"\n":
+            continue
+        return line
 
     def tell(self, line: bytes) -> None:
         self.starts += line.startswith(b'{"rendezvous_')
@@ -79,21 +88,17 @@ class FakeWorker:
         self.killed = True
 
 
-class FakeTransport:
+class FakeTransport(LocalTransport):
     """Gives out the one worker."""
 
-    address, interface = "127.0.0.1", "lo"
-
     def __init__(self, worker: FakeWorker) -> None:
+        super().__init__()
         self.worker = worker
         self.environment: Mapping[str, str] = {}
 
-    def start(self, environment: Mapping[str, str]) -> FakeWorker:
+    def start(self, parcel: Parcel, environment: Mapping[str, str]) -> FakeWorker:  # noqa: ARG002
         self.environment = environment
         return self.worker
-
-    def fetch(self, path: str, destination: Path) -> None:
-        Path(path).replace(destination)
 
 
 def says(*events: AnyEvent | bytes) -> Callable[[Job], Iterator[bytes]]:
@@ -156,7 +161,11 @@ def test_a_run_whose_workers_are_all_done_has_finished(shelf: Shelf) -> None:
 
 def test_what_was_watched_is_what_the_run_folder_tells(shelf: Shelf) -> None:
     shelf.run()
-    assert [(each.node, each.event) for each in shelf.folder.events()] == shelf.heard
+    told = [(node, event) for node, event in shelf.heard if not isinstance(event, Logged)]
+    assert [(each.node, each.event) for each in shelf.folder.events()] == told
+    assert {(node, event.line) for node, event in shelf.heard if isinstance(event, Logged)} == {
+        (node, "a line of the log") for node in "abcd"
+    }
     assert {node for node, event in shelf.heard if isinstance(event, Ended)} == set("abcd")
 
 

@@ -240,7 +240,7 @@ def test_a_run_whose_controller_lives_is_running(copy: RunFolder) -> None:
 
 
 def test_a_run_of_another_machine_without_a_result_is_not_taken_for_running(copy: RunFolder) -> None:
-    assert make_report(without_result(copy, host="elsewhere", pid=os.getpid())).status == "failed"
+    assert make_report(without_result(copy, machine="elsewhere", pid=os.getpid())).status == "failed"
 
 
 def test_a_run_that_never_got_ready_still_has_a_report_of_every_node(copy: RunFolder) -> None:

@@ -238,7 +238,8 @@ def test_a_process_that_took_over_the_number_of_a_dead_one_is_not_taken_for_it()
 
 
 def test_a_process_of_another_host_is_not_taken_for_one_of_this() -> None:
-    assert not is_alive(msgspec.structs.replace(this_controller(), host="elsewhere"))
+    assert not is_alive(msgspec.structs.replace(this_controller(), machine="another of the same name"))
+    assert not is_alive(msgspec.structs.replace(this_controller(), machine="", host="elsewhere"))
 
 
 def test_a_process_that_has_ended_is_not_alive() -> None:

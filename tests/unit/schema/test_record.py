@@ -52,7 +52,9 @@ def test_fields_are_given_by_name_only() -> None:
 @pytest.mark.parametrize("kind", VERSIONED)
 def test_what_is_read_by_another_version_says_its_own(kind: type[msgspec.Struct]) -> None:
     first = msgspec.structs.fields(kind)[0]
-    assert (first.name, first.default) == ("schema_version", 1)
+    assert first.name == "schema_version"
+    assert isinstance(first.default, int)
+    assert first.default >= 1
 
 
 def test_a_record_of_another_version_is_refused_by_its_version() -> None:

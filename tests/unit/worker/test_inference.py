@@ -247,7 +247,6 @@ def run_plan(plan: Plan, file: Path, graph: GraphFolder, folder: Path) -> Scores
     for node in plan.nodes:
         mailroom, engine, rank = Mailroom(), network.engine(plan.rank(node)), plan.rank(node)
         job = Job(
-            run="run",
             node=node,
             spec=spec,
             plan=plan,
@@ -257,7 +256,6 @@ def run_plan(plan: Plan, file: Path, graph: GraphFolder, folder: Path) -> Scores
             address="",
             interface="",
             threads=1,
-            grace_seconds=1.0,
         )
         if node in plan.sampler:
             around = Surroundings(job, graph.meta, Links(engine, mailroom, rank), lambda _: None)

@@ -1,0 +1,43 @@
+"""`picluster logs`: what the workers of a run wrote, each line with its node."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from picluster.cli import complete
+
+EXAMPLES = """Examples:
+
+picluster logs                       the last run
+picluster logs ymbu pi3              one node of the run whose name ends with these letters
+picluster logs --follow              until the run has ended"""
+
+Run = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="RUN",
+        help="Name of a run, its last four letters, or its folder; the last one by default.",
+        autocompletion=complete.runs,
+    ),
+]
+Node = Annotated[str | None, typer.Argument(metavar="NODE", help="Only this node; all by default.")]
+Follow = Annotated[bool, typer.Option("--follow", "-f", help="Go on as lines come, until the run has ended.")]
+
+
+def logs(run: Run = None, node: Node = None, follow: Follow = False) -> None:
+    """Show what the workers of a run wrote to their logs."""
+    from picluster.cli.words import plain
+    from picluster.controller.log_lines import follow_logs, read_logs
+    from picluster.controller.run_folder import RunFolder
+    from picluster.errors import InputError
+
+    folder = RunFolder.find(run)
+    nodes = folder.plan().nodes
+    if node is not None and node not in nodes:
+        raise InputError(f"run {folder.name} has no node {node}", fix=f"it has {', '.join(nodes)}")
+    chosen = nodes if node is None else (node,)
+    longest = max(len(plain(each)) for each in chosen)
+    for name, line in follow_logs(folder, chosen) if follow else read_logs(folder, chosen):
+        typer.echo(f"{plain(name):<{longest}} │ {plain(line)}")
