@@ -25,7 +25,7 @@ _SIGNAL_CODES = 128
 _NOT_FOUND = 127
 # The text of the program comes first on standard input, its length before it; then questions.
 _BOOT = 'import sys; i = sys.stdin.buffer; exec(compile(i.read(int(i.readline())), "steward", "exec"))'
-_COMMAND = f"exec python3 -I -c {shlex.quote(_BOOT)}"
+_COMMAND = f"exec python3 -I -S -c {shlex.quote(_BOOT)}"
 _SOURCE = Path(picluster.__file__).parent / "worker" / "steward.py"
 
 

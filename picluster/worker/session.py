@@ -13,8 +13,6 @@ import traceback
 from contextlib import suppress
 from typing import TYPE_CHECKING, BinaryIO, NoReturn
 
-import psutil
-
 from picluster.errors import PeerLost, PiclusterError
 from picluster.schema.events import Done, Failed, Ready, StepDone
 from picluster.schema.job import Claim, Job, Start
@@ -112,6 +110,8 @@ def fail(voice: Voice, error: BaseException) -> NoReturn:
 
 def end(exit_code: int) -> NoReturn:
     """End this process and its children now, whatever its threads are waiting for."""
+    import psutil
+
     for child in psutil.Process().children(recursive=True):
         with suppress(psutil.NoSuchProcess):
             child.kill()

@@ -1,7 +1,8 @@
 """The controller's hand on a node: tells what is there, and becomes the worker when told to.
 
 The controller sends this file's text over SSH to whatever `python3` the node has, so it needs nothing but the standard
-library. Questions come on standard input, one JSON line each, and each gets one line of JSON as its answer.
+library. Questions come on standard input, one JSON line each, and each gets one line of JSON as its answer. What few
+questions need is imported where it is needed: on a small Pi each import is felt.
 """
 
 from __future__ import annotations
@@ -10,17 +11,19 @@ import fcntl
 import json
 import os
 import re
-import shutil
 import signal
 import socket
-import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, BinaryIO
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, BinaryIO
+
+    Answer = dict[str, Any]
 
 CLAIMS = "picluster"
 GATE = "gate"
@@ -33,8 +36,6 @@ _SIOCGIFADDR = 0x8915
 _VERSION = re.compile(r"""^__version__ = ["']([^"']+)""", re.MULTILINE)
 # The shell stays as the worker's parent: the code that it ends with tells of the signal that killed the worker.
 _WAITING_SHELL = ("/bin/sh", "-c", '"$@"; exit $?', "sh")
-
-Answer = dict[str, Any]
 
 
 def main() -> None:
@@ -59,7 +60,7 @@ def look(*, home: str, cache: str, graph: str, wanted: dict[str, list[float]]) -
         "worker": _worker(place),
         "version": _version(place),
         "torch": _installed(place, "torch"),
-        "rsync": shutil.which("rsync") is not None,
+        "rsync": _program("rsync") is not None,
         "ssh_address": (os.environ.get("SSH_CONNECTION", "").split(" ")[2:3] or [""])[0],
         "interfaces": interfaces(),
         "claims": claims(),
@@ -120,7 +121,7 @@ def supervisor(unit: str, environment: dict[str, str]) -> tuple[list[str], dict[
 
 def systemd() -> list[str] | None:
     """How a transient unit is asked for; None where that cannot be."""
-    if not Path("/run/systemd/system").is_dir() or shutil.which("systemd-run") is None:
+    if not Path("/run/systemd/system").is_dir() or _program("systemd-run") is None:
         return None
     if os.getuid() == 0:
         return ["systemd-run"]
@@ -163,6 +164,8 @@ def end(*, groups: list[int]) -> Answer:
 
 def remove(*, folder: str) -> Answer:
     """Remove what a run left in the cache."""
+    import shutil
+
     shutil.rmtree(folder, ignore_errors=True)
     with suppress(OSError):  # other nodes of the run may share the machine
         Path(folder).parent.rmdir()
@@ -191,7 +194,11 @@ def is_held(stream: BinaryIO) -> bool:
 def claims_folder() -> Path:
     """Where all users' workers leave word: memory that a reboot clears, where the machine has such a place."""
     shared = Path("/run/lock")
-    return (shared if shared.is_dir() and shared.stat().st_mode & 0o002 else Path(tempfile.gettempdir())) / CLAIMS
+    if shared.is_dir() and shared.stat().st_mode & 0o002:
+        return shared / CLAIMS
+    import tempfile
+
+    return Path(tempfile.gettempdir()) / CLAIMS
 
 
 def routes(*, peers: list[str]) -> Answer:
@@ -229,6 +236,8 @@ def oom_kills() -> int | None:
 
 def _sweep(run: Path) -> None:
     """Remove what earlier runs left whose controllers died before they could."""
+    import shutil
+
     working = {run.name, *(str(claim.get("run")) for claim in claims())}
     for other in run.parent.iterdir():
         if other.name not in working and time.time() - other.stat().st_mtime > STALE_SECONDS:
@@ -241,7 +250,9 @@ def _say(answer: Answer) -> None:
 
 
 def _by_sudo(*words: str) -> bool:
-    command = [shutil.which("sudo") or "sudo", "-n", *words]
+    import subprocess
+
+    command = ["/usr/bin/env", "sudo", "-n", *words]
     with suppress(OSError, subprocess.TimeoutExpired):
         ended = subprocess.run(
             command, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=SUDO_TIMEOUT_SECONDS
@@ -279,6 +290,8 @@ def _version(home: Path) -> str | None:
     program = _worker(home)
     if program is None:
         return None
+    import subprocess
+
     with suppress(OSError, subprocess.TimeoutExpired):
         told = subprocess.run(
             [program, "--version"], capture_output=True, text=True, timeout=VERSION_TIMEOUT_SECONDS, check=False
@@ -293,11 +306,18 @@ def _installed(home: Path, package: str) -> str | None:
     return next((folder.name.split("-")[1].removesuffix(".dist") for folder in folders), None)
 
 
+def _program(name: str) -> str | None:
+    """Where a program is, as a shell would find it."""
+    paths = (Path(folder, name) for folder in os.environ.get("PATH", os.defpath).split(os.pathsep))
+    return next((str(path) for path in paths if os.access(path, os.X_OK) and not path.is_dir()), None)
+
+
 def _free_bytes(folder: Path) -> int | None:
     """Of the disk that the folder is on, or would be."""
     for place in (folder, *folder.parents):
         with suppress(OSError):
-            return shutil.disk_usage(place).free
+            status = os.statvfs(place)
+            return status.f_bavail * status.f_frsize
     return None
 
 

@@ -1,0 +1,133 @@
+"""Prints how long it takes to connect to many nodes, ship to them and start their workers: 5 against 50.
+
+A real sshd and real workers, all on this machine, but for torch: the workers' imports of it are stubbed. Fresh: every
+node lacks its part of the graph. Again: all have it. Five and fifty take turns.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+
+from picluster.controller.cluster import reached
+from picluster.controller.inventory import Node, read_inventory
+from picluster.controller.launcher import Launch, Launcher
+from picluster.controller.run_folder import RunFolder
+from picluster.errors import RunFailed
+from picluster.graph.prepare import prepare
+from picluster.schema.events import AnyEvent, Ready
+from picluster.schema.plan import Plan, StagePlan
+from picluster.schema.spec import Adam, ModelChoice, Spec
+from tests.integration.sshd import Sshd, running_sshd
+
+ROUNDS = 5
+FEW, MANY = 5, 50
+SPEC = Spec(
+    dataset="none",
+    model=ModelChoice(name="none", depth=2, options={}),
+    fanout=(1, 1),
+    batch_size=1,
+    micro_batches=1,
+    epochs=1,
+    seed=0,
+    optimizer=Adam(learning_rate=1.0, weight_decay=(0.0, 0.0)),
+)
+STUB = """#!{python}
+import socket, sys, types
+from picluster.schema.events import Done, Hardware
+
+class Crew:
+    def __init__(self, *_): pass
+    def work(self, start, listener): pass
+
+class ResourceSampler:
+    def __init__(self, emit): pass
+    def start(self): pass
+    def observe(self): pass
+    def finish(self): pass
+
+def stub(name, **things):
+    sys.modules[name] = types.SimpleNamespace(**things)
+
+stub("picluster.worker.crew", Crew=Crew)
+stub("picluster.worker.metrics", ResourceSampler=ResourceSampler,
+     hardware=lambda: Hardware(model="", kernel="", torch="stub", cores=1, threads=1))
+stub("picluster.worker.engines.base", listen=lambda address: socket.create_server((address, 0)))
+stub("picluster.worker.engines")
+from picluster.worker.main import main
+main()
+"""
+
+
+def main() -> None:
+    """Measure."""
+    with tempfile.TemporaryDirectory() as name, running_sshd(Path(name) / "sshd") as sshd:
+        _stub_torch(sshd)
+        graph = prepare("reddit-like", graphs_folder=Path(name) / "graphs", input_folder=Path(name), scale=0.01).path
+        names = [f"pi{number}" for number in range(1, MANY + 1)]
+        nodes = read_inventory(sshd.write_inventory(Path(name) / "hosts.yml", names))
+        seconds: dict[tuple[str, int], list[float]] = {}
+        for _ in range(ROUNDS):
+            shutil.rmtree(sshd.caches, ignore_errors=True)
+            for state in ("fresh", "again"):
+                for count in (FEW, MANY):
+                    if state == "fresh":
+                        shutil.rmtree(sshd.caches, ignore_errors=True)
+                    seconds.setdefault((state, count), []).append(_launch(nodes[:count], graph, Path(name)))
+    print(f"seconds until all workers are ready, median (range) of {ROUNDS}\n")
+    for state in ("fresh", "again"):
+        few, many = seconds[state, FEW], seconds[state, MANY]
+        times = "   ".join(
+            f"{count} nodes {median(each):.2f} ({min(each):.2f}–{max(each):.2f})"
+            for count, each in ((FEW, few), (MANY, many))
+        )
+        print(f"  {state:<6} {times}   ratio {median(many) / median(few):.1f}")
+
+
+def _stub_torch(sshd: Sshd) -> None:
+    """Replace the nodes' environment by one with nothing but the stubbed worker."""
+    (sshd.home / ".venv").unlink()
+    program = sshd.home / ".venv" / "bin" / "picluster-worker"
+    program.parent.mkdir(parents=True)
+    program.write_text(STUB.format(python=sys.executable))
+    program.chmod(0o755)
+    (sshd.home / ".venv" / "lib" / "python3" / "site-packages" / "torch-0.dist-info").mkdir(parents=True)
+
+
+def _launch(nodes: list[Node], graph: Path, place: Path) -> float:
+    """Seconds from the first connection to the last worker's being ready."""
+    names = [node.name for node in nodes]
+    stages = (StagePlan(layers=(1,), nodes=tuple(names[1:-1])), StagePlan(layers=(2,), nodes=tuple(names[-1:])))
+    plan = Plan(strategy="layer-split", engine="gloo", sampler=(names[0],), stages=stages)
+    model = place / "model.py"
+    model.write_text("")
+    ready: list[float] = []
+
+    def watch(_node: str, event: AnyEvent) -> None:
+        if isinstance(event, Ready):
+            ready.append(time.monotonic())
+
+    begun = time.monotonic()
+    with reached(nodes, plan, graph, silence_seconds=10.0) as cluster:
+        launch = Launch(
+            spec=SPEC,
+            plan=plan,
+            model_file=model,
+            graph_folder=graph,
+            transports=cluster.transports,
+            threads=1,
+            grace_seconds=10.0,
+            folder=RunFolder.create("none", "none", place / "runs"),
+        )
+        result = Launcher(launch, watch).run()
+    if result.failure:
+        raise RunFailed(f"{result.failure.node}: {result.failure.cause}", fix=result.failure.fix)
+    return ready[-1] - begun
+
+
+if __name__ == "__main__":
+    main()
