@@ -45,7 +45,7 @@ def main() -> None:
         _say(ANSWERS[question.pop("do")](**question))
 
 
-def look(*, home: str, cache: str, graph: str, wanted: dict[str, list[float]]) -> Answer:
+def look(*, home: str, cache: str, graph: str, wanted: dict[str, list[int]]) -> Answer:
     """What a launch must know of the node. Nothing is changed.
 
     Args:
@@ -91,7 +91,7 @@ def work(
             Path(folder).mkdir(parents=True, exist_ok=True)
         for name, text in files.items():
             Path(name).write_text(text)
-        _sweep(Path(folders[0]).parent)
+        sweep(Path(folders[0]).parent)
         os.chdir(folders[0])
         if os.getpid() != os.getpgid(0):
             os.setsid()
@@ -212,7 +212,7 @@ def routes(*, peers: list[str]) -> Answer:
     return found
 
 
-def lacking(folder: Path, wanted: dict[str, list[float]]) -> list[str]:
+def lacking(folder: Path, wanted: dict[str, list[int]]) -> list[str]:
     """The wanted files that are not there as they should be, by size and time of change."""
 
     def is_there(name: str) -> bool:
@@ -234,7 +234,7 @@ def oom_kills() -> int | None:
     return None
 
 
-def _sweep(run: Path) -> None:
+def sweep(run: Path) -> None:
     """Remove what earlier runs left whose controllers died before they could."""
     import shutil
 

@@ -1,0 +1,75 @@
+"""Whether a node is fit for its part of a run."""
+
+from typing import Any
+
+import msgspec
+import pytest
+
+import picluster
+from picluster.controller.fitness import SPARE_BYTES, Busy, Claimed, Seen, notes, unfit
+from picluster.controller.leader import this_controller
+from picluster.errors import DataError, MissingError
+
+FIT = Seen(
+    worker="/opt/picluster/.venv/bin/picluster-worker",
+    version=picluster.__version__,
+    torch="2.9.1",
+    rsync=True,
+    ssh_address="10.0.0.1",
+    interfaces={"10.0.0.1": "eth0"},
+    claims=(),
+    cache="/home/pi/.cache/picluster",
+    lacking=("features.npy",),
+    free_bytes=10 << 30,
+    memory_bytes=1 << 30,
+    available_bytes=1 << 29,
+    oom_kills=0,
+    time=0.0,
+)
+SIZES = {"features.npy": 280 << 20}
+
+
+def seen(**changes: Any) -> Seen:
+    return msgspec.structs.replace(FIT, **changes)
+
+
+def claim(*, is_exclusive: bool = True) -> Claimed:
+    controller = msgspec.structs.replace(this_controller(), user="anna")
+    return Claimed("2026-run", "pi3", is_exclusive, controller, pid=1, group=1, since=0.0)
+
+
+def test_a_node_that_has_everything_is_fit() -> None:
+    assert unfit(FIT, "/opt/picluster", SIZES) is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "kind", "words"),
+    [
+        ({"worker": None}, MissingError, "picluster is not installed in /opt/picluster there"),
+        ({"version": "0.0.9"}, MissingError, f"it has picluster 0.0.9, and this is {picluster.__version__}"),
+        ({"torch": None}, MissingError, "torch is not installed"),
+        ({"rsync": False}, MissingError, "rsync is not installed"),
+        ({"free_bytes": 300 << 20}, DataError, "300 MiB are free, 344 are needed"),
+        ({"claims": (claim(),)}, Busy, "busy with run 2026-run of user anna since"),
+    ],
+)
+def test_each_want_is_told_with_a_fix(changes: dict[str, Any], kind: type[Exception], words: str) -> None:
+    reason = unfit(seen(**changes), "/opt/picluster", SIZES)
+    assert isinstance(reason, kind)
+    assert words in str(reason)
+    assert reason.fix
+
+
+def test_what_is_there_already_needs_neither_room_nor_rsync() -> None:
+    assert unfit(seen(lacking=(), rsync=False, free_bytes=SPARE_BYTES), "/opt/picluster", SIZES) is None
+
+
+def test_a_process_that_shares_its_machine_keeps_nobody_away() -> None:
+    assert unfit(seen(claims=(claim(is_exclusive=False),)), "/opt/picluster", SIZES) is None
+
+
+def test_other_versions_of_torch_are_a_note_and_builds_of_one_version_are_not() -> None:
+    same = {"a": seen(torch="2.13.0+cpu"), "b": seen(torch="2.13.0")}
+    assert notes(same) == ()
+    (note,) = notes({**same, "c": FIT})
+    assert note == "torch is 2.13.0 on a, b; 2.9.1 on c: that works, but last bits may differ"

@@ -1,0 +1,95 @@
+"""A worker's word that it has taken a machine."""
+
+import json
+import multiprocessing
+import os
+from collections.abc import Iterator
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from picluster.errors import RunFailed
+from picluster.schema.job import Claim
+from picluster.schema.run import Controller
+from picluster.worker import claim as module
+from picluster.worker import steward
+from picluster.worker.claim import hold, release
+
+CONTROLLER = Controller(host="laptop", pid=1, started=0.0, user="anna", machine="m")
+CLAIM = Claim(run="first", node="pi3", controller=CONTROLLER, is_exclusive=True, grace_seconds=5.0)
+FORK = multiprocessing.get_context("fork")
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for place in (module, steward):
+        monkeypatch.setattr(place, "claims_folder", lambda: tmp_path / "claims")
+    return tmp_path / "claims"
+
+
+@pytest.fixture
+def holder() -> Iterator[Connection]:
+    """Another process, which holds `CLAIM` until it is told to end."""
+    ours, theirs = FORK.Pipe()
+    process = FORK.Process(target=_hold_until_told, args=(theirs,))
+    process.start()
+    assert ours.recv() == "held"
+    yield ours
+    process.kill()
+    process.join()
+
+
+def _hold_until_told(told: Connection) -> None:
+    hold(CLAIM)
+    told.send("held")
+    told.recv()
+    os._exit(0)
+
+
+@pytest.mark.usefixtures("holder")
+def test_another_run_is_refused_with_the_words_who_has_it() -> None:
+    with pytest.raises(RunFailed, match="busy with run first of user anna since"):
+        hold(msgspec.structs.replace(CLAIM, run="second"))
+
+
+@pytest.mark.usefixtures("holder")
+def test_workers_of_one_run_share_a_machine(folder: Path) -> None:
+    hold(msgspec.structs.replace(CLAIM, node="pi4"))
+    assert sorted(each["node"] for each in steward.claims()) == ["pi3", "pi4"]
+    release()
+    assert [each["node"] for each in steward.claims()] == ["pi3"]
+    assert len(list(folder.glob("*.json"))) == 1
+
+
+@pytest.mark.usefixtures("holder")
+def test_a_worker_that_shares_its_machine_is_neither_refused_nor_in_the_way() -> None:
+    hold(msgspec.structs.replace(CLAIM, run="second", is_exclusive=False))
+    release()
+
+
+def test_what_a_worker_held_that_was_killed_holds_no_more_and_is_swept(holder: Connection, folder: Path) -> None:
+    (left,) = folder.glob("*.json")
+    holder.send("end")
+    while steward.claims():
+        continue
+    assert left.exists()
+    hold(msgspec.structs.replace(CLAIM, run="second"))
+    assert not left.exists()
+    release()
+
+
+def test_the_words_tell_what_to_end(folder: Path) -> None:
+    hold(CLAIM)
+    (file,) = folder.glob("*.json")
+    told = json.loads(file.read_text())
+    assert (told["run"], told["pid"], told["group"]) == ("first", os.getpid(), os.getpgid(0))
+    release()
+
+
+def test_every_user_may_leave_word_and_nobody_may_remove_another_s(folder: Path) -> None:
+    hold(CLAIM)
+    release()
+    assert folder.stat().st_mode & 0o7777 == 0o1777
+    assert (folder / "gate").stat().st_mode & 0o777 == 0o666
