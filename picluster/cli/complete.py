@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from picluster.controller.places import CHECKOUT
@@ -25,6 +26,16 @@ def datasets(incomplete: str) -> list[str]:
 def runs(incomplete: str) -> list[str]:
     """Names of the runs."""
     return _beginning(incomplete, (file.parent.name for file in Path("runs").glob("*/run.json")))
+
+
+def nodes(incomplete: str) -> list[str]:
+    """Names of the usual inventory's."""
+    from picluster.controller.inventory import default_inventory, read_inventory
+    from picluster.errors import PiclusterError
+
+    with suppress(PiclusterError):
+        return _beginning(incomplete, (node.name for node in read_inventory(default_inventory())))
+    return []
 
 
 def inventories(incomplete: str) -> list[str]:

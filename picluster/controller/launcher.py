@@ -49,7 +49,9 @@ HANG_UP_SECONDS = 2.0
 FLUSH_SECONDS = 5.0
 """How long the last lines of a worker that has ended may take."""
 _TICK_SECONDS = 0.25
-_KEEP_FREED_MEMORY = {
+_ENVIRONMENT = {
+    # It warns that peers' addresses have no names, which on a shelf of Pis is as it should be.
+    "TORCH_CPP_LOG_LEVEL": "ERROR",
     # glibc would return every large block to the kernel and fault its pages in again at the next step: up to a third
     # of the time, for no lower peak.
     "MALLOC_MMAP_THRESHOLD_": str(256 << 20),
@@ -133,7 +135,7 @@ class Launcher:
         """Start a node's worker, give it its claim, then its data, then its job."""
         parcel, transport = self._parcel(node), self._launch.transports[node]
         try:
-            worker = transport.start(parcel, {"OMP_NUM_THREADS": str(self._launch.threads), **_KEEP_FREED_MEMORY})
+            worker = transport.start(parcel, {"OMP_NUM_THREADS": str(self._launch.threads), **_ENVIRONMENT})
             worker.tell(to_json(self._claim(node)) + b"\n")
             if not self._take_in(node, worker):
                 return

@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import logging
+import re
 import socket
+import subprocess
+import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, suppress
-from pathlib import Path
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, closing, suppress
+from typing import TYPE_CHECKING, Any
 
 import fabric
 import paramiko
 from paramiko.auth_strategy import AuthSource, AuthStrategy, InMemoryPrivateKey, NoneAuth
-from paramiko.pkey import UnknownKeyType
-from paramiko.ssh_exception import NoValidConnectionsError
+from paramiko.pkey import PublicBlob
 
-from picluster.controller.ssh_address import SshAddress, resolve
-from picluster.errors import PiclusterError, RunFailed
+from picluster.controller.known_hosts import HostKey, known_keys
+from picluster.controller.ssh_failures import UNREADABLE, HostKeyShown, Verdict, in_words, was_turned_away
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from paramiko.pkey import PKey
+
+    from picluster.controller.ssh_address import SshAddress
 
 # It would print tracebacks of what is said in words here.
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
@@ -32,32 +35,18 @@ CONNECT_SECONDS = 4.0
 """To open a TCP connection."""
 BANNER_SECONDS = 5.0
 """For sshd's first word; a Pi that swaps is slow."""
+NEGOTIATE_SECONDS = 7.0
+"""For keys to be agreed upon, the banner included."""
 AUTHENTICATE_SECONDS = 8.0
 CHANNEL_SECONDS = 8.0
+KEEPALIVE_SECONDS = 15
+"""So that no router forgets a connection over which nothing is said."""
 RETRY_SECONDS = 0.3
 """Between attempts at an sshd that hung up at once: it does so when many ask at the same time (MaxStartups)."""
 
 
-class _UnknownHostKeyError(paramiko.SSHException):
-    def __init__(self, key: PKey) -> None:
-        super().__init__(fingerprint(key))
-
-
-class _Refuse(paramiko.MissingHostKeyPolicy):
-    """In place of fabric's own policy, which takes any key."""
-
-    def missing_host_key(self, client: paramiko.SSHClient, hostname: str, key: PKey) -> None:  # noqa: ARG002
-        raise _UnknownHostKeyError(key)
-
-
-def fingerprint(key: PKey) -> str:
-    """Of a host key, as ssh-keygen -l shows it."""
-    digest = base64.b64encode(hashlib.sha256(key.asbytes()).digest()).decode().rstrip("=")
-    return f"SHA256:{digest}"
-
-
 def connect(name: str, address: SshAddress, *, silence_seconds: float | None = None) -> fabric.Connection:
-    """Open a connection to a node.
+    """Open a connection to a node, through the hosts on the way.
 
     Args:
         name: of the node, for the words of an error.
@@ -67,32 +56,78 @@ def connect(name: str, address: SshAddress, *, silence_seconds: float | None = N
     Raises:
         RunFailed: it cannot be entered; says why and what to do.
     """
-    connection = _connection(address)
-    deadline = time.monotonic() + CONNECT_SECONDS
-    while True:
+    way: fabric.Connection | None = None
+    for place in (*address.way(), address):
         try:
-            connection.open()
-            break
-        except (EOFError, ConnectionResetError, paramiko.SSHException) as error:
-            if not _was_turned_away(error) or time.monotonic() > deadline:
-                raise in_words(name, address, error) from error
-        except OSError as error:
-            raise in_words(name, address, error) from error
-        time.sleep(RETRY_SECONDS)
-    if silence_seconds is not None:
-        _break_after(connection, silence_seconds)
-    return connection
+            way = _enter(place, way)
+        except (OSError, EOFError, paramiko.SSHException) as error:
+            if way is not None:
+                way.close()
+            raise in_words(name, place, error, on_the_way=place is not address) from error
+        _keep_alive(way, silence_seconds)
+    assert way is not None
+    return way
 
 
-def in_words(name: str, address: SshAddress, error: Exception) -> PiclusterError:
-    """What a failed connection means to a person."""
-    place = f"{address.host} port {address.port}"
-    for kind, words in _WORDS:
-        if isinstance(error, kind):
-            what, fix = words(name, address)
-            return RunFailed(what.format(place=place, error=error), fix=fix)
-    told = str(error).strip() or type(error).__name__
-    return RunFailed(f"SSH to {place} failed: {told}", fix=f"see what `ssh {address.user}@{address.host}` says")
+def host_key(name: str, address: SshAddress) -> Verdict:
+    """The key that a node shows; or that of a host on the way to it, where that one's is not trusted yet.
+
+    Raises:
+        RunFailed: it shows none, or a host on the way cannot be entered.
+    """
+    way: fabric.Connection | None = None
+    with ExitStack() as stack:
+        for place in (*address.way(), address):
+            try:
+                way = stack.enter_context(closing(_enter(place, way, only_look=place is address)))
+            except HostKeyShown as shown:
+                return shown.verdict
+            except (OSError, EOFError, paramiko.SSHException) as error:
+                raise in_words(name, place, error, on_the_way=place is not address) from error
+    raise AssertionError("a look ends with a verdict")
+
+
+class _Connection(fabric.Connection):  # type: ignore[misc]  # it has no types
+    """Closes those that it goes through, too."""
+
+    def close(self) -> None:
+        super().close()
+        if self.gateway is not None:
+            self.gateway.close()
+
+
+class _Check(paramiko.MissingHostKeyPolicy):
+    """Looks at host keys as OpenSSH does. paramiko knows no patterns, aliases, or second keys of a kind."""
+
+    def __init__(self, address: SshAddress, *, only_look: bool = False) -> None:
+        self._address, self._only_look = address, only_look
+        lines = list(_lines(address.known_hosts))
+        self._recorded, self._revoked = known_keys(lines, address.known_name)
+        # OpenSSH takes a key that was recorded without the port, too; another one there means nothing.
+        self._without_port = [] if address.alias else known_keys(lines, address.host.lower())[0]
+
+    @property
+    def kinds(self) -> set[str]:
+        """Of the keys that are recorded."""
+        return {key.kind for key in (*self._recorded, *self._without_port)}
+
+    def missing_host_key(self, client: paramiko.SSHClient, hostname: str, key: PKey) -> None:  # noqa: ARG002
+        verdict = self._verdict(HostKey(key.get_name(), key.asbytes()))
+        if self._only_look or verdict.state != "known":
+            raise HostKeyShown(verdict)
+
+    def _verdict(self, key: HostKey) -> Verdict:
+        if key in self._revoked:
+            return Verdict(self._address, key, tuple(self._recorded), "revoked")
+        if key in (*self._recorded, *self._without_port):
+            return Verdict(self._address, key, (key,), "known")
+        return Verdict(self._address, key, tuple(self._recorded), "changed" if self._recorded else "new")
+
+
+def _lines(files: Iterable[Path]) -> Iterator[str]:
+    for file in files:
+        with suppress(OSError):
+            yield from file.read_text(encoding="utf-8", errors="replace").splitlines()
 
 
 class _Keys(AuthStrategy):
@@ -103,115 +138,117 @@ class _Keys(AuthStrategy):
         self._address = address
 
     def get_sources(self) -> Iterator[AuthSource]:
-        user = self._address.user
+        user, files = self._address.user, self._address.key_files
         yield NoneAuth(user)  # so that somebody is asked even where there is no key at all
-        for file in self._address.key_files:
-            with suppress(*_UNREADABLE):
+        for file in files:
+            with suppress(*UNREADABLE):
                 yield InMemoryPrivateKey(user, paramiko.PKey.from_path(file))
+        own = _public_halves(self._address)
         with closing(paramiko.Agent()) as agent:
-            for key in agent.get_keys():
-                yield InMemoryPrivateKey(user, key)
+            # Those first that were asked for: sshd hangs up after a few.
+            for key in sorted(agent.get_keys(), key=lambda key: key.asbytes() not in own):
+                if key.asbytes() in own or not self._address.own_keys_only:
+                    yield InMemoryPrivateKey(user, key)
 
 
-def _connection(address: SshAddress) -> fabric.Connection:
-    # An empty configuration: ssh -G has read the person's own already.
-    config = fabric.Config(ssh_config=paramiko.SSHConfig(), lazy=True)
-    connection = fabric.Connection(
+def _public_halves(address: SshAddress) -> set[bytes]:
+    """Of the key files: an agent may hold the private ones."""
+    halves = set()
+    for file in address.key_files:
+        for place in (file, file.with_name(f"{file.name}.pub")):
+            with suppress(OSError, ValueError, IndexError):
+                halves.add(PublicBlob.from_file(str(place)).key_blob)
+    return halves
+
+
+def _enter(address: SshAddress, way: fabric.Connection | None, *, only_look: bool = False) -> fabric.Connection:
+    deadline = time.monotonic() + CONNECT_SECONDS
+    while True:
+        connection = _connection(address, way, _Check(address, only_look=only_look))
+        try:
+            connection.open()
+        except (OSError, EOFError, paramiko.SSHException) as error:
+            connection.client.close()
+            if not was_turned_away(error) or time.monotonic() > deadline:
+                raise
+        else:
+            return connection
+        time.sleep(RETRY_SECONDS)
+
+
+def _connection(address: SshAddress, way: fabric.Connection | None, check: _Check) -> fabric.Connection:
+    arguments: dict[str, Any] = {
+        "timeout": CONNECT_SECONDS,
+        "banner_timeout": BANNER_SECONDS,
+        "auth_timeout": AUTHENTICATE_SECONDS,
+        "channel_timeout": CHANNEL_SECONDS,
+        "auth_strategy": _Keys(address),
+        "transport_factory": _transports_preferring(check.kinds),
+    }
+    if address.proxy_command and way is None:
+        arguments["sock"] = _start_proxy(address)
+    connection = _Connection(
         address.host,
         user=address.user,
         port=address.port,
-        config=config,
-        gateway=_gateway(address),
-        connect_kwargs={
-            "timeout": CONNECT_SECONDS,
-            "banner_timeout": BANNER_SECONDS,
-            "auth_timeout": AUTHENTICATE_SECONDS,
-            "channel_timeout": CHANNEL_SECONDS,
-            "auth_strategy": _Keys(address),
-        },
+        # An empty configuration: ssh -G has read the person's own already.
+        config=fabric.Config(ssh_config=paramiko.SSHConfig(), lazy=True),
+        gateway=way,
+        connect_kwargs=arguments,
     )
-    connection.client.set_missing_host_key_policy(_Refuse())
-    for file in address.known_hosts:
-        with suppress(OSError):
-            connection.client.load_system_host_keys(str(file))
+    connection.client.set_missing_host_key_policy(check)
     return connection
 
 
-def _gateway(address: SshAddress) -> fabric.Connection | str | None:
-    """The way there: through other hosts, each entered as ~/.ssh/config says of it, or through a command."""
-    if address.proxy_command:
-        return address.proxy_command
-    way: fabric.Connection | None = None
-    for jump in address.jumps:
-        user, _, place = jump.rpartition("@")
-        host, _, port = place.removeprefix("ssh://").partition(":")
-        words = [*(["-l", user] if user else []), *(["-p", port] if port else []), host]
-        hop = _connection(resolve(words))
-        hop.gateway = way
-        way = hop
-    return way
+def _start_proxy(address: SshAddress) -> socket.socket:
+    """The near end of the ProxyCommand, which ends when it is closed.
+
+    Not paramiko's own: it takes the whole processor once the command has ended, and breaks beyond 1,024 open files.
+    """
+    near, far = socket.socketpair()
+    with far:
+        process = subprocess.Popen(
+            proxy_words(address), stdin=far.fileno(), stdout=far.fileno(), stderr=subprocess.DEVNULL
+        )
+    threading.Thread(target=process.wait, name=f"proxy to {address.host}", daemon=True).start()
+    return near
 
 
-def _was_turned_away(error: Exception) -> bool:
-    """Whether sshd hung up before it said anything."""
-    return isinstance(error, EOFError | ConnectionResetError) or "banner" in str(error)
+def proxy_words(address: SshAddress) -> list[str]:
+    """The ProxyCommand with its tokens filled in, for a shell as OpenSSH would have it."""
+    tokens = {"%": "%", "h": address.host, "n": address.host, "p": str(address.port), "r": address.user}
+    command = re.sub(r"%([%hnpr])", lambda found: tokens[found[1]], address.proxy_command or "")
+    return ["/bin/sh", "-c", f"exec {command}"]
 
 
-def _break_after(connection: fabric.Connection, seconds: float) -> None:
-    sock = connection.transport.sock if connection.transport else None
-    if isinstance(sock, socket.socket) and hasattr(socket, "TCP_USER_TIMEOUT"):
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(seconds * 1000))
+class _Transport(paramiko.Transport):
+    """Has time of its own for the first exchange, rather than that of the TCP connection."""
+
+    def start_client(self, event: threading.Event | None = None, timeout: float | None = None) -> None:  # noqa: ARG002
+        super().start_client(event, timeout=NEGOTIATE_SECONDS)
 
 
-def _refused_user(name: str, address: SshAddress) -> tuple[str, str]:
-    locked = next((file for file in address.key_files if _has_passphrase(file)), None)
-    if locked:
-        return f"the key {locked} has a passphrase, and no agent holds it", f"ssh-add {locked}"
-    fix = f"ssh-copy-id -p {address.port} {address.user}@{address.host}, or set ansible_user of {name}"
-    return f"{{place}} refuses user {address.user}: none of the keys fits", fix
+def _transports_preferring(kinds: set[str]) -> Callable[..., paramiko.Transport]:
+    """The host shall show a key of one of these kinds, where it has one."""
+
+    def make(sock: socket.socket, **options: Any) -> paramiko.Transport:
+        transport = _Transport(sock, **options)
+        security = transport.get_security_options()
+        # RSA keys sign under several names.
+        security.key_types = sorted(
+            security.key_types, key=lambda name: ("ssh-rsa" if name.startswith("rsa-") else name) not in kinds
+        )
+        return transport
+
+    return make
 
 
-def _has_passphrase(file: Path) -> bool:
-    try:
-        paramiko.PKey.from_path(file)
-    except (paramiko.PasswordRequiredException, TypeError):  # the latter is cryptography's word for it
-        return True
-    except _UNREADABLE:
-        return False
-    return False
+def _keep_alive(connection: fabric.Connection, silence_seconds: float | None) -> None:
+    connection.transport.set_keepalive(KEEPALIVE_SECONDS)
+    sock = connection.transport.sock
+    if silence_seconds is not None and _is_tcp(sock) and hasattr(socket, "TCP_USER_TIMEOUT"):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(silence_seconds * 1000))
 
 
-_UNREADABLE = (OSError, ValueError, TypeError, paramiko.SSHException, UnknownKeyType)
-"""What reading a key file may raise: not a key, of a kind that is not known, locked by a passphrase."""
-
-
-_WORDS: tuple[tuple[type[Exception], Callable[[str, SshAddress], tuple[str, str]]], ...] = (
-    (
-        _UnknownHostKeyError,
-        lambda name, _: ("its host key {error} is not known here", f"picluster trust {name}"),
-    ),
-    (
-        paramiko.BadHostKeyException,
-        lambda name, _: (
-            "its host key has changed since it was recorded",
-            f"if it was flashed anew: picluster trust {name}; if not, find out who answers in its place",
-        ),
-    ),
-    (paramiko.AuthenticationException, _refused_user),
-    (
-        NoValidConnectionsError,
-        lambda name, _: ("nothing answers SSH at {place}", f"start sshd on it, or set ansible_port of {name}"),
-    ),
-    (
-        ConnectionRefusedError,
-        lambda name, _: ("nothing answers SSH at {place}", f"start sshd on it, or set ansible_port of {name}"),
-    ),
-    (
-        socket.gaierror,
-        lambda name, address: (f"{address.host} is no name that this machine knows", f"set ansible_host of {name}"),
-    ),
-    (
-        TimeoutError,
-        lambda *_: ("{place} does not answer", "see whether it is on, and in this network"),
-    ),
-)
+def _is_tcp(sock: object) -> bool:
+    return isinstance(sock, socket.socket) and sock.family in (socket.AF_INET, socket.AF_INET6)

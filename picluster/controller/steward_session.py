@@ -50,12 +50,14 @@ class StewardSession:
             assert connection.transport is not None
             self._channel = connection.transport.open_session(timeout=timeout_seconds)
             self._channel.settimeout(timeout_seconds)
+            self.output: BinaryIO = cast("BinaryIO", self._channel.makefile("rb"))
+            self.log: BinaryIO = cast("BinaryIO", self._channel.makefile_stderr("rb"))
             self._channel.exec_command(_COMMAND)
             self._channel.sendall(f"{len(source)}\n".encode() + source)
-        except (paramiko.SSHException, OSError, EOFError) as error:
+        except OSError as error:
+            raise self._why_it_ended() from error
+        except (paramiko.SSHException, EOFError) as error:
             raise RunFailed(f"SSH broke off: {str(error) or type(error).__name__}", fix="try again") from error
-        self.output: BinaryIO = cast("BinaryIO", self._channel.makefile("rb"))
-        self.log: BinaryIO = cast("BinaryIO", self._channel.makefile_stderr("rb"))
 
     def ask(self, question: str, **details: object) -> dict[str, Any]:
         """The steward's answer.
@@ -67,23 +69,31 @@ class StewardSession:
         try:
             self._channel.sendall(json.dumps({"do": question, **details}).encode() + b"\n")
             line = self.output.readline()
-        except OSError as error:
-            what = f"it gives no answer: {str(error) or type(error).__name__}"
+        except TimeoutError as error:
+            what = f"it gives no answer within {self._channel.gettimeout():g} s"
             raise RunFailed(what, fix="see whether it is busy or cut off") from error
-        if line:
+        except OSError as error:
+            raise self._why_it_ended() from error
+        with suppress(ValueError):
             answer: dict[str, Any] = json.loads(line)
             return answer
-        raise self._why_it_ended()
+        raise self._why_it_ended(line)
 
-    def _why_it_ended(self) -> PiclusterError:
-        code = self._channel.recv_exit_status() if self._channel.status_event.wait(1.0) else -1
-        told = b""
-        with suppress(OSError):
-            told = self.log.read()
-        if code == _NOT_FOUND:
+    def _why_it_ended(self, said: bytes = b"") -> PiclusterError:
+        """In place of an answer: how it ended, or what else spoke in its place."""
+        if not self._channel.status_event.wait(1.0):
+            if not said:
+                return RunFailed("SSH broke off", fix="try again")
+            fix = "let its ~/.bashrc print nothing where there is no terminal: [ -t 1 ] || return"
+            return RunFailed(
+                f"its shell says {_last_line(said)!r} when a program logs in, which no program wants", fix=fix
+            )
+        if (code := self._channel.recv_exit_status()) == _NOT_FOUND:
             return MissingError("python3 is not installed on it", fix="sudo apt install python3, or make provision")
-        last = told.decode(errors="replace").strip().splitlines()[-1:] or [f"exit code {code}"]
-        return RunFailed(f"its steward ended: {last[0]}", fix="see what the node's python3 says")
+        with suppress(OSError):
+            said = self.log.read() or said or self.output.read()
+        told = _last_line(said) or f"exit code {code}"
+        return RunFailed(f"its shell does not start python3: {told}", fix="see what `ssh` to it says, and its python3")
 
     def wait_for_words(self) -> None:
         """From now on reading waits for as long as it takes: what runs there is no steward any more."""
@@ -114,6 +124,10 @@ class StewardSession:
     def close(self) -> None:
         """Let go of the channel."""
         self._channel.close()
+
+
+def _last_line(said: bytes) -> str:
+    return said.decode(errors="replace").strip().rpartition("\n")[2]
 
 
 class LocalSteward:

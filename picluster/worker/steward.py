@@ -302,8 +302,15 @@ def _version(home: Path) -> str | None:
 
 def _installed(home: Path, package: str) -> str | None:
     """Version of an installed package, without importing it."""
-    folders = home.glob(f".venv/lib/python3*/site-packages/{package}-*.dist-info")
+    folders = (folder for place in _packages(home) for folder in place.glob(f"{package}-*.dist-info"))
     return next((folder.name.split("-")[1].removesuffix(".dist") for folder in folders), None)
+
+
+def _packages(home: Path) -> list[Path]:
+    """Where Python looks for the environment's packages: its own folder and those that .pth files there name."""
+    own = list(home.glob(".venv/lib/python3*/site-packages"))
+    lines = [line.strip() for place in own for file in place.glob("*.pth") for line in file.read_text().splitlines()]
+    return [*own, *(Path(line) for line in lines if line.startswith("/"))]
 
 
 def _program(name: str) -> str | None:

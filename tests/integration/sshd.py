@@ -33,7 +33,7 @@ NEEDS_SSHD = pytest.mark.skipif(
 _CONFIG = """
 ListenAddress 127.0.0.1
 Port {port}
-HostKey "{folder}/host_key"
+{host_keys}
 AuthorizedKeysFile "{folder}/authorized_keys"
 PidFile "{folder}/sshd.pid"
 PermitRootLogin yes
@@ -135,9 +135,22 @@ class Sshd:
 
     def claims(self) -> list[Path]:
         """Files of claims on the machine that sshd is."""
-        root = Path(f"/proc/{self.process.pid}/root")
         places = (Path("/run/lock/picluster"), Path(tempfile.gettempdir(), "picluster"))
-        return [file for place in places for file in (root / place.relative_to("/")).glob("*.json")]
+        return [file for place in places for file in self.seen_from_here(place).glob("*.json")]
+
+    def seen_from_here(self, path: Path) -> Path:
+        """It may have mounts of its own."""
+        return Path(f"/proc/{self.process.pid}/root") / path.relative_to("/")
+
+    @contextmanager
+    def little_disk(self, folder: Path) -> Iterator[Path]:
+        """A file system of 4 MB on that machine, for root; yields where it is seen from here."""
+        there = ["nsenter", "--target", str(self.process.pid), "--mount"]
+        folder.mkdir()
+        mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "picluster-test", str(folder)]
+        subprocess.run([*there, *mount], check=True, timeout=START_SECONDS)
+        yield self.seen_from_here(folder)
+        subprocess.run([*there, "umount", str(folder)], check=True, timeout=START_SECONDS)
 
 
 def ssh_options(known_hosts: Path) -> str:
@@ -147,16 +160,21 @@ def ssh_options(known_hosts: Path) -> str:
 
 
 @contextmanager
-def running_sshd(folder: Path) -> Iterator[Sshd]:
-    """Start it in an empty folder; end it and all that came through it afterwards."""
+def running_sshd(folder: Path, *, other_host_keys: Sequence[str] = ()) -> Iterator[Sshd]:
+    """Start it in an empty folder; end it and all that came through it afterwards.
+
+    Its host key is of the kind ed25519; it has others too, as `host_key_KIND`, where their kinds are given.
+    """
     assert PROGRAM is not None
     folder.mkdir(parents=True, exist_ok=True)
-    for name in ("host_key", "client_key"):
-        make_key(folder / name)
+    make_key(folder / "client_key")
+    host_keys = [make_key(folder / "host_key")]
+    host_keys += [make_key(folder / f"host_key_{kind}", kind) for kind in other_host_keys]
     shutil.copy(folder / "client_key.pub", folder / "authorized_keys")
     _make_home(folder / "home")
     port = _free_port()
-    (folder / "sshd_config").write_text(_CONFIG.format(folder=folder, port=port))
+    config = _CONFIG.format(folder=folder, port=port, host_keys="\n".join(f'HostKey "{key}"' for key in host_keys))
+    (folder / "sshd_config").write_text(config)
     if os.geteuid() == 0:
         Path("/run/sshd").mkdir(exist_ok=True)
     command = [PROGRAM, "-D", "-f", str(folder / "sshd_config"), "-E", str(folder / "sshd.log")]

@@ -1,0 +1,1 @@
+"""Virtual Pis on one Linux machine."""

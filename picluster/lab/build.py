@@ -1,0 +1,116 @@
+"""`up` and `down`: the table of contents of a lab's life."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from picluster.errors import InputError
+from picluster.lab.base import ensure_base, python_version
+from picluster.lab.commands import check_programs, check_root
+from picluster.lab.disk import make_disk
+from picluster.lab.environment import Environment, check_version, give_environment, own_environment
+from picluster.lab.faults import restore, start
+from picluster.lab.identity import give_identity, known_hosts, make_key, write_files
+from picluster.lab.inventory import inventory_text
+from picluster.lab.lock import locked
+from picluster.lab.machine import wait_for_ssh
+from picluster.lab.network import connect, make_bridge, routed_networks
+from picluster.lab.owner import invoker
+from picluster.lab.places import LabPlaces, NodePlaces, boot_id, write
+from picluster.lab.spec import LabSpec, Wanted, check_name, free_network, specify
+from picluster.lab.state import is_whole, read_spec
+from picluster.lab.sweep import sweep
+from picluster.schema.record import to_json
+
+Tell = Callable[[str], None]
+
+
+def up(wanted: Wanted, tell: Tell) -> LabSpec:
+    """Make a lab, or make one that is there whole again.
+
+    Raises:
+        InputError: it is there with other settings.
+        MissingError: this machine lacks something.
+    """
+    check_root("up")
+    check_programs()
+    with locked(tell):
+        if is_whole(wanted.name):
+            lab = read_spec(wanted.name)
+            if specify(wanted, lab.network) != lab:
+                raise InputError(
+                    f"lab {lab.name} is there with other settings", fix=f"picluster lab down --name {lab.name}"
+                )
+            for node in lab.nodes:
+                for done in restore(lab, node):
+                    tell(f"{node.name}: {done}")
+            _hand_over(lab)
+            return lab
+        if swept := sweep(wanted.name):
+            tell(f"took away what an interrupted command or this machine's restart has left: {', '.join(swept)}")
+        return _make(wanted, tell)
+
+
+def down(name: str, tell: Tell) -> list[str]:
+    """Take a lab away, and say what there was of it."""
+    check_name(name)
+    check_root("down")
+    check_programs()
+    with locked(tell):
+        return sweep(name)
+
+
+def _make(wanted: Wanted, tell: Tell) -> LabSpec:
+    environment = None if wanted.fresh else own_environment()
+    with _timed("base", tell):
+        base = ensure_base(fresh=wanted.fresh, tell=tell)
+    if environment:
+        check_version(environment, python_version(base))
+    lab = specify(wanted, free_network(routed_networks()))
+    places = LabPlaces(lab.name)
+    for node in lab.nodes:
+        places.node(node.name).folder.mkdir(parents=True)
+    places.folder.joinpath("nodes").chmod(0o700)
+    write(places.spec, to_json(lab, indent=True).decode())
+    with _timed("disks", tell):
+        make_key(places.key, f"picluster-lab-{lab.name}")
+        for node in lab.nodes:
+            make_disk(node, places.node(node.name), base)
+            give_identity(lab, node)
+            if environment:
+                _share(environment, places.node(node.name))
+    with _timed("network", tell):
+        make_bridge(lab)
+        for node in lab.nodes:
+            connect(lab, node)
+    with _timed("boot", tell):
+        for node in lab.nodes:
+            start(lab, node)
+        wait_for_ssh(lab)
+    _hand_over(lab)
+    write(places.stamp, boot_id())
+    return lab
+
+
+def _share(environment: Environment, places: NodePlaces) -> None:
+    write_files(places, environment.files())
+    give_environment(places.root)
+
+
+def _hand_over(lab: LabSpec) -> None:
+    """What the person needs to reach the nodes, theirs to read."""
+    places, owner = LabPlaces(lab.name), invoker(os.environ)
+    write(places.inventory, inventory_text(lab))
+    write(places.known_hosts, known_hosts(lab))
+    for file in (places.inventory, places.known_hosts, places.key, places.public_key):
+        owner.give(file)
+
+
+@contextmanager
+def _timed(what: str, tell: Tell) -> Iterator[None]:
+    began = time.monotonic()
+    yield
+    tell(f"{what:<9} {time.monotonic() - began:.1f} s")

@@ -1,0 +1,99 @@
+"""Programs of the system: whether they are there, and running them."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+from picluster.errors import MissingError
+
+COMMAND_TIMEOUT_SECONDS = 60
+_PACKAGES = {
+    "apt-get": "apt",
+    "debootstrap": "debootstrap",
+    "ip": "iproute2",
+    "losetup": "mount",
+    "mkfs.ext4": "e2fsprogs",
+    "setpriv": "util-linux",
+    "ssh-keygen": "openssh-client",
+    "systemd-nspawn": "systemd-container",
+    "tc": "iproute2",
+    "unshare": "util-linux",
+}
+# `su` leaves root without the folders of root's programs. A locale that was never generated only yields complaints.
+_ENVIRONMENT = {
+    **os.environ,
+    "PATH": os.environ.get("PATH", "") + os.pathsep + "/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin",
+    "LC_ALL": "C.UTF-8",
+}
+
+
+def check_root(command: str) -> None:
+    """Refuse without root's rights.
+
+    Raises:
+        MissingError: this process has not got them.
+    """
+    if os.geteuid() != 0:
+        raise MissingError(f"picluster lab {command} needs root", fix=f'sudo "$(command -v picluster)" lab {command} …')
+
+
+def check_programs() -> None:
+    """Refuse where a program is missing, naming the packages of all that are.
+
+    Raises:
+        MissingError: one is.
+    """
+    path = _ENVIRONMENT["PATH"]
+    if missing := [program for program in _PACKAGES if shutil.which(program, path=path) is None]:
+        packages = dict.fromkeys(_PACKAGES[program] for program in missing)
+        raise MissingError(f"{', '.join(missing)} missing", fix=f"sudo apt install {' '.join(packages)}")
+
+
+def run(
+    words: Sequence[str | Path],
+    *,
+    timeout_seconds: float = COMMAND_TIMEOUT_SECONDS,
+    log: Path | None = None,
+    environment: dict[str, str] | None = None,
+) -> str:
+    """What a program prints; with `log`, what it says goes to that file instead.
+
+    Raises:
+        MissingError: it fails, or does not end in time: the machine lacks something that the lab needs.
+    """
+    shown = shlex.join(map(str, words))
+    try:
+        if log is None:
+            return subprocess.run(
+                words,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                check=True,
+                text=True,
+                errors="replace",
+                env=_ENVIRONMENT | (environment or {}),
+                timeout=timeout_seconds,
+            ).stdout
+        with log.open("ab") as file:
+            subprocess.run(
+                words,
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                check=True,
+                env=_ENVIRONMENT | (environment or {}),
+                timeout=timeout_seconds,
+            )
+        return ""  # noqa: TRY300 both ways end here
+    except FileNotFoundError as error:
+        raise MissingError(f"{words[0]} is not installed") from error
+    except subprocess.TimeoutExpired as error:
+        raise MissingError(f"{shown} did not end in {timeout_seconds:.0f} s") from error
+    except subprocess.CalledProcessError as error:
+        said = str(error.stderr or "").strip() or (f"see {log}" if log else f"exit code {error.returncode}")
+        raise MissingError(f"{shown} failed: {said}") from error

@@ -1,0 +1,131 @@
+"""Control groups of both versions: what the kernel bounds, freezes and counts of a machine.
+
+Which value goes into which file is decided by pure functions. A host with v1 controllers counts as v1, even where a v2
+hierarchy without controllers stands beside them (systemd's hybrid form).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from picluster.errors import MissingError
+from picluster.lab.spec import NodeSpec
+
+_PERIOD_US = 100_000
+_V2_CONTROLLERS = ("cpu", "memory", "io", "pids")
+_V1_NEEDED = ("memory", "cpu", "blkio", "freezer", "name=systemd")
+_V1_HELPFUL = ("cpuacct", "pids")
+_UNIFIED = "unified"
+KEEPER = "keeper"
+"""On v2: the group of the shell that starts the machine, since one with controllers below it holds no process."""
+
+
+@dataclass(frozen=True)
+class Hierarchies:
+    """Where they are mounted."""
+
+    version: int
+    roots: Mapping[str, Path]
+    """By controller; `unified` is v2's."""
+
+    @property
+    def places(self) -> tuple[Path, ...]:
+        """Each mount point once: controllers may share one."""
+        return tuple(dict.fromkeys(self.roots.values()))
+
+    def tracking(self, group: str) -> Path:
+        """The group by which processes are found: none can leave it from inside."""
+        return self.roots[_UNIFIED if self.version == 2 else "freezer"] / group  # noqa: PLR2004
+
+
+def read_hierarchies(mounts: str) -> Hierarchies:
+    """From the text of /proc/mounts.
+
+    Raises:
+        MissingError: a controller that a lab needs is not there.
+    """
+    lines = [line.split(" ") for line in mounts.splitlines()]
+    v1 = {
+        controller: Path(place)
+        for _, place, kind, options, *_ in lines
+        if kind == "cgroup"
+        for controller in options.split(",")
+        if controller in (*_V1_NEEDED, *_V1_HELPFUL)
+    }
+    unified = [Path(place) for _, place, kind, *_ in lines if kind == "cgroup2"]
+    v2 = {_UNIFIED: unified[0]} if unified else {}
+    if "memory" not in v1 and v2:
+        return Hierarchies(2, v2)
+    if missing := [controller for controller in _V1_NEEDED if controller not in v1]:
+        raise MissingError(f"this kernel has no control groups for {', '.join(missing)}")
+    return Hierarchies(1, v1 | v2)
+
+
+def enabling(hierarchies: Hierarchies, lab_group: str, group: str) -> list[tuple[Path, str]]:
+    """v2: hand the controllers down to the node's group and to those below it; v1 needs nothing."""
+    if hierarchies.version == 1:
+        return []
+    root = hierarchies.roots[_UNIFIED]
+    folders = (root, root / lab_group, root / group)
+    return [(folder / "cgroup.subtree_control", f"+{name}") for folder in folders for name in _V2_CONTROLLERS]
+
+
+def limiting(hierarchies: Hierarchies, group: str, node: NodeSpec, devices: tuple[str, ...]) -> list[tuple[Path, str]]:
+    """The files of a node's limits, and what to write into them, in this order."""
+    quota_us = max(1000, round(node.cpus * _PERIOD_US))
+    memory = str(node.memory_bytes)
+    reads = node.random_reads
+    if hierarchies.version == 1:
+        memory_group = hierarchies.roots["memory"] / group
+        cpu_group, disk_group = hierarchies.roots["cpu"] / group, hierarchies.roots["blkio"] / group
+        return [
+            (memory_group / "memory.limit_in_bytes", memory),
+            (memory_group / "memory.memsw.limit_in_bytes", memory),
+            (cpu_group / "cpu.cfs_period_us", str(_PERIOD_US)),
+            (cpu_group / "cpu.cfs_quota_us", str(quota_us)),
+            *((disk_group / "blkio.throttle.read_iops_device", f"{device} {reads}") for device in devices if reads),
+        ]
+    folder = hierarchies.roots[_UNIFIED] / group
+    return [
+        (folder / "memory.max", memory),
+        (folder / "memory.swap.max", "0"),
+        (folder / "cpu.max", f"{quota_us} {_PERIOD_US}"),
+        *((folder / "io.max", f"{device} riops={reads}") for device in devices if reads),
+    ]
+
+
+def joining(hierarchies: Hierarchies, group: str) -> list[Path]:
+    """The files into which a process writes itself to belong to the machine."""
+    if hierarchies.version == 1:
+        return [place / group / "cgroup.procs" for place in hierarchies.places]
+    return [hierarchies.roots[_UNIFIED] / group / KEEPER / "cgroup.procs"]
+
+
+def freezing(hierarchies: Hierarchies, group: str, *, frozen: bool) -> tuple[Path, str]:
+    """The file that stops and continues a whole machine, and what to write into it."""
+    if hierarchies.version == 1:
+        return hierarchies.roots["freezer"] / group / "freezer.state", "FROZEN" if frozen else "THAWED"
+    return hierarchies.roots[_UNIFIED] / group / "cgroup.freeze", "1" if frozen else "0"
+
+
+def memory_files(hierarchies: Hierarchies, group: str) -> tuple[Path, Path]:
+    """The files that tell what is used in all, and of what kind it is."""
+    if hierarchies.version == 1:
+        folder = hierarchies.roots["memory"] / group
+        return folder / "memory.usage_in_bytes", folder / "memory.stat"
+    folder = hierarchies.roots[_UNIFIED] / group
+    return folder / "memory.current", folder / "memory.stat"
+
+
+def anonymous_bytes(hierarchies: Hierarchies, stat: str) -> int:
+    """Of the text of memory.stat: what is no page of a file."""
+    wanted = "total_rss" if hierarchies.version == 1 else "anon"
+    return sum(int(value) for name, value in _pairs(stat) if name == wanted)
+
+
+def _pairs(stat: str) -> Iterator[tuple[str, str]]:
+    for line in stat.splitlines():
+        name, _, value = line.partition(" ")
+        yield name, value

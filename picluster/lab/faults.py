@@ -1,0 +1,123 @@
+"""Breaking a node, and making it whole again."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable, Iterator
+from enum import Enum
+
+from picluster.lab.base import base_folder
+from picluster.lab.commands import check_root
+from picluster.lab.disk import devices
+from picluster.lab.environment import own_environment
+from picluster.lab.group_acts import freeze, hierarchies, is_frozen, kill, make_groups, processes
+from picluster.lab.lock import locked
+from picluster.lab.machine import boot, wait_for_ssh
+from picluster.lab.network import connect, disconnect, links_up, port_names, set_links
+from picluster.lab.places import NAMESPACES, LabPlaces
+from picluster.lab.spec import LabSpec, NodeSpec
+from picluster.lab.state import read_spec
+
+
+class Fault(Enum):
+    """What can be done to a node, by the option that does it."""
+
+    KILL = "--kill"
+    LINK_DOWN = "--link-down"
+    FREEZE = "--freeze"
+    FILL_DISK = "--fill-disk"
+    RESTORE = "--restore"
+
+
+_BLOCK_BYTES = 1024
+"""The smallest that ext4 gives."""
+
+
+def break_it(lab_name: str, node_name: str, fault: Fault, tell: Callable[[str], None]) -> list[str]:
+    """Do it, and say what was done.
+
+    Raises:
+        InputError: there is no such lab or node.
+        MissingError: without root's rights.
+    """
+    check_root("break")
+    with locked(tell):
+        lab = read_spec(lab_name)
+        node = lab.node(node_name)
+        if fault is Fault.RESTORE:
+            return list(restore(lab, node)) or ["was whole"]
+        act, done = _ACTS[fault]
+        act(lab, node)
+        return [done]
+
+
+def start(lab: LabSpec, node: NodeSpec) -> None:
+    """Boot a node whose disk and network are there; returns at once."""
+    places, groups = LabPlaces(lab.name), hierarchies()
+    at = places.node(node.name)
+    make_groups(groups, places.group, at.group, node, devices(at, base_folder(fresh=lab.fresh)))
+    boot(groups, node, at, {} if lab.fresh else own_environment().mounts())
+
+
+def kill_node(lab: LabSpec, node: NodeSpec) -> None:
+    """As if somebody pulled its plug: no connection is closed properly."""
+    set_links(lab, node, up=False)
+    kill(hierarchies(), [LabPlaces(lab.name).node(node.name).group])
+
+
+def pull_link(lab: LabSpec, node: NodeSpec) -> None:
+    """Pull its network cables."""
+    set_links(lab, node, up=False)
+
+
+def freeze_node(lab: LabSpec, node: NodeSpec) -> None:
+    """Stop every process of it where it is. Its kernel still answers, as that of a machine which hangs may."""
+    freeze(hierarchies(), LabPlaces(lab.name).node(node.name).group, frozen=True)
+
+
+def fill_disk(lab: LabSpec, node: NodeSpec) -> None:
+    """Leave no byte free on its disk."""
+    file = os.open(LabPlaces(lab.name).node(node.name).filler, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        size, step = 0, os.fstatvfs(file).f_bfree * os.fstatvfs(file).f_frsize
+        while step >= _BLOCK_BYTES:
+            try:
+                os.posix_fallocate(file, size, step)
+                size += step
+            except OSError as error:
+                if error.errno not in (errno.ENOSPC, errno.EFBIG):
+                    raise
+                step //= 2
+    finally:
+        os.close(file)
+
+
+def restore(lab: LabSpec, node: NodeSpec) -> Iterator[str]:
+    """Make a node whole, and say what had to be done: boot it, let it go on, plug its cables in, free its disk."""
+    places, groups = LabPlaces(lab.name), hierarchies()
+    at = places.node(node.name)
+    if at.filler.exists():
+        at.filler.unlink()
+        yield "disk freed"
+    if is_frozen(groups, at.group):
+        freeze(groups, at.group, frozen=False)
+        yield "goes on"
+    if not processes(groups, at.group):
+        if (NAMESPACES / at.namespace).exists():
+            disconnect(lab, node)
+        connect(lab, node)
+        start(lab, node)
+        yield "booted"
+    elif not all(links_up(lab)[port] for port in port_names(node)):
+        set_links(lab, node, up=True)
+        yield "link up"
+    wait_for_ssh(lab, [node])
+
+
+_ACTS: dict[Fault, tuple[Callable[[LabSpec, NodeSpec], None], str]] = {
+    Fault.KILL: (kill_node, "dead"),
+    Fault.LINK_DOWN: (pull_link, "link down"),
+    Fault.FREEZE: (freeze_node, "frozen"),
+    Fault.FILL_DISK: (fill_disk, "disk full"),
+}

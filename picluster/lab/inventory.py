@@ -1,0 +1,20 @@
+"""The inventory of a lab, as Ansible and picluster read it."""
+
+from __future__ import annotations
+
+from picluster.lab.base import USER
+from picluster.lab.places import LabPlaces
+from picluster.lab.spec import LabSpec
+
+
+def inventory_text(lab: LabSpec) -> str:
+    """YAML. Names and paths need no quotes: a lab's name is letters and digits."""
+    places = LabPlaces(lab.name)
+    hosts = "".join(f"    {node.name}:\n      ansible_host: {node.address}\n" for node in lab.nodes)
+    return (
+        f"---\n# The lab {lab.name}; picluster lab down takes it away.\n"
+        f"picluster:\n  hosts:\n{hosts}"
+        f"  vars:\n    ansible_user: {USER}\n"
+        f"    ansible_ssh_private_key_file: {places.key}\n"
+        f"    ansible_ssh_common_args: -o UserKnownHostsFile={places.known_hosts}\n"
+    )

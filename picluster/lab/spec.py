@@ -1,0 +1,148 @@
+"""What a lab consists of, decided before anything of it is made."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from picluster.errors import InputError, MissingError
+from picluster.lab.likeness import PIS, Likeness
+from picluster.schema.record import Record
+
+MAX_NODES = 64
+_NAME = re.compile(r"[a-z][a-z0-9]{0,7}")
+# Which name the kernel, the firmware or a distribution gives to a Pi's interface differs, so it does here.
+_FIRST_INTERFACES = ("eth0", "end0", "enp1s0", "wlan0")
+_SECOND_INTERFACES = ("wlan0", "eth1", "usb0", "enp2s0")
+_FIRST_NODE = 11
+_POOL = ipaddress.ip_network("10.66.0.0/15")
+
+
+class Interface(Record, frozen=True):
+    """One network interface of a node."""
+
+    name: str
+    address: str
+    """IPv4, in a network of 256 addresses; the host has the one that ends in 1."""
+
+
+class NodeSpec(Record, frozen=True):
+    """One virtual Pi."""
+
+    name: str
+    interfaces: tuple[Interface, ...]
+    memory_bytes: int
+    cpus: float
+    """Shares of one core."""
+    rate_bits: int
+    """Per second and direction."""
+    disk_bytes: int
+    random_reads: int | None
+    """Per second; None: unlimited."""
+
+    @property
+    def address(self) -> str:
+        """Where the controller reaches it."""
+        return self.interfaces[0].address
+
+
+class LabSpec(Record, frozen=True):
+    """A lab, as `lab.json` keeps it."""
+
+    name: str
+    network: str
+    """The first of its networks of 256 addresses, such as 10.66.3.0/24; a second one follows it."""
+    fresh: bool
+    nodes: tuple[NodeSpec, ...]
+    schema_version: int = 1
+
+    @property
+    def host_address(self) -> str:
+        """This machine's own address on the lab's bridge."""
+        return str(ipaddress.ip_network(self.network)[1])
+
+    def node(self, name: str) -> NodeSpec:
+        """The node of that name.
+
+        Raises:
+            InputError: there is none.
+        """
+        for node in self.nodes:
+            if node.name == name:
+                return node
+        names = ", ".join(node.name for node in self.nodes)
+        raise InputError(f"lab {self.name} has no node {name}", fix=f"its nodes are {names}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """What was asked for."""
+
+    name: str
+    nodes: int
+    means: Likeness
+    """Of every node, where `like` is empty."""
+    like: tuple[str, ...]
+    """A Pi to imitate for each node."""
+    disk_bytes: int
+    fresh: bool
+    second_interface: bool
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be made."""
+        check_name(self.name)
+        if not 1 <= self.nodes <= MAX_NODES:
+            raise InputError(f"--nodes {self.nodes}: a lab has 1 to {MAX_NODES} nodes")
+        if self.like and len(self.like) != self.nodes:
+            raise InputError(f"--like names {len(self.like)} Pis for {self.nodes} nodes", fix="name one for each node")
+
+
+def check_name(name: str) -> None:
+    """Refuse what does not fit into the name of a network interface.
+
+    Raises:
+        InputError: it does not.
+    """
+    if not _NAME.fullmatch(name):
+        raise InputError(f"--name {name}: a lab's name has 1 to 8 letters and digits, a small letter first")
+
+
+def specify(wanted: Wanted, network: str) -> LabSpec:
+    """The lab that was asked for, with the addresses that it gets."""
+    nodes = tuple(_node(wanted, number, network) for number in range(wanted.nodes))
+    return LabSpec(wanted.name, network, wanted.fresh, nodes)
+
+
+def _node(wanted: Wanted, number: int, network: str) -> NodeSpec:
+    means = PIS[wanted.like[number]] if wanted.like else wanted.means
+    first = ipaddress.ip_network(network)[_FIRST_NODE + number]
+    kind = number % len(_FIRST_INTERFACES)
+    interfaces = [Interface(_FIRST_INTERFACES[kind], str(first))]
+    if wanted.second_interface:
+        interfaces.append(Interface(_SECOND_INTERFACES[kind], str(first + 256)))
+    return NodeSpec(
+        name=f"pi{number + 1}",
+        interfaces=tuple(interfaces),
+        memory_bytes=means.memory_bytes,
+        cpus=means.cpus,
+        rate_bits=means.rate_bits,
+        disk_bytes=wanted.disk_bytes,
+        random_reads=means.random_reads,
+    )
+
+
+def free_network(taken: Iterable[str]) -> str:
+    """Two networks of 256 addresses that touch none of those that this machine has a route to; the first of the two.
+
+    Raises:
+        MissingError: there are none.
+    """
+    routes = [ipaddress.IPv4Network(network, strict=False) for network in taken]
+    for both in _POOL.subnets(new_prefix=23):
+        if not any(both.overlaps(route) for route in routes):
+            return str(next(both.subnets(new_prefix=24)))
+    raise MissingError(
+        f"no network in {_POOL} is free on this machine", fix="picluster lab down a lab that is not used"
+    )

@@ -1,0 +1,107 @@
+"""Taking a lab away: whatever the kernel still holds of it, however it was left."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from picluster.errors import MissingError
+from picluster.lab.commands import run
+from picluster.lab.group_acts import hierarchies, kill, processes, remove_groups
+from picluster.lab.places import NAMESPACES, LabPlaces
+
+UNMOUNT_TIMEOUT_SECONDS = 10
+_POLL_SECONDS = 0.05
+_NSPAWN = Path("/run/systemd/nspawn")
+_OCTAL = re.compile(r"\\([0-7]{3})")
+
+
+def sweep(name: str) -> list[str]:
+    """Take away every trace of a lab: what the kernel lists is asked, not what was written down.
+
+    Returns:
+        What there was, in words; empty where there was nothing.
+    """
+    places, groups = LabPlaces(name), hierarchies()
+    done: list[str] = []
+    if left := processes(groups, places.group):
+        kill(groups, [places.group])
+        done.append(f"{len(left)} processes")
+    for kind, take in (("mounts", _unmount), ("loop devices", _detach), ("namespaces", _delete_namespaces)):
+        if count := take(places):
+            done.append(f"{count} {kind}")
+    if remove_groups(groups, places.group):
+        done.append("control groups")
+    for leftover in (_NSPAWN / "propagate").glob(f"{places.namespace}-*"):
+        leftover.rmdir()
+    if places.folder.exists():
+        shutil.rmtree(places.folder)
+        done.append(str(places.folder))
+    return done
+
+
+def mounted_below(mounts: str, folder: Path) -> list[Path]:
+    """The mount points in the text of /proc/mounts that lie below a folder, the last one first."""
+    found = (Path(_OCTAL.sub(lambda code: chr(int(code[1], 8)), line.split(" ")[1])) for line in mounts.splitlines())
+    return [place for place in found if place.is_relative_to(folder)][::-1]
+
+
+def _unmount(places: LabPlaces) -> int:
+    found = mounted_below(Path("/proc/mounts").read_text(), places.folder)
+    for place in found:
+        _unmount_one(place)
+    return len(found)
+
+
+def _unmount_one(place: Path) -> None:
+    deadline = time.monotonic() + UNMOUNT_TIMEOUT_SECONDS
+    while True:
+        try:
+            run(["umount", place])
+        except MissingError:  # the last process is on its way out, or somebody looks into it
+            if time.monotonic() > deadline:
+                run(["umount", "--lazy", place])
+                return
+            time.sleep(_POLL_SECONDS)
+        else:
+            return
+
+
+def _detach(places: LabPlaces) -> int:
+    """Devices that a crash has left between their making and their mounting."""
+    found = [device for device, file in _loops() if file.is_relative_to(places.folder)]
+    for device in found:
+        with suppress(MissingError):  # it was on its way out already
+            run(["losetup", "--detach", device])
+    return len(found)
+
+
+def _loops() -> Iterator[tuple[str, Path]]:
+    listed = run(["losetup", "--json", "--list", "--output", "NAME,BACK-FILE"])
+    for device in json.loads(listed)["loopdevices"] if listed.strip() else []:
+        # Of a file that is gone it says "… (deleted)".
+        yield device["name"], Path(device["back-file"] or "/")
+
+
+def _delete_namespaces(places: LabPlaces) -> int:
+    """The nodes' and the bridge's; bridges and cables go with them."""
+    found = [file for file in NAMESPACES.glob(f"{places.namespace}*") if _is_of(file.name, places.namespace)]
+    for file in found:
+        run(["ip", "netns", "delete", file.name])
+    interface = Path("/sys/class/net") / places.interface
+    # The kernel takes the cable away with the namespace of its other end, a moment later.
+    deadline = time.monotonic() + 1
+    while interface.exists() and time.monotonic() < deadline:
+        time.sleep(_POLL_SECONDS)
+    if interface.exists():
+        run(["ip", "link", "delete", places.interface])
+    return len(found)
+
+
+def _is_of(name: str, namespace: str) -> bool:
+    return name == namespace or name.startswith(f"{namespace}-")

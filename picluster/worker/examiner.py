@@ -1,0 +1,248 @@
+"""What `picluster doctor` wants to know of a node's health: bare facts, judged by the controller.
+
+Like the steward it is sent over SSH as text to the node's own `python3`, and needs nothing but the standard library.
+What a machine does not have (a governor, firmware that reports low voltage) is None, never an error.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import re
+import shutil
+import socket
+import struct
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+SUDO_SECONDS = 5
+FIRMWARE_SECONDS = 5
+NAME_SECONDS = 3.0
+"""For the node's own name: without DNS it could take half a minute."""
+ROOT = Path("/")
+_UNLIMITED = 1 << 60  # control groups of version 1 say so with a number near 2^63
+_PACKAGE_LOCKS = ("var/lib/dpkg/lock-frontend", "var/lib/dpkg/lock", "var/lib/apt/lists/lock")
+_LOCK = re.compile(r"^\d+: \w+ +\w+ +WRITE (\d+) [0-9a-f]+:[0-9a-f]+:(\d+) ", re.MULTILINE)
+
+Answer = dict[str, Any]
+
+
+def main() -> None:
+    """Answer questions until the controller hangs up."""
+    for line in iter(sys.stdin.buffer.readline, b""):
+        question = json.loads(line)
+        answer = ANSWERS[question.pop("do")](**question)
+        sys.stdout.buffer.write(json.dumps(answer).encode() + b"\n")
+        sys.stdout.buffer.flush()
+
+
+def clock() -> Answer:
+    """The time here, in seconds since 1970."""
+    return {"time": time.time()}
+
+
+def examine(*, folder: str) -> Answer:
+    """All facts; `folder` is where the node keeps its data."""
+    return {
+        **_system(ROOT),
+        **_memory(ROOT),
+        **_disk(Path(folder).expanduser()),
+        "sudo": os.getuid() == 0 or _told("sudo", "-n", "true", seconds=SUDO_SECONDS) is not None,
+        "name_addresses": _name_addresses(socket.gethostname()),
+        "interfaces": interfaces(ROOT),
+        "governor": governor(ROOT),
+        "celsius": celsius(ROOT),
+        "throttled": _throttled(ROOT),
+        "package_locks": package_locks(ROOT),
+    }
+
+
+def _system(root: Path) -> Answer:
+    names = re.search(r'^PRETTY_NAME="?([^"\n]*)', _text(root / "etc/os-release") or "", re.MULTILINE)
+    board = (_text(root / "proc/device-tree/model") or "").strip("\0\n ")
+    features = re.search(r"^Features\s*:(.*)$", _text(root / "proc/cpuinfo") or "", re.MULTILINE)
+    return {
+        "board": board or None,
+        "machine": platform.machine(),
+        "bits": struct.calcsize("P") * 8,
+        "system": names.group(1) if names else platform.system(),
+        "python": platform.python_version(),
+        "atomics": None if features is None else "atomics" in features.group(1).split(),
+    }
+
+
+def _memory(root: Path) -> Answer:
+    return {
+        "memory_bytes": _meminfo(root, "MemTotal"),
+        "available_bytes": _meminfo(root, "MemAvailable"),
+        "swap_free_bytes": _meminfo(root, "SwapFree"),
+        "limit_bytes": memory_limit(root),
+        "memory_controller": memory_controller(root),
+        "swaps_on_card": [path for path in _swaps(root) if on_card(root, path)],
+    }
+
+
+def _meminfo(root: Path, name: str) -> int | None:
+    found = re.search(rf"^{name}:\s+(\d+) kB", _text(root / "proc/meminfo") or "", re.MULTILINE)
+    return int(found.group(1)) * 1024 if found else None
+
+
+def memory_limit(root: Path) -> int | None:
+    """The smallest limit of the control groups that this process is in, of version 2 or 1."""
+    limits = []
+    for line in (_text(root / "proc/self/cgroup") or "").splitlines():
+        _, controllers, path = line.split(":", 2)
+        if controllers == "":
+            place, name = root / "sys/fs/cgroup", "memory.max"
+        elif "memory" in controllers.split(","):
+            place, name = root / "sys/fs/cgroup/memory", "memory.limit_in_bytes"
+        else:
+            continue
+        group = place / path.lstrip("/")
+        for folder in (each for each in (group, *group.parents) if each == place or place in each.parents):
+            with suppress(OSError, ValueError):  # not mounted here, or "max"
+                limits.append(int((folder / name).read_text()))
+    return min((limit for limit in limits if limit < _UNLIMITED), default=None)
+
+
+def memory_controller(root: Path) -> bool | None:
+    """Whether the kernel can bound and count memory by control groups; None where it has no such groups at all."""
+    unified = _text(root / "sys/fs/cgroup/cgroup.controllers")
+    if unified is not None and "memory" in unified.split():
+        return True
+    if (root / "sys/fs/cgroup/memory").is_dir():
+        return True
+    listed = _text(root / "proc/cgroups")
+    if listed is not None and re.search(r"^memory\s+\d+\s+\d+\s+1$", listed, re.MULTILINE):
+        return True
+    return None if unified is None and listed is None else False
+
+
+def _swaps(root: Path) -> list[str]:
+    lines = (_text(root / "proc/swaps") or "").splitlines()[1:]
+    return [line.split()[0] for line in lines if line.strip()]
+
+
+def on_card(root: Path, path: str) -> bool:
+    """Whether a swap device or file lies on an SD card."""
+    if Path(path).name.startswith("mmcblk"):
+        return True
+    with suppress(OSError):
+        device = (root / path.lstrip("/")).stat().st_dev
+        return "mmcblk" in str((root / f"sys/dev/block/{os.major(device)}:{os.minor(device)}").resolve())
+    return False
+
+
+def _disk(folder: Path) -> Answer:
+    """Of the disk that the folder is on, or would be."""
+    for place in (folder, *folder.parents):
+        with suppress(OSError):
+            status = os.statvfs(place)
+            return {"free_bytes": status.f_bavail * status.f_frsize, "read_only": bool(status.f_flag & os.ST_RDONLY)}
+    return {"free_bytes": None, "read_only": False}
+
+
+def _name_addresses(name: str) -> list[str] | None:
+    """What the node's own name resolves to, here; None where that takes too long."""
+    found: list[list[str]] = []
+
+    def resolve() -> None:
+        with suppress(OSError):
+            told = socket.getaddrinfo(name, None, socket.AF_INET, socket.SOCK_STREAM)
+            found.append(sorted({str(each[4][0]) for each in told}))
+            return
+        found.append([])
+
+    thread = threading.Thread(target=resolve, daemon=True)
+    thread.start()
+    thread.join(NAME_SECONDS)
+    return found[0] if found else None
+
+
+def interfaces(root: Path) -> dict[str, Answer]:
+    """Each network interface: Mbit/s of its link, where it is a device that knows; whether by radio or half duplex."""
+    found = {}
+    for folder in sorted((root / "sys/class/net").glob("*")):
+        speed = (_text(folder / "speed") or "").strip() if (folder / "device").exists() else ""
+        found[folder.name] = {
+            "speed_mbit": int(speed) if speed.isdigit() else None,
+            "wireless": (folder / "wireless").exists() or (folder / "phy80211").exists(),
+            "half_duplex": (_text(folder / "duplex") or "").strip() == "half",
+        }
+    return found
+
+
+def governor(root: Path) -> str | None:
+    """Of the first core. Drivers that choose the speed themselves say `powersave` for what is no harm: not told."""
+    folder = root / "sys/devices/system/cpu/cpu0/cpufreq"
+    driver = (_text(folder / "scaling_driver") or "").strip()
+    name = (_text(folder / "scaling_governor") or "").strip()
+    return None if not name or driver.startswith(("intel_pstate", "amd-pstate", "amd_pstate")) else name
+
+
+def celsius(root: Path) -> float | None:
+    """The hottest zone of the processor; of all zones where none is called so."""
+    zones = [
+        (_text(zone / "type") or "", (_text(zone / "temp") or "").strip())
+        for zone in (root / "sys/class/thermal").glob("thermal_zone*")
+    ]
+    of_processor = [zone for zone in zones if re.search("cpu|soc|pkg", zone[0])] or zones
+    degrees = [int(value) / 1000 for _, value in of_processor if value.isdigit()]
+    return max(degrees, default=None)
+
+
+def _throttled(root: Path) -> int | None:
+    """The firmware's word for low voltage and heat, as bits; None on what is no Pi."""
+    told = _told("vcgencmd", "get_throttled", seconds=FIRMWARE_SECONDS) or ""
+    words = told.partition("=")[2] or _text(root / "sys/devices/platform/soc/soc:firmware/get_throttled") or ""
+    with suppress(ValueError):
+        return int(words.strip(), 16)
+    return None
+
+
+def package_locks(root: Path) -> list[str]:
+    """The programs that hold locks of dpkg and apt."""
+    numbers = set()
+    for name in _PACKAGE_LOCKS:
+        with suppress(OSError):
+            numbers.add((root / name).stat().st_ino)
+    holders = [int(pid) for pid, inode in _LOCK.findall(_text(root / "proc/locks") or "") if int(inode) in numbers]
+    names = ((_text(root / f"proc/{pid}/comm") or "").strip() for pid in holders)
+    return sorted({name for name in names if re.match("apt|dpkg|unattended|packagekit|aptitude|python", name)})
+
+
+def _told(*words: str, seconds: float) -> str | None:
+    """What a program says; None where there is none, or it fails."""
+    program = shutil.which(words[0])
+    if program is None:
+        return None
+    with suppress(OSError, subprocess.TimeoutExpired):
+        ended = subprocess.run(
+            [program, *words[1:]],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=seconds,
+        )
+        return ended.stdout if ended.returncode == 0 else None
+    return None
+
+
+def _text(file: Path) -> str | None:
+    with suppress(OSError, UnicodeDecodeError):
+        return file.read_text()
+    return None
+
+
+ANSWERS: dict[str, Callable[..., Answer]] = {each.__name__: each for each in (clock, examine)}
+
+if __name__ == "__main__":
+    main()
