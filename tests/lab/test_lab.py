@@ -1,0 +1,255 @@
+"""Virtual Pis, as real as they are said to be."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.lab.running import RunningLab, eventually, lab_command
+
+pytestmark = pytest.mark.lab
+
+GIB = 1 << 30
+WORKER = "/opt/picluster/.venv/bin/picluster-worker"
+PYTHON = "/opt/picluster/.venv/bin/python"
+RECEIVE = """
+import socket, time
+with socket.create_server(("0.0.0.0", 5001)) as server:
+    connection, _ = server.accept()
+    began, size = time.monotonic(), 0
+    while chunk := connection.recv(1 << 16):
+        size += len(chunk)
+    print(size * 8 / (time.monotonic() - began))
+"""
+SEND = """
+import socket, sys, time
+for _ in range(100):
+    try:
+        connection = socket.create_connection((sys.argv[1], 5001))
+        break
+    except ConnectionRefusedError:
+        time.sleep(0.05)
+connection.sendall(bytes(8 << 20))
+"""
+READ_AT_RANDOM = """
+import os, random, sys, time
+with open("blob", "wb") as file:
+    file.write(os.urandom(64 << 20))
+    os.fsync(file.fileno())
+file = os.open("blob", os.O_RDONLY)
+os.posix_fadvise(file, 0, 0, os.POSIX_FADV_DONTNEED)
+os.posix_fadvise(file, 0, 0, os.POSIX_FADV_RANDOM)
+began, pages = time.monotonic(), random.sample(range(1 << 14), 3000)
+for page in pages:
+    os.pread(file, 4096, page << 12)
+print(len(pages) / (time.monotonic() - began))
+"""
+
+
+def test_a_node_is_a_machine_of_its_own(lab: RunningLab) -> None:
+    for node, address in lab.addresses.items():
+        said = lab.ssh(node, "hostname; systemctl is-system-running --wait; hostname -I; sudo -n id -u").stdout
+        assert said.split() == [node, "running", address, "0"]
+        assert lab.ssh(node, "getent hosts $(hostname)").stdout.startswith("127.0.1.1")
+
+
+def test_interfaces_are_named_differently(lab: RunningLab) -> None:
+    names = [list(node["addresses"]) for node in lab.status()["nodes"]]
+    assert names == [["eth0"], ["end0"], ["enp1s0"], ["wlan0"]]
+
+
+def test_a_worker_runs_in_a_node_as_the_controller_has_it(lab: RunningLab) -> None:
+    version = subprocess.run(
+        [sys.executable, "-m", "picluster.worker.main", "--version"],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert lab.ssh("pi1", f"{WORKER} --version").stdout == version.stdout
+    said = lab.ssh("pi2", f"{PYTHON} -c 'import torch; print((torch.ones(3) @ torch.ones(3)).item())'")
+    assert said.stdout.strip() == "3.0"
+    assert Path(lab.ssh("pi1", f"head -1 {WORKER}").stdout.strip().removeprefix("#!")) == Path(PYTHON)
+
+
+def test_the_memory_limit_is_seen_and_enforced(lab: RunningLab) -> None:
+    limit = "from picluster.worker.memory import memory_limit; print(memory_limit())"
+    assert int(lab.ssh("pi1", f'{PYTHON} -c "{limit}"').stdout) == GIB
+    greedy = lab.ssh("pi1", "python3 -c 'bytearray(3 << 30)'; echo $?")
+    assert greedy.stdout.strip() == "137"
+    assert lab.ssh("pi2", "python3 -c 'bytearray(600 << 20)'; echo $?").stdout.strip() == "0"
+
+
+def test_half_a_core_is_half_a_core(lab: RunningLab) -> None:
+    work = "import time\nbegan = time.monotonic()\nwhile time.process_time() < 1: pass\nprint(time.monotonic() - began)"
+    assert float(lab.ssh("pi3", f"python3 -c '{work}'").stdout) > 1.7
+
+
+def test_nodes_reach_each_other_and_the_host(lab: RunningLab) -> None:
+    host = lab.status()["host_address"]
+    for there in (*lab.addresses.values(), host):
+        connect = f"import socket; socket.create_connection(('{there}', 22), timeout=5)"
+        code = lab.ssh("pi4", f'python3 -c "{connect}"; echo $?').stdout.strip()
+        assert code == "0" or there == host  # the host may run no sshd
+
+
+def test_ansible_and_yamllint_take_the_inventory(lab: RunningLab) -> None:
+    programs = Path(sys.executable).parent
+    subprocess.run([str(programs / "yamllint"), "--strict", str(lab.inventory)], check=True, timeout=60)
+    ping = [str(programs / "ansible"), "-i", str(lab.inventory), "picluster", "-m", "ansible.builtin.ping"]
+    environment = {**os.environ, "LC_ALL": "C.UTF-8"}
+    done = subprocess.run(ping, check=True, capture_output=True, text=True, env=environment, timeout=120)
+    assert done.stdout.count("SUCCESS") == 4
+    assert lab.status()["inventory"] == str(lab.inventory)
+
+
+def test_a_killed_node_says_no_goodbye_and_keeps_its_disk(lab: RunningLab) -> None:
+    lab.ssh("pi2", "echo kept > kept; sync")
+    talk = ["ssh", "-N", "-F", "none", "-o", "BatchMode=yes", "-i", str(lab.places.key)]
+    with subprocess.Popen(
+        [*talk, "-o", f"UserKnownHostsFile={lab.places.known_hosts}", f"pi@{lab.addresses['pi2']}"]
+    ) as connection:
+        time.sleep(2)
+        with lab.broken("pi2", "--kill"):
+            assert lab.states() == {"pi1": "running", "pi2": "dead", "pi3": "running", "pi4": "running"}
+            time.sleep(1)
+            assert connection.poll() is None  # nobody told it
+            assert lab.ssh("pi2", "true", check=False).returncode == 255
+        connection.kill()
+    assert lab.ssh("pi2", "cat kept").stdout == "kept\n"
+    assert lab.states()["pi2"] == "running"
+
+
+def test_a_pulled_link_is_down_until_restored(lab: RunningLab) -> None:
+    with lab.broken("pi3", "--link-down"):
+        assert lab.states()["pi3"] == "link down"
+        assert lab.ssh("pi3", "true", check=False).returncode == 255
+        assert "NO-CARRIER" in lab.in_node("pi3", ["ip", "link", "show", "enp1s0"]).stdout
+    assert lab.ssh("pi3", "true").returncode == 0
+
+
+def test_a_frozen_node_stops_where_it_is_and_goes_on(lab: RunningLab) -> None:
+    lab.ssh("pi4", "nohup sh -c 'while :; do date +%s%N > tick; sleep 0.05; done' > /dev/null 2>&1 &")
+    tick = lab.places.node("pi4").root / "home/pi/tick"
+    eventually(tick.exists)
+    with lab.broken("pi4", "--freeze"):
+        assert lab.states()["pi4"] == "frozen"
+        before = tick.read_text()
+        time.sleep(0.5)
+        assert tick.read_text() == before
+    eventually(lambda: tick.read_text() != before)
+    lab.in_node("pi4", ["pkill", "-f", "date"])
+
+
+def test_a_full_disk_is_one_nodes_alone(lab: RunningLab) -> None:
+    with lab.broken("pi1", "--fill-disk"):
+        for user in ("", "sudo "):
+            assert "No space left" in lab.ssh("pi1", f"{user}sh -c 'echo x > y'", check=False).stderr
+        assert lab.ssh("pi2", "echo x > y && cat y").stdout == "x\n"
+        used = {node["name"]: node["disk_used_bytes"] / node["disk_bytes"] for node in lab.status()["nodes"]}
+        assert used["pi1"] > 0.95
+        assert used["pi2"] < 0.1
+    assert lab.ssh("pi1", "echo x > y && cat y").stdout == "x\n"
+
+
+def test_a_node_reboots(lab: RunningLab) -> None:
+    before = lab.leader("pi4")
+    lab.ssh("pi4", "sudo systemctl reboot", check=False)
+    eventually(lambda: lab.states()["pi4"] == "running" and _leader(lab, "pi4") not in (None, before))
+    eventually(lambda: lab.ssh("pi4", "hostname", check=False).stdout == "pi4\n")
+
+
+def _leader(lab: RunningLab, node: str) -> int | None:
+    try:
+        return lab.leader(node)
+    except (AssertionError, FileNotFoundError, ProcessLookupError):
+        return None
+
+
+def test_up_again_changes_nothing_and_mends_what_is_broken(lab: RunningLab) -> None:
+    leader = lab.leader("pi1")
+    lab_command("break", "pi2", "--kill", "--name", lab.name)
+    lab_command("break", "pi3", "--freeze", "--name", lab.name)
+    said = lab_command("up", "--name", lab.name).stdout
+    assert "pi2: booted" in said
+    assert "pi3: goes on" in said
+    assert set(lab.states().values()) == {"running"}
+    assert lab.leader("pi1") == leader
+
+
+def test_a_lab_with_other_settings_is_refused(lab: RunningLab) -> None:
+    refused = lab_command("up", "--name", lab.name, "--memory", "512MiB", check=False)
+    assert refused.returncode == 2
+    assert f"picluster lab down --name {lab.name}" in refused.stderr
+
+
+def test_nodes_like_real_pis_have_their_means(other_name: str) -> None:
+    lab_command("up", "--name", other_name, "--like", "zero2w,pi4", "--second-interface")
+    lab = RunningLab(other_name)
+    memory = [node["memory_limit_bytes"] >> 20 for node in lab.status()["nodes"]]
+    assert memory == [416, 3792]
+    assert [list(node["addresses"]) for node in lab.status()["nodes"]] == [["eth0", "wlan0"], ["end0", "eth1"]]
+    for receiver, sender in (("pi1", "pi2"), ("pi2", "pi1")):
+        rate = _transfer(lab, receiver, sender, lab.status()["nodes"][int(receiver[-1]) - 1]["addresses"])
+        assert rate < 42e6  # what a Zero 2 W's wireless link takes, in both directions
+    assert float(lab.ssh("pi1", f"python3 -c '{READ_AT_RANDOM}'").stdout) < 1500 * 1.2
+
+
+def _transfer(lab: RunningLab, receiver: str, sender: str, addresses: dict[str, str]) -> float:
+    """Bits per second, over the receiver's second interface."""
+    enter = ["nsenter", f"--target={lab.leader(receiver)}", "--net", sys.executable, "-c", RECEIVE]
+    with subprocess.Popen(enter, stdout=subprocess.PIPE, text=True) as listening:
+        lab.in_node(sender, ["python3", "-c", SEND, list(addresses.values())[1]])
+        said, _ = listening.communicate(timeout=60)
+    return float(said)
+
+
+def test_fresh_nodes_are_bare(other_name: str) -> None:
+    lab_command("up", "--name", other_name, "--nodes", "1", "--fresh")
+    lab = RunningLab(other_name)
+    assert lab.ssh("pi1", "sudo -n python3 -c 'print(1)'").stdout == "1\n"
+    assert lab.ssh("pi1", "command -v rsync || ls /opt/picluster", check=False).returncode != 0
+
+
+def test_what_sudo_made_belongs_to_the_person(other_name: str) -> None:
+    sudo = {"SUDO_UID": "65534", "SUDO_GID": "65534"}
+    lab_command("up", "--name", other_name, "--nodes", "1", "--fresh", environment=sudo)
+    places = RunningLab(other_name).places
+    for file in (places.key, places.inventory, places.known_hosts):
+        assert file.stat().st_uid == 65534
+    assert places.key.stat().st_mode & 0o777 == 0o600
+    status = [
+        "setpriv",
+        "--reuid=65534",
+        "--regid=65534",
+        "--clear-groups",
+        "cat",
+        str(places.inventory),
+        str(places.spec),
+    ]
+    subprocess.run(status, check=True, capture_output=True, timeout=10)
+
+
+def test_the_hosts_addresses_and_routes_are_not_touched(other_name: str) -> None:
+    before = _host_network(other_name)
+    lab_command("up", "--name", other_name, "--nodes", "1", "--fresh")
+    assert _host_network(other_name) == before
+    lab_command("down", "--name", other_name)
+    assert _host_network(other_name) == before
+
+
+def _host_network(apart_from: str) -> list[str]:
+    found = []
+    for what in ("address", "route"):
+        words = ["ip", "-json", "-4", what, "show"]
+        listed = json.loads(subprocess.run(words, check=True, capture_output=True, text=True, timeout=10).stdout)
+        found += [json.dumps(each) for each in listed]
+    volatile = re.compile(r'"(valid|preferred)_life_time": \d+')
+    return sorted(volatile.sub("", each) for each in found if f"plab-{apart_from}" not in each)
