@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,7 +14,6 @@ from picluster.cli.words import plain, plural
 from picluster.errors import InputError, PiclusterError, RunFailed
 
 if TYPE_CHECKING:
-    from picluster.controller.inventory import Node
     from picluster.controller.ssh_failures import Verdict
 
 EXAMPLES = """Examples:
@@ -59,7 +58,8 @@ def trust(nodes: Nodes = None, inventory: options.InventoryFile = None, yes: Yes
         _show(seen)
         taken = _decide(verdicts, set(nodes or ()), yes=yes)
         withheld += [name for name, each in verdicts.items() if yes and each.state == "changed" and name not in taken]
-        left = _behind(left, {name: verdicts[name] for name in taken})
+        # Where a host on the way was recorded just now, the node has not shown its own key yet.
+        left = [node for node in left if node.name in taken and verdicts[node.name].on_the_way]
     if failed:
         raise NodesFailed(failed)
     if withheld:
@@ -72,9 +72,8 @@ def _decide(verdicts: Mapping[str, Verdict], named: set[str], *, yes: bool) -> l
     new = [name for name, each in verdicts.items() if each.state == "new"]
     changed = [name for name, each in verdicts.items() if each.state == "changed"]
     if (new or changed) and not yes and not sys.stdin.isatty():
-        raise InputError(
-            "nobody can be asked: standard input is no terminal", fix="compare, then picluster trust --yes"
-        )
+        what = "nobody can be asked whether these keys are right: standard input is no terminal"
+        raise InputError(what, fix="compare them, then picluster trust --yes")
     taken = []
     if new and not yes:
         print(COMPARE)
@@ -94,7 +93,7 @@ def _show(seen: Mapping[str, Verdict | PiclusterError]) -> None:
             print(f"{plain(name):<{width}}  {'failed':<7}  {plain(each.what)}")
             continue
         state = each.state if each.state in ("known", "new") else each.state.upper()
-        place = f"{each.address.host} port {each.address.port}"
+        place = f"{each.address.host} port {each.address.port}{', on the way to it' if each.on_the_way else ''}"
         print(f"{plain(name):<{width}}  {state:<7}  {each.key}  {plain(place)}")
         if each.state == "changed":
             for key in each.recorded:
@@ -117,14 +116,5 @@ def _record(verdicts: Mapping[str, Verdict]) -> None:
     for file in files:
         print(f"recorded in {plain(file)}")
     for name, each in verdicts.items():
-        for file in elsewhere(each):
-            print(
-                f"note: {plain(str(file))} still has another key for {plain(name)}, by a pattern or in a line of its own"
-            )
-
-
-def _behind(nodes: Sequence[Node], taken: Mapping[str, Verdict]) -> list[Node]:
-    """The nodes for which a host on the way was recorded just now: they have not shown their own key yet."""
-    from picluster.controller.ssh_address import resolve
-
-    return [node for node in nodes if node.name in taken and resolve(node.ssh_words) != taken[node.name].address]
+        for other in elsewhere(each):
+            print(f"note: {plain(str(other))} has another key for {plain(name)} as well: see whether that is right")

@@ -14,7 +14,7 @@ from picluster.schema.run import Controller
 
 SPARE_BYTES = 64 << 20
 """What must stay free on a node's disk beside the data: logs, weights, temporary tables."""
-_PROVISION = "make provision"
+_PROVISION = "install it there: docs/inventory.md says what a node needs"
 
 
 class Claimed(msgspec.Struct, frozen=True):
@@ -85,11 +85,11 @@ def unfit(seen: Seen, home: str, sizes: Mapping[str, int]) -> PiclusterError | N
         return MissingError(f"picluster is not installed in {home} there", fix=_PROVISION)
     if seen.version != picluster.__version__:
         what = f"it has picluster {seen.version}, and this is {picluster.__version__}"
-        return MissingError(what, fix=f"bring both to the same version: {_PROVISION}")
+        return MissingError(what, fix="install the same version on both: docs/inventory.md says what a node needs")
     if seen.torch is None:
         return MissingError(f"torch is not installed in {home} there", fix=_PROVISION)
     if seen.lacking and not seen.rsync:
-        return MissingError("rsync is not installed there", fix=f"sudo apt install rsync on it, or {_PROVISION}")
+        return MissingError("rsync is not installed there", fix="sudo apt install rsync on it")
     needed = sum(sizes[name] for name in seen.lacking)
     if seen.free_bytes is not None and seen.free_bytes < needed + SPARE_BYTES:
         room = f"{seen.free_bytes >> 20} MiB are free, {(needed + SPARE_BYTES) >> 20} are needed"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -13,12 +15,15 @@ from typing import Any
 
 import msgspec
 
+from picluster.controller.host_variables import host_variables
 from picluster.controller.places import find
 from picluster.controller.ssh_address import ssh_words
 from picluster.errors import InputError, MissingError
 
 READ_TIMEOUT_SECONDS = 60
 _GROUP = "picluster"
+_SCRIPT_SAYS = "Standard error from inventory script:"
+_OVER_SSH = ("ssh", "smart", "paramiko", "paramiko_ssh")
 
 
 @dataclass(frozen=True)
@@ -64,19 +69,30 @@ def read_inventory(path: Path) -> list[Node]:
     if strange:
         raise InputError(f"inventory {path} names {strange[0]!r}: no host may contain / or begin with a dot")
     variables = listing.get("_meta", {}).get("hostvars", {})
-    return [_node(name, variables.get(name, {})) for name in names]
+    groups = {group: list(dict.fromkeys(_hosts(listing, group))) for group in listing if group != "_meta"}
+    return [_node(name, host_variables(name, variables, groups)) for name in names]
 
 
-def _node(name: str, variables: Mapping[str, Any]) -> Node:
-    if variables.get("ansible_connection") == "local":
-        return Node(name, is_local=True, owned_address=variables.get("picluster_address"))
-    told = {
-        "home": variables.get("picluster_home"),
-        "cache": variables.get("picluster_cache"),
-        "owned_address": variables.get("picluster_address"),
-    }
-    given = {key: str(value) for key, value in told.items() if value}
-    return Node(name, is_local=False, ssh_words=tuple(ssh_words(name, variables)), **given)
+def _node(name: str, variables: Mapping[str, str]) -> Node:
+    connection, address = variables.get("ansible_connection", "ssh"), variables.get("picluster_address")
+    if address is not None:
+        _check_address(name, address)
+    if connection.rpartition(".")[2] == "local":
+        return Node(name, is_local=True, owned_address=address)
+    if connection.rpartition(".")[2] not in _OVER_SSH:
+        what = f"ansible_connection of {name} is {connection!r}: picluster enters nodes over SSH"
+        raise InputError(what, fix="leave it out, or say local for a process on this machine")
+    told = {"home": variables.get("picluster_home"), "cache": variables.get("picluster_cache")}
+    given = {key: value for key, value in told.items() if value}
+    return Node(name, is_local=False, ssh_words=tuple(ssh_words(name, variables)), owned_address=address, **given)
+
+
+def _check_address(name: str, address: str) -> None:
+    try:
+        ipaddress.IPv4Address(address)
+    except ValueError:
+        what = f"picluster_address of {name} is {address!r}, and no IPv4 address"
+        raise InputError(what, fix="see `ip -4 address` on it") from None
 
 
 def _hosts(listing: Mapping[str, Any], group: str) -> Iterator[str]:
@@ -98,13 +114,19 @@ def _ansible_inventory(path: Path) -> dict[str, Any]:
         "ANSIBLE_INVENTORY_UNPARSED_FAILED": "true",
         "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "true",
     }
-    listed = subprocess.run(
-        [command, "-i", str(path.absolute()), "--list"],
-        capture_output=True,
-        check=False,
-        env=environment,
-        timeout=READ_TIMEOUT_SECONDS,
-    )
+    words = [command, "-i", str(path.absolute()), "--list"]
+    try:
+        listed = subprocess.run(
+            words,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=False,
+            env=environment,
+            timeout=READ_TIMEOUT_SECONDS,
+        )
+    except subprocess.TimeoutExpired:
+        what = f"Ansible takes longer than {READ_TIMEOUT_SECONDS} s to read inventory {path}"
+        raise InputError(what, fix=f"see what `{shlex.join(words)}` does") from None
     if listed.returncode != 0:
         raise InputError(f"Ansible cannot read inventory {path}: {_reason(listed.stderr.decode(errors='replace'))}")
     return msgspec.json.decode(listed.stdout, type=dict[str, Any])
@@ -113,5 +135,8 @@ def _ansible_inventory(path: Path) -> dict[str, Any]:
 def _reason(words: str) -> str:
     """What Ansible says of a broken file, in one line."""
     lines = [line.strip() for line in words.splitlines() if line.strip()]
+    if _SCRIPT_SAYS in lines:
+        said = lines[lines.index(_SCRIPT_SAYS) + 1 :]
+        return f"the program failed: {said[0]}" if said else "the program failed"
     telling = [line for line in lines if line.startswith(("YAML parsing failed", "Origin:"))]
     return " ".join(dict.fromkeys(telling)) or (lines[-1] if lines else "it gives no reason")

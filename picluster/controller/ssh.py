@@ -10,15 +10,15 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, closing, suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import fabric
 import paramiko
-from paramiko.auth_strategy import AuthSource, AuthStrategy, InMemoryPrivateKey, NoneAuth
-from paramiko.pkey import PublicBlob
 
+from picluster.controller.client_keys import ClientKeys
 from picluster.controller.known_hosts import HostKey, known_keys
-from picluster.controller.ssh_failures import UNREADABLE, HostKeyShown, Verdict, in_words, was_turned_away
+from picluster.controller.ssh_failures import HostKeyShown, Verdict, in_words, was_turned_away
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -81,7 +81,7 @@ def host_key(name: str, address: SshAddress) -> Verdict:
             try:
                 way = stack.enter_context(closing(_enter(place, way, only_look=place is address)))
             except HostKeyShown as shown:
-                return shown.verdict
+                return replace(shown.verdict, on_the_way=place is not address)
             except (OSError, EOFError, paramiko.SSHException) as error:
                 raise in_words(name, place, error, on_the_way=place is not address) from error
     raise AssertionError("a look ends with a verdict")
@@ -130,37 +130,6 @@ def _lines(files: Iterable[Path]) -> Iterator[str]:
             yield from file.read_text(encoding="utf-8", errors="replace").splitlines()
 
 
-class _Keys(AuthStrategy):
-    """The keys of the files that need no passphrase, then every key that an agent holds."""
-
-    def __init__(self, address: SshAddress) -> None:
-        super().__init__(ssh_config=paramiko.SSHConfig())
-        self._address = address
-
-    def get_sources(self) -> Iterator[AuthSource]:
-        user, files = self._address.user, self._address.key_files
-        yield NoneAuth(user)  # so that somebody is asked even where there is no key at all
-        for file in files:
-            with suppress(*UNREADABLE):
-                yield InMemoryPrivateKey(user, paramiko.PKey.from_path(file))
-        own = _public_halves(self._address)
-        with closing(paramiko.Agent()) as agent:
-            # Those first that were asked for: sshd hangs up after a few.
-            for key in sorted(agent.get_keys(), key=lambda key: key.asbytes() not in own):
-                if key.asbytes() in own or not self._address.own_keys_only:
-                    yield InMemoryPrivateKey(user, key)
-
-
-def _public_halves(address: SshAddress) -> set[bytes]:
-    """Of the key files: an agent may hold the private ones."""
-    halves = set()
-    for file in address.key_files:
-        for place in (file, file.with_name(f"{file.name}.pub")):
-            with suppress(OSError, ValueError, IndexError):
-                halves.add(PublicBlob.from_file(str(place)).key_blob)
-    return halves
-
-
 def _enter(address: SshAddress, way: fabric.Connection | None, *, only_look: bool = False) -> fabric.Connection:
     deadline = time.monotonic() + CONNECT_SECONDS
     while True:
@@ -182,7 +151,7 @@ def _connection(address: SshAddress, way: fabric.Connection | None, check: _Chec
         "banner_timeout": BANNER_SECONDS,
         "auth_timeout": AUTHENTICATE_SECONDS,
         "channel_timeout": CHANNEL_SECONDS,
-        "auth_strategy": _Keys(address),
+        "auth_strategy": ClientKeys(address),
         "transport_factory": _transports_preferring(check.kinds),
     }
     if address.proxy_command and way is None:

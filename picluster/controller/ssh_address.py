@@ -11,13 +11,11 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from picluster.errors import InputError, MissingError
 
 RESOLVE_TIMEOUT_SECONDS = 10
-_PORT = 22
-_SCHEME = "ssh://"
+_PORT, _LAST_PORT = 22, 65535
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,43 +54,67 @@ class SshAddress:
             return self.alias.lower()
         return (self.host if self.port == _PORT else f"[{self.host}]:{self.port}").lower()
 
-    def way(self) -> list[SshAddress]:
-        """The hosts on the way, each entered as ~/.ssh/config says of it."""
-        hops: list[SshAddress] = []
-        for jump in self.jumps:
-            hop = resolve([*self.options, jump if jump.startswith(_SCHEME) else _SCHEME + jump])
-            if (hop.host, hop.port) == (self.host, self.port):  # `Host *` with a jump host, which is such a host itself
-                continue
-            hops += [hop] if hops else [*hop.way(), hop]
-        return hops
+    def way(self, longest: int = 8) -> list[SshAddress]:
+        """The hosts on the way, each entered as ~/.ssh/config says of it; to the first of them there may be a way, too.
+
+        Raises:
+            InputError: it leads through more hosts than `longest`.
+        """
+        if self.jumps and not longest:
+            raise InputError(
+                f"the jump hosts on the way to {self.host} go in circles", fix="see ProxyJump in ~/.ssh/config"
+            )
+        hops = [resolve([*self.options, *_jump_words(jump)]) for jump in self.jumps]
+        return [*hops[0].way(longest - 1), *hops] if hops else []
 
 
-def ssh_words(name: str, variables: Mapping[str, Any]) -> list[str]:
-    """The words between `ssh` and the command, as Ansible would have them for a host; the last is the destination."""
-    words: list[str] = []
-    for option, *variants in (
-        ("-p", "ansible_port", "ansible_ssh_port"),
-        ("-l", "ansible_user", "ansible_ssh_user"),
-        ("-i", "ansible_ssh_private_key_file", "ansible_private_key_file"),
-    ):
-        value = next((str(variables[each]) for each in variants if variables.get(each) not in (None, "")), None)
-        if value is not None:
-            _refuse_option(name, variants[0], value)
-            words += [option, str(Path(value).expanduser()) if option == "-i" else value]
-    for each in ("ansible_ssh_common_args", "ansible_ssh_extra_args"):
+_JUMP = re.compile(r"(?:ssh://)?(?:(?P<user>.*)@)?(?:\[(?P<address>[^]]*)]|(?P<host>[^:]*))(?::(?P<port>\d+))?/?")
+
+
+def _jump_words(jump: str) -> list[str]:
+    """For ssh, of a host as ProxyJump has it: [user@]host[:port], also as a URI."""
+    if not (found := _JUMP.fullmatch(jump)):
+        raise InputError(f"{jump!r} is no jump host", fix="such as pi@gate.example.org:2222")
+    options = [("-l", found["user"]), ("-p", found["port"])]
+    return [*(word for option in options if option[1] for word in option), found["address"] or found["host"]]
+
+
+def ssh_words(name: str, variables: Mapping[str, object]) -> list[str]:
+    """The words between `ssh` and the command, as Ansible would have them for a host; the last is the destination.
+
+    Raises:
+        InputError: they make no sense.
+    """
+
+    def first(*variants: str) -> str | None:
+        return next((str(variables[each]) for each in variants if variables.get(each)), None)
+
+    def split(*names: str) -> list[str]:
         try:
-            words += shlex.split(str(variables.get(each) or ""))
+            return [word for each in names for word in shlex.split(first(each) or "")]
         except ValueError as error:
-            raise InputError(f"{each} of {name} cannot be split into words: {error}") from None
-    host = str(variables.get("ansible_host") or variables.get("ansible_ssh_host") or name)
-    _refuse_option(name, "ansible_host", host)
-    return [*words, host]
+            raise InputError(f"{' or '.join(names)} of {name} cannot be split into words: {error}") from None
+
+    # ssh takes what it is told first, so the order is Ansible's.
+    words = split("ansible_ssh_args")
+    if port := first("ansible_port", "ansible_ssh_port"):
+        if not port.isdecimal() or not 0 < int(port) <= _LAST_PORT:
+            raise InputError(f"ansible_port of {name} is {port!r}, and no port")
+        words += ["-p", port]
+    if key := first("ansible_ssh_private_key_file", "ansible_private_key_file"):
+        words += ["-i", str(Path(key).expanduser())]
+    if user := first("ansible_user", "ansible_ssh_user"):
+        words += ["-l", _no_option(name, "ansible_user", user)]
+    words += split("ansible_ssh_common_args", "ansible_ssh_extra_args")
+    host = first("ansible_host", "ansible_ssh_host") or name
+    return [*words, _no_option(name, "ansible_host", host)]
 
 
-def _refuse_option(name: str, variable: str, value: str) -> None:
+def _no_option(name: str, variable: str, value: str) -> str:
     """What begins with a dash, ssh or rsync could take for an option."""
     if value.startswith("-"):
         raise InputError(f"{variable} of {name} is {value!r}: it must not begin with a dash")
+    return value
 
 
 def resolve(words: Sequence[str]) -> SshAddress:
@@ -108,7 +130,7 @@ def resolve(words: Sequence[str]) -> SshAddress:
     except FileNotFoundError:
         raise MissingError("ssh is not installed", fix="sudo apt install openssh-client") from None
     if told.returncode != 0:
-        raise InputError(f"ssh does not understand {shlex.join(words)}: {told.stderr.strip()}")
+        raise InputError(f"ssh does not understand {shlex.join(words)}: {'; '.join(told.stderr.splitlines())}")
     return read_settings(told.stdout, _configuration(words))
 
 

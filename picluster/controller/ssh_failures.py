@@ -39,6 +39,8 @@ class Verdict:
     recorded: tuple[HostKey, ...]
     """Its keys, as they are known here."""
     state: Literal["known", "new", "changed", "revoked"]
+    on_the_way: bool = False
+    """Whether it is not the node itself, but a host that one goes through."""
 
 
 class HostKeyShown(paramiko.SSHException):

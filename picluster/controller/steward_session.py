@@ -26,7 +26,7 @@ _NOT_FOUND = 127
 # The text of the program comes first on standard input, its length before it; then questions.
 _BOOT = 'import sys; i = sys.stdin.buffer; exec(compile(i.read(int(i.readline())), "steward", "exec"))'
 _COMMAND = f"exec python3 -I -S -c {shlex.quote(_BOOT)}"
-_SOURCE = Path(picluster.__file__).parent / "worker" / "steward.py"
+_PROGRAMS = Path(picluster.__file__).parent / "worker"
 
 
 class Steward(Protocol):
@@ -39,13 +39,15 @@ class Steward(Protocol):
 class StewardSession:
     """One running steward. Not for several threads at once until it is a worker."""
 
-    def __init__(self, connection: fabric.Connection, *, timeout_seconds: float = ANSWER_SECONDS) -> None:
-        """Start a steward on the other side.
+    def __init__(
+        self, connection: fabric.Connection, *, timeout_seconds: float = ANSWER_SECONDS, program: str = "steward"
+    ) -> None:
+        """Start a steward on the other side, or another program of the worker's that answers in the same way.
 
         Raises:
             RunFailed: the connection broke.
         """
-        source = _SOURCE.read_bytes()
+        source = (_PROGRAMS / f"{program}.py").read_bytes()
         try:
             assert connection.transport is not None
             self._channel = connection.transport.open_session(timeout=timeout_seconds)
@@ -131,12 +133,11 @@ def _last_line(said: bytes) -> str:
 
 
 class LocalSteward:
-    """A steward of this machine."""
+    """A steward of this machine, or another program that answers in the same way."""
 
-    def __init__(self) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-I", str(_SOURCE)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
+    def __init__(self, program: str = "steward") -> None:
+        command = [sys.executable, "-I", str(_PROGRAMS / f"{program}.py")]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def ask(self, question: str, **details: object) -> dict[str, Any]:
         """The steward's answer."""

@@ -36,19 +36,3 @@ def parse_rate(text: str, what: str) -> int:
     if not rate:
         raise InputError(f"{what} {text}: that is no rate", fix="say it as 100mbit or 1gbit")
     return rate
-
-
-def size_words(size: int) -> str:
-    """Such as `1 GiB` or `416 MiB`."""
-    for unit, factor in (("GiB", 1 << 30), ("MiB", 1 << 20)):
-        if size >= factor:
-            return f"{size / factor:.4g} {unit}"
-    return f"{size / 1024:.0f} KiB"
-
-
-def rate_words(rate: int) -> str:
-    """Such as `940 Mbit/s`."""
-    for unit, factor in (("Gbit/s", 10**9), ("Mbit/s", 10**6)):
-        if rate >= factor:
-            return f"{rate / factor:.4g} {unit}"
-    return f"{rate / 1000:.4g} kbit/s"

@@ -31,6 +31,8 @@ _FILES = {
     f"etc/sudoers.d/010_{USER}-nopasswd": f"{USER} ALL=(ALL) NOPASSWD: ALL\n",
     "etc/ssh/sshd_config.d/picluster-lab.conf": "PasswordAuthentication no\nKbdInteractiveAuthentication no\n",
     "etc/machine-id": "",
+    # Who is greeted by sshd may log in: before that, pam refuses all but root.
+    "etc/systemd/system/ssh.service.d/picluster-lab.conf": "[Unit]\nAfter=systemd-user-sessions.service\n",
 }
 _DEFAULT_MIRRORS = {"debian": "http://deb.debian.org/debian", "ubuntu": "http://archive.ubuntu.com/ubuntu"}
 _INDEX_FORMAT = "$(CREATED_BY)|$(CODENAME)|$(COMPONENT)|$(SITE)"
@@ -88,6 +90,7 @@ def ensure_base(*, fresh: bool, tell: Callable[[str], None]) -> Path:
     _bootstrap(release, packages, mirror, part)
     _finish(part)
     part.replace(base)
+    _forget_others(base)
     return base
 
 
@@ -138,8 +141,17 @@ def _finish(root: Path) -> None:
     for unit in _MASKED:
         (root / "etc/systemd/system" / unit).symlink_to("/dev/null")
     for name, text in _FILES.items():
+        (root / name).parent.mkdir(exist_ok=True)
         (root / name).write_text(text)
     (root / f"etc/sudoers.d/010_{USER}-nopasswd").chmod(0o440)
+
+
+def _forget_others(base: Path) -> None:
+    """Take away bases that were made differently and that no lab uses."""
+    mounts = Path("/proc/mounts").read_text()
+    for other in base.parent.glob(f"{base.name.rpartition('-')[0]}-*"):
+        if other != base and f"lowerdir={other}," not in mounts:
+            shutil.rmtree(other)
 
 
 def python_version(base: Path) -> str:

@@ -37,6 +37,7 @@ def up(wanted: Wanted, tell: Tell) -> LabSpec:
     """
     check_root("up")
     check_programs()
+    os.umask(0o022)  # what is made is a system's files, and an inventory that others than root read
     with locked(tell):
         if is_whole(wanted.name):
             lab = read_spec(wanted.name)

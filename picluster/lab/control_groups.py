@@ -32,8 +32,8 @@ class Hierarchies:
 
     @property
     def places(self) -> tuple[Path, ...]:
-        """Each mount point once: controllers may share one."""
-        return tuple(dict.fromkeys(self.roots.values()))
+        """Each mount point once, since controllers may share one; the tracking one first."""
+        return tuple(dict.fromkeys((self.tracking(""), *self.roots.values())))
 
     def tracking(self, group: str) -> Path:
         """The group by which processes are found: none can leave it from inside."""

@@ -11,7 +11,7 @@ from picluster.lab.base import base_folder
 from picluster.lab.commands import check_root
 from picluster.lab.disk import devices
 from picluster.lab.environment import own_environment
-from picluster.lab.group_acts import freeze, hierarchies, is_frozen, kill, make_groups, processes
+from picluster.lab.group_acts import freeze, hierarchies, is_frozen, kill, make_groups, processes, remove_groups
 from picluster.lab.lock import locked
 from picluster.lab.machine import boot, wait_for_ssh
 from picluster.lab.network import connect, disconnect, links_up, port_names, set_links
@@ -56,6 +56,7 @@ def start(lab: LabSpec, node: NodeSpec) -> None:
     """Boot a node whose disk and network are there; returns at once."""
     places, groups = LabPlaces(lab.name), hierarchies()
     at = places.node(node.name)
+    remove_groups(groups, at.group)  # with what was charged to it before it died
     make_groups(groups, places.group, at.group, node, devices(at, base_folder(fresh=lab.fresh)))
     boot(groups, node, at, {} if lab.fresh else own_environment().mounts())
 

@@ -87,31 +87,40 @@ def kill(found: Hierarchies, groups: Iterable[str]) -> None:
         for pid in left:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        for group in groups:  # a frozen process dies when it goes on
-            freeze(found, group, frozen=False)
+        for group in groups:
+            _thaw_all(found, group)
         time.sleep(_POLL_SECONDS)
 
 
+def _thaw_all(found: Hierarchies, group: str) -> None:
+    """A frozen process dies only when it goes on."""
+    for folder in _folders(found.tracking(group)):
+        with suppress(FileNotFoundError):
+            freeze(found, str(folder.relative_to(found.tracking(""))), frozen=False)
+
+
 def remove_groups(found: Hierarchies, group: str) -> bool:
-    """Take away a group and all below it, in every hierarchy; whether there was one."""
-    there = False
-    for place in found.places:
-        for folder in _folders(place / group):
-            there = True
-            _remove(folder)
-    return there
+    """End what is left in a group and take it away with all below it, in every hierarchy; whether there was one.
+
+    The one that processes join first goes first: who comes later finds no way in, and ends.
+    """
+    folders = [folder for place in found.places for folder in _folders(place / group)]
+    for folder in folders:
+        _remove(found, group, folder)
+    return bool(folders)
 
 
-def _remove(folder: Path) -> None:
+def _remove(found: Hierarchies, group: str, folder: Path) -> None:
     deadline = time.monotonic() + KILL_TIMEOUT_SECONDS
     while True:
         try:
             folder.rmdir()
         except FileNotFoundError:
             return
-        except OSError:  # the last process is still on its way out
+        except OSError:  # the last process is still on its way out, or another one has just come
             if time.monotonic() > deadline:
                 raise
+            kill(found, [group])
             time.sleep(_POLL_SECONDS)
         else:
             return

@@ -6,6 +6,7 @@ sets some for bridges) and no network manager comes between the nodes, and nothi
 
 from __future__ import annotations
 
+import ipaddress
 import json
 from collections.abc import Iterator
 
@@ -50,7 +51,7 @@ def node_commands(lab: LabSpec, node: NodeSpec) -> Iterator[list[str]]:
     yield ["ip", "netns", "add", namespace]
     yield [*inside, "link", "set", "lo", "up"]
     for number, (port, interface) in enumerate(zip(port_names(node), node.interfaces, strict=True)):
-        ends = ["type", "veth", "peer", "name", interface.name, "netns", namespace]
+        ends = ["type", "veth", "peer", "name", interface.name, "address", _mac(interface.address), "netns", namespace]
         yield [*switch, "link", "add", port, *ends]
         yield [*switch, "link", "set", port, "master", _bridge(number), "up"]
         yield [*inside, "address", "add", f"{interface.address}/24", "dev", interface.name]
@@ -58,6 +59,11 @@ def node_commands(lab: LabSpec, node: NodeSpec) -> Iterator[list[str]]:
         # What leaves the bridge reaches the node, and the other way round: the two directions of the cable.
         yield _slow_down(places.namespace, port, node.rate_bits)
         yield _slow_down(namespace, interface.name, node.rate_bits)
+
+
+def _mac(address: str) -> str:
+    """The same after every boot: the others remember to which one they sent."""
+    return ":".join(f"{byte:02x}" for byte in (2, 0, *ipaddress.IPv4Address(address).packed))
 
 
 def _slow_down(namespace: str, interface: str, rate_bits: int) -> list[str]:

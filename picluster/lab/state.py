@@ -71,7 +71,9 @@ def read_spec(name: str) -> LabSpec:
     if not is_whole(name):
         there = "only half of" if places.folder.exists() else "no"
         raise InputError(f"there is {there} lab {name}", fix=f"picluster lab up --name {name}")
-    return from_json(LabSpec, places.spec.read_bytes(), source=str(places.spec))
+    return from_json(
+        LabSpec, places.spec.read_bytes(), source=str(places.spec), fix=f"picluster lab down --name {name}"
+    )
 
 
 def look(name: str) -> LabState:

@@ -28,17 +28,18 @@ def sweep(name: str) -> list[str]:
         What there was, in words; empty where there was nothing.
     """
     places, groups = LabPlaces(name), hierarchies()
+    places.stamp.unlink(missing_ok=True)  # from here on it is no whole lab, should this be interrupted too
     done: list[str] = []
     if left := processes(groups, places.group):
         kill(groups, [places.group])
         done.append(f"{len(left)} processes")
+    if remove_groups(groups, places.group):
+        done.append("control groups")
     for kind, take in (("mounts", _unmount), ("loop devices", _detach), ("namespaces", _delete_namespaces)):
         if count := take(places):
             done.append(f"{count} {kind}")
-    if remove_groups(groups, places.group):
-        done.append("control groups")
     for leftover in (_NSPAWN / "propagate").glob(f"{places.namespace}-*"):
-        leftover.rmdir()
+        shutil.rmtree(leftover, ignore_errors=True)
     if places.folder.exists():
         shutil.rmtree(places.folder)
         done.append(str(places.folder))

@@ -17,7 +17,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -56,7 +56,7 @@ def examine(*, folder: str) -> Answer:
         **_disk(Path(folder).expanduser()),
         "sudo": os.getuid() == 0 or _told("sudo", "-n", "true", seconds=SUDO_SECONDS) is not None,
         "name_addresses": _name_addresses(socket.gethostname()),
-        "interfaces": interfaces(ROOT),
+        "interfaces": interfaces(ROOT, [name for _, name in socket.if_nameindex()]),
         "governor": governor(ROOT),
         "celsius": celsius(ROOT),
         "throttled": _throttled(ROOT),
@@ -166,10 +166,10 @@ def _name_addresses(name: str) -> list[str] | None:
     return found[0] if found else None
 
 
-def interfaces(root: Path) -> dict[str, Answer]:
+def interfaces(root: Path, names: Iterable[str]) -> dict[str, Answer]:
     """Each network interface: Mbit/s of its link, where it is a device that knows; whether by radio or half duplex."""
     found = {}
-    for folder in sorted((root / "sys/class/net").glob("*")):
+    for folder in (root / "sys/class/net" / name for name in names):
         speed = (_text(folder / "speed") or "").strip() if (folder / "device").exists() else ""
         found[folder.name] = {
             "speed_mbit": int(speed) if speed.isdigit() else None,

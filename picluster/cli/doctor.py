@@ -1,0 +1,90 @@
+"""`picluster doctor`: is every node ready?"""
+
+from __future__ import annotations
+
+import sys
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from picluster.cli import complete, options
+from picluster.cli.dataset import GRAPHS
+from picluster.errors import InputError, RunFailed
+
+if TYPE_CHECKING:
+    from picluster.controller.doctor import Intent
+    from picluster.controller.inventory import Node
+
+EXAMPLES = """Examples:
+
+picluster doctor                                  all nodes of the inventory
+picluster doctor --nodes pi1,pi4                  these
+picluster doctor --plan plan.json --dataset cora  whether that plan fits, too
+picluster doctor --json | jq '.findings\\[]'"""
+
+PlanFile = Annotated[
+    Path | None, typer.Option("--plan", metavar="FILE", help="Compare memory and disk with this plan; with --dataset.")
+]
+Dataset = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="The plan's graph: a folder in graphs/.", autocompletion=complete.datasets),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")]
+
+
+def doctor(
+    *,
+    inventory: options.InventoryFile = None,
+    nodes: options.Nodes = None,
+    plan_file: PlanFile = None,
+    dataset: Dataset = None,
+    as_json: AsJson = False,
+) -> None:
+    """Examine all nodes: is each ready, and what should be mended? Changes nothing. Exit code 5: one is not ready."""
+    from picluster.cli.health_tables import show_health
+    from picluster.cli.training import choose_nodes
+    from picluster.controller.doctor import Doctor
+    from picluster.schema.record import to_json
+
+    chosen = choose_nodes(inventory, nodes)
+    intent = _intent(plan_file, dataset)
+    if intent is not None:
+        chosen = _taking_part(chosen, intent)
+    health = Doctor(chosen, intent, partial(print, file=sys.stderr, flush=True)).visit()
+    if as_json:
+        typer.echo(to_json(health, indent=True).decode(), nl=False)
+    else:
+        show_health(health)
+    if not health.ready:
+        raise typer.Exit(RunFailed.exit_code)
+
+
+def _intent(plan_file: Path | None, dataset: str | None) -> Intent | None:
+    """What the nodes shall be ready for, where that is said."""
+    from picluster.controller.doctor import Intent
+    from picluster.graph.folder import GraphFolder
+    from picluster.graph.names import KNOWN, dataset_folder_name
+    from picluster.schema.plan import Plan
+    from picluster.schema.record import from_json
+
+    if plan_file is None and dataset is None:
+        return None
+    if plan_file is None or dataset is None:
+        what = "--plan and --dataset go together: what a node needs follows from both"
+        raise InputError(what, fix="give both, or none")
+    try:
+        plan = from_json(Plan, plan_file.read_bytes(), source=str(plan_file))
+    except OSError as error:
+        raise InputError(f"cannot read the plan {plan_file}: {error.strerror}") from error
+    graph = GraphFolder.open(GRAPHS / (dataset_folder_name(dataset) if dataset in KNOWN else dataset))
+    return Intent(plan, graph.path)
+
+
+def _taking_part(nodes: list[Node], intent: Intent) -> list[Node]:
+    strangers = [name for name in intent.plan.nodes if name not in {node.name for node in nodes}]
+    if strangers:
+        what = f"the plan names {', '.join(strangers)}, which the inventory does not"
+        raise InputError(what, fix="picluster launch --dry-run > plan.json writes a plan for it")
+    return [node for node in nodes if node.name in intent.plan.nodes]

@@ -1,0 +1,86 @@
+"""What an inventory says of one host, as far as we read it, with its templates filled in.
+
+`ansible-inventory` hands templates on as they stand; only what is needed is rendered, and without Ansible's plugins.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jinja2
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from picluster.errors import InputError
+
+READ = (
+    *("ansible_connection", "ansible_host", "ansible_ssh_host", "ansible_port", "ansible_ssh_port"),
+    *("ansible_user", "ansible_ssh_user", "ansible_ssh_private_key_file", "ansible_private_key_file"),
+    *("ansible_ssh_args", "ansible_ssh_common_args", "ansible_ssh_extra_args"),
+    *("picluster_home", "picluster_cache", "picluster_address"),
+)
+"""Names of the variables that picluster reads."""
+DEEPEST = 10
+"""A template may give a template, so often at most."""
+_UNSAFE, _VAULT = "__ansible_unsafe", "__ansible_vault"
+_TEMPLATES = ImmutableSandboxedEnvironment(undefined=jinja2.StrictUndefined, keep_trailing_newline=True)
+
+
+def host_variables(
+    name: str, hosts: Mapping[str, Mapping[str, Any]], groups: Mapping[str, Sequence[str]]
+) -> dict[str, str]:
+    """The variables of `READ` that a host has and that are not empty, as text.
+
+    Args:
+        name: of the host.
+        hosts: the variables of every host, as they stand in the inventory.
+        groups: the hosts of every group.
+
+    Raises:
+        InputError: one of them is encrypted, no text, or cannot be worked out here.
+    """
+    own = hosts.get(name, {})
+    context = {
+        **own,
+        "inventory_hostname": name,
+        "inventory_hostname_short": name.partition(".")[0],
+        "group_names": sorted(group for group, members in groups.items() if name in members and group != "all"),
+        "groups": groups,
+        "hostvars": hosts,
+        "lookup": _lookup,
+    }
+    values = {variable: _text(name, variable, own[variable], context) for variable in READ if variable in own}
+    return {variable: value for variable, value in values.items() if value}
+
+
+def _text(name: str, variable: str, value: object, context: Mapping[str, Any]) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, Mapping) and _UNSAFE in value:
+        return str(value[_UNSAFE])
+    if isinstance(value, Mapping) and _VAULT in value:
+        what = f"{variable} of {name} is encrypted by Ansible Vault, which picluster does not open"
+        raise InputError(what, fix="it is no secret: write it in plain text")
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise InputError(f"{variable} of {name} is {value!r}: it must be a text or a number")
+    try:
+        return _render(str(value), context)
+    except (jinja2.TemplateError, LookupError, TypeError, ValueError, ArithmeticError) as error:
+        what = f"{variable} of {name} is {value!r}, which cannot be worked out without Ansible: {error}"
+        raise InputError(what, fix="write it in plain, or with variables of the inventory only") from None
+
+
+def _render(text: str, context: Mapping[str, Any]) -> str:
+    for _ in range(DEEPEST):
+        if "{{" not in text and "{%" not in text:
+            return text
+        text = _TEMPLATES.from_string(text).render(context)
+    raise ValueError("it goes in circles")
+
+
+def _lookup(kind: str, *names: str) -> str:
+    """The one of Ansible's lookups that inventories are fond of."""
+    if kind not in ("env", "ansible.builtin.env"):
+        raise LookupError(f"lookup {kind!r} is Ansible's")
+    return ",".join(os.environ.get(name, "") for name in names)
