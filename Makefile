@@ -4,7 +4,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow check bench fix
+.PHONY: help setup demo lab test test-slow test-lab check bench fix
 
 POETRY := poetry==2.5.1
 
@@ -22,11 +22,19 @@ setup: ## make .venv with everything in it (quick when there is nothing to do)
 demo: setup ## train a layer-split GNN on four local processes and show what each of them used
 	@scripts/demo.sh
 
+# What is made in the tree belongs to the person, also after `sudo make lab`; only the last step is root's.
+lab: ## four virtual Pis on this machine (as root)
+	@$${SUDO_USER:+sudo -E -H -u "$$SUDO_USER"} $(MAKE) --no-print-directory setup
+	@if [[ $$(id -u) == 0 ]]; then .venv/bin/picluster lab up; else sudo .venv/bin/picluster lab up; fi
+
 test: setup ## run the tests
-	.venv/bin/pytest -m "not slow"
+	.venv/bin/pytest -m "not slow and not lab"
 
 test-slow: setup ## run the tests that take longer, such as Cora over ten seeds
-	.venv/bin/pytest -m slow
+	.venv/bin/pytest -m "slow and not lab"
+
+test-lab: setup ## run the tests on virtual Pis (as root)
+	.venv/bin/pytest -m lab
 
 check: setup .venv-poetry/bin/poetry ## what CI runs: style, types, imports, lock, Ansible, shell, tests
 	.venv/bin/ruff check
@@ -40,8 +48,10 @@ check: setup .venv-poetry/bin/poetry ## what CI runs: style, types, imports, loc
 	PATH=".venv/bin:$$PATH" shellcheck scripts/*.sh .ci/run
 	@$(MAKE) --no-print-directory test
 
-bench: setup ## measure what measuring costs, in less than a minute
+bench: setup ## measure what measuring costs, what starting many nodes costs, and (as root) a cold start
 	.venv/bin/python scripts/bench_metrics.py
+	.venv/bin/python -m scripts.bench_launch
+	.venv/bin/python scripts/bench_cold.py
 
 fix: setup ## mend what ruff can mend
 	.venv/bin/ruff check --fix

@@ -1,4 +1,4 @@
-"""Prints how long a person waits for the first step: from typing `picluster launch`, against the nodes' import of torch.
+"""Prints how long a person waits for the first step of a cold start, and how long the nodes take to import torch.
 
 It makes a lab of four virtual Pis of 1 GiB and half a core (as root), and empties the machine's file cache before each
 launch and each import.
@@ -65,9 +65,7 @@ def import_seconds(status: dict[str, str]) -> list[float]:
     empty_file_cache()
     hosts = json.loads(run_program("ansible-inventory", "-i", status["inventory"], "--list"))["_meta"]["hostvars"]
     options = ["-i", status["key"], "-o", f"UserKnownHostsFile={status['known_hosts']}"]
-    commands = [
-        ["ssh", *options, f"pi@{each['ansible_host']}", f"{PYTHON} -c '{IMPORT}'"] for each in hosts.values()
-    ]
+    commands = [["ssh", *options, f"pi@{each['ansible_host']}", f"{PYTHON} -c '{IMPORT}'"] for each in hosts.values()]
     processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for command in commands]
     return [float(process.communicate(timeout=TIMEOUT_SECONDS)[0]) for process in processes]
 

@@ -1,17 +1,20 @@
 """Prints how long it takes to connect to many nodes, ship to them and start their workers: 5 against 50.
 
 A real sshd and real workers, all on this machine, but for torch: the workers' imports of it are stubbed. Fresh: every
-node lacks its part of the graph. Again: all have it. Five and fifty take turns.
+node lacks its part of the graph. Again: all have it. Five and fifty take turns. Since the "nodes" share this machine's
+cores with the controller, which on a shelf they do not, the processor time of either side is told too.
 """
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 import tempfile
 import time
 from pathlib import Path
 from statistics import median
+from typing import NamedTuple
 
 from picluster.controller.cluster import reached
 from picluster.controller.inventory import Node, read_inventory
@@ -26,6 +29,7 @@ from tests.integration.sshd import Sshd, running_sshd
 
 ROUNDS = 5
 FEW, MANY = 5, 50
+SESSIONS_END_SECONDS = 10.0
 SPEC = Spec(
     dataset="none",
     model=ModelChoice(name="none", depth=2, options={}),
@@ -70,22 +74,41 @@ def main() -> None:
         graph = prepare("reddit-like", graphs_folder=Path(name) / "graphs", input_folder=Path(name), scale=0.01).path
         names = [f"pi{number}" for number in range(1, MANY + 1)]
         nodes = read_inventory(sshd.write_inventory(Path(name) / "hosts.yml", names))
-        seconds: dict[tuple[str, int], list[float]] = {}
+        measures: dict[tuple[str, int], list[Measure]] = {}
         for _ in range(ROUNDS):
             shutil.rmtree(sshd.caches, ignore_errors=True)
             for state in ("fresh", "again"):
                 for count in (FEW, MANY):
                     if state == "fresh":
                         shutil.rmtree(sshd.caches, ignore_errors=True)
-                    seconds.setdefault((state, count), []).append(_launch(nodes[:count], graph, Path(name)))
-    print(f"seconds until all workers are ready, median (range) of {ROUNDS}\n")
+                    measure = _launch(nodes[:count], graph, Path(name), sshd)
+                    measures.setdefault((state, count), []).append(measure)
+    _show(measures)
+
+
+class Measure(NamedTuple):
+    """Of one launch, in seconds."""
+
+    waited: float
+    """From the first connection to the last worker's being ready."""
+    here: float
+    """Processor time of the controller, its ssh and its rsync."""
+    there: float
+    """Processor time of sshd, stewards and workers."""
+
+
+def _show(measures: dict[tuple[str, int], list[Measure]]) -> None:
+    print(f"until all workers are ready: median (range) of {ROUNDS}, on {os.cpu_count()} cores\n")
+    print("                       seconds   processor time a node: controller   node itself")
+    for (state, count), each in sorted(measures.items(), key=lambda item: (item[0][0] != "fresh", item[0][1])):
+        waited = [one.waited for one in each]
+        here, there = (1e3 * median(values) / count for values in ([m.here for m in each], [m.there for m in each]))
+        spread = f"{median(waited):.2f} ({min(waited):.2f}–{max(waited):.2f})"
+        print(f"  {state:<6} {count:>2} nodes {spread:>18} {here:>31.0f} ms {there:>10.0f} ms")
     for state in ("fresh", "again"):
-        few, many = seconds[state, FEW], seconds[state, MANY]
-        times = "   ".join(
-            f"{count} nodes {median(each):.2f} ({min(each):.2f}–{max(each):.2f})"
-            for count, each in ((FEW, few), (MANY, many))
-        )
-        print(f"  {state:<6} {times}   ratio {median(many) / median(few):.1f}")
+        few, many = (median([one.waited for one in measures[state, count]]) for count in (FEW, MANY))
+        print(f"\n  {state}: {MANY} nodes take {many / few:.1f} times as long as {FEW}", end="")
+    print()
 
 
 def _stub_torch(sshd: Sshd) -> None:
@@ -98,8 +121,14 @@ def _stub_torch(sshd: Sshd) -> None:
     (sshd.home / ".venv" / "lib" / "python3" / "site-packages" / "torch-0.dist-info").mkdir(parents=True)
 
 
-def _launch(nodes: list[Node], graph: Path, place: Path) -> float:
-    """Seconds from the first connection to the last worker's being ready."""
+def _processor_seconds(sshd: Sshd) -> tuple[float, float]:
+    """Used so far by this process and what it has waited for, and by sshd and what came through it."""
+    here, there = os.times(), sshd.process.cpu_times()
+    own = here.user + here.system + here.children_user + here.children_system
+    return own, there.user + there.system + there.children_user + there.children_system
+
+
+def _launch(nodes: list[Node], graph: Path, place: Path, sshd: Sshd) -> Measure:
     names = [node.name for node in nodes]
     stages = (StagePlan(layers=(1,), nodes=tuple(names[1:-1])), StagePlan(layers=(2,), nodes=tuple(names[-1:])))
     plan = Plan(strategy="layer-split", engine="gloo", sampler=(names[0],), stages=stages)
@@ -111,6 +140,7 @@ def _launch(nodes: list[Node], graph: Path, place: Path) -> float:
         if isinstance(event, Ready):
             ready.append(time.monotonic())
 
+    here, there = _processor_seconds(sshd)
     begun = time.monotonic()
     with reached(nodes, plan, graph, silence_seconds=10.0) as cluster:
         launch = Launch(
@@ -126,7 +156,11 @@ def _launch(nodes: list[Node], graph: Path, place: Path) -> float:
         result = Launcher(launch, watch).run()
     if result.failure:
         raise RunFailed(f"{result.failure.node}: {result.failure.cause}", fix=result.failure.fix)
-    return ready[-1] - begun
+    deadline = time.monotonic() + SESSIONS_END_SECONDS
+    while sshd.process.children() and time.monotonic() < deadline:
+        time.sleep(0.01)  # sessions are counted when they have ended
+    here_after, there_after = _processor_seconds(sshd)
+    return Measure(ready[-1] - begun, here_after - here, there_after - there)
 
 
 if __name__ == "__main__":

@@ -78,7 +78,7 @@ class Shipment:
             return
         words = told.strip()
         if "rsync: command not found" in words or self._process.returncode == _NO_PROGRAM:
-            raise MissingError("rsync is not installed on it", fix="sudo apt install rsync there, or make provision")
+            raise MissingError("rsync is not installed on it", fix="sudo apt install rsync on it")
         if _NO_ROOM in words:
             raise DataError("its disk is full: the data of its role do not fit", fix="free space there")
         first = words.splitlines()[0] if words else f"exit code {self._process.returncode}"

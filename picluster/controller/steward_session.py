@@ -91,7 +91,7 @@ class StewardSession:
                 f"its shell says {_last_line(said)!r} when a program logs in, which no program wants", fix=fix
             )
         if (code := self._channel.recv_exit_status()) == _NOT_FOUND:
-            return MissingError("python3 is not installed on it", fix="sudo apt install python3, or make provision")
+            return MissingError("python3 is not installed on it", fix="sudo apt install python3 on it")
         with suppress(OSError):
             said = self.log.read() or said or self.output.read()
         told = _last_line(said) or f"exit code {code}"
