@@ -30,10 +30,11 @@ def invoker(environment: Mapping[str, str]) -> Owner:
 def give_back_bytecode(owner: Owner) -> None:
     """Hand over the bytecode that Python as root has left beside modules of the owner's."""
     for module in list(sys.modules.values()):
-        cached = getattr(module, "__cached__", None)
-        file = getattr(module, "__file__", None)
-        if not cached or not file or not Path(cached).exists() or Path(file).stat().st_uid != owner.user:
+        spec = getattr(module, "__spec__", None)
+        if spec is None or not spec.has_location or not spec.cached or not Path(spec.cached).exists():
             continue
-        for path in (Path(cached), Path(cached).parent):
+        if Path(spec.origin).stat().st_uid != owner.user:
+            continue
+        for path in (Path(spec.cached), Path(spec.cached).parent):
             if path.stat().st_uid != owner.user:
                 owner.give(path)

@@ -134,10 +134,10 @@ def test_exported_weights_are_as_accurate_in_plain_pyg(tmp_path: Path) -> None:
 
 def test_no_page_is_forgotten() -> None:
     followed = {"first-run.md", "models.md", "datasets.md", "report.md", "run-folder.md", "export.md"}
-    assert {page.name for page in (CHECKOUT / "docs").glob("*.md")} == {*followed, "LOG.md"}
+    assert {page.name for page in (CHECKOUT / "docs").glob("*.md")} == {*followed, "LOG.md", "inventory.md", "lab.md"}
 
 
-@pytest.mark.parametrize("page", ["CONTRIBUTING.md", "CHANGELOG.md", "docs/LOG.md"])
+@pytest.mark.parametrize("page", ["CONTRIBUTING.md", "CHANGELOG.md", "docs/LOG.md", "docs/inventory.md", "docs/lab.md"])
 def test_pages_that_are_not_followed_say_why_for_each_block(page: str) -> None:
     """Or have none."""
     blocks = [Block(*found) for found in BLOCK.findall((CHECKOUT / page).read_text())]

@@ -1,0 +1,112 @@
+"""What is read of the machine that a lab stands on, and what is refused there."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib.util import spec_from_file_location
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from picluster.errors import MissingError
+from picluster.lab import commands
+from picluster.lab.base import Release, choose_mirror, read_release
+from picluster.lab.commands import check_programs, check_root, run
+from picluster.lab.environment import Environment, check_version
+from picluster.lab.owner import Owner, give_back_bytecode, invoker
+from picluster.lab.sweep import mounted_below
+
+BOOKWORM = Release("debian", "bookworm")
+
+
+def test_the_release_is_this_machines_own() -> None:
+    assert read_release("ID=debian\nVERSION_CODENAME=bookworm\n") == BOOKWORM
+    assert read_release('NAME="Ubuntu"\nID="ubuntu"\nVERSION_CODENAME=noble\n') == Release("ubuntu", "noble")
+    with pytest.raises(MissingError, match="fedora"):
+        read_release("ID=fedora\nVERSION_ID=42\n")
+
+
+def test_the_archive_is_that_of_this_machines_apt() -> None:
+    indexes = (
+        "Packages|nodistro|main|https://elsewhere.example\n"
+        "Translations|bookworm|main|http://wrong.example\n"
+        "Packages|bookworm|contrib|http://wrong.example\n"
+        "Packages|bookworm|main|http://mirror.example/debian\n"
+    )
+    assert choose_mirror(BOOKWORM, indexes) == "http://mirror.example/debian"
+    assert choose_mirror(BOOKWORM, "Packages|bookworm|main|cdrom://x\n") == "http://deb.debian.org/debian"
+
+
+def test_every_missing_package_is_named_with_the_line_that_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(commands._ENVIRONMENT, "PATH", "")
+    with pytest.raises(MissingError, match=r"sudo apt install apt debootstrap iproute2 .*systemd-container"):
+        check_programs()
+
+
+def test_without_root_the_fix_is_sudo(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    with pytest.raises(MissingError, match="needs root") as refused:
+        check_root("up")
+    assert refused.value.fix.startswith("sudo ")
+
+
+def test_a_program_that_fails_hangs_or_is_missing_is_one_clear_line(tmp_path: Path) -> None:
+    with pytest.raises(MissingError, match=r"ls /not-there failed: .*No such file"):
+        run(["ls", "/not-there"])
+    with pytest.raises(MissingError, match="sleep 9 did not end in"):
+        run(["sleep", "9"], timeout_seconds=0.1)
+    with pytest.raises(MissingError, match="is not installed"):
+        run(["picluster-no-such-program"])
+    with pytest.raises(MissingError, match=r"see .*log"):
+        run(["ls", "/not-there"], log=tmp_path / "log")
+
+
+def test_packages_of_another_python_are_refused_with_the_fix() -> None:
+    environment = Environment(Path("/packages"), Path("/picluster"), "3.13")
+    check_version(environment, "3.13")
+    with pytest.raises(MissingError, match=r"3\.11.*3\.13") as refused:
+        check_version(environment, "3.11")
+    assert "make setup PYTHON=/usr/bin/python3.11" in refused.value.fix
+
+
+def test_the_innermost_mount_comes_off_first() -> None:
+    mounts = (
+        "/dev/sda / ext4 rw 0 0\n"
+        "/dev/loop0 /lab/one/disk ext4 rw 0 0\n"
+        "x /lab/one/root overlay rw 0 0\n"
+        "x /lab/one/root/a\\040b tmpfs rw 0 0\n"
+        "x /lab/oneself tmpfs rw 0 0\n"
+    )
+    found = mounted_below(mounts, Path("/lab/one"))
+    assert found == [Path("/lab/one/root/a b"), Path("/lab/one/root"), Path("/lab/one/disk")]
+
+
+def test_who_typed_sudo_is_the_owner() -> None:
+    assert invoker({"SUDO_UID": "1000", "SUDO_GID": "100"}) == Owner(1000, 100)
+    assert invoker({}) == Owner(os.getuid(), os.getgid())
+    assert invoker({"SUDO_UID": "x", "SUDO_GID": "1"}) == Owner(os.getuid(), os.getgid())
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_bytecode_is_given_back_only_beside_the_persons_own_modules(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    person = Owner(65534, 65534)
+    compiled = {}
+    for name, owner in (("theirs", person), ("roots", Owner(0, 0))):
+        folder = tmp_path / name / "__pycache__"
+        folder.mkdir(parents=True)
+        source, compiled[name] = folder.parent / f"{name}.py", folder / f"{name}.pyc"
+        for file in (source, compiled[name]):
+            file.touch()
+        owner.give(source)
+        module = ModuleType(name)
+        module.__spec__ = spec_from_file_location(name, source)
+        assert module.__spec__
+        module.__spec__.cached = str(compiled[name])
+        monkeypatch.setitem(sys.modules, name, module)
+    give_back_bytecode(person)
+    assert {name: file.stat().st_uid for name, file in compiled.items()} == {"theirs": 65534, "roots": 0}
+    assert compiled["theirs"].parent.stat().st_uid == 65534

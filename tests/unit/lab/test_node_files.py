@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml  # type: ignore[import-untyped]
+
+from picluster.lab.environment import Environment
+from picluster.lab.identity import identity_files
+from picluster.lab.inventory import inventory_text
+from picluster.lab.likeness import Likeness
+from picluster.lab.spec import LabSpec, Wanted, specify
+from picluster.lab.state import State, judge
+from picluster.schema.record import from_json, to_json
+
+MEANS = Likeness(memory_bytes=1 << 30, cpus=0.5, rate_bits=10**9)
+WANTED = Wanted(name="lab", nodes=3, means=MEANS, like=(), disk_bytes=1 << 30, fresh=False, second_interface=True)
+LAB = specify(WANTED, "10.66.0.0/24")
+
+
+def test_a_node_takes_its_own_name_for_the_loopback_as_a_pi_does() -> None:
+    files = {file.path: file for file in identity_files(LAB.nodes[1], machine_id="m", public_key="p", host_key="h")}
+    assert "127.0.1.1\tpi2\n" in files["etc/hosts"].text
+    assert files["etc/hostname"].text == "pi2\n"
+
+
+def test_secret_files_are_secret() -> None:
+    files = {file.path: file for file in identity_files(LAB.nodes[0], machine_id="m", public_key="p", host_key="h")}
+    assert files["etc/ssh/ssh_host_ed25519_key"].mode == 0o600
+    key = files["home/pi/.ssh/authorized_keys"]
+    assert (key.mode, key.owner) == (0o600, 1000)
+
+
+def test_a_nodes_own_packages_stand_before_the_controllers() -> None:
+    environment = Environment(Path("/venv/packages"), Path("/checkout/picluster"), "3.12")
+    own = Path("/opt/picluster/.venv/lib/python3.12/site-packages")
+    assert environment.mounts()[Path("/checkout/picluster")] == own / "picluster"
+    files = {Path("/") / file.path: file.text for file in environment.files()}
+    assert files[own / "controller-packages.pth"].strip() == str(environment.mounts()[Path("/venv/packages")])
+    worker = files[Path("/opt/picluster/.venv/bin/picluster-worker")]
+    assert worker.startswith("#!/opt/picluster/.venv/bin/python\n")
+
+
+def test_the_inventory_keeps_host_keys_checked() -> None:
+    group = yaml.safe_load(inventory_text(LAB))["picluster"]
+    assert group["hosts"] == {f"pi{number}": {"ansible_host": f"10.66.0.{10 + number}"} for number in (1, 2, 3)}
+    assert group["vars"] == {
+        "ansible_user": "pi",
+        "ansible_ssh_private_key_file": "/var/lib/picluster-lab/lab/key",
+        "ansible_ssh_common_args": "-o UserKnownHostsFile=/var/lib/picluster-lab/lab/known_hosts",
+    }
+
+
+def test_a_lab_is_the_same_after_writing_and_reading() -> None:
+    assert from_json(LabSpec, to_json(LAB), source="lab.json") == LAB
+
+
+@pytest.mark.parametrize(
+    ("alive", "frozen", "connected", "state"),
+    [
+        (True, False, True, "running"),
+        (True, False, False, "link down"),
+        (True, True, False, "frozen"),
+        (False, False, False, "dead"),
+    ],
+)
+def test_the_gravest_fault_names_the_state(alive: bool, frozen: bool, connected: bool, state: State) -> None:
+    assert judge(alive=alive, frozen=frozen, connected=connected) == state
