@@ -109,8 +109,15 @@ def _has_passphrase(file: Path) -> bool:
     return False
 
 
-def _closed(name: str, *_: object) -> tuple[str, str]:
+def _closed(name: str, _: SshAddress, error: Exception) -> tuple[str, str]:
+    errors = error.errors.values() if isinstance(error, NoValidConnectionsError) else [error]
+    if not any(isinstance(each, ConnectionRefusedError) for each in errors):
+        return _unanswered()
     return "nothing answers SSH at {place}", f"start sshd on it, or set ansible_port of {name}"
+
+
+def _unanswered(*_: object) -> tuple[str, str]:
+    return "{place} does not answer", "see whether it is on, and in this network"
 
 
 _WORDS: tuple[tuple[type[Exception], Callable[[str, SshAddress, Exception], tuple[str, str]]], ...] = (
@@ -122,10 +129,7 @@ _WORDS: tuple[tuple[type[Exception], Callable[[str, SshAddress, Exception], tupl
         socket.gaierror,
         lambda name, address, _: (f"{address.host} is no name that this machine knows", f"set ansible_host of {name}"),
     ),
-    (
-        TimeoutError,
-        lambda *_: ("{place} does not answer", "see whether it is on, and in this network"),
-    ),
+    (TimeoutError, _unanswered),
     (
         paramiko.ChannelException,
         lambda *_: ("the host before it on the way cannot reach {place}", "see whether it is on, and its sshd runs"),

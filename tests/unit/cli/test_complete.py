@@ -48,6 +48,7 @@ def places(here: Path) -> None:
         (["launch", "--inventory", "inventory/g"], {"inventory/garden.yml"}),
         (["launch", "--rerun", "2026"], {"2026-sage-ymbu"}),
         (["report", "2"], {"2026-sage-ymbu"}),
+        (["trust", "local"], {"local1", "local2", "local3", "local4"}),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
