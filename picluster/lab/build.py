@@ -14,6 +14,7 @@ from picluster.lab.disk import make_disk
 from picluster.lab.environment import Environment, check_version, give_environment, own_environment
 from picluster.lab.faults import restore, start
 from picluster.lab.identity import give_identity, known_hosts, make_key, write_files
+from picluster.lab.inotify import check_inotify
 from picluster.lab.inventory import inventory_text
 from picluster.lab.lock import locked
 from picluster.lab.machine import wait_for_ssh
@@ -66,6 +67,7 @@ def down(name: str, tell: Tell) -> list[str]:
 
 def _make(wanted: Wanted, tell: Tell) -> LabSpec:
     environment = None if wanted.fresh else own_environment()
+    check_inotify(wanted.nodes)
     with _timed("base", tell):
         base = ensure_base(fresh=wanted.fresh, tell=tell)
     if environment:
