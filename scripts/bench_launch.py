@@ -18,7 +18,8 @@ from typing import NamedTuple
 
 from picluster.controller.cluster import reached
 from picluster.controller.inventory import Node, read_inventory
-from picluster.controller.launcher import Launch, Launcher
+from picluster.controller.launch import Launch
+from picluster.controller.launcher import Launcher
 from picluster.controller.run_folder import RunFolder
 from picluster.errors import RunFailed
 from picluster.graph.prepare import prepare

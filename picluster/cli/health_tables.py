@@ -36,7 +36,9 @@ def show_health(health: Health) -> None:
     if bad:
         told = f"{ready} of {len(health.nodes)} nodes ready; not ready: {plain(', '.join(bad))}"
     else:
+        warned = [node.name for node in health.nodes if _worst(node.name, health.findings) == "warning"]
         told = f"{'all ' if ready > 1 else ''}{ready} node{plural(health.nodes)} ready"
+        told += f"; warnings about {plain(', '.join(warned))}" if warned else ""
     console.print(Text(told, style="bold"), soft_wrap=True)
 
 

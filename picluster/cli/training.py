@@ -22,7 +22,8 @@ from picluster.cli.progress import progress
 from picluster.cli.tables import show_failure
 from picluster.controller.cluster import reached
 from picluster.controller.inventory import Node, default_inventory, read_inventory
-from picluster.controller.launcher import Launch, Launcher
+from picluster.controller.launch import Launch
+from picluster.controller.launcher import Launcher
 from picluster.controller.leader import this_controller
 from picluster.controller.models import describe_model
 from picluster.controller.planner import fit_plan, make_plan

@@ -15,7 +15,8 @@ import numpy as np
 
 import picluster
 from picluster.controller.earlier_run import EarlierRun
-from picluster.controller.launcher import Launch, Launcher, Prediction
+from picluster.controller.launch import Launch, Prediction
+from picluster.controller.launcher import Launcher
 from picluster.controller.record_files import refuse, write_whole
 from picluster.controller.run_folder import RunFolder
 from picluster.controller.transport import LocalTransport

@@ -44,22 +44,33 @@ def _unreached(names: Sequence[str], links: Sequence[Link]) -> Iterator[Finding]
 
 
 def _slow(patients: Sequence[Patient], links: Sequence[Link]) -> Iterator[Finding]:
+    """Who is slow by itself; not who only has slow peers."""
     best = {patient.name: best_mbit(patient.name, links) for patient in patients}
+    interfaces = {patient.name: _interface(patient) for patient in patients}
     for patient in patients:
-        rate = best[patient.name]
-        facts = patient.facts
-        interface = facts.interfaces.get(patient.interface or "") if facts else None
+        interface, rate = interfaces[patient.name], best[patient.name]
+        peers = [name for name, other in best.items() if name != patient.name and other is not None]
         if interface and interface.half_duplex:
             yield _slowness(patient, "carries one direction at a time (half duplex)", _CABLE)
         if rate is None:
             continue
-        others = [other for name, other in best.items() if name != patient.name and other is not None]
+        expected = _expected(interface, [best[name] or 0.0 for name in peers])
+        is_slow = rate < SLOW_MBIT and not all(_is_limited(interfaces[name]) for name in peers)
         if interface and interface.wireless:
             yield _slowness(patient, f"is Wi-Fi: {rate:.0f} Mbit/s at best", "a cable")
-        elif rate < SLOW_MBIT:
+        elif is_slow or _is_limited(interface):
             yield _slowness(patient, *_why_slow(rate, interface))
-        elif rate < SHARE_OF_SPEED * _expected(interface, others):
+        elif rate < SHARE_OF_SPEED * expected:
             yield _slowness(patient, f"gives {rate:.0f} Mbit/s at best; others have more", _CABLE)
+
+
+def _interface(patient: Patient) -> Interface | None:
+    return patient.facts.interfaces.get(patient.interface or "") if patient.facts else None
+
+
+def _is_limited(interface: Interface | None) -> bool:
+    """Whether it cannot do more by its nature."""
+    return bool(interface and (interface.wireless or (interface.speed_mbit or SLOW_MBIT) < SLOW_MBIT))
 
 
 def _why_slow(rate: float, interface: Interface | None) -> tuple[str, str]:

@@ -21,7 +21,8 @@ HOT_CELSIUS = 75.0
 OLDEST_PYTHON = (3, 11)
 _WITH_ATOMICS = (2, 10)
 """From this torch on, aarch64 needs them; the Cortex-A72 of a Pi 4 and the A53 of a Pi 3 have none."""
-_PROVISION = "make provision"
+_ANEW = "install picluster anew there: docs/inventory.md"
+_OLDER = "install torch 2.9.1 there, as make setup does: it runs on every Pi"
 _POWER = {0: "is too low", 16: "has been too low since it was started"}
 _HEAT = {
     2: "is slowed down now",
@@ -67,10 +68,10 @@ def _torch(patient: Patient, facts: Facts) -> Finding | None:
     trial = patient.torch
     if trial is None or trial.step == "done":
         return _atomics(patient, facts)
-    step, fix = trial.step or "starting its python", _PROVISION
+    step, fix = trial.step or "starting its python", _ANEW
     if trial.signal == "SIGILL":
         what = f"torch {_torch_version(patient)} dies while {step}: the processor lacks instructions (SIGILL)"
-        fix = f"{_PROVISION}, which installs the torch that runs there"
+        fix = _OLDER
     elif trial.signal == "SIGKILL":
         what = f"torch is killed while {step}: there is no memory left"
         fix = "end other programs there: ps aux --sort=-rss"
@@ -88,7 +89,7 @@ def _atomics(patient: Patient, facts: Facts) -> Finding | None:
     what = (
         f"torch {_torch_version(patient)} needs instructions that the processor lacks (atomics): it may die at any time"
     )
-    return _found(patient, "torch", "problem", what, f"{_PROVISION}, which installs the torch that runs there")
+    return _found(patient, "torch", "problem", what, _OLDER)
 
 
 def _torch_version(patient: Patient) -> str:
@@ -99,7 +100,7 @@ def _torch_version(patient: Patient) -> str:
 def _sudo(patient: Patient, facts: Facts) -> Finding | None:
     if facts.sudo or patient.local:
         return None
-    fix = "give its user NOPASSWD in /etc/sudoers.d, or provision with --ask-become-pass"
+    fix = "give its user NOPASSWD in /etc/sudoers.d"
     return _found(patient, "sudo", "warning", "sudo asks for a password there", fix)
 
 
@@ -214,7 +215,7 @@ def _packages(patient: Patient, facts: Facts) -> Finding | None:
     if not facts.package_locks:
         return None
     what = f"{', '.join(facts.package_locks)} is installing packages there"
-    return _found(patient, "apt", "warning", what, "wait for its end before provisioning or measuring")
+    return _found(patient, "apt", "warning", what, "wait for its end before installing or measuring")
 
 
 RULES: tuple[Rule, ...] = (

@@ -7,6 +7,7 @@ import secrets
 import string
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,7 @@ from picluster.controller.record_files import (
     write_whole,
 )
 from picluster.errors import DataError, InputError, PiclusterError
-from picluster.schema.events import Recorded, Resources, StepDone
+from picluster.schema.events import Failed, Recorded, Resources, StepDone
 from picluster.schema.plan import Plan
 from picluster.schema.run import Environment, Manifest, Result, Run
 
@@ -128,9 +129,15 @@ class RunFolder:
         write_whole(self.model_file, text)
 
     def record(self, node: str, event: AnyEvent) -> None:
-        """Append an event to the run's list; steps and resource readings to the node's metrics."""
+        """Append an event to the run's list; steps and resource readings to the node's metrics.
+
+        A failure that the worker tells in words, rather than by a traceback, goes to its log as well.
+        """
         file = self.metrics_file(node) if isinstance(event, StepDone | Resources) else self.events_file
         append_record(file, Recorded(time=time.time(), node=node, event=event))
+        if isinstance(event, Failed) and event.expected:
+            with suppress(OSError), self.log_file(node).open("a", encoding="utf-8") as log:
+                print(f"error: {event.cause}", file=log)
 
     def keep_checkpoint(self, manifest: Manifest) -> None:
         """Write a checkpoint's manifest, which makes it exist."""

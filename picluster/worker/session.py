@@ -99,7 +99,6 @@ def fail(voice: Voice, error: BaseException) -> NoReturn:
     """Tell the controller why, and end. What was not expected leaves its traceback in the log."""
     with suppress(OSError):  # nobody may be listening any more
         if isinstance(error, PiclusterError):
-            print(f"error: {error}", file=sys.stderr, flush=True)
             echo = isinstance(error, PeerLost)
             voice.emit(Failed(cause=error.what, fix=error.fix, expected=True, lost_peer=echo))
         else:

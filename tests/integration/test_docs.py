@@ -108,7 +108,16 @@ class Reader:
 
 
 @pytest.mark.parametrize(
-    "page", ["README.md", "docs/models.md", "docs/datasets.md", "docs/report.md", "docs/run-folder.md"]
+    "page",
+    [
+        "README.md",
+        "docs/doctor.md",
+        "docs/launch.md",
+        "docs/models.md",
+        "docs/datasets.md",
+        "docs/report.md",
+        "docs/run-folder.md",
+    ],
 )
 def test_every_block_of_a_page_works(tmp_path: Path, page: str) -> None:
     for _ in Reader(tmp_path, page).follow():
@@ -133,7 +142,16 @@ def test_exported_weights_are_as_accurate_in_plain_pyg(tmp_path: Path) -> None:
 
 
 def test_no_page_is_forgotten() -> None:
-    followed = {"first-run.md", "models.md", "datasets.md", "report.md", "run-folder.md", "export.md"}
+    followed = {
+        "doctor.md",
+        "launch.md",
+        "first-run.md",
+        "models.md",
+        "datasets.md",
+        "report.md",
+        "run-folder.md",
+        "export.md",
+    }
     assert {page.name for page in (CHECKOUT / "docs").glob("*.md")} == {*followed, "LOG.md", "inventory.md", "lab.md"}
 
 

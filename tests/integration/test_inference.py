@@ -17,7 +17,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn import Linear
 
-from picluster.controller.launcher import Launch, Launcher, Prediction
+from picluster.controller.launch import Launch, Prediction
+from picluster.controller.launcher import Launcher
 from picluster.controller.run_folder import RunFolder
 from picluster.controller.transport import LocalTransport
 from picluster.graph.folder import GraphFolder

@@ -11,7 +11,8 @@ from typing import BinaryIO, cast
 import msgspec
 import pytest
 
-from picluster.controller.launcher import Launch, Launcher
+from picluster.controller.launch import Launch
+from picluster.controller.launcher import Launcher
 from picluster.controller.run_folder import RunFolder
 from picluster.controller.transport import Exit, LocalTransport, Parcel
 from picluster.errors import DataError, Stopped
