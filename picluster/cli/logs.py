@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from picluster.cli import complete
+from picluster.cli import options
 
 EXAMPLES = """Examples:
 
@@ -14,19 +14,11 @@ picluster logs                       the last run
 picluster logs ymbu pi3              one node of the run whose name ends with these letters
 picluster logs --follow              until the run has ended"""
 
-Run = Annotated[
-    str | None,
-    typer.Argument(
-        metavar="RUN",
-        help="Name of a run, its last four letters, or its folder; the last one by default.",
-        autocompletion=complete.runs,
-    ),
-]
 Node = Annotated[str | None, typer.Argument(metavar="NODE", help="Only this node; all by default.")]
 Follow = Annotated[bool, typer.Option("--follow", "-f", help="Go on as lines come, until the run has ended.")]
 
 
-def logs(run: Run = None, node: Node = None, follow: Follow = False) -> None:
+def logs(run: options.RunName = None, node: Node = None, follow: Follow = False) -> None:
     """Show what the workers of a run wrote to their logs."""
     from picluster.cli.words import plain
     from picluster.controller.log_lines import follow_logs, read_logs

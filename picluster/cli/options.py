@@ -1,4 +1,4 @@
-"""The options of `picluster launch`, with the words of its help."""
+"""The options of `picluster launch`, and those that several commands have, with the words of their help."""
 
 from __future__ import annotations
 
@@ -98,6 +98,14 @@ Beta1 = Annotated[float, typer.Option(help="Adam's first decay.", rich_help_pane
 Beta2 = Annotated[float, typer.Option(help="Adam's second decay.", rich_help_panel=_TRAIN)]
 Epsilon = Annotated[float, typer.Option(help="Adam's guard against division by 0.", rich_help_panel=_TRAIN)]
 Amsgrad = Annotated[bool, typer.Option("--amsgrad", help="Adam with the largest mean square.", rich_help_panel=_TRAIN)]
+RunName = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="RUN",
+        help="Name of a run, its last four letters, or its folder; the last one by default.",
+        autocompletion=complete.runs,
+    ),
+]
 InventoryFile = Annotated[
     Path | None,
     typer.Option(

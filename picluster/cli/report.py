@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from picluster.cli import complete
+from picluster.cli import options
 
 EXAMPLES = """Examples:
 
@@ -14,18 +14,10 @@ picluster report                     the last run
 picluster report ymbu                the run whose name ends with these letters
 picluster report --json | jq .test_accuracy"""
 
-Run = Annotated[
-    str | None,
-    typer.Argument(
-        metavar="RUN",
-        help="Name of a run, its last four letters, or its folder; the last one by default.",
-        autocompletion=complete.runs,
-    ),
-]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")]
 
 
-def report(run: Run = None, as_json: AsJson = False) -> None:
+def report(run: options.RunName = None, as_json: AsJson = False) -> None:
     """Show what every node of a run used and where the time went."""
     from picluster.cli.tables import show_report
     from picluster.controller.report import make_report

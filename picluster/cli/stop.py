@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from picluster.cli import complete, options
+from picluster.cli import options
 from picluster.errors import RunFailed
 
 if TYPE_CHECKING:
@@ -22,18 +22,10 @@ REAP_EXAMPLES = """Examples:
 picluster reap                       on the nodes of inventory/hosts.yml
 picluster reap --dry-run             only look"""
 
-Run = Annotated[
-    str | None,
-    typer.Argument(
-        metavar="RUN",
-        help="Name of a run, its last four letters, or its folder; the last one by default.",
-        autocompletion=complete.runs,
-    ),
-]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be ended, and end nothing.")]
 
 
-def stop(run: Run = None, inventory: options.InventoryFile = None) -> None:
+def stop(run: options.RunName = None, inventory: options.InventoryFile = None) -> None:
     """End a run on all of its nodes. Other runs go on."""
     from picluster.controller import reaping
     from picluster.controller.run_folder import RunFolder
