@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from picluster.cli.report import Run
+from picluster.cli import options
 from picluster.errors import InputError
 from picluster.schema.events import AnyEvent, Ready
 
@@ -21,7 +21,7 @@ docs/export.md loads them into plain PyG."""
 
 
 def export(
-    run: Run = None,
+    run: options.RunName = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="File of weights, as safetensors.")] = None,
     predictions: Annotated[
         Path | None, typer.Option(help="File of class probabilities, computed here: .npy, .npz or .csv.")
