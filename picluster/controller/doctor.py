@@ -42,7 +42,7 @@ EXAMINE_SECONDS = 40.0
 TORCH_SECONDS = 90.0
 """Longer than the node's own limit for it."""
 CLOCK_QUESTIONS = 3
-_TRIAL = Path(picluster.__file__).parent / "worker" / "torch_trial.py"
+_TRIAL = Path(picluster.__file__).parent / "worker" / "errands" / "torch_trial.py"
 
 Outcome = TypeVar("Outcome")
 Tell = Callable[[str], None]

@@ -23,10 +23,24 @@ if TYPE_CHECKING:
 ANSWER_SECONDS = 20.0
 _SIGNAL_CODES = 128
 _NOT_FOUND = 127
-# The text of the program comes first on standard input, its length before it; then questions.
-_BOOT = 'import sys; i = sys.stdin.buffer; exec(compile(i.read(int(i.readline())), "steward", "exec"))'
-_COMMAND = f"exec python3 -I -S -c {shlex.quote(_BOOT)}"
-_PROGRAMS = Path(picluster.__file__).parent / "worker"
+_PROGRAMS = {
+    "steward": ("answering", "claims", "premises", "steward"),
+    "examiner": ("answering", "examiner"),
+    "prober": ("answering", "prober"),
+}
+"""The modules of each of the errands, in the order in which they import each other."""
+_ERRANDS = "picluster.worker.errands"
+# The texts of the modules come first on standard input, as JSON, its length before it; then questions.
+BOOT = """
+import json, sys, types
+texts = json.loads(sys.stdin.buffer.read(int(sys.stdin.buffer.readline())))
+for name, text in texts.items():
+    module = sys.modules[name] = types.ModuleType(name)
+    module.__path__ = []
+    exec(compile(text, name, "exec"), module.__dict__)
+module.main()
+"""
+_COMMAND = f"exec python3 -I -S -c {shlex.quote(BOOT)}"
 
 
 class Steward(Protocol):
@@ -47,7 +61,7 @@ class StewardSession:
         Raises:
             RunFailed: the connection broke.
         """
-        source = (_PROGRAMS / f"{program}.py").read_bytes()
+        source = program_text(program)
         try:
             assert connection.transport is not None
             self._channel = connection.transport.open_session(timeout=timeout_seconds)
@@ -128,6 +142,14 @@ class StewardSession:
         self._channel.close()
 
 
+def program_text(program: str) -> bytes:
+    """The texts of its modules by name; their packages are empty on the other side."""
+    packages = dict.fromkeys(("picluster", "picluster.worker", _ERRANDS), "")
+    folder = Path(picluster.__file__).parent / "worker" / "errands"
+    modules = {f"{_ERRANDS}.{name}": (folder / f"{name}.py").read_text() for name in _PROGRAMS[program]}
+    return json.dumps({**packages, **modules}).encode()
+
+
 def _last_line(said: bytes) -> str:
     return said.decode(errors="replace").strip().rpartition("\n")[2]
 
@@ -136,7 +158,7 @@ class LocalSteward:
     """A steward of this machine, or another program that answers in the same way."""
 
     def __init__(self, program: str = "steward") -> None:
-        command = [sys.executable, "-I", str(_PROGRAMS / f"{program}.py")]
+        command = [sys.executable, "-m", f"{_ERRANDS}.{program}"]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def ask(self, question: str, **details: object) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """A worker's word that it has taken this machine: a file that it holds locked for as long as it lives.
 
-The lock goes with the process, however that ends, so nothing has to be cleaned up. The steward reads the same files.
+The lock goes with the process, however that ends, so nothing has to be cleaned up. `errands/claims.py` reads them.
 """
 
 from __future__ import annotations
@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from picluster.errors import RunFailed
-from picluster.worker.steward import GATE, claims, claims_folder, is_held
+from picluster.worker.errands.claims import claims, claims_folder, is_held
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from picluster.schema.job import Claim
 
+GATE = "gate"
 _EVERYBODY_WRITES = 0o666
 
 

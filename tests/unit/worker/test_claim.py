@@ -14,8 +14,8 @@ from picluster.errors import RunFailed
 from picluster.schema.job import Claim
 from picluster.schema.run import Controller
 from picluster.worker import claim as module
-from picluster.worker import steward
 from picluster.worker.claim import hold, release
+from picluster.worker.errands import claims as readers
 
 CONTROLLER = Controller(host="laptop", pid=1, started=0.0, user="anna", machine="m")
 CLAIM = Claim(run="first", node="pi3", controller=CONTROLLER, is_exclusive=True, grace_seconds=5.0)
@@ -24,7 +24,7 @@ FORK = multiprocessing.get_context("fork")
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    for place in (module, steward):
+    for place in (module, readers):
         monkeypatch.setattr(place, "claims_folder", lambda: tmp_path / "claims")
     return tmp_path / "claims"
 
@@ -57,9 +57,9 @@ def test_another_run_is_refused_with_the_words_who_has_it() -> None:
 @pytest.mark.usefixtures("holder")
 def test_workers_of_one_run_share_a_machine(folder: Path) -> None:
     hold(msgspec.structs.replace(CLAIM, node="pi4"))
-    assert sorted(each["node"] for each in steward.claims()) == ["pi3", "pi4"]
+    assert sorted(each["node"] for each in readers.claims()) == ["pi3", "pi4"]
     release()
-    assert [each["node"] for each in steward.claims()] == ["pi3"]
+    assert [each["node"] for each in readers.claims()] == ["pi3"]
     assert len(list(folder.glob("*.json"))) == 1
 
 
@@ -72,7 +72,7 @@ def test_a_worker_that_shares_its_machine_is_neither_refused_nor_in_the_way() ->
 def test_what_a_worker_held_that_was_killed_holds_no_more_and_is_swept(holder: Connection, folder: Path) -> None:
     (left,) = folder.glob("*.json")
     holder.send("end")
-    while steward.claims():
+    while readers.claims():
         continue
     assert left.exists()
     hold(msgspec.structs.replace(CLAIM, run="second"))

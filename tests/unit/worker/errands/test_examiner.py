@@ -13,8 +13,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from picluster.controller.steward_session import BOOT, program_text
 from picluster.schema.health import Facts
-from picluster.worker import examiner
+from picluster.worker.errands import examiner
 
 LOCKED = "1: POSIX  ADVISORY  WRITE 812 08:02:{inode} 0 EOF\n"
 
@@ -28,11 +29,11 @@ def machine(root: Path, files: Mapping[str, str]) -> Path:
 
 def test_a_program_of_the_standard_library_alone_tells_facts_that_fit_the_record(tmp_path: Path) -> None:
     questions = [{"do": "clock"}, {"do": "examine", "folder": str(tmp_path)}]
+    text = program_text("examiner")
     told = subprocess.run(
-        [sys.executable, "-I", "-S", examiner.__file__],
-        input="".join(json.dumps(each) + "\n" for each in questions),
+        [sys.executable, "-I", "-S", "-c", BOOT],
+        input=f"{len(text)}\n".encode() + text + b"".join(json.dumps(each).encode() + b"\n" for each in questions),
         capture_output=True,
-        text=True,
         check=True,
         timeout=60,
     )

@@ -6,7 +6,6 @@ What a machine does not have (a governor, firmware that reports low voltage) is 
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import re
@@ -14,13 +13,14 @@ import shutil
 import socket
 import struct
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+from picluster.worker.errands.answering import answer_all
 
 SUDO_SECONDS = 5
 FIRMWARE_SECONDS = 5
@@ -32,15 +32,6 @@ _PACKAGE_LOCKS = ("var/lib/dpkg/lock-frontend", "var/lib/dpkg/lock", "var/lib/ap
 _LOCK = re.compile(r"^\d+: \w+ +\w+ +WRITE (\d+) [0-9a-f]+:[0-9a-f]+:(\d+) ", re.MULTILINE)
 
 Answer = dict[str, Any]
-
-
-def main() -> None:
-    """Answer questions until the controller hangs up."""
-    for line in iter(sys.stdin.buffer.readline, b""):
-        question = json.loads(line)
-        answer = ANSWERS[question.pop("do")](**question)
-        sys.stdout.buffer.write(json.dumps(answer).encode() + b"\n")
-        sys.stdout.buffer.flush()
 
 
 def clock() -> Answer:
@@ -243,6 +234,12 @@ def _text(file: Path) -> str | None:
 
 
 ANSWERS: dict[str, Callable[..., Answer]] = {each.__name__: each for each in (clock, examine)}
+
+
+def main() -> None:
+    """Answer questions until the controller hangs up."""
+    answer_all(ANSWERS)
+
 
 if __name__ == "__main__":
     main()

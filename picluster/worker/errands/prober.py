@@ -13,13 +13,14 @@ import signal
 import socket
 import statistics
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+from picluster.worker.errands.answering import answer_all
 
 TORCH_SECONDS = 75
 """A slow SD card and a cold cache: importing torch takes a Pi 3 more than half of it."""
@@ -38,15 +39,6 @@ _LONGEST_GREETING = 200
 _LONGEST_ERROR = 300
 
 Answer = dict[str, Any]
-
-
-def main() -> None:
-    """Answer questions until the controller hangs up."""
-    for line in iter(sys.stdin.buffer.readline, b""):
-        question = json.loads(line)
-        answer = ANSWERS[question.pop("do")](**question)
-        sys.stdout.buffer.write(json.dumps(answer).encode() + b"\n")
-        sys.stdout.buffer.flush()
 
 
 def torch(*, python: str, trial: str) -> Answer:
@@ -153,6 +145,12 @@ def _lines(text: bytes | None) -> list[str]:
 
 
 ANSWERS: dict[str, Callable[..., Answer]] = {each.__name__: each for each in (torch, listen, measure)}
+
+
+def main() -> None:
+    """Answer questions until the controller hangs up."""
+    answer_all(ANSWERS)
+
 
 if __name__ == "__main__":
     main()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from picluster.worker import prober, torch_trial
+from picluster.worker.errands import prober, torch_trial
 
 TRIAL = Path(torch_trial.__file__).read_text()
 

@@ -14,24 +14,32 @@ from typing import Any
 import pytest
 
 import picluster
-from picluster.worker import steward
+from picluster.controller.steward_session import BOOT, program_text
+from picluster.worker.errands import premises, steward
 
-PROGRAM = Path(steward.__file__)
 WANTED = {"features.npy": [4, 1000]}
+
+
+def started(text: bytes) -> subprocess.Popen[bytes]:
+    process = subprocess.Popen(
+        [sys.executable, "-I", "-S", "-c", BOOT], stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
+    )
+    assert process.stdin is not None
+    process.stdin.write(f"{len(text)}\n".encode() + text)
+    return process
 
 
 @contextmanager
 def running() -> Iterator[Any]:
-    """Asks the program, which runs without anything but the standard library."""
-    with subprocess.Popen(
-        [sys.executable, "-I", "-S", str(PROGRAM)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
+    """Asks the program as it is sent to a node: it runs without anything but the standard library."""
+    with started(program_text("steward")) as process:
         assert process.stdin is not None
-        assert process.stdout is not None
 
         def ask(question: str, **details: object) -> Any:
-            print(json.dumps({"do": question, **details}), file=process.stdin, flush=True)
+            assert process.stdin is not None
             assert process.stdout is not None
+            process.stdin.write(json.dumps({"do": question, **details}).encode() + b"\n")
+            process.stdin.flush()
             return json.loads(process.stdout.readline())
 
         yield ask
@@ -63,20 +71,20 @@ def test_versions_are_read_without_starting_anything(tmp_path: Path) -> None:
 
 
 def test_this_checkout_is_found_to_have_its_own_version() -> None:
-    assert look(home=str(PROGRAM.parents[2]))["version"] == picluster.__version__
+    assert look(home=str(Path(picluster.__file__).parents[1]))["version"] == picluster.__version__
 
 
 def test_a_file_is_lacking_unless_size_and_time_are_as_wanted(tmp_path: Path) -> None:
     file = tmp_path / "features.npy"
-    assert steward.lacking(tmp_path, WANTED) == ["features.npy"]
+    assert premises.lacking(tmp_path, WANTED) == ["features.npy"]
     file.write_bytes(b"1234")
     os.utime(file, (1000.7, 1000.7))
-    assert steward.lacking(tmp_path, WANTED) == []
+    assert premises.lacking(tmp_path, WANTED) == []
     os.utime(file, (1001, 1001))
-    assert steward.lacking(tmp_path, WANTED) == ["features.npy"]
+    assert premises.lacking(tmp_path, WANTED) == ["features.npy"]
     file.write_bytes(b"12345")
     os.utime(file, (1000, 1000))
-    assert steward.lacking(tmp_path, WANTED) == ["features.npy"]
+    assert premises.lacking(tmp_path, WANTED) == ["features.npy"]
 
 
 def test_it_becomes_the_worker_in_the_folders_and_with_the_files_that_it_was_given(
@@ -92,10 +100,7 @@ def test_it_becomes_the_worker_in_the_folders_and_with_the_files_that_it_was_giv
         "command": ["/bin/sh", "-c", 'read line; echo "$line $PICLUSTER_TEST"; cat model.py; kill -KILL $$'],
         "unit": "",
     }
-    program = PROGRAM.read_text().replace('Path("/run/systemd/system")', 'Path("/nowhere")')
-    with subprocess.Popen(
-        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
-    ) as process:
+    with started(program_text("steward").replace(b"/run/systemd/system", b"/nowhere")) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         process.stdin.write(json.dumps(question).encode() + b"\n")

@@ -1,0 +1,130 @@
+"""What there is on a node: programs, packages, room, memory, addresses.
+
+What few questions need is imported where it is needed: on a small Pi each import is felt.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import socket
+from contextlib import suppress
+from pathlib import Path
+
+VERSION_TIMEOUT_SECONDS = 60
+_SIOCGIFADDR = 0x8915
+_VERSION = re.compile(r"""^__version__ = ["']([^"']+)""", re.MULTILINE)
+
+
+def worker(home: Path) -> str | None:
+    """The worker's program, where it is installed."""
+    found = home / ".venv" / "bin" / "picluster-worker"
+    return str(found) if os.access(found, os.X_OK) else None
+
+
+def version(home: Path) -> str | None:
+    """Version of the picluster that would work here: read of its text, which is quicker than starting it."""
+    for file in (
+        home / "picluster" / "__init__.py",
+        *home.glob(".venv/lib/python3*/site-packages/picluster/__init__.py"),
+    ):
+        with suppress(OSError):
+            found = _VERSION.search(file.read_text())
+            if found:
+                return found.group(1)
+    installed_worker = worker(home)
+    if installed_worker is None:
+        return None
+    import subprocess
+
+    with suppress(OSError, subprocess.TimeoutExpired):
+        told = subprocess.run(
+            [installed_worker, "--version"],
+            capture_output=True,
+            text=True,
+            timeout=VERSION_TIMEOUT_SECONDS,
+            check=False,
+        )
+        return told.stdout.split()[-1] if told.stdout else None
+    return None
+
+
+def installed(home: Path, package: str) -> str | None:
+    """Version of an installed package, without importing it."""
+    folders = (folder for place in _packages(home) for folder in place.glob(f"{package}-*.dist-info"))
+    return next((folder.name.split("-")[1].removesuffix(".dist") for folder in folders), None)
+
+
+def _packages(home: Path) -> list[Path]:
+    """Where Python looks for the environment's packages: its own folder and those that .pth files there name."""
+    own = list(home.glob(".venv/lib/python3*/site-packages"))
+    lines = [line.strip() for place in own for file in place.glob("*.pth") for line in file.read_text().splitlines()]
+    return [*own, *(Path(line) for line in lines if line.startswith("/"))]
+
+
+def program(name: str) -> str | None:
+    """Where a program is, as a shell would find it."""
+    paths = (Path(folder, name) for folder in os.environ.get("PATH", os.defpath).split(os.pathsep))
+    return next((str(path) for path in paths if os.access(path, os.X_OK) and not path.is_dir()), None)
+
+
+def lacking(folder: Path, wanted: dict[str, list[int]]) -> list[str]:
+    """The wanted files that are not there as they should be, by size and time of change."""
+
+    def is_there(name: str) -> bool:
+        with suppress(OSError):
+            status = (folder / name).stat()
+            return [status.st_size, int(status.st_mtime)] == wanted[name]
+        return False
+
+    return [name for name in wanted if not is_there(name)]
+
+
+def free_bytes(folder: Path) -> int | None:
+    """Of the disk that the folder is on, or would be."""
+    for place in (folder, *folder.parents):
+        with suppress(OSError):
+            status = os.statvfs(place)
+            return status.f_bavail * status.f_frsize
+    return None
+
+
+def memory(name: str) -> int | None:
+    """Bytes of one kind, as the kernel calls it."""
+    with suppress(OSError):
+        found = re.search(rf"^{name}:\s+(\d+) kB", Path("/proc/meminfo").read_text(), re.MULTILINE)
+        return int(found.group(1)) * 1024 if found else None
+    return None
+
+
+def oom_kills() -> int | None:
+    """How many processes the kernel has killed for want of memory, as far as this machine can see."""
+    for file in ("/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_control", "/proc/vmstat"):
+        with suppress(OSError):
+            found = re.search(r"^oom_kill (\d+)$", Path(file).read_text(), re.MULTILINE)
+            if found:
+                return int(found.group(1))
+    return None
+
+
+def routes(peers: list[str]) -> dict[str, list[str]]:
+    """For each peer the own address and the interface that packets to it would take: what `ip route get` tells."""
+    names, found = interfaces(), {}
+    for peer in peers:
+        with suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            probe.connect((peer, 9))  # of UDP: the kernel only looks the route up
+            own = probe.getsockname()[0]
+            found[peer] = [own, names.get(own, "")]
+    return found
+
+
+def interfaces() -> dict[str, str]:
+    """IPv4 address → the interface that has it."""
+    found = {}
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        for _, name in socket.if_nameindex():
+            with suppress(OSError):  # an interface without an address
+                told = fcntl.ioctl(probe, _SIOCGIFADDR, name.encode()[:15].ljust(256, b"\0"))
+                found[socket.inet_ntoa(told[20:24])] = name
+    return found
