@@ -18,8 +18,8 @@ USER = "pi"
 USER_ID = 1000
 
 _FLASHED = (
-    *("ca-certificates", "dbus", "iproute2", "libpam-systemd", "netbase", "openssh-server", "procps", "python3"),
-    *("sudo", "systemd", "systemd-sysv"),
+    *("ca-certificates", "dbus", "dbus-user-session", "iproute2", "libpam-systemd", "netbase", "openssh-server"),
+    *("procps", "python3", "sudo", "systemd", "systemd-sysv"),
 )
 _READY = (*_FLASHED, "rsync")
 # A lab has no way to the archive: what looks for news or waits for somebody at a keyboard only takes time.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import pytest
 
@@ -67,14 +67,37 @@ def test_a_second_run_ships_nothing(shelf: Shelf, bare: RunFolder) -> None:
     assert {node: shelf.lab.ssh(node, listing).stdout for node in shelf.lab.addresses} == before
 
 
-def test_a_worker_runs_in_a_unit_of_its_own_that_goes_with_it(shelf: Shelf) -> None:
-    units = "systemctl list-units --all --plain --no-legend 'picluster-*' | cut -d' ' -f1"
-    with shelf.training() as (_, run):
+def test_a_launch_while_the_user_s_systemd_is_about_to_end_succeeds(shelf: Shelf) -> None:
+    """It ends 10 s after the last session."""
+    for node in shelf.lab.addresses:
+        shelf.lab.in_node(node, "systemctl stop user@1000; systemctl restart --no-block user@1000")
+    shelf.desk.launch(*WORDS)
+
+
+@contextmanager
+def without_user_bus(lab: RunningLab) -> Iterator[None]:
+    """As on a small Debian: users cannot speak with their own systemd, and sudo is asked."""
+    for node in lab.addresses:
+        lab.in_node(
+            node, "loginctl enable-linger pi && systemctl start user@1000 && mv /run/user/1000/bus /run/user/bus"
+        )
+    try:
+        yield
+    finally:
+        for node in lab.addresses:
+            lab.in_node(node, "mv /run/user/bus /run/user/1000/bus && loginctl disable-linger pi")
+
+
+@pytest.mark.parametrize("manager", ["user", "system"])
+def test_a_worker_runs_in_a_unit_of_its_own_that_goes_with_it(shelf: Shelf, manager: str) -> None:
+    units = f"systemctl --{manager} list-units --all --plain --no-legend 'picluster-*' | cut -d' ' -f1"
+    with nullcontext() if manager == "user" else without_user_bus(shelf.lab):
+        with shelf.training() as (_, run):
+            for node in run.plan().nodes:
+                assert shelf.lab.ssh(node, units).stdout.split() == [f"picluster-{run.name}-{node}.service"]
+        assert not shelf.busy()
         for node in run.plan().nodes:
-            assert shelf.lab.in_node(node, units).stdout.split() == [f"picluster-{run.name}-{node}.service"]
-    assert not shelf.busy()
-    for node in run.plan().nodes:
-        assert shelf.lab.in_node(node, units).stdout == ""
+            assert shelf.lab.ssh(node, units).stdout == ""
 
 
 def test_host_names_that_resolve_to_loopback_and_a_bare_locale_do_no_harm(shelf: Shelf) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     Answer = dict[str, Any]
 
 SUDO_TIMEOUT_SECONDS = 5
+BUS_SECONDS = 2.0
 END_SECONDS = 3.0
 STALE_SECONDS = 3600.0
 """So old is no folder of a run that is only just starting."""
@@ -111,10 +113,27 @@ def systemd() -> list[str] | None:
     if os.getuid() == 0:
         return ["systemd-run"]
     runtime = Path(os.environ.get("XDG_RUNTIME_DIR", f"/run/user/{os.getuid()}"))
-    if (runtime / "bus").exists() and (runtime / "systemd").is_dir():
+    if answers(runtime / "bus"):
         os.environ["XDG_RUNTIME_DIR"] = str(runtime)
         return ["systemd-run", "--user"]
     return ["sudo", "-n", "systemd-run"] if may_sudo() else None
+
+
+def answers(bus: Path) -> bool:
+    """Whether the user's own systemd can be spoken with.
+
+    It ends 10 s after the last session has; in a new session its socket then refuses for a moment.
+    """
+    deadline = time.monotonic() + BUS_SECONDS
+    while bus.exists():
+        with suppress(OSError), socket.socket(socket.AF_UNIX) as probe:
+            probe.settimeout(BUS_SECONDS)
+            probe.connect(str(bus))
+            return True
+        if time.monotonic() > deadline:
+            break
+        time.sleep(0.05)
+    return False
 
 
 def may_sudo() -> bool:
