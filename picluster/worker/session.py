@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 FAILED_EXIT_CODE = 5
 ORPHANED_EXIT_CODE = 6
+_has_failed = threading.Event()
+"""The worker is ending already, by itself."""
 
 
 class Voice:
@@ -61,8 +63,9 @@ class Ear(threading.Thread):
             heard = os.read(self._descriptor, 65536) if readable else b""
             if not heard:
                 why = "closed its end" if readable else f"was silent for {self._grace_seconds:g} s"
-                with suppress(OSError):  # a controller that was killed reads no log either
-                    print(f"the controller {why}: ending", file=sys.stderr, flush=True)
+                if not _has_failed.is_set():
+                    with suppress(OSError):  # a controller that was killed reads no log either
+                        print(f"the controller {why}: ending", file=sys.stderr, flush=True)
                 end(ORPHANED_EXIT_CODE)
             self._buffer += heard
 
@@ -97,6 +100,7 @@ def work(commands: BinaryIO, events: BinaryIO) -> None:
 
 def fail(voice: Voice, error: BaseException) -> NoReturn:
     """Tell the controller why, and end. What was not expected leaves its traceback in the log."""
+    _has_failed.set()
     with suppress(OSError):  # nobody may be listening any more
         if isinstance(error, PiclusterError):
             echo = isinstance(error, PeerLost)
