@@ -42,7 +42,9 @@ class Seen(Record, frozen=True, kw_only=True):
     worker: str | None
     """Path of `picluster-worker`."""
     version: str | None
-    """Of picluster."""
+    """Of picluster, as that program tells it."""
+    trouble: str
+    """What it says where it does not start."""
     torch: str | None
     """Its version."""
     rsync: bool
@@ -81,13 +83,23 @@ def unfit(seen: Seen, home: str, sizes: Mapping[str, int]) -> PiclusterError | N
         home: where picluster should be installed.
         sizes: bytes of each file that it needs.
     """
-    if seen.worker is None or seen.version is None:
+    return _wrongly_installed(seen, home) or _cannot_be_shipped_to(seen, sizes) or busy(seen.claims)
+
+
+def _wrongly_installed(seen: Seen, home: str) -> PiclusterError | None:
+    if seen.worker is None:
         return MissingError(f"picluster is not installed in {home} there", fix=_PROVISION)
+    if seen.version is None:
+        return MissingError(f"{seen.worker} does not start there: {seen.trouble}", fix=_PROVISION)
     if seen.version != picluster.__version__:
         what = f"it has picluster {seen.version}, and this is {picluster.__version__}"
         return MissingError(what, fix="install the same version on both: docs/inventory.md says what a node needs")
     if seen.torch is None:
         return MissingError(f"torch is not installed in {home} there", fix=_PROVISION)
+    return None
+
+
+def _cannot_be_shipped_to(seen: Seen, sizes: Mapping[str, int]) -> PiclusterError | None:
     if seen.lacking and not seen.rsync:
         return MissingError("rsync is not installed there", fix="sudo apt install rsync on it")
     needed = sum(sizes[name] for name in seen.lacking)
@@ -95,7 +107,7 @@ def unfit(seen: Seen, home: str, sizes: Mapping[str, int]) -> PiclusterError | N
         room = f"{seen.free_bytes >> 20} MiB are free, {(needed + SPARE_BYTES) >> 20} are needed"
         what = f"its disk is too full: {room} ({needed >> 20} of them for data)"
         return DataError(what, fix=f"free space there; picluster keeps its data in {seen.cache}")
-    return busy(seen.claims)
+    return None
 
 
 def busy(claims: Sequence[Claimed]) -> Busy | None:

@@ -30,11 +30,12 @@ _PROGRAMS = {
 }
 """The modules of each of the errands, in the order in which they import each other."""
 _ERRANDS = "picluster.worker.errands"
-# The texts of the modules come first on standard input, as JSON, its length before it; then questions.
-BOOT = """
+# The text of the program comes first on standard input, its length before it; then questions. On one line, since
+# there are shells that break a quoted one.
+BOOT = 'import sys; i = sys.stdin.buffer; exec(compile(i.read(int(i.readline())), "errand", "exec"))'
+_LOAD = """
 import json, sys, types
-texts = json.loads(sys.stdin.buffer.read(int(sys.stdin.buffer.readline())))
-for name, text in texts.items():
+for name, text in json.loads({texts!r}).items():
     module = sys.modules[name] = types.ModuleType(name)
     module.__path__ = []
     exec(compile(text, name, "exec"), module.__dict__)
@@ -143,11 +144,11 @@ class StewardSession:
 
 
 def program_text(program: str) -> bytes:
-    """The texts of its modules by name; their packages are empty on the other side."""
-    packages = dict.fromkeys(("picluster", "picluster.worker", _ERRANDS), "")
+    """A program that holds the texts of its modules by name; their packages are empty on the other side."""
+    packages = {name: "" for name in ("picluster", "picluster.worker", _ERRANDS)}
     folder = Path(picluster.__file__).parent / "worker" / "errands"
     modules = {f"{_ERRANDS}.{name}": (folder / f"{name}.py").read_text() for name in _PROGRAMS[program]}
-    return json.dumps({**packages, **modules}).encode()
+    return _LOAD.format(texts=json.dumps({**packages, **modules})).encode()
 
 
 def _last_line(said: bytes) -> str:

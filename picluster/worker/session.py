@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 FAILED_EXIT_CODE = 5
 ORPHANED_EXIT_CODE = 6
+CLAIM_SECONDS = 30.0
+"""A worker to which nobody has said a word for so long ends: its controller may be cut off."""
 _has_failed = threading.Event()
 """The worker is ending already, by itself."""
 
@@ -150,9 +152,10 @@ def _run(ear: Ear, voice: Voice, began: float) -> None:
 
 def _first_line(descriptor: int) -> tuple[bytes, bytes]:
     """The claim's line, and what came behind it."""
-    heard = b""
+    heard, deadline = b"", time.monotonic() + CLAIM_SECONDS
     while b"\n" not in heard:
-        part = os.read(descriptor, 65536)
+        readable, _, _ = select.select([descriptor], [], [], max(0.0, deadline - time.monotonic()))
+        part = os.read(descriptor, 65536) if readable else b""
         if not part:
             print("no claim came on standard input: picluster starts this program itself", file=sys.stderr)
             sys.exit(2)

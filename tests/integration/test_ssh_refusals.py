@@ -102,12 +102,11 @@ def key(name: str) -> Callable[[Place], Changes]:
 
 
 def other_version(place: Place) -> Changes:
-    home = place.room / "other version"
-    (home / "picluster").mkdir(parents=True, exist_ok=True)
-    (home / "picluster" / "__init__.py").write_text('__version__ = "0.0.9"\n')
-    if not (home / ".venv").exists():
-        (home / ".venv").symlink_to((place.sshd.home / ".venv").readlink())
-    return {"picluster_home": str(home)}
+    program = place.room / "other version" / ".venv" / "bin" / "picluster-worker"
+    program.parent.mkdir(parents=True, exist_ok=True)
+    program.write_text("#!/bin/sh\necho picluster-worker 0.0.9\n")
+    program.chmod(0o755)
+    return {"picluster_home": str(place.room / "other version")}
 
 
 def no_picluster(_: Place) -> Changes:

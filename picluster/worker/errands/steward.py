@@ -43,9 +43,12 @@ def look(*, home: str, cache: str, graph: str, wanted: dict[str, list[int]]) -> 
     """
     place = Path(home).expanduser()
     kept = Path(cache).expanduser()
+    program = premises.worker(place)
+    version, trouble = premises.version(program) if program else (None, "")
     return {
-        "worker": premises.worker(place),
-        "version": premises.version(place),
+        "worker": program,
+        "version": version,
+        "trouble": trouble,
         "torch": premises.installed(place, "torch"),
         "rsync": premises.program("rsync") is not None,
         "ssh_address": (os.environ.get("SSH_CONNECTION", "").split(" ")[2:3] or [""])[0],

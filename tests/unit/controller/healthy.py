@@ -41,6 +41,7 @@ WORKS = TorchTrial(step="done", signal=None, error="", versions=VERSIONS)
 SEEN = Seen(
     worker="/opt/picluster/.venv/bin/picluster-worker",
     version=picluster.__version__,
+    trouble="",
     torch="2.9.1",
     rsync=True,
     ssh_address="192.168.1.101",

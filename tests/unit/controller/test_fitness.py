@@ -13,6 +13,7 @@ from picluster.errors import DataError, MissingError
 FIT = Seen(
     worker="/opt/picluster/.venv/bin/picluster-worker",
     version=picluster.__version__,
+    trouble="",
     torch="2.9.1",
     rsync=True,
     ssh_address="10.0.0.1",
@@ -46,6 +47,7 @@ def test_a_node_that_has_everything_is_fit() -> None:
     ("changes", "kind", "words"),
     [
         ({"worker": None}, MissingError, "picluster is not installed in /opt/picluster there"),
+        ({"version": None, "trouble": "no python"}, MissingError, "picluster-worker does not start there: no python"),
         ({"version": "0.0.9"}, MissingError, f"it has picluster 0.0.9, and this is {picluster.__version__}"),
         ({"torch": None}, MissingError, "torch is not installed"),
         ({"rsync": False}, MissingError, "rsync is not installed"),

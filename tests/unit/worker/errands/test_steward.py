@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 
-import picluster
 from picluster.controller.steward_session import BOOT, program_text
 from picluster.worker.errands import premises, steward
 
@@ -61,17 +60,33 @@ def test_a_machine_without_picluster_says_so_and_changes_nothing(tmp_path: Path)
     assert not (tmp_path / "cache").exists()
 
 
-def test_versions_are_read_without_starting_anything(tmp_path: Path) -> None:
-    packages = tmp_path / ".venv" / "lib" / "python3.12" / "site-packages"
-    (packages / "torch-2.9.1+cpu.dist-info").mkdir(parents=True)
-    (packages / "picluster").mkdir()
-    (packages / "picluster" / "__init__.py").write_text('"""Words."""\n\n__version__ = "0.7.3"\n')
+def worker_that(says: str, folder: Path) -> Path:
+    program = folder / ".venv" / "bin" / "picluster-worker"
+    program.parent.mkdir(parents=True)
+    program.write_text(f"#!/bin/sh\n{says}\n")
+    program.chmod(0o755)
+    return program
+
+
+def test_the_version_is_what_the_program_itself_says(tmp_path: Path) -> None:
+    program = worker_that('echo "picluster-worker 0.7.3"', tmp_path)
     seen = look(home=str(tmp_path))
-    assert (seen["version"], seen["torch"], seen["worker"]) == ("0.7.3", "2.9.1+cpu", None)
+    assert (seen["version"], seen["trouble"], seen["worker"]) == ("0.7.3", "", str(program))
 
 
-def test_this_checkout_is_found_to_have_its_own_version() -> None:
-    assert look(home=str(Path(picluster.__file__).parents[1]))["version"] == picluster.__version__
+def test_a_program_that_does_not_start_tells_why(tmp_path: Path) -> None:
+    worker_that("echo Traceback >&2; echo 'ImportError: no msgspec' >&2; exit 1", tmp_path)
+    seen = look(home=str(tmp_path))
+    assert (seen["version"], seen["trouble"]) == (None, "ImportError: no msgspec")
+
+
+def test_packages_are_found_without_importing_them(tmp_path: Path) -> None:
+    packages, elsewhere = tmp_path / ".venv" / "lib" / "python3.12" / "site-packages", tmp_path / "elsewhere"
+    packages.mkdir(parents=True)
+    assert look(home=str(tmp_path))["torch"] is None
+    (elsewhere / "torch-2.9.1+cpu.dist-info").mkdir(parents=True)
+    (packages / "more.pth").write_text(f"{elsewhere}\n")
+    assert look(home=str(tmp_path))["torch"] == "2.9.1+cpu"
 
 
 def test_a_file_is_lacking_unless_size_and_time_are_as_wanted(tmp_path: Path) -> None:
