@@ -145,7 +145,7 @@ class StewardSession:
 
 def program_text(program: str) -> bytes:
     """A program that holds the texts of its modules by name; their packages are empty on the other side."""
-    packages = {name: "" for name in ("picluster", "picluster.worker", _ERRANDS)}
+    packages = dict.fromkeys(("picluster", "picluster.worker", _ERRANDS), "")
     folder = Path(picluster.__file__).parent / "worker" / "errands"
     modules = {f"{_ERRANDS}.{name}": (folder / f"{name}.py").read_text() for name in _PROGRAMS[program]}
     return _LOAD.format(texts=json.dumps({**packages, **modules})).encode()
