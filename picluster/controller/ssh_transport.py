@@ -59,7 +59,7 @@ class SshTransport:
             folders=[str(folder), str(self._graph_folder(parcel))],
             files={str(folder / "model.py"): parcel.model_file.read_text(encoding="utf-8")},
             environment=dict(environment),
-            command=[self._seen.worker, "work"],
+            command=[self._seen.worker, *parcel.words],
             unit=unit_name(parcel.run, parcel.node),
         )
         if "error" in answer:

@@ -69,6 +69,11 @@ class Parcel:
     weights_file: Path | None = None
     """A trained model to predict with."""
 
+    @property
+    def words(self) -> list[str]:
+        """What follows the worker's program on its command line."""
+        return ["work", f"--run={self.run}", f"--node={self.node}"]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Places:
@@ -115,10 +120,10 @@ class LocalTransport:
         self.address, self.interface = address, interface
         self._process: _LocalProcess | None = None
 
-    def start(self, parcel: Parcel, environment: Mapping[str, str]) -> WorkerProcess:  # noqa: ARG002
+    def start(self, parcel: Parcel, environment: Mapping[str, str]) -> WorkerProcess:
         """Start a child in a session of its own: Ctrl-C is for the controller alone."""
         process = subprocess.Popen(
-            [*worker_command(), "work"],
+            [*worker_command(), *parcel.words],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

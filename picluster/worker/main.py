@@ -22,9 +22,11 @@ def main() -> None:
     )
     describe.add_argument("--classes", type=int, default=41, help="classes of the graph (default: %(default)s)")
     describe.add_argument("--option", action="append", default=[], metavar="NAME=VALUE", help="option of the model")
-    commands.add_parser(
+    work = commands.add_parser(
         "work", help="do a run's work on this node: job and heartbeats come on standard input (default)"
     )
+    for name in ("run", "node"):
+        work.add_argument(f"--{name}", metavar="NAME", help="for those who list processes; the claim says it to us")
     arguments = parser.parse_args()
     try:
         _describe(arguments) if arguments.command == "describe" else _work()

@@ -56,9 +56,8 @@ def has_trained(run: RunFolder) -> bool:
 
 
 def node_of(worker: psutil.Process, run: RunFolder) -> str:
-    """Workers start in the order of the plan's nodes."""
-    started = sorted(workers_of(worker.ppid()), key=lambda each: each.pid)
-    return run.plan().nodes[[each.pid for each in started].index(worker.pid)]
+    """As its command line tells."""
+    return next(node for node in run.plan().nodes if f"--node={node}" in worker.cmdline())
 
 
 def assert_gone(workers: Iterable[psutil.Process], since: float, within: float = GONE_SECONDS) -> None:
