@@ -16,6 +16,7 @@ from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
+import picluster
 from picluster.controller.cluster import reached
 from picluster.controller.inventory import Node, read_inventory
 from picluster.controller.launch import Launch
@@ -42,27 +43,33 @@ SPEC = Spec(
     optimizer=Adam(learning_rate=1.0, weight_decay=(0.0, 0.0)),
 )
 STUB = """#!{python}
-import socket, sys, types
-from picluster.schema.events import Done, Hardware
+import sys, types
 
-class Crew:
-    def __init__(self, *_): pass
-    def work(self, start, listener): pass
+def stub_torch():
+    import socket
+    from picluster.schema.events import Hardware
 
-class ResourceSampler:
-    def __init__(self, emit): pass
-    def start(self): pass
-    def observe(self): pass
-    def finish(self): pass
+    class Crew:
+        def __init__(self, *_): pass
+        def work(self, start, listener): pass
 
-def stub(name, **things):
-    sys.modules[name] = types.SimpleNamespace(**things)
+    class ResourceSampler:
+        def __init__(self, emit): pass
+        def start(self): pass
+        def observe(self): pass
+        def finish(self): pass
 
-stub("picluster.worker.crew", Crew=Crew)
-stub("picluster.worker.metrics", ResourceSampler=ResourceSampler,
-     hardware=lambda: Hardware(model="", kernel="", torch="stub", cores=1, threads=1))
-stub("picluster.worker.engines.base", listen=lambda address: socket.create_server((address, 0)))
-stub("picluster.worker.engines")
+    def stub(name, **things):
+        sys.modules[name] = types.SimpleNamespace(**things)
+
+    stub("picluster.worker.crew", Crew=Crew)
+    stub("picluster.worker.metrics", ResourceSampler=ResourceSampler,
+         hardware=lambda: Hardware(model="", kernel="", torch="stub", cores=1, threads=1))
+    stub("picluster.worker.engines.base", listen=lambda address: socket.create_server((address, 0)))
+    stub("picluster.worker.engines")
+
+if "work" in sys.argv:
+    stub_torch()
 from picluster.worker.main import main
 main()
 """
@@ -119,7 +126,9 @@ def _stub_torch(sshd: Sshd) -> None:
     program.parent.mkdir(parents=True)
     program.write_text(STUB.format(python=sys.executable))
     program.chmod(0o755)
-    (sshd.home / ".venv" / "lib" / "python3" / "site-packages" / "torch-0.dist-info").mkdir(parents=True)
+    packages = sshd.home / ".venv" / "lib" / "python3" / "site-packages"
+    (packages / "torch-0.dist-info").mkdir(parents=True)
+    (packages / "picluster.pth").write_text(f"{Path(picluster.__file__).parents[1]}\n")
 
 
 def _processor_seconds(sshd: Sshd) -> tuple[float, float]:

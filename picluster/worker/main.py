@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import picluster
 from picluster.errors import PiclusterError
 
+if TYPE_CHECKING:
+    import argparse
+
 
 def main() -> None:
-    """Entry point."""
+    """Entry point. Every launch asks every node for the version: that answer imports nothing."""
+    if sys.argv[1:] == ["--version"]:
+        print(f"picluster-worker {picluster.__version__}")
+        return
+    arguments = _parser().parse_args()
+    try:
+        _describe(arguments) if arguments.command == "describe" else _work()
+    except PiclusterError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+
+
+def _parser() -> argparse.ArgumentParser:
+    import argparse
+
     parser = argparse.ArgumentParser(prog="picluster-worker", description=__doc__)
     parser.add_argument("--version", action="version", version=f"picluster-worker {picluster.__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
@@ -27,15 +43,12 @@ def main() -> None:
     )
     for name in ("run", "node"):
         work.add_argument(f"--{name}", metavar="NAME", help="for those who list processes; the claim says it to us")
-    arguments = parser.parse_args()
-    try:
-        _describe(arguments) if arguments.command == "describe" else _work()
-    except PiclusterError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
+    return parser
 
 
 def _describe(arguments: argparse.Namespace) -> None:
+    from pathlib import Path
+
     from picluster.schema.record import to_json
     from picluster.schema.spec import read_option
     from picluster.worker.model import describe

@@ -13,6 +13,8 @@ from contextlib import suppress
 from pathlib import Path
 
 VERSION_TIMEOUT_SECONDS = 8
+_ENTRY = "from picluster.worker.main import main"
+_VERSION = re.compile(r"""^__version__ = ["']([^"']+)""", re.MULTILINE)
 _SIOCGIFADDR = 0x8915
 
 
@@ -22,8 +24,23 @@ def worker(home: Path) -> str | None:
     return str(found) if os.access(found, os.X_OK) else None
 
 
-def version(program: str) -> tuple[str | None, str]:
-    """What the worker's program says of its version, and what else it says where it does not start."""
+def version(home: Path, program: str) -> tuple[str | None, str]:
+    """Version of the worker's program, and what it says where it does not start.
+
+    Where it is the script that pip and Poetry make, the package's text tells, ten times as quickly as the program.
+    """
+    with suppress(OSError):
+        if _ENTRY in Path(program).read_text(errors="replace"):
+            for place in packages(home):
+                with suppress(OSError):
+                    found = _VERSION.search((place / "picluster" / "__init__.py").read_text())
+                    if found:
+                        return found.group(1), ""
+    return ask_version(program)
+
+
+def ask_version(program: str) -> tuple[str | None, str]:
+    """What the program itself says; see `version`."""
     import subprocess
 
     try:
@@ -39,11 +56,11 @@ def version(program: str) -> tuple[str | None, str]:
 
 def installed(home: Path, package: str) -> str | None:
     """Version of an installed package, without importing it."""
-    folders = (folder for place in _packages(home) for folder in place.glob(f"{package}-*.dist-info"))
+    folders = (folder for place in packages(home) for folder in place.glob(f"{package}-*.dist-info"))
     return next((folder.name.split("-")[1].removesuffix(".dist") for folder in folders), None)
 
 
-def _packages(home: Path) -> list[Path]:
+def packages(home: Path) -> list[Path]:
     """Where Python looks for the environment's packages: its own folder and those that .pth files there name."""
     own = list(home.glob(".venv/lib/python3*/site-packages"))
     lines = [line.strip() for place in own for file in place.glob("*.pth") for line in file.read_text().splitlines()]

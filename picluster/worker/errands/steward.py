@@ -44,7 +44,7 @@ def look(*, home: str, cache: str, graph: str, wanted: dict[str, list[int]]) -> 
     place = Path(home).expanduser()
     kept = Path(cache).expanduser()
     program = premises.worker(place)
-    version, trouble = premises.version(program) if program else (None, "")
+    version, trouble = premises.version(place, program) if program else (None, "")
     return {
         "worker": program,
         "version": version,

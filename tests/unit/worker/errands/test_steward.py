@@ -74,6 +74,18 @@ def test_the_version_is_what_the_program_itself_says(tmp_path: Path) -> None:
     assert (seen["version"], seen["trouble"], seen["worker"]) == ("0.7.3", "", str(program))
 
 
+def test_the_version_of_an_ordinary_installation_is_read_without_starting_anything(tmp_path: Path) -> None:
+    worker_that("exit 1\nfrom picluster.worker.main import main", tmp_path)
+    packages, project = tmp_path / ".venv" / "lib" / "python3.12" / "site-packages", tmp_path / "project"
+    for place, version in ((packages, None), (project / "picluster", "0.7.2"), (packages / "picluster", "0.7.3")):
+        place.mkdir(parents=True)
+        if version is None:
+            (packages / "project.pth").write_text(f"{project}\n")
+        else:
+            (place / "__init__.py").write_text(f'"""Words."""\n\n__version__ = "{version}"\n')
+            assert look(home=str(tmp_path))["version"] == version
+
+
 def test_a_program_that_does_not_start_tells_why(tmp_path: Path) -> None:
     worker_that("echo Traceback >&2; echo 'ImportError: no msgspec' >&2; exit 1", tmp_path)
     seen = look(home=str(tmp_path))
