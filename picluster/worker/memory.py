@@ -9,11 +9,11 @@ import re
 import threading
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 
 import psutil
 
-_UNLIMITED = 1 << 60  # cgroup v1 says "no limit" with a number near 2^63
+from picluster.worker.errands import control_groups
+
 # The kernel writes these lines of /proc/self/status one after the other, since 4.5.
 _SIZES = re.compile(
     rb"\s+".join(rb"%s:\s+(\d+) kB" % name for name in (b"VmHWM", b"VmRSS", b"RssAnon", b"RssFile", b"RssShmem"))
@@ -76,17 +76,10 @@ class AnonymousPeak:
             return self._peak
 
 
-def memory_limit() -> int | None:
-    """The smallest limit over this process: of its control groups (v2 or v1) or the machine's memory."""
-    limits = [psutil.virtual_memory().total]
-    groups = Path("/proc/self/cgroup")
-    for line in groups.read_text().splitlines() if groups.exists() else []:
-        _, controllers, path = line.split(":", 2)
-        if controllers == "":
-            limits += _limits(Path("/sys/fs/cgroup"), path, "memory.max")
-        elif "memory" in controllers.split(","):
-            limits += _limits(Path("/sys/fs/cgroup/memory"), path, "memory.limit_in_bytes")
-    return min((limit for limit in limits if limit < _UNLIMITED), default=None)
+def memory_limit() -> int:
+    """What this process may use: the smallest limit of its control groups, or the machine's memory."""
+    machine = psutil.virtual_memory().total
+    return min(control_groups.memory_limit() or machine, machine)
 
 
 def give_back_freed_memory() -> None:
@@ -101,15 +94,4 @@ def fits_easily(size_bytes: int) -> bool:
     Only then may the kernel read ahead in it. Read-ahead fills the memory a little sooner where there is room, but
     where there is none it pushes out what is needed: random rows then cost up to 60 times as much (docs/LOG.md).
     """
-    limit = memory_limit()
-    return limit is None or size_bytes <= limit // 4
-
-
-def _limits(root: Path, path: str, name: str) -> list[int]:
-    """Limits of a group and of all groups above it."""
-    folder, found = root / path.lstrip("/"), []
-    while folder.is_relative_to(root):
-        with suppress(OSError, ValueError):  # not mounted here, or "max"
-            found.append(int((folder / name).read_text()))
-        folder = folder.parent
-    return found
+    return size_bytes <= memory_limit() // 4

@@ -21,13 +21,13 @@ from pathlib import Path
 from typing import Any
 
 from picluster.worker.errands.answering import answer_all
+from picluster.worker.errands.control_groups import memory_limit
 
 SUDO_SECONDS = 5
 FIRMWARE_SECONDS = 5
 NAME_SECONDS = 3.0
 """For the node's own name: without DNS it could take half a minute."""
 ROOT = Path("/")
-_UNLIMITED = 1 << 60  # control groups of version 1 say so with a number near 2^63
 _PACKAGE_LOCKS = ("var/lib/dpkg/lock-frontend", "var/lib/dpkg/lock", "var/lib/apt/lists/lock")
 _LOCK = re.compile(r"^\d+: \w+ +\w+ +WRITE (\d+) [0-9a-f]+:[0-9a-f]+:(\d+) ", re.MULTILINE)
 
@@ -83,24 +83,6 @@ def _memory(root: Path) -> Answer:
 def _meminfo(root: Path, name: str) -> int | None:
     found = re.search(rf"^{name}:\s+(\d+) kB", _text(root / "proc/meminfo") or "", re.MULTILINE)
     return int(found.group(1)) * 1024 if found else None
-
-
-def memory_limit(root: Path) -> int | None:
-    """The smallest limit of the control groups that this process is in, of version 2 or 1."""
-    limits = []
-    for line in (_text(root / "proc/self/cgroup") or "").splitlines():
-        _, controllers, path = line.split(":", 2)
-        if controllers == "":
-            place, name = root / "sys/fs/cgroup", "memory.max"
-        elif "memory" in controllers.split(","):
-            place, name = root / "sys/fs/cgroup/memory", "memory.limit_in_bytes"
-        else:
-            continue
-        group = place / path.lstrip("/")
-        for folder in (each for each in (group, *group.parents) if each == place or place in each.parents):
-            with suppress(OSError, ValueError):  # not mounted here, or "max"
-                limits.append(int((folder / name).read_text()))
-    return min((limit for limit in limits if limit < _UNLIMITED), default=None)
 
 
 def memory_controller(root: Path) -> bool | None:

@@ -9,24 +9,9 @@ import picluster
 from picluster.controller.fitness import SPARE_BYTES, Busy, Claimed, Seen, notes, unfit
 from picluster.controller.leader import this_controller
 from picluster.errors import DataError, MissingError
+from tests.unit.controller.healthy import SEEN
 
-FIT = Seen(
-    worker="/opt/picluster/.venv/bin/picluster-worker",
-    version=picluster.__version__,
-    trouble="",
-    torch="2.9.1",
-    rsync=True,
-    ssh_address="10.0.0.1",
-    interfaces={"10.0.0.1": "eth0"},
-    claims=(),
-    cache="/home/pi/.cache/picluster",
-    lacking=("features.npy",),
-    free_bytes=10 << 30,
-    memory_bytes=1 << 30,
-    available_bytes=1 << 29,
-    oom_kills=0,
-    time=0.0,
-)
+FIT = msgspec.structs.replace(SEEN, lacking=("features.npy",))
 SIZES = {"features.npy": 280 << 20}
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from picluster.worker.memory import AnonymousPeak, Memory, _limits, fits_easily, memory_limit, read_memory
+from picluster.worker.memory import AnonymousPeak, Memory, fits_easily, memory_limit, read_memory
 
 MB = 1_000_000
 pytestmark = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the kernel's marks are in /proc")
@@ -55,34 +55,12 @@ def test_the_peak_rises_with_readings_and_never_falls(monkeypatch: pytest.Monkey
     assert [peak.update(reading) for reading in readings] == [60, 80, 80, 160, 160]
 
 
-def write_limit(folder: Path, name: str, text: str) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / name).write_text(text)
-
-
-def test_limits_of_a_group_and_of_all_above_it_are_found(tmp_path: Path) -> None:
-    write_limit(tmp_path / "system.slice" / "run-1.service", "memory.max", "max\n")
-    write_limit(tmp_path / "system.slice", "memory.max", "500000000\n")
-    write_limit(tmp_path, "memory.max", "900000000\n")
-    write_limit(tmp_path / "elsewhere", "memory.max", "1000\n")
-    found = _limits(tmp_path, "/system.slice/run-1.service", "memory.max")
-    assert sorted(found) == [500_000_000, 900_000_000]
-
-
-def test_a_group_that_is_not_mounted_here_has_the_limits_that_are(tmp_path: Path) -> None:
-    write_limit(tmp_path, "memory.limit_in_bytes", "536870912\n")
-    assert _limits(tmp_path, "/docker/0123", "memory.limit_in_bytes") == [536_870_912]
-    assert _limits(tmp_path / "nothing", "/a/b", "memory.max") == []
-
-
 def test_the_limit_is_not_above_the_machines_memory() -> None:
     limit = memory_limit()
-    assert limit is not None
     assert 0 < limit <= psutil.virtual_memory().total
 
 
 def test_only_what_leaves_most_of_the_memory_free_fits_easily() -> None:
     limit = memory_limit()
-    assert limit is not None
     assert fits_easily(limit // 5)
     assert not fits_easily(limit // 3)

@@ -48,7 +48,6 @@ def test_a_program_of_the_standard_library_alone_tells_facts_that_fit_the_record
 def test_what_a_machine_does_not_have_is_no_fact(tmp_path: Path) -> None:
     assert examiner.governor(tmp_path) is None
     assert examiner.celsius(tmp_path) is None
-    assert examiner.memory_limit(tmp_path) is None
     assert examiner.memory_controller(tmp_path) is None
     assert examiner.package_locks(tmp_path) == []
 
@@ -71,34 +70,6 @@ def test_the_processor_s_temperature_counts_where_there_is_one(tmp_path: Path) -
     assert examiner.celsius(root) == 90.0
     machine(tmp_path, {f"{zones}1/type": "cpu-thermal\n", f"{zones}1/temp": "48312\n"})
     assert examiner.celsius(root) == pytest.approx(48.312)
-
-
-@pytest.mark.parametrize(
-    ("files", "limit"),
-    [
-        (
-            {
-                "proc/self/cgroup": "0::/user/session\n",
-                "sys/fs/cgroup/user/memory.max": "1000\n",
-                "sys/fs/cgroup/user/session/memory.max": "max\n",
-            },
-            1000,
-        ),
-        (
-            {
-                "proc/self/cgroup": "4:memory:/pi\n3:cpu:/\n",
-                "sys/fs/cgroup/memory/memory.limit_in_bytes": f"{(1 << 63) - 4096}\n",
-                "sys/fs/cgroup/memory/pi/memory.limit_in_bytes": "2000\n",
-            },
-            2000,
-        ),
-    ],
-    ids=["version 2", "version 1"],
-)
-def test_the_smallest_limit_of_a_group_and_those_above_it_holds(
-    tmp_path: Path, files: dict[str, str], limit: int
-) -> None:
-    assert examiner.memory_limit(machine(tmp_path, files)) == limit
 
 
 @pytest.mark.parametrize(
