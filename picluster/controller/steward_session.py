@@ -25,7 +25,7 @@ _SIGNAL_CODES = 128
 _NOT_FOUND = 127
 _PROGRAMS = {
     "steward": ("answering", "claims", "premises", "steward"),
-    "examiner": ("answering", "control_groups", "examiner"),
+    "examiner": ("answering", "control_groups", "premises", "examiner"),
     "prober": ("answering", "prober"),
 }
 """The modules of each of the errands, in the order in which they import each other."""

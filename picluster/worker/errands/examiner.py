@@ -20,6 +20,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from picluster.worker.errands import premises
 from picluster.worker.errands.answering import answer_all
 from picluster.worker.errands.control_groups import memory_limit
 
@@ -71,18 +72,13 @@ def _system(root: Path) -> Answer:
 
 def _memory(root: Path) -> Answer:
     return {
-        "memory_bytes": _meminfo(root, "MemTotal"),
-        "available_bytes": _meminfo(root, "MemAvailable"),
-        "swap_free_bytes": _meminfo(root, "SwapFree"),
+        "memory_bytes": premises.memory("MemTotal", root),
+        "available_bytes": premises.memory("MemAvailable", root),
+        "swap_free_bytes": premises.memory("SwapFree", root),
         "limit_bytes": memory_limit(root),
         "memory_controller": memory_controller(root),
         "swaps_on_card": [path for path in _swaps(root) if on_card(root, path)],
     }
-
-
-def _meminfo(root: Path, name: str) -> int | None:
-    found = re.search(rf"^{name}:\s+(\d+) kB", _text(root / "proc/meminfo") or "", re.MULTILINE)
-    return int(found.group(1)) * 1024 if found else None
 
 
 def memory_controller(root: Path) -> bool | None:

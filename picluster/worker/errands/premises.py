@@ -94,10 +94,10 @@ def free_bytes(folder: Path) -> int | None:
     return None
 
 
-def memory(name: str) -> int | None:
-    """Bytes of one kind, as the kernel calls it."""
+def memory(name: str, root: Path = Path("/")) -> int | None:
+    """Bytes of one kind, as the kernel calls it. `root` is that of the file system."""
     with suppress(OSError):
-        found = re.search(rf"^{name}:\s+(\d+) kB", Path("/proc/meminfo").read_text(), re.MULTILINE)
+        found = re.search(rf"^{name}:\s+(\d+) kB", (root / "proc/meminfo").read_text(), re.MULTILINE)
         return int(found.group(1)) * 1024 if found else None
     return None
 
