@@ -129,6 +129,16 @@ def test_of_two_interfaces_the_one_that_leads_to_the_peers_is_taken(shelf: Shelf
             shelf.lab.in_node(node, f"ip link del aa{number}")
 
 
+def test_this_machine_can_be_one_of_the_nodes(shelf: Shelf, bare: RunFolder) -> None:
+    """Its address is then the one that the others reach, not its loopback."""
+    mixed = shelf.desk.folder / "mixed.yml"
+    here = "  hosts:\n    laptop: {ansible_connection: local}\n"
+    mixed.write_text(shelf.lab.inventory.read_text().replace("  hosts:\n", here, 1))
+    run = shelf.desk.launch("--inventory", str(mixed), "--nodes", "laptop,pi1,pi2", *WORDS)
+    assert run.plan().nodes == ("laptop", "pi1", "pi2")
+    assert losses(run) == losses(bare)[: len(losses(run))]
+
+
 @contextmanager
 def without_ssh(lab: RunningLab, node: str) -> Iterator[None]:
     """Connections are refused."""
