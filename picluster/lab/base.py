@@ -34,7 +34,7 @@ _FILES = {
     # Who is greeted by sshd may log in: before that, pam refuses all but root.
     "etc/systemd/system/ssh.service.d/picluster-lab.conf": "[Unit]\nAfter=systemd-user-sessions.service\n",
 }
-_DEFAULT_MIRRORS = {"debian": "http://deb.debian.org/debian", "ubuntu": "http://archive.ubuntu.com/ubuntu"}
+_SYSTEMS = ("debian", "ubuntu")
 _INDEX_FORMAT = "$(CREATED_BY)|$(CODENAME)|$(COMPONENT)|$(SITE)"
 
 
@@ -54,7 +54,7 @@ def read_release(os_release: str) -> Release:
     """
     fields = dict(line.split("=", 1) for line in os_release.splitlines() if "=" in line)
     system, codename = (fields.get(name, "").strip('"') for name in ("ID", "VERSION_CODENAME"))
-    if system not in _DEFAULT_MIRRORS or not codename:
+    if system not in _SYSTEMS or not codename:
         raise MissingError(
             f"a lab needs Debian or Ubuntu; this is {system or 'another system'}",
             fix="run it in a virtual machine with Debian",
@@ -62,13 +62,16 @@ def read_release(os_release: str) -> Release:
     return Release(system, codename)
 
 
-def choose_mirror(release: Release, indexes: str) -> str:
-    """The archive that this machine's own apt uses for that release, from what `apt-get indextargets` prints."""
+def choose_mirror(release: Release, indexes: str) -> str | None:
+    """The archive that this machine's own apt uses for that release, from what `apt-get indextargets` prints.
+
+    None where apt does not say: debootstrap knows the distribution's.
+    """
     for line in indexes.splitlines():
         kind, codename, component, site = line.split("|", 3)
         if (kind, codename, component) == ("Packages", release.codename, "main") and site.startswith("http"):
             return site
-    return _DEFAULT_MIRRORS[release.system]
+    return None
 
 
 def ensure_base(*, fresh: bool, tell: Callable[[str], None]) -> Path:
@@ -82,7 +85,7 @@ def ensure_base(*, fresh: bool, tell: Callable[[str], None]) -> Path:
         return base
     release, packages = own_release(), _packages(fresh=fresh)
     mirror = choose_mirror(release, run(["apt-get", "indextargets", "--format", _INDEX_FORMAT]))
-    tell(f"bootstrapping {release.system} {release.codename} from {mirror}; this is done only once")
+    tell(f"bootstrapping {release.system} {release.codename} from {mirror or 'its archive'}; this is done only once")
     # Root's own: the programs in it include those that give root's rights.
     CACHE.mkdir(mode=0o700, parents=True, exist_ok=True)
     part = base.with_name(f"{base.name}.part")
@@ -118,7 +121,7 @@ def _recipe(packages: tuple[str, ...]) -> str:
     return hashlib.sha256(repr((packages, _MASKED, _FILES)).encode()).hexdigest()[:8]
 
 
-def _bootstrap(release: Release, packages: tuple[str, ...], mirror: str, folder: Path) -> None:
+def _bootstrap(release: Release, packages: tuple[str, ...], mirror: str | None, folder: Path) -> None:
     debs = CACHE / "packages"
     debs.mkdir(exist_ok=True)
     log = CACHE / "debootstrap.log"
@@ -127,7 +130,7 @@ def _bootstrap(release: Release, packages: tuple[str, ...], mirror: str, folder:
     guard = ["setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--pid", "--fork", "--kill-child"]
     options = ["--variant=minbase", f"--include={','.join(packages)}", f"--cache-dir={debs}"]
     run(
-        [*guard, "debootstrap", *options, release.codename, folder, mirror],
+        [*guard, "debootstrap", *options, release.codename, folder, *([mirror] if mirror else [])],
         timeout_seconds=BOOTSTRAP_TIMEOUT_SECONDS,
         log=log,
     )
