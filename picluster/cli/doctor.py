@@ -63,21 +63,17 @@ def doctor(
 
 def _intent(plan_file: Path | None, dataset: str | None) -> Intent | None:
     """What the nodes shall be ready for, where that is said."""
+    from picluster.cli.training import read_plan
     from picluster.controller.doctor import Intent
     from picluster.graph.folder import GraphFolder
     from picluster.graph.names import KNOWN, dataset_folder_name
-    from picluster.schema.plan import Plan
-    from picluster.schema.record import from_json
 
     if plan_file is None and dataset is None:
         return None
     if plan_file is None or dataset is None:
         what = "--plan and --dataset go together: what a node needs follows from both"
         raise InputError(what, fix="give both, or none")
-    try:
-        plan = from_json(Plan, plan_file.read_bytes(), source=str(plan_file))
-    except OSError as error:
-        raise InputError(f"cannot read the plan {plan_file}: {error.strerror}") from error
+    plan = read_plan(plan_file)
     graph = GraphFolder.open(GRAPHS / (dataset_folder_name(dataset) if dataset in KNOWN else dataset))
     return Intent(plan, graph.path)
 

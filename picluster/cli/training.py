@@ -110,12 +110,16 @@ def choose_plan(
         if value is not None:
             what = f"--plan and {option} do not go together: the plan says who does what"
             raise InputError(what, fix="leave one of them out")
+    plan = fit_plan(read_plan(file), names, spec, model)
+    return msgspec.structs.replace(plan, engine=engine) if engine else plan
+
+
+def read_plan(file: Path) -> Plan:
+    """The plan of a file. InputError where it cannot be read or is none."""
     try:
-        plan = from_json(Plan, file.read_bytes(), source=str(file), fix=_PLAN_FIX)
+        return from_json(Plan, file.read_bytes(), source=str(file), fix=_PLAN_FIX)
     except OSError as error:
         raise InputError(f"cannot read the plan {file}: {error.strerror}", fix=_PLAN_FIX) from error
-    plan = fit_plan(plan, names, spec, model)
-    return msgspec.structs.replace(plan, engine=engine) if engine else plan
 
 
 def train(

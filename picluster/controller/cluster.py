@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from picluster.controller.data_plane import data_address, interfaces_here, meeting_address, routes_here
+from picluster.controller.data_plane import interfaces_here, meet, settle
 from picluster.controller.fan_out import NodesFailed, all_or_none, try_all
 from picluster.controller.fitness import Busy, Seen, notes, unfit
 from picluster.controller.shipping import files_of
@@ -71,7 +71,7 @@ def reached(
         machines = all_or_none(entered)
         seen = _find_fit(machines, remote, plan, graph, wait)
         if machines:
-            _address(ways, taking_part, seen)
+            _address(ways, machines, taking_part, seen)
         yield Cluster({name: ways[name] for name in plan.nodes}, notes(seen))
     finally:
         try_all(ways, lambda name: ways[name].close(), timeout_seconds=LEAVE_SECONDS, doing="leaving")
@@ -113,22 +113,22 @@ def _find_fit(
         time.sleep(WAIT_SECONDS)
 
 
-def _address(ways: Mapping[str, Transport], nodes: Mapping[str, Node], seen: Mapping[str, Seen]) -> None:
+def _address(
+    ways: Mapping[str, Transport],
+    machines: Mapping[str, SshTransport],
+    nodes: Mapping[str, Node],
+    seen: Mapping[str, Seen],
+) -> None:
     """Give every node's data plane its address and interface."""
     here = interfaces_here()
     interfaces = {name: seen[name].interfaces if name in seen else here for name in nodes}
-    meeting: dict[str, str] = {}
-    for name, node in nodes.items():
-        entered_at = seen[name].ssh_address if name in seen else ""
-        meeting[name] = node.owned_address or meeting_address(entered_at, interfaces[name])
-
-    def choose(name: str) -> tuple[str, str]:
-        way, peers = ways[name], [address for other, address in meeting.items() if other != name]
-        if nodes[name].owned_address:
-            return data_address(meeting[name], interfaces[name], {})
-        routes = way.routes(peers) if isinstance(way, SshTransport) else routes_here(peers)
-        return data_address(meeting[name], interfaces[name], routes)
-
-    outcomes = try_all(nodes, choose, timeout_seconds=REACH_SECONDS, doing="finding its routes")
+    entered = {name: seen[name].ssh_address if name in seen else "" for name in nodes}
+    meeting = {name: meet(node, entered[name], interfaces[name]) for name, node in nodes.items()}
+    outcomes = try_all(
+        nodes,
+        lambda name: settle(nodes[name], meeting, interfaces[name], lambda: machines[name].steward),
+        timeout_seconds=REACH_SECONDS,
+        doing="finding its routes",
+    )
     for name, (address, interface) in all_or_none(outcomes).items():
         ways[name].address, ways[name].interface = address, interface

@@ -7,12 +7,18 @@ from __future__ import annotations
 
 import ipaddress
 import socket
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
+import msgspec
 import psutil
 
 from picluster.errors import RunFailed
+
+if TYPE_CHECKING:
+    from picluster.controller.inventory import Node
+    from picluster.controller.steward_session import Steward
 
 Routes = Mapping[str, tuple[str, str]]
 """Peer's address → own address and interface towards it."""
@@ -52,6 +58,35 @@ def data_address(own: str, interfaces: Mapping[str, str], routes: Routes) -> tup
     if not interface:
         raise RunFailed(f"none of its interfaces has the address {address}", fix="picluster doctor")
     return address, interface
+
+
+def meet(node: Node, entered_at: str, interfaces: Mapping[str, str]) -> str:
+    """Where the others look for a node: as the person says, else see `meeting_address`."""
+    return node.owned_address or meeting_address(entered_at, interfaces)
+
+
+def settle(
+    node: Node, meeting: Mapping[str, str], interfaces: Mapping[str, str], steward: Callable[[], Steward]
+) -> tuple[str, str]:
+    """Address and interface of a node's data plane, whose routes it asks for where the person does not say.
+
+    Args:
+        node: whose.
+        meeting: where the others look for each node.
+        interfaces: its IPv4 addresses, each with its interface.
+        steward: gives one that runs there; not called for a node of this machine.
+
+    Raises:
+        RunFailed: see `data_address`.
+    """
+    routes: Routes = {}
+    if not node.owned_address:
+        peers = [address for other, address in meeting.items() if other != node.name]
+        if node.is_local:
+            routes = routes_here(peers)
+        else:
+            routes = msgspec.convert(steward().ask("routes", peers=peers), dict[str, tuple[str, str]])
+    return data_address(meeting[node.name], interfaces, routes)
 
 
 def interfaces_here() -> dict[str, str]:

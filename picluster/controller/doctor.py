@@ -16,7 +16,7 @@ import msgspec
 
 import picluster
 from picluster.controller.cluster import LEAVE_SECONDS, REACH_SECONDS
-from picluster.controller.data_plane import data_address, interfaces_here, meeting_address, routes_here
+from picluster.controller.data_plane import interfaces_here, meet, settle
 from picluster.controller.doctor_links import Survey
 from picluster.controller.fan_out import try_all
 from picluster.controller.findings import judge
@@ -163,22 +163,19 @@ class Doctor:
             return dict.fromkeys(names, (LOOPBACK, "lo"))
         interfaces = {name: seen[name].interfaces if name in seen else interfaces_here() for name in names}
 
-        def meet(name: str) -> str:
-            entered_at = seen[name].ssh_address if name in seen else ""
-            return self._nodes[name].owned_address or meeting_address(entered_at, interfaces[name])
-
+        entered = {name: seen[name].ssh_address if name in seen else "" for name in names}
         able = [name for name in names if name in seen or self._nodes[name].is_local]
-        meeting = self._at_all(able, meet, REACH_SECONDS, "finding its address", "address")
+        meeting = self._at_all(
+            able,
+            lambda name: meet(self._nodes[name], entered[name], interfaces[name]),
+            REACH_SECONDS,
+            "finding its address",
+            "address",
+        )
 
         def choose(name: str) -> tuple[str, str]:
-            peers = [address for other, address in meeting.items() if other != name]
-            if self._nodes[name].owned_address:
-                return data_address(meeting[name], interfaces[name], {})
-            if self._nodes[name].is_local:
-                return data_address(meeting[name], interfaces[name], routes_here(peers))
-            answer = self._start(name, "steward", REACH_SECONDS).ask("routes", peers=peers)
-            routes = {peer: (address, interface) for peer, (address, interface) in answer.items()}
-            return data_address(meeting[name], interfaces[name], routes)
+            node = self._nodes[name]
+            return settle(node, meeting, interfaces[name], lambda: self._start(name, "steward", REACH_SECONDS))
 
         return self._at_all(meeting, choose, REACH_SECONDS, "finding its routes", "address")
 

@@ -61,14 +61,8 @@ class Seen(Record, frozen=True, kw_only=True):
     """Files of the graph folder that have to be shipped."""
     free_bytes: int | None
     """Of the disk with the cache."""
-    memory_bytes: int | None
-    """Of the machine."""
-    available_bytes: int | None
-    """Memory that is not in use."""
     oom_kills: int | None
     """Processes killed for want of memory since it was started."""
-    time: float
-    """The node's clock, in seconds since 1970."""
 
 
 class Busy(RunFailed):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import getpass
 import hashlib
 import os
@@ -24,6 +25,7 @@ def this_controller() -> Controller:
     )
 
 
+@functools.cache
 def this_machine() -> str:
     """Fingerprint of this machine: many a Pi is called raspberrypi."""
     identity = os.uname().nodename

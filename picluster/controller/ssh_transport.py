@@ -31,7 +31,7 @@ class SshTransport:
 
     def __init__(self, connection: fabric.Connection, steward: StewardSession, ssh_words: Sequence[str]) -> None:
         """`steward` runs on the other side of the connection; `ssh_words` lead there too."""
-        self._connection, self._steward, self._ssh_words = connection, steward, ssh_words
+        self._connection, self.steward, self._ssh_words = connection, steward, ssh_words
         self.address = self.interface = ""
         self._seen: Seen | None = None
         self._folder: PurePosixPath | None = None
@@ -40,21 +40,16 @@ class SshTransport:
     def look(self, home: str, cache: str, graph: Path, arrays: Sequence[str]) -> Seen:
         """What there is on the node; remembered for the run."""
         wanted = state_of(files_of(graph, arrays))
-        answer = self._steward.ask("look", home=home, cache=cache, graph=graph.name, wanted=wanted)
+        answer = self.steward.ask("look", home=home, cache=cache, graph=graph.name, wanted=wanted)
         self._seen = msgspec.convert(answer, Seen)
         return self._seen
-
-    def routes(self, peers: Sequence[str]) -> dict[str, tuple[str, str]]:
-        """Peer's address → own address and interface towards it."""
-        answer = self._steward.ask("routes", peers=list(peers))
-        return {peer: (address, interface) for peer, (address, interface) in answer.items()}
 
     def start(self, parcel: Parcel, environment: Mapping[str, str]) -> _RemoteWorker:
         """Let the steward become the worker."""
         assert self._seen is not None
         folder = PurePosixPath(self._seen.cache, "runs", parcel.run, parcel.node)
         self._folder = folder
-        answer = self._steward.ask(
+        answer = self.steward.ask(
             "work",
             folders=[str(folder), str(self._graph_folder(parcel))],
             files={str(folder / "model.py"): parcel.model_file.read_text(encoding="utf-8")},
@@ -66,7 +61,7 @@ class SshTransport:
             error = answer["error"]
             kind = DataError if "No space" in error else RunFailed
             raise kind(f"the worker cannot be started: {error}", fix="picluster doctor")
-        return _RemoteWorker(self, self._steward, parcel)
+        return _RemoteWorker(self, self.steward, parcel)
 
     def deliver(self, parcel: Parcel) -> Places:
         """Ship the files that are lacking there."""

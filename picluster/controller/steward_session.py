@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import shlex
 import signal
@@ -143,6 +144,7 @@ class StewardSession:
         self._channel.close()
 
 
+@functools.cache
 def program_text(program: str) -> bytes:
     """A program that holds the texts of its modules by name; their packages are empty on the other side."""
     packages = dict.fromkeys(("picluster", "picluster.worker", _ERRANDS), "")

@@ -20,7 +20,7 @@ def claims() -> list[dict[str, Any]]:
     for file in sorted(claims_folder().glob("*.json")):
         with suppress(OSError, ValueError), file.open("rb") as stream:
             if is_held(stream):
-                held.append({**json.loads(stream.read() or b"{}"), "file": str(file)})
+                held.append(json.loads(stream.read() or b"{}"))
     return held
 
 

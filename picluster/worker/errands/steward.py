@@ -57,10 +57,7 @@ def look(*, home: str, cache: str, graph: str, wanted: dict[str, list[int]]) -> 
         "cache": str(kept),
         "lacking": premises.lacking(kept / "graphs" / graph, wanted),
         "free_bytes": premises.free_bytes(kept),
-        "memory_bytes": premises.memory("MemTotal"),
-        "available_bytes": premises.memory("MemAvailable"),
         "oom_kills": premises.oom_kills(),
-        "time": time.time(),
     }
 
 

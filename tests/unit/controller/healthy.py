@@ -50,10 +50,7 @@ SEEN = Seen(
     cache="/home/pi/.cache/picluster",
     lacking=(),
     free_bytes=20 * GIB,
-    memory_bytes=4 * GIB,
-    available_bytes=3 * GIB,
     oom_kills=0,
-    time=0.0,
 )
 
 
