@@ -22,26 +22,40 @@ if TYPE_CHECKING:
     from picluster.schema.job import Claim
 
 GATE = "gate"
+PATIENCE_SECONDS = 5.0
+"""How long a launch that was typed earlier waits for a later one, which may be about to give way to it elsewhere."""
+_LOOK_SECONDS = 0.05
 _EVERYBODY_WRITES = 0o666
 
 
-def hold(claim: Claim) -> None:
+def hold(claim: Claim, patience_seconds: float = PATIENCE_SECONDS) -> None:
     """Claim this machine for a run, until `release` or the end of this process.
 
+    Two launches at the same moment may each get some of the nodes that both want. The later one gives way at once,
+    the earlier one waits for that: one of them gets all (wait-die, Rosenkrantz et al. 1978).
+
     Raises:
-        RunFailed: another run's worker has it.
+        RunFailed: another run's worker has it, and keeps it.
     """
     folder = claims_folder()
     _make(folder)
-    gate = _open_gate(folder / GATE)
-    try:
-        fcntl.flock(gate, fcntl.LOCK_EX)
-        if claim.is_exclusive:
-            refuse_if_busy(claim, claims())
-        _sweep(folder)
-        _hold(folder / f"{os.getpid()}.json", claim)
-    finally:
-        os.close(gate)
+    deadline = time.monotonic() + patience_seconds
+    while True:
+        gate = _open_gate(folder / GATE)
+        try:
+            fcntl.flock(gate, fcntl.LOCK_EX)
+            rival = _rival(claim, claims()) if claim.is_exclusive else None
+            if rival is None:
+                _sweep(folder)
+                _hold(folder / f"{os.getpid()}.json", claim)
+                return
+        finally:
+            os.close(gate)
+        if _is_earlier(rival, claim) or time.monotonic() > deadline:
+            since = time.strftime("%H:%M", time.localtime(rival["since"]))
+            what = f"busy with run {rival['run']} of user {rival['controller']['user']} since {since}"
+            raise RunFailed(what, fix="wait for its end: picluster launch --wait")
+        time.sleep(_LOOK_SECONDS)
 
 
 def release() -> None:
@@ -50,13 +64,16 @@ def release() -> None:
         (claims_folder() / f"{os.getpid()}.json").unlink()
 
 
-def refuse_if_busy(claim: Claim, held: list[dict[str, Any]]) -> None:
-    """RunFailed where a worker of another run has claimed this machine for itself."""
-    for other in held:
-        if other.get("is_exclusive") and other.get("run") != claim.run:
-            since = time.strftime("%H:%M", time.localtime(other["since"]))
-            what = f"busy with run {other['run']} of user {other['controller']['user']} since {since}"
-            raise RunFailed(what, fix="wait for its end: picluster launch --wait")
+def _rival(claim: Claim, held: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """The claim of another run that has this machine for itself."""
+    rivals = (other for other in held if other.get("is_exclusive") and other.get("run") != claim.run)
+    return next(rivals, None)
+
+
+def _is_earlier(rival: dict[str, Any], claim: Claim) -> bool:
+    """Whether the other run was launched before; any order would do that all nodes agree on."""
+    mine = (claim.controller.started, claim.run)
+    return (float(rival["controller"]["started"]), str(rival["run"])) < mine
 
 
 def _make(folder: Path) -> None:

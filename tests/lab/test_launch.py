@@ -27,7 +27,9 @@ def shelf(lab: RunningLab, tmp_path_factory: pytest.TempPathFactory) -> Shelf:
 
 @pytest.fixture(scope="module")
 def bare(shelf: Shelf) -> RunFolder:
-    """The bare words."""
+    """The bare words, on nodes that hold no data of other runs."""
+    for node in shelf.lab.addresses:
+        shelf.lab.ssh(node, "rm -rf .cache/picluster")
     return shelf.desk.launch("--layers-per-node", "1")
 
 

@@ -3,6 +3,8 @@
 import json
 import multiprocessing
 import os
+import threading
+import time
 from collections.abc import Iterator
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -19,6 +21,8 @@ from picluster.worker.errands import claims as readers
 
 CONTROLLER = Controller(host="laptop", pid=1, started=0.0, user="anna", machine="m")
 CLAIM = Claim(run="first", node="pi3", controller=CONTROLLER, is_exclusive=True, grace_seconds=5.0)
+LATER = msgspec.structs.replace(CLAIM, run="second", controller=msgspec.structs.replace(CONTROLLER, started=1.0))
+EARLIER = msgspec.structs.replace(CLAIM, run="zeroth", controller=msgspec.structs.replace(CONTROLLER, started=-1.0))
 FORK = multiprocessing.get_context("fork")
 
 
@@ -49,9 +53,26 @@ def _hold_until_told(told: Connection) -> None:
 
 
 @pytest.mark.usefixtures("holder")
-def test_another_run_is_refused_with_the_words_who_has_it() -> None:
+def test_a_later_run_is_refused_at_once_with_the_words_who_has_it() -> None:
+    begun = time.monotonic()
     with pytest.raises(RunFailed, match="busy with run first of user anna since"):
-        hold(msgspec.structs.replace(CLAIM, run="second"))
+        hold(LATER)
+    assert time.monotonic() - begun < 1
+
+
+@pytest.mark.usefixtures("holder")
+def test_an_earlier_run_is_refused_when_its_patience_ends() -> None:
+    begun = time.monotonic()
+    with pytest.raises(RunFailed, match="busy with run first of user anna since"):
+        hold(EARLIER, patience_seconds=0.3)
+    assert time.monotonic() - begun > 0.3
+
+
+def test_an_earlier_run_gets_the_machine_when_the_later_one_gives_way(holder: Connection) -> None:
+    threading.Timer(0.2, holder.send, ["end"]).start()
+    hold(EARLIER)
+    assert [each["run"] for each in readers.claims()] == ["zeroth"]
+    release()
 
 
 @pytest.mark.usefixtures("holder")
@@ -75,7 +96,7 @@ def test_what_a_worker_held_that_was_killed_holds_no_more_and_is_swept(holder: C
     while readers.claims():
         continue
     assert left.exists()
-    hold(msgspec.structs.replace(CLAIM, run="second"))
+    hold(LATER)
     assert not left.exists()
     release()
 
