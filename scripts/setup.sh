@@ -123,7 +123,7 @@ PYTHON
 
 install_packages() {
     echo "installing the other packages"
-    pip install --quiet --constraint constraints.txt --editable ".${EXTRAS:+[$EXTRAS]}" --group dev
+    pip install --quiet --constraint constraints.txt --editable ".[controller${EXTRAS:+,$EXTRAS}]" --group dev
 }
 
 # A CPU that lacks an instruction shows itself here, not in the middle of a run.
