@@ -4,7 +4,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo lab test test-slow test-lab check bench fix
+.PHONY: help setup demo lab provision reset test test-slow test-lab check bench fix
 
 POETRY := poetry==2.5.1
 
@@ -12,6 +12,8 @@ EXTRAS ?= worker
 export EXTRAS PYTHON TORCH_WHEEL
 # Ansible stops under LC_ALL=C and under a locale that was never generated, which is usual over SSH.
 export LC_ALL := C.UTF-8
+
+NODES = $(if $(INVENTORY),--inventory '$(INVENTORY)') $(if $(LIMIT),--limit '$(LIMIT)') $(if $(ASK_BECOME),--ask-become-pass)
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -26,6 +28,13 @@ demo: setup ## train a layer-split GNN on four local processes and show what eac
 lab: ## four virtual Pis on this machine (as root)
 	@$${SUDO_USER:+sudo -E -H -u "$$SUDO_USER"} $(MAKE) --no-print-directory setup
 	@if [[ $$(id -u) == 0 ]]; then .venv/bin/picluster lab up; else sudo .venv/bin/picluster lab up; fi
+
+# INVENTORY=FILE LIMIT=pi5 (Ansible's patterns) CHECK=1 (change nothing) TAGS=firewall (roles) ASK_BECOME=1
+provision: setup ## make freshly flashed Pis ready to train
+	@.venv/bin/picluster provision $(NODES) $(if $(CHECK),--check) $(if $(TAGS),--tags '$(TAGS)')
+
+reset: setup ## take from the Pis what provision has put there (DATA=delete|keep)
+	@.venv/bin/picluster reset $(NODES) $(if $(DATA),--yes --$(DATA)-data)
 
 test: setup ## run the tests
 	.venv/bin/pytest -m "not slow and not lab"

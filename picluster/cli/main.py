@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 import picluster
-from picluster.cli import dataset, doctor, export, lab, launch, logs, report, runs, stop, trust
+from picluster.cli import dataset, doctor, export, init, lab, launch, logs, provision, report, runs, stop, trust
 from picluster.errors import InputError, PiclusterError, Stopped
 
 app = typer.Typer(
@@ -26,6 +26,9 @@ app.command("logs", epilog=logs.EXAMPLES)(logs.logs)
 app.command("stop", epilog=stop.STOP_EXAMPLES)(stop.stop)
 app.command("reap", epilog=stop.REAP_EXAMPLES)(stop.reap)
 app.command("doctor", epilog=doctor.EXAMPLES)(doctor.doctor)
+app.command("init", epilog=init.EXAMPLES)(init.init)
+app.command("provision", epilog=provision.PROVISION_EXAMPLES)(provision.provision)
+app.command("reset", epilog=provision.RESET_EXAMPLES)(provision.reset)
 app.command("trust", epilog=trust.EXAMPLES)(trust.trust)
 app.command("export", epilog=export.EXAMPLES)(export.export)
 app.add_typer(dataset.app, name="dataset")

@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 import picluster
-from picluster.controller.places import CHECKOUT, find, worker_command
+from picluster.controller.places import CHECKOUT, find, user_cache, worker_command
 from picluster.errors import DataError, InputError, MissingError, PiclusterError
 from picluster.schema.model import ModelDescription
 from picluster.schema.record import from_json
@@ -41,7 +41,7 @@ def describe_model(file: Path, features: int, classes: int, options: dict[str, O
     """
     question = [f"--features={features}", f"--classes={classes}"]
     question += [f"--option={name}={msgspec.json.encode(value).decode()}" for name, value in sorted(options.items())]
-    cached = _cache_folder() / f"{_fingerprint(file, question)}.json"
+    cached = user_cache() / "models" / f"{_fingerprint(file, question)}.json"
     with suppress(OSError, InputError):  # not there, or damaged: ask again
         return from_json(ModelDescription, cached.read_bytes(), source=str(cached))
     answer = _ask(file, question)
@@ -71,11 +71,6 @@ def _fingerprint(file: Path, question: list[str]) -> str:
     for source in (file, *sorted(_LAYERS.glob("*.py"))):
         digest.update(source.read_bytes())
     return digest.hexdigest()
-
-
-def _cache_folder() -> Path:
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(home) / "picluster" / "models"
 
 
 def _remember(cached: Path, answer: bytes) -> None:

@@ -1,5 +1,6 @@
 """Where the project's own files and programs lie."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -16,3 +17,8 @@ def worker_command() -> list[str]:
     """`picluster-worker` of this Python's environment, by that name where it is installed so: `pgrep -f` finds it."""
     program = Path(sys.executable).with_name("picluster-worker")
     return [sys.executable, *([str(program)] if program.exists() else ["-m", "picluster.worker.main"])]
+
+
+def user_cache() -> Path:
+    """Where this machine's user keeps what can be had again."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "picluster"

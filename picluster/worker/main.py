@@ -19,7 +19,7 @@ def main() -> None:
         return
     arguments = _parser().parse_args()
     try:
-        _describe(arguments) if arguments.command == "describe" else _work()
+        {"describe": _describe, "check": _check}.get(arguments.command, _work)(arguments)
     except PiclusterError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
@@ -38,6 +38,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     describe.add_argument("--classes", type=int, default=41, help="classes of the graph (default: %(default)s)")
     describe.add_argument("--option", action="append", default=[], metavar="NAME=VALUE", help="option of the model")
+    check = commands.add_parser("check", help="let two processes multiply and exchange over Gloo; prints JSON")
+    check.add_argument("--address", default="127.0.0.1", help="own address of the data plane (default: %(default)s)")
+    check.add_argument("--interface", default="lo", help="its network interface (default: %(default)s)")
     work = commands.add_parser(
         "work", help="do a run's work on this node: job and heartbeats come on standard input (default)"
     )
@@ -60,7 +63,19 @@ def _describe(arguments: argparse.Namespace) -> None:
     sys.stdout.buffer.write(to_json(describe(file, arguments.features, arguments.classes, options), indent=True))
 
 
-def _work() -> None:
+def _check(arguments: argparse.Namespace) -> None:
+    import json
+    import platform
+    from importlib.metadata import version
+
+    from picluster.worker.exchange import exchange
+
+    seconds = exchange(arguments.address, arguments.interface)
+    told = {"python": platform.python_version(), "machine": platform.machine(), "torch": version("torch")}
+    print(json.dumps({**told, "seconds": round(seconds, 2)}))
+
+
+def _work(_: argparse.Namespace) -> None:
     from picluster.worker.session import work
 
     work(sys.stdin.buffer, sys.stdout.buffer)

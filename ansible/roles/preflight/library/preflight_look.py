@@ -1,0 +1,166 @@
+"""Ansible module: what a node is, how SSH came to it, and every reason why it cannot train.
+
+It looks at all of it in one go, changes nothing, needs no root, and also runs on systems that are then refused.
+"""
+
+# ruff: noqa: INP001 -- Ansible finds it by its path
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.control_groups import memory_limit
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    Facts = dict[str, Any]
+
+ARCHITECTURES = {"aarch64": "arm64", "x86_64": "amd64"}
+"""By the kernel's word, how dpkg calls the system that belongs to it."""
+RELEASES = {"debian": (12,), "raspbian": (12,), "ubuntu": (24, 4)}
+PYTHONS = ((3, 11), (3, 14))
+ATOMICS_SINCE = (2, 10)
+"""From this torch on its aarch64 wheels use atomic instructions that a Cortex-A53 or A72 has not (Pi 3, Pi 4)."""
+SECONDS = 20
+MIB = 1 << 20
+
+
+def look(root: Path, home: str) -> Facts:
+    """What the node is; `root` is that of its file system."""
+    release = _assignments(_text(root / "etc/os-release"))
+    place = root / home.lstrip("/")
+    connection = os.environ.get("SSH_CONNECTION", "").split()
+    return {
+        "machine": os.uname().machine,
+        "architecture": _said("dpkg", "--print-architecture"),
+        "distribution": release.get("ID", ""),
+        "version": release.get("VERSION_ID", ""),
+        "system": release.get("PRETTY_NAME", "an unknown system"),
+        "python_version": _said("/usr/bin/python3", "-c", "import sys; print('%d.%d' % sys.version_info[:2])"),
+        "glibc": (os.confstr("CS_GNU_LIBC_VERSION") or "").rpartition(" ")[2],
+        "model": _model(root),
+        "page_size": os.sysconf("SC_PAGE_SIZE"),
+        "memory_mib": _memory_bytes(root) // MIB,
+        "free_disk_mib": shutil.disk_usage(_existing(place)).free // MIB,
+        "is_installed": (place / ".venv/bin/picluster-worker").exists(),
+        "has_atomics": bool(re.search(r"^Features\s*:.*\batomics\b", _text(root / "proc/cpuinfo"), re.MULTILINE)),
+        "is_sudo_rs": _said("sudo", "--version").startswith("sudo-rs"),
+        "entered_from": (connection or [""])[0].partition("%")[0],
+        "entered_at": (connection[2:3] or [""])[0].partition("%")[0],
+        "entered_port": int((connection[3:4] or ["22"])[0]),
+    }
+
+
+def reasons(facts: Facts, wants: Mapping[str, Any]) -> list[str]:
+    """Why this node cannot train, each with what to do."""
+    found = [*_system_reasons(facts)]
+    low, high = PYTHONS
+    if not low <= _numbers(facts["python_version"]) <= high:
+        has = f"is {facts['python_version']}" if facts["python_version"] else "is not there"
+        found.append(f"its /usr/bin/python3 {has}: picluster needs {low[0]}.{low[1]} to {high[0]}.{high[1]}")
+    if facts["memory_mib"] < wants["memory_mib"]:
+        found.append(f"it has {facts['memory_mib']} MiB of memory: training needs {wants['memory_mib']} MiB")
+    disk = wants["installed_disk_mib"] if facts["is_installed"] else wants["disk_mib"]
+    if facts["free_disk_mib"] < disk:
+        has = f"{facts['free_disk_mib']} MiB are free where {wants['home']} lies, {disk} MiB are needed"
+        found.append(f"{has}: make room, or use a larger SD card")
+    torch = _numbers(wants["torch_version"])
+    if facts["machine"] == "aarch64" and not facts["has_atomics"] and torch >= ATOMICS_SINCE:
+        lacks = (
+            f"its processor lacks the atomic instructions of torch {wants['torch_version']} (it would die of SIGILL)"
+        )
+        found.append(f"{lacks}: torch 2.9.1 is the newest that runs on it")
+    return found
+
+
+def _system_reasons(facts: Facts) -> list[str]:
+    machine, architecture = facts["machine"], facts["architecture"]
+    if architecture in ("armhf", "armel", "i386"):
+        kernel = f" under a 64-bit kernel ({machine})" if machine in ARCHITECTURES else ""
+        return [f"the system is 32-bit ({architecture}){kernel}: flash the 64-bit image"]
+    if machine not in ARCHITECTURES:
+        return [f"its processor is {machine}: picluster runs on {' and '.join(ARCHITECTURES)}"]
+    supported = "Ubuntu 24.04, Debian 12, Raspberry Pi OS (64-bit) 12, or a later one"
+    least = RELEASES.get(facts["distribution"])
+    if least is None or _numbers(facts["version"]) < least or architecture != ARCHITECTURES[machine]:
+        return [f"it runs {facts['system']}: flash {supported}"]
+    return []
+
+
+def address(facts: Facts, interfaces: list[Mapping[str, Any]]) -> str:
+    """The IPv4 address that SSH arrived at, else one beside it, else any that leads outward; or empty."""
+    if "." in facts["entered_at"]:
+        return str(facts["entered_at"])
+    owned = [each["addr_info"] for each in interfaces if "LOOPBACK" not in each["flags"]]
+    entered = [infos for infos in owned if any(info["local"] == facts["entered_at"] for info in infos)]
+    outward = [info["local"] for infos in (*entered, *owned) for info in infos if info["family"] == "inet"]
+    return (outward or [""])[0]
+
+
+def _memory_bytes(root: Path) -> int:
+    whole = re.search(r"^MemTotal:\s*(\d+) kB", _text(root / "proc/meminfo"), re.MULTILINE)
+    kernel = int(whole[1]) << 10 if whole else 0
+    return min(kernel, memory_limit(root) or kernel)
+
+
+def _model(root: Path) -> str:
+    """Such as "Raspberry Pi 4 Model B Rev 1.4"; of a computer what its firmware says."""
+    for place in ("proc/device-tree/model", "sys/class/dmi/id/product_name"):
+        if words := _text(root / place).strip("\0\n "):
+            return words
+    return "unknown"
+
+
+def _existing(place: Path) -> Path:
+    return next(folder for folder in (place, *place.parents) if folder.exists())
+
+
+def _assignments(text: str) -> dict[str, str]:
+    return {name: value.strip("\"'") for name, _, value in (line.partition("=") for line in text.splitlines())}
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in re.findall(r"\d+", version.partition("+")[0])[:2])
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(errors="replace")
+    except OSError:
+        return ""
+
+
+def _said(*words: str) -> str:
+    try:
+        return subprocess.run(words, capture_output=True, text=True, check=True, timeout=SECONDS).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return ""
+
+
+def main() -> None:
+    """Look, and tell."""
+    module = AnsibleModule(
+        {
+            "home": {"type": "path", "required": True},
+            "torch_version": {"type": "str", "required": True},
+            "memory_mib": {"type": "int", "required": True},
+            "disk_mib": {"type": "int", "required": True},
+            "installed_disk_mib": {"type": "int", "required": True},
+        },
+        supports_check_mode=True,
+    )
+    facts = look(Path("/"), module.params["home"])
+    facts["address"] = address(facts, json.loads(_said("ip", "-json", "address") or "[]"))
+    module.exit_json(changed=False, facts=facts, reasons=reasons(facts, module.params))
+
+
+if __name__ == "__main__":
+    main()

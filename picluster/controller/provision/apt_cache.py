@@ -1,0 +1,102 @@
+"""Debian packages through this machine: apt-cacher-ng, started for one provisioning, kept on loopback.
+
+Nodes reach it through their SSH connection, so nothing listens on the network, no firewall is in the way, and a node
+needs no internet of its own.
+"""
+
+from __future__ import annotations
+
+import random
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from picluster.controller.places import user_cache
+from picluster.errors import MissingError
+
+PROGRAM = "apt-cacher-ng"
+SUPPORT = Path("/usr/lib/apt-cacher-ng")
+START_SECONDS = 10.0
+_PORTS = range(20000, 32768)
+"""It cannot bind to ports above these."""
+END_SECONDS = 5.0
+
+
+def is_there() -> bool:
+    """Whether this machine has it."""
+    return _program() is not None
+
+
+@contextmanager
+def apt_cache() -> Iterator[int]:
+    """Its port on the loopback, while it runs.
+
+    Raises:
+        MissingError: it is not installed, or does not start.
+    """
+    program = _program()
+    if program is None:
+        raise MissingError(f"{PROGRAM} is not installed on this machine", fix=f"sudo apt install {PROGRAM}")
+    cache, port = user_cache() / "apt", _free_port()
+    cache.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix="picluster-apt-") as folder:
+        _configure(Path(folder), cache, port)
+        log = Path(folder) / "output"
+        with log.open("wb") as output:
+            words = [program, "-c", folder]
+            process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+        try:
+            _wait(process, port, log)
+            yield port
+        finally:
+            process.terminate()
+            try:
+                process.wait(END_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def _program() -> str | None:
+    return shutil.which(PROGRAM) or shutil.which(PROGRAM, path="/usr/sbin")
+
+
+def _configure(folder: Path, cache: Path, port: int) -> None:
+    settings = {
+        "CacheDir": cache,
+        "LogDir": folder,
+        "SupportDir": SUPPORT,
+        "PidFile": folder / "pid",
+        "Port": port,
+        "BindAddress": "127.0.0.1",
+        "ForeGround": 1,
+        # Archives are signed; a node may name one that only speaks TLS, and that goes through as it is.
+        "PassThroughPattern": r".*:443$",
+    }
+    (folder / "acng.conf").write_text("".join(f"{name}: {value}\n" for name, value in settings.items()))
+
+
+def _wait(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1.0).close()
+        except OSError:
+            time.sleep(0.05)
+        else:
+            return
+    said = log.read_text(errors="replace").strip().splitlines()
+    raise MissingError(f"{PROGRAM} does not start: {said[-1] if said else 'it gives no reason'}")
+
+
+def _free_port() -> int:
+    for port in random.sample(_PORTS, len(_PORTS)):
+        with suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise MissingError("no port is free on this machine's loopback")

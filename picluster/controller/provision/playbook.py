@@ -1,0 +1,158 @@
+"""Runs a playbook through ansible-runner, and hands its events on."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from picluster.controller.places import CHECKOUT
+from picluster.errors import InputError, MissingError, Stopped
+
+Event = Mapping[str, Any]
+LEAVE_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class Playbook:
+    """One to be run."""
+
+    name: str
+    """A file in ansible/."""
+    inventory: Path
+    """The person's."""
+    chosen: Sequence[str]
+    """Hosts that it is for."""
+    members: Sequence[str]
+    """All hosts of the cluster."""
+    tags: str | None = None
+    """Only tasks with one of these."""
+    is_check: bool = False
+    """Change nothing, say what would be changed."""
+    apt_port: int | None = None
+    """Of a proxy on this machine's loopback."""
+    become_password: str | None = None
+    """For sudo on the nodes."""
+    variables: Mapping[str, object] = field(default_factory=dict)
+    """Further ones."""
+
+    def run(self, hear: Callable[[Event], None]) -> str:
+        """Run it; returns why it failed as a whole, or nothing. What became of single hosts the events tell.
+
+        Raises:
+            MissingError: Ansible is not installed.
+            Stopped: somebody asked to end.
+        """
+        try:
+            import ansible_runner
+        except ModuleNotFoundError as error:
+            raise MissingError("ansible-runner is not installed", fix="make setup") from error
+
+        def heard(event: Event) -> bool:
+            hear(event)
+            return True  # it is kept: the last of them says how it ended
+
+        # A socket's path may have 107 bytes, so the folder's own must be short.
+        with TemporaryDirectory(prefix="picluster-") as folder, TemporaryDirectory(prefix="pc-", dir="/tmp") as sockets:
+            try:
+                ended = ansible_runner.run(
+                    private_data_dir=folder,
+                    project_dir=str(CHECKOUT / "ansible"),
+                    playbook=self.name,
+                    inventory=str(self.inventory.resolve()),
+                    extravars=self._variables(),
+                    envvars=self._environment(Path(sockets)),
+                    passwords=self._passwords(),
+                    cmdline=" ".join(self._words()) or None,
+                    event_handler=heard,
+                    quiet=True,
+                )
+            except KeyboardInterrupt as error:
+                raise Stopped("provisioning was stopped; the same command goes on with it") from error
+            finally:
+                _leave(Path(sockets))
+            if ended.rc == 0 or ended.stats:
+                return ""
+            return _last_words(ended.stdout.read())
+
+    def _variables(self) -> dict[str, object]:
+        proxy = f"http://127.0.0.1:{self.apt_port}" if self.apt_port else ""
+        named = {"picluster_chosen": ",".join(self.chosen), "picluster_nodes": ",".join(self.members)}
+        return {**named, "picluster_apt_proxy": proxy, **self.variables}
+
+    def _environment(self, sockets: Path) -> dict[str, str]:
+        programs = Path(sys.executable).parent
+        way = ["-o", "StrictHostKeyChecking=yes"]
+        if self.apt_port:
+            way += ["-R", f"127.0.0.1:{self.apt_port}:127.0.0.1:{self.apt_port}"]
+        return {
+            "ANSIBLE_CONFIG": str(CHECKOUT / "ansible" / "ansible.cfg"),
+            "ANSIBLE_FORKS": str(max(5, len(self.members))),
+            "ANSIBLE_SSH_CONTROL_PATH_DIR": str(sockets),
+            "ANSIBLE_SSH_EXTRA_ARGS": " ".join(way),
+            # Ansible stops under LC_ALL=C and under a locale that was never generated, which is usual over SSH.
+            "LC_ALL": "C.UTF-8",
+            "PATH": f"{programs}:{os.environ.get('PATH', os.defpath)}",
+        }
+
+    def _words(self) -> list[str]:
+        words = ["--check"] if self.is_check else []
+        words += ["--tags", self.tags] if self.tags else []
+        return words + (["--ask-become-pass"] if self.become_password is not None else [])
+
+    def _passwords(self) -> dict[str, str] | None:
+        return None if self.become_password is None else {r"BECOME password.*:\s*?$": self.become_password}
+
+
+def hosts_of(inventory: Path, pattern: str, members: Sequence[str]) -> list[str]:
+    """Those of the members that an Ansible pattern such as `pi5` or `all:!pi3` means.
+
+    Raises:
+        InputError: it means none.
+        MissingError: Ansible is not installed.
+    """
+    beside = Path(sys.executable).with_name("ansible")
+    program = str(beside) if beside.exists() else shutil.which("ansible")
+    if program is None:
+        raise MissingError("ansible is not installed", fix="make setup")
+    listed = subprocess.run(
+        [program, "all", "-i", str(inventory.absolute()), "--limit", pattern, "--list-hosts"],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "LC_ALL": "C.UTF-8"},
+    )
+    named = {line.strip() for line in listed.stdout.splitlines()[1:]}
+    chosen = [name for name in members if name in named]
+    if not chosen:
+        raise InputError(f"the limit {pattern!r} names no node of {inventory}", fix=f"its nodes: {', '.join(members)}")
+    return chosen
+
+
+def _leave(sockets: Path) -> None:
+    """End the SSH connections that Ansible keeps open, and with them the way to the cache."""
+    for control in sockets.iterdir():
+        with suppress(subprocess.TimeoutExpired, OSError):
+            subprocess.run(
+                ["/usr/bin/env", "ssh", "-o", f"ControlPath={control}", "-O", "exit", "node"],
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                check=False,
+                timeout=LEAVE_SECONDS,
+            )
+
+
+def _last_words(output: str) -> str:
+    """Why Ansible itself failed."""
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    errors = [line for line in lines if line.startswith(("[ERROR]", "ERROR"))]
+    told = errors or lines[-1:]
+    return told[0].removeprefix("[ERROR]:").strip() if told else "Ansible gives no reason"

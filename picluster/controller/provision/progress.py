@@ -1,0 +1,133 @@
+"""Where a playbook stands, from its events: what each node does, and what becomes of it. Pure."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from picluster.controller.provision.playbook import Event
+from picluster.schema.provision import NodeOutcome, NodeState
+
+_LOOKS = "Look"
+"""How the plays' names begin that change nothing; see ansible/site.yml."""
+_COUNTS = {"runner_on_ok": "ok", "runner_on_skipped": "skipped"}
+
+
+@dataclass
+class NodeProgress:
+    """One node."""
+
+    role: str = ""
+    """It is at this one, or failed there."""
+    task: str = ""
+    """And at this task."""
+    ok: int = 0
+    changed: int = 0
+    skipped: int = 0
+    failed: int = 0
+    unreachable: int = 0
+    reason: str = ""
+    """Why it failed."""
+    is_touched: bool = False
+    """Whether more than looking was begun."""
+    began: float | None = None
+    seconds: float = 0.0
+    """From its first task to its last."""
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether it was given up."""
+        return bool(self.failed or self.unreachable)
+
+
+@dataclass
+class Progress:
+    """All of them."""
+
+    nodes: dict[str, NodeProgress]
+    notes: list[str] = field(default_factory=list)
+    """What the playbook said that people should know."""
+
+    @classmethod
+    def of(cls, names: Sequence[str]) -> Progress:
+        """Before the first event."""
+        return cls({name: NodeProgress() for name in names})
+
+    def hear(self, event: Event) -> str | None:
+        """Take an event into account; returns the node that it changed something of."""
+        kind, data = event.get("event", ""), event.get("event_data", {})
+        node = self.nodes.get(data.get("host", ""))
+        if kind == "playbook_on_stats":
+            self._settle(data)
+        if node is None or not kind.startswith("runner_"):
+            return None
+        now = time.monotonic()
+        node.began = node.began or now
+        node.seconds = now - node.began
+        node.is_touched |= not str(data.get("play", "")).startswith(_LOOKS)
+        if not node.has_failed:
+            node.role, node.task = data.get("role") or "", data.get("task") or ""
+        self._count(kind, data, node)
+        return str(data["host"])
+
+    def _count(self, kind: str, data: Mapping[str, Any], node: NodeProgress) -> None:
+        result = data.get("res") or {}
+        if kind in _COUNTS:
+            setattr(node, _COUNTS[kind], getattr(node, _COUNTS[kind]) + 1)
+            node.changed += bool(kind == "runner_on_ok" and result.get("changed"))
+            if kind == "runner_on_ok" and data.get("task_action") == "ansible.builtin.debug":
+                self._note(str(result.get("msg", "")))
+        elif kind == "runner_on_failed" and not data.get("ignore_errors"):
+            node.failed, node.reason = node.failed + 1, reason(result)
+        elif kind == "runner_on_unreachable":
+            node.unreachable, node.reason = node.unreachable + 1, reason(result)
+
+    def _note(self, words: str) -> None:
+        if words and words not in self.notes:
+            self.notes.append(words)
+
+    def _settle(self, stats: Mapping[str, Mapping[str, int]]) -> None:
+        """Ansible's own counts, which know of what was rescued."""
+        for name, node in self.nodes.items():
+            node.failed = stats.get("failures", {}).get(name, 0)
+            node.ok, node.changed = (stats.get(count, {}).get(name, 0) for count in ("ok", "changed"))
+            node.skipped, node.unreachable = (stats.get(count, {}).get(name, 0) for count in ("skipped", "dark"))
+
+    def outcomes(self, good: NodeState) -> tuple[NodeOutcome, ...]:
+        """What became of the nodes; `good` is what is said of one that came through."""
+        return tuple(self._outcome(name, node, good) for name, node in self.nodes.items())
+
+    def _outcome(self, name: str, node: NodeProgress, good: NodeState) -> NodeOutcome:
+        stopped = any(other.has_failed and not other.is_touched for other in self.nodes.values())
+        state: NodeState = "unreachable" if node.unreachable else "failed" if node.failed else good
+        if state == good and (not node.ok or (stopped and not node.is_touched)):
+            state = "untouched"
+        return NodeOutcome(
+            name=name,
+            state=state,
+            ok=node.ok,
+            changed=node.changed,
+            failed=node.failed,
+            unreachable=node.unreachable,
+            skipped=node.skipped,
+            seconds=round(node.seconds, 1),
+            role=node.role if node.has_failed else "",
+            task=node.task if node.has_failed else "",
+            reason=node.reason if node.has_failed else "",
+        )
+
+
+def reason(result: Mapping[str, Any]) -> str:
+    """What a failed task said, in words for people."""
+    for item in result.get("results") or ():
+        if item.get("failed"):
+            return reason(item)
+    said = str(result.get("msg") or "").strip()
+    if said in ("", "non-zero return code") or said.startswith("MODULE FAILURE"):
+        said = str(result.get("stderr") or result.get("module_stderr") or result.get("stdout") or said).strip()
+    if "Host key verification failed" in said:
+        return "its host key is not known here, or changed: picluster trust"
+    return re.sub(r"\s*\n\s*", "; ", said) or "it gives no reason"

@@ -1,0 +1,71 @@
+"""Two processes of this machine that send each other numbers as two nodes would: does Gloo work here?"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import sys
+import time
+from multiprocessing.connection import wait
+
+import torch
+
+from picluster.errors import RunFailed
+from picluster.worker.engines.base import Peers, listen, rendezvous
+from picluster.worker.engines.gloo import GlooEngine
+
+TIMEOUT_SECONDS = 300.0
+"""An emulated Pi takes a minute to import torch."""
+_BYTES = 1 << 20
+
+
+def exchange(address: str, interface: str) -> float:
+    """Let two processes multiply and send each other the product.
+
+    Args:
+        address: own IP address of the data plane.
+        interface: to which it belongs.
+
+    Returns:
+        Seconds that it took, with the start of the processes.
+
+    Raises:
+        RunFailed: one of them failed, or they took too long.
+    """
+    began = time.monotonic()
+    # Each imports torch by itself: a fork of a process that has threads may hang.
+    context = multiprocessing.get_context("spawn")
+    ports = context.SimpleQueue()
+    workers = [context.Process(target=_take_part, args=(rank, address, interface, ports)) for rank in range(2)]
+    for worker in workers:
+        worker.start()
+    deadline, left = began + TIMEOUT_SECONDS, list(workers)
+    while left and not any(worker.exitcode for worker in workers) and time.monotonic() < deadline:
+        wait([worker.sentinel for worker in left], deadline - time.monotonic())
+        left = [worker for worker in left if worker.exitcode is None]
+    codes = [worker.exitcode for worker in workers]
+    for worker in workers:
+        worker.kill()
+    if codes != [0, 0]:
+        failed = [code for code in codes if code]
+        told = f"one ended with exit code {failed[0]}" if failed else f"not done after {TIMEOUT_SECONDS:.0f} s"
+        raise RunFailed(f"two processes could not exchange over Gloo on {address} ({interface}): {told}")
+    return time.monotonic() - began
+
+
+def _take_part(rank: int, address: str, interface: str, ports: multiprocessing.SimpleQueue[int]) -> None:
+    os.environ["TORCH_CPP_LOG_LEVEL"] = "ERROR"
+    listener = listen(address) if rank == 0 else None
+    if listener:
+        ports.put(listener.getsockname()[1])
+    port = listener.getsockname()[1] if listener else ports.get()
+    store = rendezvous(address, port, 2, listener)
+    engine = GlooEngine(Peers(rank, 2, interface, address, store))
+    product = torch.full((512, 512), 2.0 + rank) @ torch.ones(512, 512)
+    sending = engine.send(1 - rank, 0, product.view(torch.uint8).view(-1)[:_BYTES])
+    received = engine.receive(1 - rank, 0).view(torch.float32)
+    sending.wait()
+    engine.close()
+    expected = (3.0 - rank) * 512
+    if len(received) * 4 != _BYTES or bool((received != expected).any()):
+        sys.exit("what arrived is wrong")
