@@ -4,7 +4,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo lab provision reset test test-slow test-lab check bench fix
+.PHONY: help setup demo lab provision reset test test-slow test-lab test-provision test-emulated check bench fix
 
 POETRY := poetry==2.5.1
 
@@ -16,7 +16,7 @@ export LC_ALL := C.UTF-8
 NODES = $(if $(INVENTORY),--inventory '$(INVENTORY)') $(if $(LIMIT),--limit '$(LIMIT)') $(if $(ASK_BECOME),--ask-become-pass)
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' Makefile
 
 setup: ## make .venv with everything in it (quick when there is nothing to do)
 	@scripts/setup.sh
@@ -37,13 +37,19 @@ reset: setup ## take from the Pis what provision has put there (DATA=delete|keep
 	@.venv/bin/picluster reset $(NODES) $(if $(DATA),--yes --$(DATA)-data)
 
 test: setup ## run the tests
-	.venv/bin/pytest -m "not slow and not lab"
+	.venv/bin/pytest -m "not slow and not lab and not emulated"
 
 test-slow: setup ## run the tests that take longer, such as Cora over ten seeds
-	.venv/bin/pytest -m "slow and not lab"
+	.venv/bin/pytest -m "slow and not lab and not emulated"
 
 test-lab: setup ## run the tests on virtual Pis (as root)
 	.venv/bin/pytest -m lab
+
+test-provision: setup ## provision nodes of OS=ubuntu|debian|raspios (INVENTORY=FILE; else virtual Pis) and train on them
+	@OS='$(OS)' INVENTORY='$(INVENTORY)' scripts/test_provision.sh
+
+test-emulated: setup ## provision an emulated aarch64 Pi 4 and train on it (as root; slow)
+	.venv/bin/pytest -m emulated
 
 check: setup .venv-poetry/bin/poetry ## what CI runs: style, types, imports, lock, Ansible, shell, tests
 	.venv/bin/ruff check

@@ -27,7 +27,9 @@ sudo "$(command -v picluster)" lab up                       four nodes, ready to
 
 sudo "$(command -v picluster)" lab up --like zero2w,pi4     two nodes with the means of these
 
-sudo "$(command -v picluster)" lab up --fresh               bare ones, for provisioning"""
+sudo "$(command -v picluster)" lab up --fresh               bare ones, for provisioning
+
+sudo "$(command -v picluster)" lab up --fresh --emulate     these as aarch64 machines"""
 
 Name = Annotated[str, typer.Option(help="Which lab; there may be several.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")]
@@ -54,6 +56,9 @@ def up(
         ),
     ] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Bare nodes, as if just flashed.")] = False,
+    emulate: Annotated[
+        bool, typer.Option("--emulate", help="With a Pi 4's architecture and instructions, by qemu: slow.")
+    ] = False,
     second_interface: Annotated[
         bool, typer.Option("--second-interface", help="Give each node another one, in a network of its own.")
     ] = False,
@@ -77,6 +82,7 @@ def up(
         like=pis,
         disk_bytes=parse_size(disk, "--disk"),
         fresh=fresh,
+        emulated=emulate,
         second_interface=second_interface,
     )
     began = time.monotonic()

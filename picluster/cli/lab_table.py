@@ -26,6 +26,8 @@ def show_lab(lab: LabState) -> None:
         table.add_row(*_cells(node))
     console.print(table)
     kind = "bare nodes" if lab.fresh else "nodes ready to train"
+    if lab.emulated:
+        kind += ", emulated"
     console.print(f"{kind}; inventory {lab.inventory}", soft_wrap=True)
 
 

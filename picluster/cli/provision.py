@@ -56,12 +56,14 @@ def provision(
 ) -> None:
     """Make freshly flashed Pis ready to train. Does again only what is not as it should be. Exit code 5: one is not."""
     from picluster.controller.provision.playbook import Playbook
+    from picluster.controller.provision.wheel_set import torch_of_pis
 
     path, members, chosen = _choose(inventory, limit)
     password = getpass.getpass("sudo's password on the nodes: ") if ask_become_pass else None
     with _apt_port() as port:
         names = [node.name for node in members], [node.name for node in chosen]
-        book = Playbook("site.yml", path, names[1], names[0], tags, check, port, password)
+        variables = {"picluster_torch_version": torch_of_pis()}
+        book = Playbook("site.yml", path, names[1], names[0], tags, check, port, password, variables)
         done = _run(book, good="done" if check else "ready", as_json=as_json)
     if done.is_good and not check and not tags:
         done = _examined(done, chosen, as_json=as_json)

@@ -25,7 +25,7 @@ _LOUD = ("failed", "unreachable")
 
 
 @contextmanager
-def watched(progress: Progress, *, quiet: bool) -> Iterator[Callable[[Mapping[str, Any]], None]]:
+def watched(progress: Progress, *, quiet: bool) -> Iterator[Callable[[Mapping[str, Any]], object]]:
     """Show a playbook's events as they come; gives what takes them."""
     console = Console(stderr=True, highlight=False, emoji=False)
     if quiet or not console.is_terminal:

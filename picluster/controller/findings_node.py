@@ -21,8 +21,8 @@ HOT_CELSIUS = 75.0
 OLDEST_PYTHON = (3, 11)
 _WITH_ATOMICS = (2, 10)
 """From this torch on, aarch64 needs them; the Cortex-A72 of a Pi 4 and the A53 of a Pi 3 have none."""
-_ANEW = "install picluster anew there: docs/inventory.md"
-_OLDER = "install torch 2.9.1 there, as make setup does: it runs on every Pi"
+_ANEW = "make provision installs it anew there"
+_OLDER = "make provision installs torch 2.9.1 there, which runs on every Pi"
 _POWER = {0: "is too low", 16: "has been too low since it was started"}
 _HEAT = {
     2: "is slowed down now",

@@ -14,7 +14,7 @@ from picluster.schema.run import Controller
 
 SPARE_BYTES = 64 << 20
 """What must stay free on a node's disk beside the data: logs, weights, temporary tables."""
-_PROVISION = "install it there: docs/inventory.md says what a node needs"
+_PROVISION = "make provision installs it there"
 
 
 class Claimed(msgspec.Struct, frozen=True):
@@ -87,7 +87,7 @@ def _wrongly_installed(seen: Seen, home: str) -> PiclusterError | None:
         return MissingError(f"{seen.worker} does not start there: {seen.trouble}", fix=_PROVISION)
     if seen.version != picluster.__version__:
         what = f"it has picluster {seen.version}, and this is {picluster.__version__}"
-        return MissingError(what, fix="install the same version on both: docs/inventory.md says what a node needs")
+        return MissingError(what, fix="make provision installs this one there")
     if seen.torch is None:
         return MissingError(f"torch is not installed in {home} there", fix=_PROVISION)
     return None
@@ -95,7 +95,7 @@ def _wrongly_installed(seen: Seen, home: str) -> PiclusterError | None:
 
 def _cannot_be_shipped_to(seen: Seen, sizes: Mapping[str, int]) -> PiclusterError | None:
     if seen.lacking and not seen.rsync:
-        return MissingError("rsync is not installed there", fix="sudo apt install rsync on it")
+        return MissingError("rsync is not installed there", fix="make provision installs it there")
     needed = sum(sizes[name] for name in seen.lacking)
     if seen.free_bytes is not None and seen.free_bytes < needed + SPARE_BYTES:
         room = f"{seen.free_bytes >> 20} MiB are free, {(needed + SPARE_BYTES) >> 20} are needed"

@@ -126,7 +126,7 @@ class Workforce:
                 event: AnyEvent = msgspec.json.decode(line, type=WorkerEvent)
             except msgspec.DecodeError:
                 cause = f"its standard output is not an event: {line[:80]!r}"
-                event = Failed(cause=cause, fix="a model file must not print", expected=True)
+                event = Failed(cause=cause, fix="read the log: what else prints on the node?", expected=True)
             self.heard.put((node, event))
         ended = worker.wait(FLUSH_SECONDS) or Exit(None, None)
         starved = ended.signal == "SIGKILL" and self._launch.transports[node].ran_out_of_memory()

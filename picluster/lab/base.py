@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import platform
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,29 +9,11 @@ from pathlib import Path
 
 from picluster.errors import MissingError
 from picluster.lab.commands import run
+from picluster.lab.emulation import DEBIAN_ARCHITECTURE
 from picluster.lab.places import CACHE
+from picluster.lab.recipe import MASKED, USER, USER_ID, Recipe
 
 BOOTSTRAP_TIMEOUT_SECONDS = 1800
-USER = "pi"
-USER_ID = 1000
-
-_FLASHED = (
-    *("ca-certificates", "dbus", "dbus-user-session", "iproute2", "libpam-systemd", "netbase", "openssh-server"),
-    *("procps", "python3", "sudo", "systemd", "systemd-sysv"),
-)
-_READY = (*_FLASHED, "rsync")
-# A lab has no way to the archive: what looks for news or waits for somebody at a keyboard only takes time.
-_MASKED = (
-    *("apt-daily.timer", "apt-daily-upgrade.timer", "e2scrub_all.timer", "fstrim.timer", "motd-news.timer"),
-    *("console-getty.service", "getty@.service", "systemd-networkd-wait-online.service"),
-)
-_FILES = {
-    f"etc/sudoers.d/010_{USER}-nopasswd": f"{USER} ALL=(ALL) NOPASSWD: ALL\n",
-    "etc/ssh/sshd_config.d/picluster-lab.conf": "PasswordAuthentication no\nKbdInteractiveAuthentication no\n",
-    "etc/machine-id": "",
-    # Who is greeted by sshd may log in: before that, pam refuses all but root.
-    "etc/systemd/system/ssh.service.d/picluster-lab.conf": "[Unit]\nAfter=systemd-user-sessions.service\n",
-}
 _SYSTEMS = ("debian", "ubuntu")
 _INDEX_FORMAT = "$(CREATED_BY)|$(CODENAME)|$(COMPONENT)|$(SITE)"
 
@@ -74,33 +54,34 @@ def choose_mirror(release: Release, indexes: str) -> str | None:
     return None
 
 
-def ensure_base(*, fresh: bool, tell: Callable[[str], None]) -> Path:
+def ensure_base(recipe: Recipe, tell: Callable[[str], None]) -> Path:
     """The folder of the base, made where it is missing. It is there as a whole or not at all: it is renamed at the end.
 
     Raises:
         MissingError: this is no Debian or Ubuntu, or debootstrap fails.
     """
-    base = base_folder(fresh=fresh)
+    base = base_folder(recipe)
     if base.exists():
         return base
-    release, packages = own_release(), _packages(fresh=fresh)
-    mirror = choose_mirror(release, run(["apt-get", "indextargets", "--format", _INDEX_FORMAT]))
-    tell(f"bootstrapping {release.system} {release.codename} from {mirror or 'its archive'}; this is done only once")
+    release, mirror = own_release(), _mirror(recipe)
+    tell(
+        f"bootstrapping {release.system} {release.codename} for {recipe.machine} from {mirror or 'its archive'}; "
+        "this is done only once"
+    )
     # Root's own: the programs in it include those that give root's rights.
     CACHE.mkdir(mode=0o700, parents=True, exist_ok=True)
     part = base.with_name(f"{base.name}.part")
     shutil.rmtree(part, ignore_errors=True)
-    _bootstrap(release, packages, mirror, part)
-    _finish(part)
+    _bootstrap(recipe, mirror, part)
+    _finish(recipe, part)
     part.replace(base)
     _forget_others(base)
     return base
 
 
-def base_folder(*, fresh: bool) -> Path:
+def base_folder(recipe: Recipe) -> Path:
     """Where the base lies, once it is made."""
-    kind = "fresh" if fresh else "ready"
-    return CACHE / f"{own_release().codename}-{kind}-{platform.machine()}-{_recipe(_packages(fresh=fresh))}"
+    return CACHE / f"{own_release().codename}-{recipe.name}"
 
 
 def own_release() -> Release:
@@ -112,38 +93,39 @@ def own_release() -> Release:
     return read_release(Path("/etc/os-release").read_text())
 
 
-def _packages(*, fresh: bool) -> tuple[str, ...]:
-    return _FLASHED if fresh else _READY
+def _mirror(recipe: Recipe) -> str | None:
+    release = own_release()
+    if recipe.emulated and release.system == "ubuntu":
+        return None  # its other architectures lie in another archive, which debootstrap knows
+    return choose_mirror(release, run(["apt-get", "indextargets", "--format", _INDEX_FORMAT]))
 
 
-def _recipe(packages: tuple[str, ...]) -> str:
-    """Changes where a base would be made differently."""
-    return hashlib.sha256(repr((packages, _MASKED, _FILES)).encode()).hexdigest()[:8]
-
-
-def _bootstrap(release: Release, packages: tuple[str, ...], mirror: str | None, folder: Path) -> None:
+def _bootstrap(recipe: Recipe, mirror: str | None, folder: Path) -> None:
     debs = CACHE / "packages"
     debs.mkdir(exist_ok=True)
     log = CACHE / "debootstrap.log"
     log.unlink(missing_ok=True)
     # Should this process be killed, debootstrap and all its children end, and their mounts with them.
     guard = ["setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--pid", "--fork", "--kill-child"]
-    options = ["--variant=minbase", f"--include={','.join(packages)}", f"--cache-dir={debs}"]
+    options = ["--variant=minbase", f"--include={','.join(recipe.packages)}", f"--cache-dir={debs}"]
+    if recipe.emulated:
+        options.append(f"--arch={DEBIAN_ARCHITECTURE}")
     run(
-        [*guard, "debootstrap", *options, release.codename, folder, *([mirror] if mirror else [])],
+        [*guard, "debootstrap", *options, own_release().codename, folder, *([mirror] if mirror else [])],
         timeout_seconds=BOOTSTRAP_TIMEOUT_SECONDS,
         log=log,
     )
 
 
-def _finish(root: Path) -> None:
-    add_user = ["useradd", "--create-home", "--shell", "/bin/bash", "--groups", "sudo", "--password", "*"]
+def _finish(recipe: Recipe, root: Path) -> None:
+    groups = ["--groups", ",".join(recipe.groups)] if recipe.groups else []
+    add_user = ["useradd", "--create-home", "--shell", "/bin/bash", *groups, "--password", "*"]
     run(["chroot", root, *add_user, "--uid", str(USER_ID), USER])
     for key in root.glob("etc/ssh/ssh_host_*"):
         key.unlink()  # every node gets its own
-    for unit in _MASKED:
+    for unit in MASKED:
         (root / "etc/systemd/system" / unit).symlink_to("/dev/null")
-    for name, text in _FILES.items():
+    for name, text in recipe.files.items():
         (root / name).parent.mkdir(exist_ok=True)
         (root / name).write_text(text)
     (root / f"etc/sudoers.d/010_{USER}-nopasswd").chmod(0o440)

@@ -11,6 +11,7 @@ from picluster.errors import InputError
 from picluster.lab.base import ensure_base, python_version
 from picluster.lab.commands import check_programs, check_root
 from picluster.lab.disk import make_disk
+from picluster.lab.emulation import begin_emulation, check_emulation
 from picluster.lab.environment import Environment, check_version, give_environment, own_environment
 from picluster.lab.faults import restore, start
 from picluster.lab.identity import give_identity, known_hosts, make_key, write_files
@@ -21,6 +22,7 @@ from picluster.lab.machine import wait_for_ssh
 from picluster.lab.network import connect, make_bridge, routed_networks
 from picluster.lab.owner import invoker
 from picluster.lab.places import LabPlaces, NodePlaces, boot_id, write
+from picluster.lab.recipe import Recipe
 from picluster.lab.spec import LabSpec, Wanted, check_name, free_network, specify
 from picluster.lab.state import is_whole, read_spec
 from picluster.lab.sweep import sweep
@@ -37,7 +39,7 @@ def up(wanted: Wanted, tell: Tell) -> LabSpec:
         MissingError: this machine lacks something.
     """
     check_root("up")
-    check_programs()
+    check_programs(emulated=wanted.emulated)
     os.umask(0o022)  # what is made is a system's files, and an inventory that others than root read
     with locked(tell):
         if is_whole(wanted.name):
@@ -68,8 +70,11 @@ def down(name: str, tell: Tell) -> list[str]:
 def _make(wanted: Wanted, tell: Tell) -> LabSpec:
     environment = None if wanted.fresh else own_environment()
     check_inotify(wanted.nodes)
+    if wanted.emulated:
+        check_emulation()
+        begin_emulation()
     with _timed("base", tell):
-        base = ensure_base(fresh=wanted.fresh, tell=tell)
+        base = ensure_base(Recipe(fresh=wanted.fresh, emulated=wanted.emulated), tell)
     if environment:
         check_version(environment, python_version(base))
     lab = specify(wanted, free_network(routed_networks()))

@@ -24,6 +24,8 @@ _PACKAGES = {
     "tc": "iproute2",
     "unshare": "util-linux",
 }
+QEMU = "qemu-aarch64-static"
+_EMULATION_PACKAGES = {QEMU: "qemu-user-static"}
 # `su` leaves root without the folders of root's programs. A locale that was never generated only yields complaints.
 _ENVIRONMENT = {
     **os.environ,
@@ -42,16 +44,31 @@ def check_root(command: str) -> None:
         raise MissingError(f"picluster lab {command} needs root", fix=f'sudo "$(command -v picluster)" lab {command} …')
 
 
-def check_programs() -> None:
+def check_programs(*, emulated: bool = False) -> None:
     """Refuse where a program is missing, naming the packages of all that are.
 
     Raises:
         MissingError: one is.
     """
-    path = _ENVIRONMENT["PATH"]
-    if missing := [program for program in _PACKAGES if shutil.which(program, path=path) is None]:
-        packages = dict.fromkeys(_PACKAGES[program] for program in missing)
+    needed = _PACKAGES | _EMULATION_PACKAGES if emulated else _PACKAGES
+    if missing := [program for program in needed if _which(program) is None]:
+        packages = dict.fromkeys(needed[program] for program in missing)
         raise MissingError(f"{', '.join(missing)} missing", fix=f"sudo apt install {' '.join(packages)}")
+
+
+def program_path(program: str) -> str:
+    """Where a program lies.
+
+    Raises:
+        MissingError: it is not installed.
+    """
+    if path := _which(program):
+        return path
+    raise MissingError(f"{program} is not installed")
+
+
+def _which(program: str) -> str | None:
+    return shutil.which(program, path=_ENVIRONMENT["PATH"])
 
 
 def run(

@@ -10,6 +10,7 @@ from enum import Enum
 from picluster.lab.base import base_folder
 from picluster.lab.commands import check_root
 from picluster.lab.disk import devices
+from picluster.lab.emulation import ENVIRONMENT, begin_emulation
 from picluster.lab.environment import own_environment
 from picluster.lab.group_acts import freeze, hierarchies, is_frozen, kill, make_groups, processes, remove_groups
 from picluster.lab.lock import locked
@@ -57,8 +58,11 @@ def start(lab: LabSpec, node: NodeSpec) -> None:
     places, groups = LabPlaces(lab.name), hierarchies()
     at = places.node(node.name)
     remove_groups(groups, at.group)  # with what was charged to it before it died
-    make_groups(groups, places.group, at.group, node, devices(at, base_folder(fresh=lab.fresh)))
-    boot(groups, node, at, {} if lab.fresh else own_environment().mounts())
+    make_groups(groups, places.group, at.group, node, devices(at, base_folder(lab.recipe)))
+    if lab.emulated:
+        begin_emulation()
+    mounts = {} if lab.fresh else own_environment().mounts()
+    boot(groups, node, at, mounts, ENVIRONMENT if lab.emulated else {})
 
 
 def kill_node(lab: LabSpec, node: NodeSpec) -> None:

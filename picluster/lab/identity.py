@@ -6,9 +6,9 @@ import os
 import uuid
 from dataclasses import dataclass
 
-from picluster.lab.base import USER, USER_ID
 from picluster.lab.commands import run
 from picluster.lab.places import LabPlaces, NodePlaces
+from picluster.lab.recipe import USER, USER_ID
 from picluster.lab.spec import LabSpec, NodeSpec
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from picluster.lab.base import USER
 from picluster.lab.places import LabPlaces
+from picluster.lab.recipe import USER
 from picluster.lab.spec import LabSpec
 
 
 def inventory_text(lab: LabSpec) -> str:
     """YAML. Names and paths need no quotes: a lab's name is letters and digits."""
     places = LabPlaces(lab.name)
+    # nftables speaks a netlink that qemu does not pass on to the kernel.
+    firewall = "    firewall_enabled: false\n" if lab.emulated else ""
     hosts = "".join(f"    {node.name}:\n      ansible_host: {node.address}\n" for node in lab.nodes)
     return (
         f"---\n# The lab {lab.name}; picluster lab down takes it away.\n"
@@ -17,4 +19,5 @@ def inventory_text(lab: LabSpec) -> str:
         f"  vars:\n    ansible_user: {USER}\n"
         f"    ansible_ssh_private_key_file: {places.key}\n"
         f"    ansible_ssh_common_args: -o UserKnownHostsFile={places.known_hosts}\n"
+        f"{firewall}"
     )

@@ -54,8 +54,11 @@ done
 """
 
 
-def machine_words(places: NodePlaces, mounts: Mapping[Path, Path]) -> list[str]:
-    """The command line that boots a node; `mounts` says what of the host is seen where, read-only."""
+def machine_words(places: NodePlaces, mounts: Mapping[Path, Path], variables: Mapping[str, str]) -> list[str]:
+    """The command line that boots a node.
+
+    `mounts` says what of the host is seen where, read-only; `variables` are the environment of its first process.
+    """
     return [
         "systemd-nspawn",
         *("--quiet", "--boot", "--register=no", "--keep-unit", "--settings=no", "--link-journal=no"),
@@ -64,7 +67,9 @@ def machine_words(places: NodePlaces, mounts: Mapping[Path, Path]) -> list[str]:
         f"--hostname={places.name}",
         f"--directory={places.root}",
         f"--network-namespace-path={NAMESPACES / places.namespace}",
+        "--capability=CAP_NET_ADMIN",  # the network is the node's own, and so is its firewall
         *(f"--bind-ro={_escaped(source)}:{_escaped(target)}" for source, target in mounts.items()),
+        *(f"--setenv={name}={value}" for name, value in variables.items()),
     ]
 
 
@@ -82,9 +87,15 @@ def keeper_words(found: Hierarchies, group: str, memory_bytes: int, machine: lis
     return ["sh", "-c", KEEP_V2, "picluster-lab", folder, str(memory_bytes), *members, "--", *machine]
 
 
-def boot(found: Hierarchies, node: NodeSpec, places: NodePlaces, mounts: Mapping[Path, Path]) -> None:
+def boot(
+    found: Hierarchies,
+    node: NodeSpec,
+    places: NodePlaces,
+    mounts: Mapping[Path, Path],
+    variables: Mapping[str, str],
+) -> None:
     """Start the machine and return at once."""
-    words = keeper_words(found, places.group, node.memory_bytes, machine_words(places, mounts))
+    words = keeper_words(found, places.group, node.memory_bytes, machine_words(places, mounts, variables))
     run(["setsid", "--fork", *words], log=places.console, environment=_ENVIRONMENT)
 
 

@@ -9,6 +9,8 @@ STATE = Path("/var/lib/picluster-lab")
 CACHE = Path("/var/cache/picluster-lab")
 LOCK = Path("/run/picluster-lab.lock")
 NAMESPACES = Path("/run/netns")
+BINFMT = Path("/run/picluster-lab-binfmt")
+"""Where binfmt_misc is mounted while a lab is emulated: many machines have it nowhere."""
 PROJECT = Path("/opt/picluster")
 """On a node, where picluster's environment lies; provisioned Pis have it there too."""
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from picluster.errors import InputError, MissingError
 from picluster.lab.likeness import PIS, Likeness
+from picluster.lab.recipe import Recipe
 from picluster.schema.record import Record
 
 MAX_NODES = 64
@@ -56,7 +57,13 @@ class LabSpec(Record, frozen=True):
     """The first of its networks of 256 addresses, such as 10.66.3.0/24; a second one follows it."""
     fresh: bool
     nodes: tuple[NodeSpec, ...]
+    emulated: bool = False
     schema_version: int = 1
+
+    @property
+    def recipe(self) -> Recipe:
+        """What its nodes' base is made of."""
+        return Recipe(fresh=self.fresh, emulated=self.emulated)
 
     @property
     def host_address(self) -> str:
@@ -88,6 +95,7 @@ class Wanted:
     """A Pi to imitate for each node."""
     disk_bytes: int
     fresh: bool
+    emulated: bool
     second_interface: bool
 
     def __post_init__(self) -> None:
@@ -97,6 +105,10 @@ class Wanted:
             raise InputError(f"--nodes {self.nodes}: a lab has 1 to {MAX_NODES} nodes")
         if self.like and len(self.like) != self.nodes:
             raise InputError(f"--like names {len(self.like)} Pis for {self.nodes} nodes", fix="name one for each node")
+        if self.emulated and not self.fresh:
+            raise InputError(
+                "--emulate: ready nodes share this machine's packages, which are not theirs", fix="add --fresh"
+            )
 
 
 def check_name(name: str) -> None:
@@ -112,7 +124,7 @@ def check_name(name: str) -> None:
 def specify(wanted: Wanted, network: str) -> LabSpec:
     """The lab that was asked for, with the addresses that it gets."""
     nodes = tuple(_node(wanted, number, network) for number in range(wanted.nodes))
-    return LabSpec(wanted.name, network, wanted.fresh, nodes)
+    return LabSpec(wanted.name, network, wanted.fresh, nodes, wanted.emulated)
 
 
 def _node(wanted: Wanted, number: int, network: str) -> NodeSpec:

@@ -43,6 +43,7 @@ class LabState(Record, frozen=True):
 
     name: str
     fresh: bool
+    emulated: bool
     inventory: str
     known_hosts: str
     key: str
@@ -88,6 +89,7 @@ def look(name: str) -> LabState:
     return LabState(
         name=name,
         fresh=lab.fresh,
+        emulated=lab.emulated,
         inventory=str(places.inventory),
         known_hosts=str(places.known_hosts),
         key=str(places.key),

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from picluster.errors import MissingError
 from picluster.lab.commands import run
+from picluster.lab.emulation import end_emulation_without_labs
 from picluster.lab.group_acts import hierarchies, kill, processes, remove_groups
 from picluster.lab.places import NAMESPACES, LabPlaces
 
@@ -43,6 +44,8 @@ def sweep(name: str) -> list[str]:
     if places.folder.exists():
         shutil.rmtree(places.folder)
         done.append(str(places.folder))
+    if end_emulation_without_labs():
+        done.append("the entry of qemu")
     return done
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import picluster
 from picluster.errors import PiclusterError
@@ -70,15 +70,28 @@ def _check(arguments: argparse.Namespace) -> None:
 
     from picluster.worker.exchange import exchange
 
-    seconds = exchange(arguments.address, arguments.interface)
+    output, seconds = _own_output(), exchange(arguments.address, arguments.interface)
     told = {"python": platform.python_version(), "machine": platform.machine(), "torch": version("torch")}
-    print(json.dumps({**told, "seconds": round(seconds, 2)}))
+    output.write(json.dumps({**told, "seconds": round(seconds, 2)}).encode() + b"\n")
+    output.flush()
 
 
 def _work(_: argparse.Namespace) -> None:
     from picluster.worker.session import work
 
-    work(sys.stdin.buffer, sys.stdout.buffer)
+    work(sys.stdin.buffer, _own_output())
+
+
+def _own_output() -> BinaryIO:
+    """Standard output for ourselves: what libraries and model files print goes to the log.
+
+    Gloo of torch 2.9.1 tells there, from C++, to how many it is connected.
+    """
+    import os
+
+    own = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    return own
 
 
 if __name__ == "__main__":

@@ -75,6 +75,7 @@ def _configure(folder: Path, cache: Path, port: int) -> None:
         "Port": port,
         "BindAddress": "127.0.0.1",
         "ForeGround": 1,
+        "AllowUserPorts": 0,  # any: archives of one's own are where they are
         # Archives are signed; a node may name one that only speaks TLS, and that goes through as it is.
         "PassThroughPattern": r".*:443$",
     }

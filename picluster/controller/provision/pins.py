@@ -70,9 +70,16 @@ def required(text: str, target: Target) -> list[Pin]:
     return pins
 
 
-def without_cuda(pins: Iterable[Pin]) -> list[Pin]:
-    """The same set without what only torch's CUDA build asks for."""
-    return [pin for pin in pins if not pin.name.startswith(_CUDA)]
+def cuda_of_torch(lock: str) -> frozenset[str]:
+    """Names of the CUDA packages that torch asks for, itself or through others of them."""
+    asked = {package["name"]: package.get("dependencies", {}) for package in tomllib.loads(lock)["package"]}
+    found: set[str] = set()
+    left = ["torch"]
+    while left:
+        wanted = {name for name in map(canonicalize_name, asked.get(left.pop(), ())) if name.startswith(_CUDA)}
+        left += wanted - found
+        found |= wanted
+    return frozenset(found)
 
 
 def refuse_cuda(pins: Iterable[Pin], target: Target) -> None:

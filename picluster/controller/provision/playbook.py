@@ -43,7 +43,7 @@ class Playbook:
     variables: Mapping[str, object] = field(default_factory=dict)
     """Further ones."""
 
-    def run(self, hear: Callable[[Event], None]) -> str:
+    def run(self, hear: Callable[[Event], object]) -> str:
         """Run it; returns why it failed as a whole, or nothing. What became of single hosts the events tell.
 
         Raises:

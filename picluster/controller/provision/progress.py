@@ -79,7 +79,7 @@ class Progress:
             setattr(node, _COUNTS[kind], getattr(node, _COUNTS[kind]) + 1)
             node.changed += bool(kind == "runner_on_ok" and result.get("changed"))
             if kind == "runner_on_ok" and data.get("task_action") == "ansible.builtin.debug":
-                self._note(str(result.get("msg", "")))
+                self._note(_told(result.get("msg", "")))
         elif kind == "runner_on_failed" and not data.get("ignore_errors"):
             node.failed, node.reason = node.failed + 1, reason(result)
         elif kind == "runner_on_unreachable":
@@ -118,6 +118,13 @@ class Progress:
             task=node.task if node.has_failed else "",
             reason=node.reason if node.has_failed else "",
         )
+
+
+def _told(words: object) -> str:
+    """A playbook's words: a line, several, or some for each node."""
+    if isinstance(words, Mapping):
+        return "; ".join(f"{name}: {_told(value)}" for name, value in words.items())
+    return " ".join(map(_told, words)) if isinstance(words, list) else str(words)
 
 
 def reason(result: Mapping[str, Any]) -> str:

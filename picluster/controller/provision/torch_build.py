@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
-from picluster.controller.provision.pins import Pin, without_cuda
+from picluster.controller.provision.pins import Pin
 from picluster.controller.provision.target import Target
 from picluster.controller.provision.wheelhouse import Wheelhouse
 from picluster.errors import InputError, MissingError
@@ -19,13 +19,18 @@ PROBE_SECONDS = 5
 _X86 = "x86_64"
 
 
-def on_the_processor(pins: Sequence[Pin], target: Target) -> list[Pin]:
-    """The set with torch's CPU build instead of the one that needs CUDA. A name such as 2.13.0+cpu PyPI cannot hold."""
+def on_the_processor(pins: Sequence[Pin], cuda: Collection[str], target: Target) -> list[Pin]:
+    """The set with torch's CPU build instead of the one that needs CUDA. A name such as 2.13.0+cpu PyPI cannot hold.
+
+    Args:
+        pins: what the lock gives.
+        cuda: names of what only the other build asks for.
+        target: for which.
+    """
     if target.machine != _X86:
         return list(pins)
-    return [
-        Pin(pin.name, f"{pin.version}+cpu", frozenset()) if pin.name == "torch" else pin for pin in without_cuda(pins)
-    ]
+    kept = (pin for pin in pins if pin.name not in cuda)
+    return [Pin(pin.name, f"{pin.version}+cpu", frozenset()) if pin.name == "torch" else pin for pin in kept]
 
 
 def provide_all(wheels: Wheelhouse, pins: Sequence[Pin], target: Target) -> dict[Pin, Path]:

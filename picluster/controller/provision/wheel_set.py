@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from picluster.controller.places import CHECKOUT, user_cache
-from picluster.controller.provision.pins import Pin, locked, refuse_cuda, required
+from picluster.controller.provision.pins import Pin, cuda_of_torch, locked, refuse_cuda, required
 from picluster.controller.provision.target import Target
 from picluster.controller.provision.torch_build import on_the_processor, provide_all
 from picluster.controller.provision.wheelhouse import Wheelhouse, link_all, requirement, sha256
@@ -49,7 +49,8 @@ class Wanted:
         Raises:
             MissingError: CUDA packages would be among them.
         """
-        project = on_the_processor(locked((checkout / "poetry.lock").read_text(), "worker", target), target)
+        lock = (checkout / "poetry.lock").read_text()
+        project = on_the_processor(locked(lock, "worker", target), cuda_of_torch(lock), target)
         refuse_cuda(project, target)
         return cls(required((checkout / POETRY).read_text(), target), project)
 
@@ -62,6 +63,13 @@ class Wanted:
             project=_fingerprint(self.project, target),
             torch=torch,
         )
+
+
+def torch_of_pis() -> str:
+    """The version that the lock gives an aarch64 node: whether its processor can run that is looked at first."""
+    target = Target("3.12", "aarch64", "2.39")
+    pins = locked((CHECKOUT / "poetry.lock").read_text(), "worker", target)
+    return next(pin.version for pin in pins if pin.name == "torch")
 
 
 def make(cache: Path, wanted: Wanted, target: Target) -> WheelSet:

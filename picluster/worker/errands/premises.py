@@ -132,3 +132,13 @@ def interfaces() -> dict[str, str]:
                 told = fcntl.ioctl(probe, _SIOCGIFADDR, name.encode()[:15].ljust(256, b"\0"))
                 found[socket.inet_ntoa(told[20:24])] = name
     return found
+
+
+def variables(file: Path) -> dict[str, str]:
+    """NAME=value lines, as `make provision` writes them for the programs of a node; none where there is no file."""
+    try:
+        lines = file.read_text().splitlines()
+    except OSError:
+        return {}
+    pairs = (line.partition("=") for line in lines if "=" in line and not line.startswith("#"))
+    return {name.strip(): value for name, _, value in pairs}

@@ -69,7 +69,7 @@ def work(
     Args:
         folders: the first of them is the working folder.
         files: path → text.
-        environment: variables besides the node's own.
+        environment: variables besides the node's own and those of the file `environment` where picluster is installed.
         command: the worker's.
         unit: name of the transient unit that it shall run in, where there is systemd.
     """
@@ -82,7 +82,8 @@ def work(
         os.chdir(folders[0])
         if os.getpid() != os.getpgid(0):
             os.setsid()
-        prefix, variables = supervisor(unit, environment)
+        home = Path(command[0]).parent.parent.parent
+        prefix, variables = supervisor(unit, {**premises.variables(home / "environment"), **environment})
         say({"started": True})
         os.execvpe(prefix[0], [*prefix, *command], {**os.environ, **variables})  # noqa: S606  no shell is wanted
     except OSError as error:

@@ -22,7 +22,7 @@ REFUSAL = """\
 dpkg: dependency problems prevent removal of libpopt0:arm64:
  popular depends on libpopt0 (>= 1.14).
 
-dpkg: error processing package libpopt0:arm64 (--remove):
+dpkg: error processing package libpopt0:arm64 (--purge):
  dependency problems - not removing
 Errors were encountered while processing:
  libpopt0:arm64

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from picluster.worker.errands import control_groups
+from picluster.worker.errands import claims, control_groups
 
 LOOK = Path(__file__).parents[3] / "ansible/roles/preflight/library/preflight_look.py"
 WANTS = {
@@ -31,6 +31,7 @@ PI4 = {
     "free_disk_mib": 20000,
     "is_installed": False,
     "has_atomics": False,
+    "runs": [],
 }
 LOOPBACK = {"flags": ["LOOPBACK", "UP"], "addr_info": [{"family": "inet", "local": "127.0.0.1"}]}
 WIRE = {"flags": ["UP"], "addr_info": [{"family": "inet", "local": "10.0.0.1"}]}
@@ -43,7 +44,8 @@ WIRELESS = {
 @pytest.fixture
 def module(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """As Ansible ships it, with the file that the role's module_utils point to."""
-    monkeypatch.setitem(sys.modules, "ansible.module_utils.control_groups", control_groups)
+    for util in (claims, control_groups):
+        monkeypatch.setitem(sys.modules, f"ansible.module_utils.{util.__name__.rpartition('.')[2]}", util)
     spec = importlib.util.spec_from_file_location("preflight_look", LOOK)
     assert spec is not None
     assert spec.loader is not None
@@ -77,6 +79,7 @@ def test_nothing_is_said_against_a_node_that_can_train(module: ModuleType) -> No
         ({"python_version": ""}, "its /usr/bin/python3 is not there"),
         ({"memory_mib": 399}, "it has 399 MiB of memory: training needs 400 MiB"),
         ({"free_disk_mib": 2499}, "2499 MiB are free where /opt/picluster lies, 2500 MiB are needed"),
+        ({"runs": ["x"]}, "run x trains there: wait for its end, or picluster stop x"),
         ({"free_disk_mib": 499, "is_installed": True}, "499 MiB are free where /opt/picluster lies, 500 MiB are"),
     ],
 )

@@ -249,7 +249,7 @@ def test_a_worker_that_prints_is_told_off(shelf: Shelf) -> None:
     assert failure is not None
     assert failure.node == "c"
     assert "debugging 1 2 3" in failure.cause
-    assert failure.fix == "a model file must not print"
+    assert failure.fix == "read the log: what else prints on the node?"
 
 
 def test_weights_that_arrive_damaged_are_not_kept_as_a_checkpoint(shelf: Shelf, tmp_path: Path) -> None:

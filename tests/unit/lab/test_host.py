@@ -43,6 +43,8 @@ def test_every_missing_package_is_named_with_the_line_that_installs_it(monkeypat
     monkeypatch.setitem(commands._ENVIRONMENT, "PATH", "")
     with pytest.raises(MissingError, match=r"sudo apt install apt debootstrap iproute2 .*systemd-container"):
         check_programs()
+    with pytest.raises(MissingError, match=r"sudo apt install .*qemu-user-static"):
+        check_programs(emulated=True)
 
 
 def test_without_root_the_fix_is_sudo(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,7 +25,7 @@ def machine(folder: Path, *, boots: int, prepare: str = "") -> list[str]:
 
 
 def test_what_of_the_host_is_mounted_is_read_only_and_may_be_called_anything() -> None:
-    words = machine_words(PLACES, {Path("/home/a b/x:y"): Path("/opt/picluster/packages")})
+    words = machine_words(PLACES, {Path("/home/a b/x:y"): Path("/opt/picluster/packages")}, {})
     assert "--bind-ro=/home/a b/x\\:y:/opt/picluster/packages" in words
     assert not [word for word in words if word.startswith("--bind=")]
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 import yaml  # type: ignore[import-untyped]
 
@@ -14,7 +15,16 @@ from picluster.lab.state import State, judge
 from picluster.schema.record import from_json, to_json
 
 MEANS = Likeness(memory_bytes=1 << 30, cpus=0.5, rate_bits=10**9)
-WANTED = Wanted(name="lab", nodes=3, means=MEANS, like=(), disk_bytes=1 << 30, fresh=False, second_interface=True)
+WANTED = Wanted(
+    name="lab",
+    nodes=3,
+    means=MEANS,
+    like=(),
+    disk_bytes=1 << 30,
+    fresh=False,
+    emulated=False,
+    second_interface=True,
+)
 LAB = specify(WANTED, "10.66.0.0/24")
 
 
@@ -49,6 +59,11 @@ def test_the_inventory_keeps_host_keys_checked() -> None:
         "ansible_ssh_private_key_file": "/var/lib/picluster-lab/lab/key",
         "ansible_ssh_common_args": "-o UserKnownHostsFile=/var/lib/picluster-lab/lab/known_hosts",
     }
+
+
+def test_emulated_nodes_ask_for_no_firewall() -> None:
+    group = yaml.safe_load(inventory_text(msgspec.structs.replace(LAB, emulated=True)))["picluster"]
+    assert group["vars"]["firewall_enabled"] is False
 
 
 def test_a_lab_is_the_same_after_writing_and_reading() -> None:

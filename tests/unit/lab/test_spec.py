@@ -13,9 +13,18 @@ from picluster.lab.spec import MAX_NODES, Wanted, free_network, specify
 MEANS = Likeness(memory_bytes=1 << 30, cpus=0.5, rate_bits=940_000_000)
 
 
-def wanted(name: str = "lab", nodes: int = 4, like: tuple[str, ...] = (), *, second: bool = False) -> Wanted:
+def wanted(
+    name: str = "lab", nodes: int = 4, like: tuple[str, ...] = (), *, emulated: bool = False, second: bool = False
+) -> Wanted:
     return Wanted(
-        name=name, nodes=nodes, means=MEANS, like=like, disk_bytes=8 << 30, fresh=False, second_interface=second
+        name=name,
+        nodes=nodes,
+        means=MEANS,
+        like=like,
+        disk_bytes=8 << 30,
+        fresh=False,
+        emulated=emulated,
+        second_interface=second,
     )
 
 
@@ -49,6 +58,12 @@ def test_a_name_that_fits_no_interface_is_refused(name: str) -> None:
 def test_a_number_of_nodes_that_cannot_be_is_refused(nodes: int) -> None:
     with pytest.raises(InputError, match="--nodes"):
         wanted(nodes=nodes)
+
+
+def test_emulated_nodes_that_would_share_this_machines_packages_are_refused() -> None:
+    with pytest.raises(InputError, match="--emulate") as refused:
+        wanted(emulated=True)
+    assert refused.value.fix == "add --fresh"
 
 
 def test_likeness_is_named_for_each_node() -> None:

@@ -55,7 +55,7 @@ def newcomers(simulation: str) -> set[str]:
 
 def kept_by_others(refusal: str) -> set[str]:
     """Packages that dpkg would not remove because others need them."""
-    return set(re.findall(r"^dpkg: error processing package ([^\s:]+)\S* \(--remove\)", refusal, re.MULTILINE))
+    return set(re.findall(r"^dpkg: error processing package ([^\s:]+)\S* \(--purge\)", refusal, re.MULTILINE))
 
 
 def gist(words: str) -> str:
@@ -146,7 +146,7 @@ def _run_recorded(words: list[str], record: Record) -> None:
 
 
 def remove(record: Record, *, lock_seconds: int) -> tuple[list[str], list[str]]:
-    """Remove what is recorded; tells what went, and what stays because packages of others need it.
+    """Remove what is recorded, settings too; tells what went, and what stays because packages of others need it.
 
     dpkg does it, not apt: dpkg never takes others' packages along, and never fetches one in their place.
     """
@@ -157,13 +157,13 @@ def remove(record: Record, *, lock_seconds: int) -> tuple[list[str], list[str]]:
     while go and (kept := kept_by_others(_refusal(go))):
         go -= kept
     if go:
-        command("dpkg", "--remove", *sorted(go))
+        command("dpkg", "--purge", *sorted(go))
     record.forget()
     return sorted(go), sorted(ours - go)
 
 
 def _refusal(names: set[str]) -> str:
-    tried = ["dpkg", "--no-act", "--abort-after=100000", "--remove", *sorted(names)]
+    tried = ["dpkg", "--no-act", "--abort-after=100000", "--purge", *sorted(names)]
     return subprocess.run(
         tried, env=os.environ | QUIET, capture_output=True, text=True, check=False, timeout=COMMAND_SECONDS
     ).stderr

@@ -14,6 +14,7 @@ import subprocess
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.claims import claims
 from ansible.module_utils.control_groups import memory_limit
 
 TYPE_CHECKING = False
@@ -55,6 +56,7 @@ def look(root: Path, home: str) -> Facts:
         "is_sudo_rs": _said("sudo", "--version").startswith("sudo-rs"),
         "entered_from": (connection or [""])[0].partition("%")[0],
         "entered_at": (connection[2:3] or [""])[0].partition("%")[0],
+        "runs": sorted({str(claim.get("run")) for claim in claims()}),
         "entered_port": int((connection[3:4] or ["22"])[0]),
     }
 
@@ -62,6 +64,7 @@ def look(root: Path, home: str) -> Facts:
 def reasons(facts: Facts, wants: Mapping[str, Any]) -> list[str]:
     """Why this node cannot train, each with what to do."""
     found = [*_system_reasons(facts)]
+    found += [f"run {run} trains there: wait for its end, or picluster stop {run}" for run in facts["runs"]]
     low, high = PYTHONS
     if not low <= _numbers(facts["python_version"]) <= high:
         has = f"is {facts['python_version']}" if facts["python_version"] else "is not there"

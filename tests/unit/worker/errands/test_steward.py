@@ -119,12 +119,16 @@ def test_it_becomes_the_worker_in_the_folders_and_with_the_files_that_it_was_giv
 ) -> None:
     monkeypatch.setenv("PATH", "/usr/bin:/bin")
     hostile = tmp_path / "a'; echo b" / "run" / "pi1"
+    shell = tmp_path / "home" / ".venv" / "bin" / "sh"
+    shell.parent.mkdir(parents=True)
+    shell.symlink_to("/bin/sh")
+    (tmp_path / "home" / "environment").write_text("# the node's own\nOWN= of the node\nPICLUSTER_TEST=overruled\n")
     question = {
         "do": "work",
         "folders": [str(hostile), str(tmp_path / "graph")],
         "files": {str(hostile / "model.py"): "text\n"},
         "environment": {"PICLUSTER_TEST": "a'; echo b"},
-        "command": ["/bin/sh", "-c", 'read line; echo "$line $PICLUSTER_TEST"; cat model.py; kill -KILL $$'],
+        "command": [str(shell), "-c", 'read line; echo "$line $PICLUSTER_TEST$OWN"; cat model.py; kill -KILL $$'],
         "unit": "",
     }
     with started(program_text("steward").replace(b"/run/systemd/system", b"/nowhere")) as process:
@@ -135,7 +139,7 @@ def test_it_becomes_the_worker_in_the_folders_and_with_the_files_that_it_was_giv
         assert json.loads(process.stdout.readline()) == {"started": True}
         process.stdin.write(b"heard\n")
         process.stdin.flush()
-        assert process.stdout.read() == b"heard a'; echo b\ntext\n"
+        assert process.stdout.read() == b"heard a'; echo b of the node\ntext\n"
         assert process.wait(10) == 128 + signal.SIGKILL
     assert (tmp_path / "graph").is_dir()
 
