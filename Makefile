@@ -63,10 +63,11 @@ check: setup .venv-poetry/bin/poetry ## what CI runs: style, types, imports, loc
 	PATH=".venv/bin:$$PATH" shellcheck scripts/*.sh .ci/run
 	@$(MAKE) --no-print-directory test
 
-bench: setup ## measure what measuring costs, what starting many nodes costs, and (as root) a cold start
+bench: setup ## measure what measuring and starting many nodes cost, and (as root) a cold start and provisioning
 	.venv/bin/python scripts/bench_metrics.py
 	.venv/bin/python -m scripts.bench_launch
 	.venv/bin/python scripts/bench_cold.py
+	.venv/bin/python scripts/bench_provision.py
 
 fix: setup ## mend what ruff can mend
 	.venv/bin/ruff check --fix

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -90,9 +90,10 @@ class RunningLab:
     def leader(self, node: str) -> int:
         """The process that is number 1 inside the node, as this machine counts."""
         for pid in processes(hierarchies(), self.places.node(node).group):
-            inside = re.search(r"^NSpid:.*\t(\d+)$", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
-            if inside and inside[1] == "1":
-                return pid
+            with suppress(OSError):  # it may have ended meanwhile
+                inside = re.search(r"^NSpid:.*\t(\d+)$", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
+                if inside and inside[1] == "1":
+                    return pid
         raise AssertionError(f"node {node} of lab {self.name} does not run")
 
     @contextmanager

@@ -32,6 +32,7 @@ PI4 = {
     "is_installed": False,
     "has_atomics": False,
     "runs": [],
+    "is_read_only": False,
 }
 LOOPBACK = {"flags": ["LOOPBACK", "UP"], "addr_info": [{"family": "inet", "local": "127.0.0.1"}]}
 WIRE = {"flags": ["UP"], "addr_info": [{"family": "inet", "local": "10.0.0.1"}]}
@@ -79,6 +80,7 @@ def test_nothing_is_said_against_a_node_that_can_train(module: ModuleType) -> No
         ({"python_version": ""}, "its /usr/bin/python3 is not there"),
         ({"memory_mib": 399}, "it has 399 MiB of memory: training needs 400 MiB"),
         ({"free_disk_mib": 2499}, "2499 MiB are free where /opt/picluster lies, 2500 MiB are needed"),
+        ({"is_read_only": True}, "/opt/picluster/.venv is read-only: the ready nodes of a lab are like that"),
         ({"runs": ["x"]}, "run x trains there: wait for its end, or picluster stop x"),
         ({"free_disk_mib": 499, "is_installed": True}, "499 MiB are free where /opt/picluster lies, 500 MiB are"),
     ],

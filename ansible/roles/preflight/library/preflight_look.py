@@ -52,6 +52,7 @@ def look(root: Path, home: str) -> Facts:
         "memory_mib": _memory_bytes(root) // MIB,
         "free_disk_mib": shutil.disk_usage(_existing(place)).free // MIB,
         "is_installed": (place / ".venv/bin/picluster-worker").exists(),
+        "is_read_only": _is_read_only(place / ".venv"),
         "has_atomics": bool(re.search(r"^Features\s*:.*\batomics\b", _text(root / "proc/cpuinfo"), re.MULTILINE)),
         "is_sudo_rs": _said("sudo", "--version").startswith("sudo-rs"),
         "entered_from": (connection or [""])[0].partition("%")[0],
@@ -75,6 +76,8 @@ def reasons(facts: Facts, wants: Mapping[str, Any]) -> list[str]:
     if facts["free_disk_mib"] < disk:
         has = f"{facts['free_disk_mib']} MiB are free where {wants['home']} lies, {disk} MiB are needed"
         found.append(f"{has}: make room, or use a larger SD card")
+    if facts["is_read_only"]:
+        found.append(f"{wants['home']}/.venv is read-only: the ready nodes of a lab are like that; take lab up --fresh")
     torch = _numbers(wants["torch_version"])
     if facts["machine"] == "aarch64" and not facts["has_atomics"] and torch >= ATOMICS_SINCE:
         lacks = (
@@ -124,6 +127,10 @@ def _model(root: Path) -> str:
 
 def _existing(place: Path) -> Path:
     return next(folder for folder in (place, *place.parents) if folder.exists())
+
+
+def _is_read_only(place: Path) -> bool:
+    return bool(os.statvfs(_existing(place)).f_flag & os.ST_RDONLY)
 
 
 def _assignments(text: str) -> dict[str, str]:
