@@ -5,9 +5,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import shlex
-import shutil
 import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +14,7 @@ from typing import Any
 import msgspec
 
 from picluster.controller.host_variables import host_variables
-from picluster.controller.places import find
+from picluster.controller.places import find, program
 from picluster.controller.ssh_address import ssh_words
 from picluster.errors import InputError, MissingError
 
@@ -102,8 +100,7 @@ def _hosts(listing: Mapping[str, Any], group: str) -> Iterator[str]:
 
 
 def _ansible_inventory(path: Path) -> dict[str, Any]:
-    beside = Path(sys.executable).with_name("ansible-inventory")
-    command = str(beside) if beside.exists() else shutil.which("ansible-inventory")
+    command = program("ansible-inventory")
     if command is None:
         raise MissingError("ansible-inventory is not installed", fix="make setup")
     # Ansible refuses to start in a locale that is not UTF-8, which is usual over SSH.

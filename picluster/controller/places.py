@@ -1,6 +1,7 @@
 """Where the project's own files and programs lie."""
 
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -17,6 +18,12 @@ def worker_command() -> list[str]:
     """`picluster-worker` of this Python's environment, by that name where it is installed so: `pgrep -f` finds it."""
     program = Path(sys.executable).with_name("picluster-worker")
     return [sys.executable, *([str(program)] if program.exists() else ["-m", "picluster.worker.main"])]
+
+
+def program(name: str) -> str | None:
+    """A program of this Python's environment, or of the path; None where there is none."""
+    beside = Path(sys.executable).with_name(name)
+    return str(beside) if beside.exists() else shutil.which(name)
 
 
 def user_cache() -> Path:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -13,7 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from picluster.controller.places import CHECKOUT
+from picluster.controller.places import CHECKOUT, program
 from picluster.errors import InputError, MissingError, Stopped
 
 Event = Mapping[str, Any]
@@ -118,12 +117,11 @@ def hosts_of(inventory: Path, pattern: str, members: Sequence[str]) -> list[str]
         InputError: it means none.
         MissingError: Ansible is not installed.
     """
-    beside = Path(sys.executable).with_name("ansible")
-    program = str(beside) if beside.exists() else shutil.which("ansible")
-    if program is None:
+    ansible = program("ansible")
+    if ansible is None:
         raise MissingError("ansible is not installed", fix="make setup")
     listed = subprocess.run(
-        [program, "all", "-i", str(inventory.absolute()), "--limit", pattern, "--list-hosts"],
+        [ansible, "all", "-i", str(inventory.absolute()), "--limit", pattern, "--list-hosts"],
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
