@@ -27,7 +27,7 @@ from tests.lab.running import RunningLab, eventually, lab_command
 
 pytestmark = pytest.mark.lab
 
-ROLES = Path(__file__).parents[2] / "ansible/roles"
+FOLDER = Path(__file__).parents[2] / "ansible"
 ANSIBLE_PLAYBOOK = Path(sys.executable).with_name("ansible-playbook")
 PLAY_SECONDS = 200
 SSH = "-o ControlMaster=auto -o ControlPersist=30s -o ServerAliveInterval=3 -o ServerAliveCountMax=2"
@@ -249,7 +249,9 @@ def _play(lab: RunningLab, folder: Path, playbook: str, *words: str, **knobs: ob
     file = folder / "play.yml"
     file.write_text(playbook)
     environment = os.environ | {
-        "ANSIBLE_ROLES_PATH": str(ROLES),
+        "ANSIBLE_ROLES_PATH": str(FOLDER / "roles"),
+        "ANSIBLE_LIBRARY": str(FOLDER / "library"),
+        "ANSIBLE_MODULE_UTILS": str(FOLDER / "module_utils"),
         "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json",
         "ANSIBLE_PIPELINING": "1",
         "ANSIBLE_PYTHON_INTERPRETER": "/usr/bin/python3",

@@ -17,7 +17,7 @@ from picluster.controller.provision.wheelhouse import Wheelhouse, link_all, requ
 from picluster.errors import PiclusterError
 from picluster.schema.record import Record, to_json
 
-POETRY = Path("ansible/roles/python/files/poetry.txt")
+POETRY = Path("ansible/poetry.txt")
 
 
 class WheelSet(Record, frozen=True, kw_only=True):

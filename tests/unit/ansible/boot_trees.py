@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 CHECKOUT = Path(__file__).parents[3]
-ROLE = CHECKOUT / "ansible/roles/raspberrypi"
+ANSIBLE = CHECKOUT / "ansible"
 FLAG = "cgroup_enable=memory"
 CONTRARY = "cgroup_disable=memory"
 FROM_FIRMWARE = f"coherent_pool=1M 8250.nr_uarts=1 {CONTRARY} smsc95xx.macaddr=D8:3A:DD:9F:BE:95 "
@@ -47,8 +47,8 @@ def load(path: Path, name: str) -> ModuleType:
     return module
 
 
-boot_files = load(ROLE / "module_utils/boot_files.py", "ansible.module_utils.boot_files")
-boot_cmdline = load(ROLE / "library/boot_cmdline.py", "boot_cmdline")
+boot_files = load(ANSIBLE / "module_utils/boot_files.py", "ansible.module_utils.boot_files")
+boot_cmdline = load(ANSIBLE / "library/boot_cmdline.py", "boot_cmdline")
 
 
 @dataclass(frozen=True)
@@ -136,8 +136,8 @@ def ansible(tree: Tree, *words: str, **arguments: object) -> dict[str, Any]:
     environment = {
         **os.environ,
         "LC_ALL": "C.UTF-8",
-        "ANSIBLE_LIBRARY": str(ROLE / "library"),
-        "ANSIBLE_MODULE_UTILS": str(ROLE / "module_utils"),
+        "ANSIBLE_LIBRARY": str(ANSIBLE / "library"),
+        "ANSIBLE_MODULE_UTILS": str(ANSIBLE / "module_utils"),
     }
     program = Path(sys.executable).with_name("ansible-playbook")
     here = ("--inventory", "localhost,", "--connection", "local", "-e", f"ansible_python_interpreter={sys.executable}")

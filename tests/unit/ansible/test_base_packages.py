@@ -8,7 +8,7 @@ from types import ModuleType
 
 import pytest
 
-MODULE = Path(__file__).parents[3] / "ansible/roles/base/library/base_packages.py"
+MODULE = Path(__file__).parents[3] / "ansible/library/base_packages.py"
 SIMULATION = """\
 Reading package lists...
 The following additional packages will be installed:

@@ -12,7 +12,7 @@ import pytest
 
 from picluster.worker.errands import claims, control_groups
 
-LOOK = Path(__file__).parents[3] / "ansible/roles/preflight/library/preflight_look.py"
+LOOK = Path(__file__).parents[3] / "ansible/library/preflight_look.py"
 WANTS = {
     "home": "/opt/picluster",
     "torch_version": "2.9.1",
@@ -44,7 +44,7 @@ WIRELESS = {
 
 @pytest.fixture
 def module(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """As Ansible ships it, with the file that the role's module_utils point to."""
+    """As Ansible ships it, with the files that module_utils point to."""
     for util in (claims, control_groups):
         monkeypatch.setitem(sys.modules, f"ansible.module_utils.{util.__name__.rpartition('.')[2]}", util)
     spec = importlib.util.spec_from_file_location("preflight_look", LOOK)

@@ -5,7 +5,6 @@ The layouts: /boot/cmdline.txt (Raspberry Pi OS up to 11), /boot/firmware/cmdlin
 them: "A/B boot on Ubuntu for Raspberry Pi" in Canonical's documentation of boards).
 """
 
-# ruff: noqa: INP001 -- Ansible finds it by its path
 from __future__ import annotations
 
 import re

@@ -3,7 +3,6 @@
 It looks at all of it in one go, changes nothing, needs no root, and also runs on systems that are then refused.
 """
 
-# ruff: noqa: INP001 -- Ansible finds it by its path
 from __future__ import annotations
 
 import json
@@ -14,6 +13,7 @@ import subprocess
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
+
 from ansible.module_utils.claims import claims
 from ansible.module_utils.control_groups import memory_limit
 

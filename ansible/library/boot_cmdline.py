@@ -3,7 +3,6 @@
 Where it is not certain which file that is, nothing is written: a flag in the wrong file looks done and does nothing.
 """
 
-# ruff: noqa: INP001 -- Ansible finds it by its path
 from __future__ import annotations
 
 import json
@@ -13,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
+
 from ansible.module_utils.boot_files import WORD, UnclearError, booted_file, read_line, waiting_file, words_of
 
 DOCUMENTATION = """

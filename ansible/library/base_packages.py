@@ -4,7 +4,6 @@ ansible.builtin.apt needs python3-apt, which a bare node has not, and it keeps n
 before apt begins and pruned after it, so an interruption loses nothing and claims nothing that was there before.
 """
 
-# ruff: noqa: INP001 -- Ansible finds it by its path
 from __future__ import annotations
 
 import fcntl

@@ -1,0 +1,1 @@
+../../picluster/worker/errands/control_groups.py
