@@ -28,12 +28,8 @@ COMMAND_SECONDS = 1800
 """A slow SD card and a slow line."""
 PAUSE_SECONDS = 10
 KEEP_CONFIGURATION = ("--force-confdef", "--force-confold")
-QUIET = {
-    "LC_ALL": "C",
-    "DEBIAN_FRONTEND": "noninteractive",
-    "NEEDRESTART_SUSPEND": "1",
-    "APT_LISTCHANGES_FRONTEND": "none",
-}
+QUIET = {"LC_ALL": "C", "DEBIAN_FRONTEND": "noninteractive", "APT_LISTCHANGES_FRONTEND": "none"}
+QUIET |= {"NEEDRESTART_SUSPEND": "1"}
 GONE = ("not-installed", "config-files")
 
 
@@ -207,16 +203,8 @@ def command(*words: str) -> str:
     Raises:
         Failed: it ended badly.
     """
-    ended = subprocess.run(
-        words,
-        env=os.environ | QUIET,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-        timeout=COMMAND_SECONDS,
-    )
+    pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    ended = subprocess.run(words, env=os.environ | QUIET, text=True, check=False, timeout=COMMAND_SECONDS, **pipes)
     if ended.returncode:
         raise Failed(f"{words[0]}: {gist(ended.stdout)}")
     return ended.stdout

@@ -64,7 +64,7 @@ def provision(
         names = [node.name for node in members], [node.name for node in chosen]
         variables = {"picluster_torch_version": torch_of_pis()}
         book = Playbook("site.yml", path, names[1], names[0], tags, check, port, password, variables)
-        done = _run(book, good="done" if check else "ready", as_json=as_json)
+        done = _run(book, good="done" if check or tags else "ready", as_json=as_json)
     if done.is_good and not check and not tags:
         done = _examined(done, chosen, as_json=as_json)
     _end(done, as_json=as_json)

@@ -51,9 +51,8 @@ def _tell(console: Console, progress: Progress, event: Mapping[str, Any], *, qui
 
 
 def _table(progress: Progress, seconds: float) -> RenderableType:
-    table = Table(
-        box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim", title=None, caption=duration(seconds)
-    )
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    table.caption, table.caption_justify = duration(seconds), "left"
     table.add_column("node", no_wrap=True)
     table.add_column("role", no_wrap=True)
     table.add_column("task", no_wrap=True, overflow="ellipsis", ratio=1)
