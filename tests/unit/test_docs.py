@@ -14,8 +14,8 @@ from picluster.cli.main import app
 CHECKOUT = Path(__file__).parents[2]
 PAGES = [*CHECKOUT.glob("*.md"), *CHECKOUT.glob("docs/*.md")]
 FOLDERS = "docs|scripts|tests|picluster|models|ansible|inventory"
-OF_OTHERS = {"--features", "--classes", "--option", "--lock", "--check"}
-"""Options of `picluster-worker`, poetry and scripts."""
+OF_OTHERS = {"--features", "--classes", "--option", "--lock", "--check", "--user", "--print-architecture"}
+"""Options of `picluster-worker`, poetry, scripts, systemctl and dpkg."""
 
 
 def prose(page: Path) -> str:
