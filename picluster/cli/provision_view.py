@@ -45,7 +45,7 @@ def _tell(console: Console, progress: Progress, event: Mapping[str, Any], *, qui
     if event["event"] == "runner_on_ok" and (data.get("res") or {}).get("changed"):
         line = Text(f"{plain(name)}  {plain(data.get('role') or '')}: {plain(data.get('task') or '')}")
         console.print(line, soft_wrap=True)
-    elif event["event"] in ("runner_on_failed", "runner_on_unreachable") and node.has_failed:
+    elif event["event"] == "runner_on_failed" and node.failed:
         line = Text(f"{plain(name)}  {plain(node.role)}: {plain(node.task)}: {plain(node.reason)}", style="red")
         console.print(line, soft_wrap=True)
 

@@ -10,8 +10,8 @@ from picluster.schema.record import Record
 PROVISION_SCHEMA_VERSION = 1
 
 NodeState = Literal["ready", "done", "failed", "unreachable", "untouched"]
-"""Untouched: it did not come to its turn, for another one was refused before anything was changed anywhere. Done: the
-playbook came through, and what it did is no node that is ready (a reset, a check)."""
+"""Untouched: it was only looked at, as a rule because another one was refused before anything was changed anywhere.
+Done: the playbook came through, and what it did makes no node ready (a reset, a check)."""
 
 
 class NodeOutcome(Record, frozen=True, kw_only=True):

@@ -11,6 +11,7 @@ from typing import Any
 from picluster.controller.provision.playbook import Event
 from picluster.schema.provision import NodeOutcome, NodeState
 
+_UNKNOWN_KEY = "its host key is not known here, or changed: picluster trust"
 _LOOKS = "Look"
 """How the plays' names begin that change nothing; see ansible/site.yml."""
 _COUNTS = {"runner_on_ok": "ok", "runner_on_skipped": "skipped"}
@@ -68,6 +69,8 @@ class Progress:
         node.began = node.began or now
         node.seconds = now - node.began
         node.is_touched |= not str(data.get("play", "")).startswith(_LOOKS)
+        if kind == "runner_on_ok":
+            node.unreachable = 0  # it may be missed for a task, and go on
         if not node.has_failed:
             node.role, node.task = data.get("role") or "", data.get("task") or ""
         self._count(kind, data, node)
@@ -101,9 +104,8 @@ class Progress:
         return tuple(self._outcome(name, node, good) for name, node in self.nodes.items())
 
     def _outcome(self, name: str, node: NodeProgress, good: NodeState) -> NodeOutcome:
-        stopped = any(other.has_failed and not other.is_touched for other in self.nodes.values())
         state: NodeState = "unreachable" if node.unreachable else "failed" if node.failed else good
-        if state == good and (not node.ok or (stopped and not node.is_touched)):
+        if state == good and not node.is_touched:
             state = "untouched"
         return NodeOutcome(
             name=name,
@@ -135,6 +137,7 @@ def reason(result: Mapping[str, Any]) -> str:
     said = str(result.get("msg") or "").strip()
     if said in ("", "non-zero return code") or said.startswith("MODULE FAILURE"):
         said = str(result.get("stderr") or result.get("module_stderr") or result.get("stdout") or said).strip()
-    if "Host key verification failed" in said:
-        return "its host key is not known here, or changed: picluster trust"
+    said = re.sub(
+        r"it cannot be reached: Host key verification failed\.?", f"it cannot be reached: {_UNKNOWN_KEY}", said
+    )
     return re.sub(r"\s*\n\s*", "; ", said) or "it gives no reason"

@@ -36,14 +36,16 @@ def test_a_node_that_failed_says_where_and_why_and_does_not_hide_the_others() ->
     for name in progress.nodes:
         progress.hear(event("runner_on_ok", name, res={}))
     progress.hear(event("runner_on_failed", "pi1", task="Fetch", res={"msg": "no route\n to host"}))
-    progress.hear(event("runner_on_unreachable", "pi2", res={"msg": "Host key verification failed."}))
+    progress.hear(
+        event("runner_on_unreachable", "pi2", res={"msg": "pi2: it cannot be reached: Host key verification failed."})
+    )
     progress.hear(event("runner_on_ok", "pi1", task="Later, after a rescue", res={}))
     progress.hear(stats(ok={"pi1": 1, "pi2": 1, "pi3": 2}, failures={"pi1": 1}, dark={"pi2": 1}))
     first, second, third = progress.outcomes("ready")
     assert (first.state, first.task, first.reason) == ("failed", "Fetch", "no route; to host")
     assert (second.state, second.reason) == (
         "unreachable",
-        "its host key is not known here, or changed: picluster trust",
+        "pi2: it cannot be reached: its host key is not known here, or changed: picluster trust",
     )
     assert (third.state, third.reason) == ("ready", "")
 
