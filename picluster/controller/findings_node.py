@@ -150,7 +150,7 @@ def usable_bytes(facts: Facts) -> int | None:
 def _memory_controller(patient: Patient, facts: Facts) -> Finding | None:
     if facts.memory_controller is not False:
         return None
-    fix = "add cgroup_enable=memory to the line in its /boot/firmware/cmdline.txt, and restart it"
+    fix = "make provision adds cgroup_enable=memory to the line that it boots with, and restarts it"
     what = "its kernel does not bound memory: control groups lack the memory controller"
     return _found(patient, "cgroup", "warning", what, fix)
 
@@ -171,7 +171,7 @@ def _disk(patient: Patient, facts: Facts) -> Finding | None:
 def _governor(patient: Patient, facts: Facts) -> Finding | None:
     if facts.governor != "powersave":
         return None
-    fix = "echo ondemand | sudo tee /sys/devices/system/cpu/cpu*/cpufreq/scaling_governor"
+    fix = "make provision sets another governor for good"
     return _found(patient, "governor", "warning", "its processor is kept at its lowest speed (powersave)", fix)
 
 

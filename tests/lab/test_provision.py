@@ -112,6 +112,20 @@ def test_a_node_without_space_is_refused_by_name_before_anything_is_changed_anyw
     assert all(is_bare(shelf, node) for node in shelf.lab.addresses)
 
 
+def test_a_node_that_is_not_reached_is_named_before_anything_is_changed_anywhere(shelf: Shelf) -> None:
+    with shelf.lab.broken("pi3", "--link-down"):
+        told = provision(shelf)
+    assert told.returncode == 5
+    assert "error: pi3: it cannot be reached: " in told.stdout
+    assert "make provision LIMIT='all:!pi3'" in told.stdout
+    assert [line.split()[1] for line in told.stdout.splitlines() if " ok=" in line] == [
+        "untouched",
+        "untouched",
+        "failed",
+    ]
+    assert all(is_bare(shelf, node) for node in shelf.lab.addresses)
+
+
 def test_a_torch_that_brings_cuda_is_refused_before_anything_is_changed_anywhere(shelf: Shelf) -> None:
     shelf.desk.environment["TORCH_WHEEL"] = "torch-2.13.0+cu130-cp311-cp311-linux_x86_64.whl"
     try:
