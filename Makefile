@@ -49,7 +49,7 @@ test-provision: setup ## provision nodes of OS=ubuntu|debian|raspios (INVENTORY=
 	@OS='$(OS)' INVENTORY='$(INVENTORY)' scripts/test_provision.sh
 
 test-emulated: setup ## provision an emulated aarch64 Pi 4 and train on it (as root; slow)
-	.venv/bin/pytest -m emulated
+	.venv/bin/pytest -m emulated --durations=0
 
 check: setup .venv-poetry/bin/poetry ## what CI runs: style, types, imports, lock, Ansible, shell, tests
 	.venv/bin/ruff check
