@@ -58,11 +58,11 @@ def provision(
     from picluster.controller.provision.playbook import Playbook
     from picluster.controller.provision.wheel_set import torch_of_pis
 
-    path, members, chosen = _choose(inventory, limit)
+    path, members, chosen, is_node = _choose(inventory, limit)
     password = getpass.getpass("sudo's password on the nodes: ") if ask_become_pass else None
     with _apt_port() as port:
         names = [node.name for node in members], [node.name for node in chosen]
-        variables = {"picluster_torch_version": torch_of_pis()}
+        variables = {"picluster_torch_version": torch_of_pis(), "picluster_controller_is_node": is_node}
         book = Playbook("site.yml", path, names[1], names[0], tags, check, port, password, variables)
         done = _run(book, good="done" if check or tags else "ready", as_json=as_json)
     if done.is_good and not check and not tags:
@@ -82,7 +82,7 @@ def reset(
     """Take from nodes what `provision` has put there. What others installed stays; data, unless you say otherwise."""
     from picluster.controller.provision.playbook import Playbook
 
-    path, members, chosen = _choose(inventory, limit)
+    path, members, chosen, _ = _choose(inventory, limit)
     names = ", ".join(node.name for node in chosen)
     if not yes and not _agrees(f"take picluster off {plain(names)}?"):
         raise typer.Exit
@@ -101,8 +101,8 @@ def reset(
     _end(_run(book, good="done", as_json=as_json), as_json=as_json)
 
 
-def _choose(inventory: Path | None, limit: str | None) -> tuple[Path, list[Node], list[Node]]:
-    """The inventory, its machines, and those that are meant."""
+def _choose(inventory: Path | None, limit: str | None) -> tuple[Path, list[Node], list[Node], bool]:
+    """The inventory, its machines, those that are meant, and whether this one is a node as well."""
     from picluster.controller.inventory import default_inventory, read_inventory
     from picluster.controller.provision.playbook import hosts_of
 
@@ -112,10 +112,11 @@ def _choose(inventory: Path | None, limit: str | None) -> tuple[Path, list[Node]
     if not members:
         raise InputError(f"inventory {path} names no machine but this one", fix="docs/inventory.md: write one's own")
     print(f"inventory  {path}: {len(members)} nodes", file=sys.stderr)
-    if limit is None:
-        return path, members, members
-    wanted = hosts_of(path, limit, [node.name for node in members])
-    return path, members, [node for node in members if node.name in wanted]
+    chosen = members
+    if limit is not None:
+        wanted = hosts_of(path, limit, [node.name for node in members])
+        chosen = [node for node in members if node.name in wanted]
+    return path, members, chosen, len(members) < len(nodes)
 
 
 def _apt_port() -> AbstractContextManager[int | None]:

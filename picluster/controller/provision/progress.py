@@ -63,6 +63,8 @@ class Progress:
         node = self.nodes.get(data.get("host", ""))
         if kind == "playbook_on_stats":
             self._settle(data)
+        if node is None and kind in ("runner_on_failed", "runner_on_unreachable") and not data.get("ignore_errors"):
+            self._note(f"{data.get('host')} was not told of the others: {reason(data.get('res') or {})}")
         if node is None or not kind.startswith("runner_"):
             return None
         now = time.monotonic()

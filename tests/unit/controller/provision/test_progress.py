@@ -67,6 +67,13 @@ def test_what_was_rescued_or_may_fail_is_no_failure() -> None:
     assert [(node.state, node.reason) for node in progress.outcomes("ready")] == [("ready", "")]
 
 
+def test_a_member_that_could_not_be_told_of_a_new_one_is_named() -> None:
+    progress = Progress.of(["pi5"])
+    progress.hear(event("runner_on_unreachable", "pi2", res={"msg": "no route to host"}))
+    assert progress.notes == ["pi2 was not told of the others: no route to host"]
+    assert [node.name for node in progress.outcomes("ready")] == ["pi5"]
+
+
 def test_words_of_the_playbook_are_noted_once() -> None:
     progress = Progress.of(["pi1", "pi2"])
     for name in progress.nodes:
