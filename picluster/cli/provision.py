@@ -55,9 +55,11 @@ def provision(
     as_json: AsJson = False,
 ) -> None:
     """Make freshly flashed Pis ready to train. Does again only what is not as it should be. Exit code 5: one is not."""
-    from picluster.controller.provision.playbook import Playbook
+    from picluster.controller.provision.playbook import Playbook, check_tags
     from picluster.controller.provision.wheel_set import torch_of_pis
 
+    if tags is not None:
+        check_tags(tags)
     path, members, chosen, is_node = _choose(inventory, limit)
     password = getpass.getpass("sudo's password on the nodes: ") if ask_become_pass else None
     with _apt_port() as port:

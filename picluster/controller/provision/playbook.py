@@ -110,6 +110,14 @@ class Playbook:
         return None if self.become_password is None else {r"BECOME password.*:\s*?$": self.become_password}
 
 
+def check_tags(tags: str) -> None:
+    """InputError where one of them, separated by commas, is no role: Ansible would do nothing, and say nothing."""
+    roles = {folder.name for folder in (CHECKOUT / "ansible" / "roles").iterdir()}
+    unknown = sorted({tag.strip() for tag in tags.split(",")} - roles)
+    if unknown:
+        raise InputError(f"there is no role {unknown[0]!r}", fix=f"one of {', '.join(sorted(roles))}")
+
+
 def hosts_of(inventory: Path, pattern: str, members: Sequence[str]) -> list[str]:
     """Those of the members that an Ansible pattern such as `pi5` or `all:!pi3` means.
 

@@ -85,6 +85,11 @@ def test_a_limit_that_names_nobody_is_told_whom_it_could_name(tmp_path: Path) ->
         cli.provision(inventory=write_inventory(tmp_path, "ansible_host: 192.0.2.1"), limit="pi9")
 
 
+def test_a_role_that_is_none_is_told_which_there_are(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"there is no role 'firewal'\n  fix: one of base, firewall, network, "):
+        cli.provision(inventory=write_inventory(tmp_path, "ansible_host: 192.0.2.1"), tags="network,firewal")
+
+
 def test_nothing_is_taken_away_unasked(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="nobody can be asked"):
         cli.reset(inventory=write_inventory(tmp_path, "ansible_host: 192.0.2.1"))
