@@ -140,7 +140,8 @@ def ansible(tree: Tree, *words: str, **arguments: object) -> dict[str, Any]:
         "ANSIBLE_MODULE_UTILS": str(ANSIBLE / "module_utils"),
     }
     program = Path(sys.executable).with_name("ansible-playbook")
-    here = ("--inventory", "localhost,", "--connection", "local", "-e", f"ansible_python_interpreter={sys.executable}")
+    own_python = json.dumps({"ansible_python_interpreter": sys.executable})
+    here = ("--inventory", "localhost,", "--connection", "local", "-e", own_python)
     words = (str(program), *here, *words, str(play))
     done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False, timeout=100)
     if done.returncode:
