@@ -87,6 +87,7 @@ def make(cache: Path, wanted: Wanted, target: Target) -> WheelSet:
         link_all({file.name: file for each in files.values() for file in each.values()}, folder)
         for name, held in files.items():
             (folder / name).write_text("".join(_exact(pin, file) for pin, file in held.items()))
+        wheels.prune()
     return made
 
 

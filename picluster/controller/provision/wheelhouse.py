@@ -75,6 +75,13 @@ class Wheelhouse:
                 file.unlink()
         return found
 
+    def prune(self) -> None:
+        """Remove the wheels that no folder of links holds: those of an earlier lock."""
+        for file in self._folder.glob("*.whl"):
+            if file.stat().st_nlink == 1:
+                file.unlink()
+                hash_file(file).unlink(missing_ok=True)
+
     def adopt(self, file: Path) -> None:
         """Take a wheel that a person gave."""
         part = self._folder / f"{file.name}.part"

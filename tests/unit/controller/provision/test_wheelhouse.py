@@ -112,6 +112,17 @@ def test_a_folder_of_links_holds_just_what_is_wanted(tmp_path: Path) -> None:
     assert {file.name: file.read_text() for file in (tmp_path / "set").iterdir()} == {"two": "a"}
 
 
+def test_wheels_that_no_set_holds_any_more_are_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    index(monkeypatch, numpy=b"n", scipy=b"s")
+    wheels = Wheelhouse(tmp_path / "wheels")
+    held = wheels.provide([pin_of(tmp_path, "numpy", b"n"), pin_of(tmp_path, "scipy", b"s")], PI)
+    (kept, *_) = files = sorted(held.values())
+    link_all({kept.name: kept}, tmp_path / "wheels" / "sets" / "one")
+    wheels.prune()
+    assert [file.exists() for file in files] == [True, False]
+    assert len(list((tmp_path / "wheels").glob("*.sha256"))) == 1
+
+
 def test_a_pi_takes_wheels_of_glibc_up_to_its_own() -> None:
     assert PI.platforms[0] == "manylinux_2_39_aarch64"
     assert PI.platforms[-3:] == ["manylinux_2_17_aarch64", "manylinux2014_aarch64", "linux_aarch64"]
