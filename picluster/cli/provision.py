@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from picluster.cli import options
+from picluster.cli.asking import agrees
 from picluster.cli.words import plain
 from picluster.errors import InputError, RunFailed
 
@@ -63,9 +64,17 @@ def provision(
     path, members, chosen, is_node = _choose(inventory, limit)
     password = getpass.getpass("sudo's password on the nodes: ") if ask_become_pass else None
     with _apt_port() as port:
-        names = [node.name for node in members], [node.name for node in chosen]
-        variables = {"picluster_torch_version": torch_of_pis(), "picluster_controller_is_node": is_node}
-        book = Playbook("site.yml", path, names[1], names[0], tags, check, port, password, variables)
+        book = Playbook(
+            name="site.yml",
+            inventory=path,
+            chosen=[node.name for node in chosen],
+            members=[node.name for node in members],
+            tags=tags,
+            is_check=check,
+            apt_port=port,
+            become_password=password,
+            variables={"picluster_torch_version": torch_of_pis(), "picluster_controller_is_node": is_node},
+        )
         done = _run(book, good="done" if check or tags else "ready", as_json=as_json)
     if done.is_good and not check and not tags:
         done = _examined(done, chosen, as_json=as_json)
@@ -91,14 +100,13 @@ def reset(
     if delete_data is None:
         delete_data = not yes and _agrees("delete the graphs that are kept there, too?")
     password = getpass.getpass("sudo's password on the nodes: ") if ask_become_pass else None
-    variables = {"reset_data": delete_data}
     book = Playbook(
         name="reset.yml",
         inventory=path,
         chosen=[node.name for node in chosen],
         members=[node.name for node in members],
         become_password=password,
-        variables=variables,
+        variables={"reset_data": delete_data},
     )
     _end(_run(book, good="done", as_json=as_json), as_json=as_json)
 
@@ -185,4 +193,4 @@ def _agrees(question: str) -> bool:
         raise InputError(
             "nobody can be asked: standard input is no terminal", fix="--yes, with --keep-data or --delete-data"
         )
-    return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
+    return agrees(question)

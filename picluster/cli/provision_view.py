@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from picluster.cli.words import NOTHING, duration, plain
-from picluster.controller.provision.progress import NodeProgress, Progress
+from picluster.controller.provision.progress import Progress
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -61,12 +61,9 @@ def _table(progress: Progress, seconds: float) -> RenderableType:
     for name, node in progress.nodes.items():
         style = "red" if node.has_failed else ""
         doing = node.reason if node.has_failed else node.task
-        table.add_row(Text(plain(name)), node.role or NOTHING, Text(plain(doing), style=style), *_numbers(node))
+        numbers = str(node.changed), duration(node.seconds)
+        table.add_row(Text(plain(name)), node.role or NOTHING, Text(plain(doing), style=style), *numbers)
     return table
-
-
-def _numbers(node: NodeProgress) -> tuple[str, str]:
-    return str(node.changed), duration(node.seconds)
 
 
 def show_outcome(done: Provisioned) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from picluster.cli import complete, options
+from picluster.cli.asking import agrees
 from picluster.cli.words import plain, plural
 from picluster.errors import InputError, PiclusterError, RunFailed
 
@@ -77,10 +78,10 @@ def _decide(verdicts: Mapping[str, Verdict], named: set[str], *, yes: bool) -> l
     taken = []
     if new and not yes:
         print(COMPARE)
-    if new and (yes or _agrees(f"record {len(new)} new key{plural(new)}?")):
+    if new and (yes or agrees(f"record {len(new)} new key{plural(new)}?")):
         taken += new
     for name in changed:
-        if (yes and name in named) or (not yes and _agrees(f"replace the key of {plain(name)}?")):
+        if (yes and name in named) or (not yes and agrees(f"replace the key of {plain(name)}?")):
             taken.append(name)
     _record({name: verdicts[name] for name in taken})
     return taken
@@ -99,14 +100,6 @@ def _show(seen: Mapping[str, Verdict | PiclusterError]) -> None:
             for key in each.recorded:
                 print(f"{'':<{width}}  it was   {key}")
             print(CHANGED.format(node=plain(name)))
-
-
-def _agrees(question: str) -> bool:
-    try:
-        return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
-    except EOFError:
-        print()
-        return False
 
 
 def _record(verdicts: Mapping[str, Verdict]) -> None:

@@ -21,7 +21,6 @@ from picluster.controller.provision.target import Target
 from picluster.errors import MissingError
 
 DOWNLOAD_TIMEOUT_SECONDS = 3600
-_CHUNK = 1 << 20
 
 
 class Wheelhouse:
@@ -115,11 +114,8 @@ def requirement(pin: Pin) -> str:
 
 def sha256(file: Path) -> str:
     """`sha256:…` of a file."""
-    digest = hashlib.sha256()
     with file.open("rb") as stream:
-        while chunk := stream.read(_CHUNK):
-            digest.update(chunk)
-    return f"sha256:{digest.hexdigest()}"
+        return f"sha256:{hashlib.file_digest(stream, 'sha256').hexdigest()}"
 
 
 def hash_file(file: Path) -> Path:

@@ -1,6 +1,6 @@
 """Tells whether a run trains on this machine: exit code 1 and the runs' names while a worker holds its claim, else 0.
 
-Ansible's role base installs it, with `claims.py`, for apt's timers and for those who take picluster off a node.
+Ansible's role base installs it, with `claims.py`, for apt's timers.
 """
 
 from __future__ import annotations
