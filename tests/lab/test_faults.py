@@ -132,13 +132,18 @@ def test_who_waits_for_a_busy_node_gets_it_when_it_is_free(shelf: Shelf) -> None
 def test_a_claim_is_the_node_s_whoever_asks_first_past_the_look(shelf: Shelf) -> None:
     """Two launches at the same moment: exactly one of them gets the nodes."""
     with (
-        shelf.desk.start("launch", *PI12, "--epochs", "2") as one,
-        shelf.desk.start("launch", *PI12, "--epochs", "2") as other,
+        shelf.desk.start("launch", *PI12, "--epochs", "1000") as one,
+        shelf.desk.start("launch", *PI12, "--epochs", "1000") as other,
     ):
-        told = [process.communicate(timeout=120) for process in (one, other)]
-    codes = sorted(process.returncode for process in (one, other))
-    assert codes == [0, 5], told
-    assert any("busy with run" in errors for _, errors in told)
+        launches = (one, other)
+        eventually(lambda: any(launch.poll() is not None for launch in launches), within_seconds=60)
+        refused, trains = sorted(launches, key=lambda launch: launch.poll() is None)
+        output, errors = refused.communicate(timeout=10)
+        assert refused.returncode == 5, output + errors
+        assert "busy with run" in errors
+        eventually(lambda: set(shelf.busy()) == {"pi1", "pi2"})
+        trains.send_signal(signal.SIGINT)
+        assert trains.wait(GONE_SECONDS) == 130
 
 
 def _user() -> str:
