@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 GRAPHS = Path("graphs")
 GRAPH_PANEL = "The graph"
+_MOST_DRAWN = 10_000
+"""Nobody can see more nodes in one picture, and to lay them out takes half a minute."""
 
 app = typer.Typer(help="Prepare graphs for training.", no_args_is_help=True)
 
@@ -142,6 +144,38 @@ def show(
     from picluster.cli.dataset_tables import show_details
 
     show_details(details)
+
+
+@app.command("draw")
+def draw(
+    name: Annotated[
+        str,
+        typer.Argument(metavar="NAME", help="Prepared first where it is not there.", autocompletion=complete.datasets),
+    ],
+    output: Annotated[
+        Path | None, typer.Option(metavar="FILE", help=".png, .svg or .pdf. (default: NAME.png, here)")
+    ] = None,
+    nodes: Annotated[int, typer.Option(help="Of a larger graph, so many are sampled.", min=1, max=_MOST_DRAWN)] = 3000,
+    seed: Annotated[int, typer.Option(help="Another one draws another sample, laid out differently.", min=0)] = 0,
+    scale: Scale = None,
+    features: Features = "fp16",
+    *,
+    as_json: Json = False,
+) -> None:
+    """Draw a graph as a network, coloured by class, with its statistics beside it."""
+    from picluster.controller.drawing.draw import check_output, draw_graph
+    from picluster.schema.record import to_json
+
+    if output is not None:
+        check_output(output)
+    graph = prepared(name, scale, features)
+    drawing = draw_graph(graph, output or Path(f"{graph.path.name}.png"), most_nodes=nodes, seed=seed)
+    if as_json:
+        typer.echo(to_json(drawing, indent=True), nl=False)
+        return
+    from picluster.cli.dataset_tables import show_drawing
+
+    show_drawing(drawing)
 
 
 def prepared(

@@ -10,7 +10,7 @@ import typer
 from picluster.cli.words import plain
 
 if TYPE_CHECKING:
-    from picluster.schema.datasets import DatasetDetails, DatasetList
+    from picluster.schema.datasets import DatasetDetails, DatasetDrawing, DatasetList
 
 _WIDTH = 80
 _NAME_WIDTH = 24
@@ -49,6 +49,7 @@ def show_details(graph: DatasetDetails) -> None:
         "features": f"{graph.features:,}, {graph.feature_dtype}",
         "splits": ", ".join(f"{count:,} {split}" for split, count in graph.splits.items()),
         "degrees": f"{degrees.smallest:,} to {degrees.largest:,}, mean {degrees.mean:,.1f}, median {degrees.median:,g}",
+        "components": f"{graph.components.count:,}, the largest has {graph.components.largest:,} nodes",
         "homophily": homophily,
         "classes": f"{graph.classes:,}",
         "labels": ", ".join(shown) + (f" … and {left_out:,} classes more (--json has all)" if left_out else ""),
@@ -56,6 +57,14 @@ def show_details(graph: DatasetDetails) -> None:
     }
     for head, text in lines.items():
         _paragraph(f"{head:<11}", text)
+
+
+def show_drawing(drawing: DatasetDrawing) -> None:
+    """The file, and what of the graph is in it."""
+    from picluster.controller.drawing.draw import describe
+
+    _paragraph("picture    ", plain(drawing.file))
+    _paragraph("shows      ", describe(drawing))
 
 
 def _paragraph(head: str, text: str) -> None:

@@ -7,9 +7,9 @@ import numpy as np
 from picluster.errors import DataError, InputError
 from picluster.graph.folder import GraphFolder
 from picluster.graph.names import KNOWN, check_folder_name
-from picluster.graph.statistics import statistics_of
+from picluster.graph.statistics import Statistics, statistics_of
 from picluster.graph.writer import PARTIAL_MARK
-from picluster.schema.datasets import DatasetDetails, DatasetEntry, DatasetList, Degrees
+from picluster.schema.datasets import Components, DatasetDetails, DatasetEntry, DatasetList, Degrees
 
 
 def list_graphs(graphs_folder: Path) -> DatasetList:
@@ -28,7 +28,12 @@ def look_into(graphs_folder: Path, name: str) -> DatasetDetails:
         raise InputError(f"there is no graph {name!r} in {graphs_folder}", fix=fix)
     graph = GraphFolder.open(graphs_folder / name)
     graph.verify()
-    meta, found = graph.meta, statistics_of(graph)
+    return details_of(graph, statistics_of(graph))
+
+
+def details_of(graph: GraphFolder, found: Statistics) -> DatasetDetails:
+    """What the folder says of itself, and what was found by reading it."""
+    meta = graph.meta
     return DatasetDetails(
         folder=str(graph.path),
         source=meta.source,
@@ -45,6 +50,7 @@ def look_into(graphs_folder: Path, name: str) -> DatasetDetails:
             largest=int(found.degrees.max()),
         ),
         isolated=found.isolated,
+        components=Components(count=len(found.components), largest=int(found.components[0])),
         homophily=found.homophily,
         labels=tuple(found.labels.tolist()),
         unlabelled=found.unlabelled,

@@ -1,4 +1,7 @@
-"""What a graph is like: degrees, homophily, labels. In chunks, so that 10^8 edges take seconds and little memory."""
+"""What a graph is like: degrees, homophily, labels, components.
+
+In chunks, so that 10^8 edges take seconds and little memory.
+"""
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -6,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from picluster.graph.components import Components
 from picluster.graph.folder import GraphFolder
 
 _CHUNK_EDGES = 1 << 20
@@ -23,6 +27,8 @@ class Statistics(NamedTuple):
     labels: NDArray[np.int64]
     """(classes,) nodes of each class."""
     unlabelled: int
+    components: NDArray[np.int64]
+    """(components,) nodes of each connected component, the largest first."""
 
 
 def statistics_of(graph: GraphFolder) -> Statistics:
@@ -31,8 +37,10 @@ def statistics_of(graph: GraphFolder) -> Statistics:
     indptr = np.array(graph.array("indptr"))
     alone = np.diff(indptr) == 0
     alike, judged = 0, 0
+    components = Components(len(labels))
     for targets, sources in _chunks(indptr, graph.array("indices")):
         alone[sources] = False
+        components.join(targets, sources)
         left, right = labels[targets], labels[sources]
         alike += int(np.count_nonzero((left == right) & (left >= 0)))
         judged += int(np.count_nonzero((left >= 0) & (right >= 0)))
@@ -43,6 +51,7 @@ def statistics_of(graph: GraphFolder) -> Statistics:
         homophily=alike / judged if judged else None,
         labels=np.bincount(known, minlength=graph.meta.classes),
         unlabelled=len(labels) - len(known),
+        components=components.sizes(),
     )
 
 

@@ -1,4 +1,4 @@
-"""What `picluster dataset list --json` and `picluster dataset show --json` say."""
+"""What `picluster dataset list`, `show` and `draw` say as `--json`."""
 
 from picluster.schema.record import Record
 
@@ -46,6 +46,15 @@ class Degrees(Record, frozen=True, kw_only=True):
     largest: int
 
 
+class Components(Record, frozen=True, kw_only=True):
+    """Connected components; directions do not count."""
+
+    count: int
+    """How many there are; an isolated node is one."""
+    largest: int
+    """Nodes of the largest."""
+
+
 class DatasetDetails(Record, frozen=True, kw_only=True):
     """One graph folder, looked into."""
 
@@ -69,6 +78,7 @@ class DatasetDetails(Record, frozen=True, kw_only=True):
     degrees: Degrees
     isolated: int
     """Nodes without any edge."""
+    components: Components
     homophily: float | None
     """Share of the edges between labelled nodes that join two of one class."""
     labels: tuple[int, ...]
@@ -77,3 +87,22 @@ class DatasetDetails(Record, frozen=True, kw_only=True):
     """Number of nodes without a label."""
     files: dict[str, int]
     """Size of each file in bytes."""
+
+
+class DatasetDrawing(Record, frozen=True, kw_only=True):
+    """A picture of a graph."""
+
+    schema_version: int = DATASETS_SCHEMA_VERSION
+    file: str
+    """The picture."""
+    seed: int
+    """Of the sample and of the layout."""
+    is_sampled: bool
+    """Whether only a part of the graph is drawn; the statistics are the whole graph's all the same."""
+    drawn_nodes: int
+    """Number of nodes in the picture."""
+    drawn_pairs: int
+    """Number of pairs of them that an edge joins, of either direction."""
+    drawn_lines: int
+    """Number of pairs that are drawn as lines: fewer where there are too many to see."""
+    graph: DatasetDetails

@@ -9,7 +9,7 @@ import pytest
 
 from picluster.cli.dataset import prepared
 from picluster.graph.names import KNOWN
-from picluster.schema.datasets import DatasetDetails, DatasetList
+from picluster.schema.datasets import DatasetDetails, DatasetDrawing, DatasetList
 from picluster.schema.record import from_json
 from tests.unit.cli.conftest import Picluster
 
@@ -121,7 +121,7 @@ def test_a_hostile_folder_name_does_not_reach_the_terminal(mine: Path, picluster
 def test_show_tells_what_the_graph_is_like(picluster: Picluster) -> None:
     lines = picluster("dataset", "show", "mine").out.splitlines()
     assert max(map(len, lines)) <= 80
-    assert lines[:10] == [
+    assert lines[:11] == [
         "graph      graphs/mine",
         "source     imported from edges.csv, features.csv, labels.csv",
         "nodes      10, 0 of them isolated, 0 unlabelled",
@@ -129,6 +129,7 @@ def test_show_tells_what_the_graph_is_like(picluster: Picluster) -> None:
         "features   3, float16",
         "splits     6 train, 2 validation, 2 test",
         "degrees    2 to 2, mean 2.0, median 2",
+        "components 1, the largest has 10 nodes",
         "homophily  0.000 of the edges join nodes of one class",
         "classes    2",
         "labels     0: 5, 1: 5",
@@ -157,6 +158,42 @@ def test_show_of_what_there_is_not_is_refused(picluster: Picluster, name: str, m
     answer = picluster("dataset", "show", name)
     assert answer.code == 2
     assert message in answer.err
+
+
+@pytest.mark.usefixtures("mine")
+def test_draw_says_where_the_picture_is_and_what_it_shows(picluster: Picluster, here: Path) -> None:
+    answer = picluster("dataset", "draw", "mine")
+    assert (answer.code, answer.err) == (0, "")
+    assert answer.out.splitlines() == ["picture    mine.png", "shows      all 10 nodes, 10 lines between them"]
+    assert (here / "mine.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.usefixtures("mine")
+def test_draw_as_json_is_a_record(picluster: Picluster, here: Path) -> None:
+    answer = picluster("dataset", "draw", "mine", "--output", "a.svg", "--nodes", "4", "--seed", "3", "--json")
+    drawing = from_json(DatasetDrawing, answer.out, source="draw")
+    assert (drawing.file, drawing.seed, drawing.is_sampled, drawing.drawn_nodes) == ("a.svg", 3, True, 4)
+    assert (drawing.graph.components.count, drawing.graph.nodes) == (1, 10)
+    assert (here / "a.svg").is_file()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["mine", "--output", "a.gif"], "a.gif is no kind of picture"),
+        (["mine", "--output", "none/a.png"], "there is no folder none"),
+        (["none"], "there is no data set 'none'"),
+        (["mine", "--scale", "0.1"], "--scale goes with reddit-like, not with mine"),
+    ],
+)
+@pytest.mark.usefixtures("mine")
+def test_a_picture_that_cannot_be_drawn_is_refused(
+    picluster: Picluster, here: Path, words: list[str], message: str
+) -> None:
+    answer = picluster("dataset", "draw", *words)
+    assert (answer.code, answer.out) == (2, "")
+    assert answer.err.startswith(f"error: {message}")
+    assert not list(here.glob("*.png"))
 
 
 def test_the_graph_of_the_documentation_can_be_imported(picluster: Picluster, here: Path) -> None:

@@ -17,6 +17,7 @@ def test_a_small_graph_is_counted_by_hand(tmp_path: Path) -> None:
     assert found.degrees.tolist() == [1, 2, 1, 0]
     assert (found.isolated, found.unlabelled, found.homophily) == (1, 1, 0.5)
     assert found.labels.tolist() == [1, 2]
+    assert found.components.tolist() == [3, 1]
 
 
 @pytest.mark.parametrize("chunk", [1, 1000, 1 << 30])
@@ -26,7 +27,9 @@ def test_the_size_of_chunks_does_not_matter(
     monkeypatch.setattr(statistics, "_CHUNK_EDGES", max(chunk, reddit_like.meta.edges // 500))
     labels, targets = reddit_like.array("labels"), np.repeat(np.arange(6989), np.diff(reddit_like.array("indptr")))
     expected = (labels[targets] == labels[reddit_like.array("indices")]).mean()
-    assert statistics_of(reddit_like).homophily == pytest.approx(expected, abs=1e-12)
+    found = statistics_of(reddit_like)
+    assert found.homophily == pytest.approx(expected, abs=1e-12)
+    assert (found.components.sum(), found.components[0] > 6900) == (6989, True)
 
 
 def test_a_graph_without_edges_has_no_homophily(tmp_path: Path) -> None:

@@ -1,0 +1,129 @@
+"""The figures beside the network: counts, shares, nodes of each class, degrees."""
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
+
+from picluster.controller.drawing.palette import BETWEEN_CLASSES, FAINT_INK, INK, UNLABELLED
+from picluster.schema.datasets import DatasetDetails
+
+_SPLIT_SHADES = ("#3E4C59", "#7B8794", "#CBD2D9", "#EEF1F4")
+_NAMED_CLASSES = 13
+_SINGLE_DEGREES = 30
+_STEEP = 30
+_NEARLY_ALL = 0.9995
+
+
+def write_counts(axes: Axes, graph: DatasetDetails) -> None:
+    """Names to the left, numbers to the right."""
+    degrees, components = graph.degrees, graph.components
+    share = components.largest / graph.nodes
+    # Rounded, two nodes less than all would be all.
+    percent = "> 99.9 %" if _NEARLY_ALL < share < 1 else f"{100 * share:.1f} %"
+    rows = {
+        "nodes": f"{graph.nodes:,}",
+        "edges, each direction counted": f"{graph.edges:,}",
+        "degree, mean · median · largest": f"{degrees.mean:,.1f} · {degrees.median:,g} · {degrees.largest:,}",
+        "connected components": f"{components.count:,}",
+        "nodes in the largest": f"{components.largest:,} ({percent})",
+        "isolated · unlabelled nodes": f"{graph.isolated:,} · {graph.unlabelled:,}",
+    }
+    axes.set_axis_off()
+    for row, (name, value) in enumerate(rows.items()):
+        height = 1 - (row + 0.5) / len(rows)
+        axes.text(0, height, name, color=FAINT_INK, va="center")
+        axes.text(1, height, value, color=INK, va="center", ha="right", weight="bold")
+
+
+def draw_homophily(axes: Axes, graph: DatasetDetails) -> None:
+    """The share of the edges that join two of one class."""
+    if graph.homophily is None:
+        _head(axes, "homophily: unknown, no edge joins labelled nodes")
+        _draw_shares(axes, {"": (1.0, _SPLIT_SHADES[-1])})
+        return
+    _head(axes, f"homophily {graph.homophily:.3f}, the share of edges within a class")
+    _draw_shares(axes, {"within": (graph.homophily, INK), "between": (1 - graph.homophily, BETWEEN_CLASSES)})
+
+
+def draw_splits(axes: Axes, graph: DatasetDetails) -> None:
+    """Training, validation and test nodes, and those of no split."""
+    counts = {**graph.splits, "none": graph.nodes - sum(graph.splits.values())}
+    _head(axes, "split: " + ", ".join(f"{count:,} {split}" for split, count in counts.items() if count))
+    shares = {
+        split: (count / graph.nodes, shade) for (split, count), shade in zip(counts.items(), _SPLIT_SHADES, strict=True)
+    }
+    _draw_shares(axes, shares)
+
+
+def draw_classes(axes: Axes, graph: DatasetDetails, colours: list[str]) -> None:
+    """Nodes of each class, in the colours of the network: its legend."""
+    names = [f"class {label}" for label in range(graph.classes)]
+    sizes, inks = list(graph.labels), list(colours)
+    if graph.unlabelled:
+        names, sizes, inks = [*names, "unlabelled"], [*sizes, graph.unlabelled], [*inks, UNLABELLED]
+    places = np.arange(len(sizes))
+    if len(names) > _NAMED_CLASSES:
+        grey = ", in grey those of none" if graph.unlabelled else ""
+        _head(axes, f"nodes in each of {graph.classes:,} classes{grey}")
+        axes.bar(places, sizes, color=inks, width=0.85)
+        axes.margins(x=0.01)
+        axes.yaxis.set_major_formatter(lambda value, _: f"{value:,g}")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        _plain_frame(axes)
+        return
+    _head(axes, "nodes in each class")
+    drawn = axes.barh(places, sizes, color=inks, height=0.78)
+    axes.bar_label(drawn, [f"{size:,}" for size in sizes], padding=4, color=FAINT_INK, size=10)
+    axes.set_yticks(places, names)
+    axes.set_ylim(max(len(sizes), 4) - 0.5, -0.5)
+    axes.set_xlim(0, 1.18 * max(*sizes, 1))
+    axes.set_xticks([])
+    axes.tick_params(axis="y", length=0)
+    _plain_frame(axes, left=False, bottom=False)
+
+
+def draw_degrees(axes: Axes, degrees: NDArray[np.int64]) -> None:
+    """How many nodes have how many neighbours; on logarithmic axes where degrees are far apart."""
+    counts = np.bincount(degrees)
+    head = "nodes by degree"
+    if len(counts) - 1 <= _SINGLE_DEGREES:
+        axes.bar(np.arange(len(counts)), counts, color=FAINT_INK, width=0.8)
+        axes.set_xlim(-0.6, max(len(counts), 6) - 0.4)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    else:
+        head += f" ({counts[0]:,} of degree 0 are not shown)" if counts[0] else ""
+        edges = np.unique(np.geomspace(1, len(counts), 25).round().astype(np.int64))
+        counts = np.add.reduceat(counts, edges[:-1])
+        axes.bar(edges[:-1], counts, width=np.diff(edges) * 0.9, align="edge", color=FAINT_INK)
+        axes.set_xscale("log")
+        axes.xaxis.set_major_formatter(lambda value, _: f"{value:,g}")
+    if counts.max() > _STEEP * max(int(counts[counts > 0].min()), 1):
+        axes.set_yscale("log")
+        axes.set_ylim(bottom=0.7)
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:,g}")
+    _head(axes, head)
+    _plain_frame(axes)
+
+
+def _draw_shares(axes: Axes, shares: dict[str, tuple[float, str]]) -> None:
+    """One bar, divided."""
+    left = 0.0
+    for share, colour in shares.values():
+        axes.barh(0, share, left=left, color=colour, height=1)
+        left += share
+    axes.set_xlim(0, 1)
+    axes.set_ylim(-0.5, 0.5)
+    axes.set_axis_off()
+
+
+def _head(axes: Axes, text: str) -> None:
+    axes.set_title(text, loc="left", color=INK, size=10, weight="bold", pad=6)
+
+
+def _plain_frame(axes: Axes, *, left: bool = True, bottom: bool = True) -> None:
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines["left"].set_visible(left)
+    axes.spines["bottom"].set_visible(bottom)
+    axes.spines[["left", "bottom"]].set_color("#CBD2D9")
+    axes.tick_params(colors=FAINT_INK, which="both")

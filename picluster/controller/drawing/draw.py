@@ -1,0 +1,80 @@
+"""Draws a graph: takes a part where it is large, lays it out, writes the picture aside and renames it."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+
+from picluster.controller.record_files import refuse
+from picluster.errors import InputError
+from picluster.graph.catalogue import details_of
+from picluster.graph.folder import GraphFolder
+from picluster.graph.sample import edges_among, forest_fire
+from picluster.graph.statistics import statistics_of
+from picluster.randomness import Purpose, key
+from picluster.schema.datasets import DatasetDrawing
+
+SUFFIXES = (".png", ".svg", ".pdf")
+
+
+def check_output(file: Path) -> None:
+    """InputError where no picture can be written there: another suffix, no such folder, a folder of that name."""
+    if file.suffix.lower() not in SUFFIXES:
+        raise InputError(f"{file} is no kind of picture that can be drawn", fix=f"let it end in {', '.join(SUFFIXES)}")
+    if not file.parent.is_dir():
+        raise InputError(f"there is no folder {file.parent}", fix="make it, or choose another with --output")
+    if file.is_dir():
+        raise InputError(f"{file} is a folder", fix="name a file with --output")
+    if not os.access(file.parent, os.W_OK):
+        raise InputError(f"{file.parent.absolute()} cannot be written to", fix="choose another folder with --output")
+
+
+def draw_graph(graph: GraphFolder, file: Path, *, most_nodes: int, seed: int) -> DatasetDrawing:
+    """Write the picture of at most `most_nodes` nodes, with the statistics of all.
+
+    InputError as `check_output`; DataError where the disk does not take it.
+    """
+    from picluster.controller.drawing.layout import layout
+    from picluster.controller.drawing.network import MOST_LINES, Network
+    from picluster.controller.drawing.picture import draw_picture
+
+    check_output(file)
+    found = statistics_of(graph)
+    indptr, indices = np.array(graph.array("indptr")), graph.array("indices")
+    nodes = forest_fire(indptr, indices, most_nodes, seed=seed)
+    pairs = edges_among(indptr, indices, nodes)
+    lines = pairs
+    if len(pairs) > MOST_LINES:
+        random = np.random.default_rng(key(seed, Purpose.SHUFFLE).word)
+        lines = pairs[np.sort(random.choice(len(pairs), MOST_LINES, replace=False))]
+    drawing = DatasetDrawing(
+        file=str(file),
+        seed=seed,
+        is_sampled=len(nodes) < graph.meta.nodes,
+        drawn_nodes=len(nodes),
+        drawn_pairs=len(pairs),
+        drawn_lines=len(lines),
+        graph=details_of(graph, found),
+    )
+    labels = graph.array("labels")[nodes].astype(np.int64)
+    network = Network(layout(pairs, len(nodes), seed=seed), lines, labels, found.degrees[nodes])
+    aside = file.with_name(f".{file.stem}.{os.getpid()}{file.suffix.lower()}")
+    try:
+        draw_picture(aside, graph.path.name, describe(drawing), network, drawing.graph, found.degrees)
+        aside.replace(file)
+    except OSError as error:
+        refuse("write", file, error)
+    finally:
+        aside.unlink(missing_ok=True)
+    return drawing
+
+
+def describe(drawing: DatasetDrawing) -> str:
+    """What the picture shows of the graph, in a line."""
+    nodes, pairs, lines = drawing.drawn_nodes, drawing.drawn_pairs, drawing.drawn_lines
+    if drawing.is_sampled:
+        shown = f"a sampled view: {nodes:,} of {drawing.graph.nodes:,} nodes (forest fire, seed {drawing.seed})"
+    else:
+        shown = f"all {nodes:,} nodes" if nodes > 1 else "its only node"
+    between = f"{lines:,} line{'' if lines == 1 else 's'}" if lines == pairs else f"{lines:,} of the {pairs:,} lines"
+    return f"{shown}, {between} between them" if lines else f"{shown}, no edges"

@@ -1,0 +1,94 @@
+"""Where nodes lie: each connected component by forces between its nodes, the components packed beside each other."""
+
+import random
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from picluster.controller.drawing.packing import packed
+from picluster.graph.backbone import backbone
+from picluster.graph.components import Components
+from picluster.randomness import Purpose, key
+
+Positions = NDArray[np.float64]
+
+_BACKBONE_EDGES = 8
+"""Of each node. Of 4 to 16, this draws communities apart and still keeps them in touch."""
+_SPRINGS_UP_TO = 100
+"""Nodes of a component that is laid out by Kamada and Kawai's springs: the clearest, but cubic in time."""
+_STEPS = 500
+_FULL_STEPS_UP_TO = 3000
+"""Nodes; of more, each step takes longer, and there are fewer of them."""
+_NODES_BY_HAND = 3
+_SHORTEST_LINES = 1.0
+"""On average, in a component."""
+
+
+def layout(pairs: NDArray[np.int32], nodes: int, *, seed: int) -> Positions:
+    """(N, 2) Positions, about one node on each square of side 1; the same for the same seed.
+
+    `pairs` (P, 2) are the edges, each once.
+    """
+    lines = backbone(pairs, nodes, keep=_BACKBONE_EDGES)
+    components = Components(nodes)
+    components.join(*lines.T)
+    roots = components.of_nodes()
+    members = np.split(order := np.argsort(roots, kind="stable"), _beginnings(roots[order]))
+    first = lines[np.argsort(roots[lines[:, 0]], kind="stable")]
+    edges = np.split(first, np.searchsorted(roots[first[:, 0]], [own[0] for own in members[1:]]))
+    places = np.empty(nodes, np.int64)
+    parts = []
+    for own, ends in zip(members, edges, strict=True):
+        places[own] = np.arange(len(own))
+        joined = places[ends]
+        parts.append(_upright(_forces(joined, len(own), seed), joined))
+    positions = np.empty((nodes, 2))
+    for own, shifted in zip(members, packed(parts), strict=True):
+        positions[own] = shifted
+    return positions
+
+
+def _beginnings(values: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Where a new value begins, but for the first."""
+    return np.flatnonzero(values[1:] != values[:-1]) + 1
+
+
+def _forces(pairs: NDArray[np.int64], nodes: int, seed: int) -> Positions:
+    """(N, 2) The layout of one component."""
+    if nodes <= _NODES_BY_HAND:
+        return np.array([[0.0, 0.0], [1.0, 0.0], [0.5, 0.8]])[:nodes]
+    import igraph  # type: ignore[import-untyped]
+
+    graph = igraph.Graph(n=nodes, edges=pairs)
+    word = key(seed, Purpose.GENERATE, nodes).word
+    start: Any = np.random.default_rng(word).uniform(-1, 1, (nodes, 2))
+    # igraph takes what it draws from here; afterwards from Python's own generator again, as without us.
+    igraph.set_random_number_generator(random.Random(word))  # noqa: S311 - a picture needs no secrecy
+    try:
+        if nodes <= _SPRINGS_UP_TO:
+            return np.array(graph.layout_kamada_kawai(seed=start.tolist()).coords)
+        # With the grid only near nodes repel each other, so that outlying branches stay close: an even, full picture.
+        found = graph.layout_fruchterman_reingold(
+            seed=start.tolist(), niter=_STEPS * _FULL_STEPS_UP_TO // max(nodes, _FULL_STEPS_UP_TO), grid="grid"
+        )
+        return np.array(found.coords)
+    finally:
+        igraph.set_random_number_generator(random)
+
+
+def _upright(positions: Positions, pairs: NDArray[np.int64]) -> Positions:
+    """Around the origin, its longest extent level, of about one node on each square of side 1 or more room."""
+    centred: Positions = positions - positions.mean(axis=0)
+    extent = np.sqrt((centred**2).sum(axis=1).mean())
+    if extent == 0:
+        return centred
+    axes: Positions = np.linalg.eigh(centred.T @ centred)[1][:, ::-1]
+    # An eigenvector's sign is anyone's guess: the node that lies farthest out lies to the right, and on top.
+    turned: Positions = np.asarray(centred @ axes)
+    turned *= np.where(turned[np.abs(turned).argmax(axis=0), [0, 1]] < 0, -1, 1)
+    # A disc of n nodes at one per unit of area has the radius √(n/π), and half its square is the mean square. A chain
+    # fills no disc, and takes the room that its lines need.
+    length = np.hypot(*(turned[pairs[:, 0]] - turned[pairs[:, 1]]).T).mean()
+    room = max(np.sqrt(len(positions) / np.pi / 2) / extent, _SHORTEST_LINES / length)
+    return np.asarray(turned * room)
