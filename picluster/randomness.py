@@ -22,6 +22,7 @@ class Purpose(IntEnum):
     DROPOUT = 4
     VALIDATE = 5
     GENERATE = 6
+    PAIRS = 7
 
 
 class Key(NamedTuple):

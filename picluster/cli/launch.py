@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from typing import TYPE_CHECKING
 
 import typer  # noqa: TC002 typer looks for its Context in the signature
 
 from picluster.cli import options
-from picluster.cli.dataset import GRAPHS, Features, Scale, prepared
+from picluster.cli.dataset import GRAPHS, Features, Scale
 from picluster.errors import InputError
 
 if TYPE_CHECKING:
-    from picluster.cli.training import Task
     from picluster.controller.earlier_run import EarlierRun
 
 EXAMPLES = """Examples:
@@ -25,7 +23,18 @@ picluster launch --plan plan.json --tag edited    execute that plan
 picluster launch --rerun ymbu                     learn the very same again"""
 
 _NOT_LEARNT = {
-    *("context", "rerun", "tag", "inventory", "nodes", "strategy", "layers_per_node", "engine", "plan_file"),
+    *(
+        "context",
+        "rerun",
+        "tag",
+        "inventory",
+        "nodes",
+        "strategy",
+        "layers_per_node",
+        "replicas",
+        "engine",
+        "plan_file",
+    ),
     *("threads", "dry_run", "grace", "wait"),
 }
 """Parameters that may stand beside --rerun: where and how to run, not what to learn."""
@@ -37,11 +46,13 @@ def launch(
     dataset: options.Dataset = "reddit-like",
     scale: Scale = None,
     features: Features = "fp16",
+    split_seed: options.SplitSeed = 0,
     model: options.Model = "sage",
     hidden: options.Hidden = None,
     depth: options.Depth = None,
     dropout: options.Dropout = None,
     option: options.Options = None,
+    pretrain: options.Pretrain = False,
     fanout: options.Fanout = None,
     batch_size: options.BatchSize = None,
     micro_batches: options.MicroBatches = None,
@@ -50,6 +61,7 @@ def launch(
     learning_rate: options.LearningRate = None,
     weight_decay: options.WeightDecay = None,
     dense_weight_decay: options.DenseWeightDecay = None,
+    l1: options.L1 = None,
     patience: options.Patience = None,
     monitor: options.MonitorName = None,
     validation: options.Validation = None,
@@ -62,6 +74,7 @@ def launch(
     nodes: options.Nodes = None,
     strategy: options.StrategyName = None,
     layers_per_node: options.LayersPerNode = None,
+    replicas: options.Replicas = None,
     engine: options.Engine = None,
     plan_file: options.PlanFile = None,
     threads: options.Threads = 1,
@@ -73,39 +86,36 @@ def launch(
 ) -> None:
     """Train a model on the nodes of the inventory. Without options: GraphSAGE on a small generated graph."""
     from picluster.cli.tables import show_plan
-    from picluster.cli.training import Task, choose_nodes, choose_plan, train
+    from picluster.cli.tasks import new_task
+    from picluster.cli.training import Placement, Task, choose_nodes, train
 
     check_tag(tag)
     typed = _typed(context)
     earlier = None if rerun is None else _earlier(rerun, typed)
     chosen = choose_nodes(inventory, nodes)
-    if earlier is None:
-        task = _new_task(context)
-    else:
-        task = Task.again(earlier, GRAPHS)
+    if earlier is not None:
         threads = threads if "threads" in typed else earlier.threads()
         names = [node.name for node in chosen]
         if earlier.keeps_its_plan(set(typed), names if inventory else None):
             plan_file = earlier.folder.plan_file
-    plan = choose_plan(plan_file, chosen, task, strategy=strategy, engine=engine, layers_per_node=layers_per_node)
+    placement = Placement(
+        nodes=chosen,
+        plan_file=plan_file,
+        strategy=strategy,
+        engine=engine,
+        layers_per_node=layers_per_node,
+        replicas=replicas,
+        threads=threads,
+        grace_seconds=grace,
+        tag=tag,
+        wait=wait,
+    )
+    task = Task.again(earlier, GRAPHS) if earlier else new_task(context.params, placement, only_plan=dry_run)
+    plan = placement.plan(task)
     show_plan(plan, as_json=dry_run)
     if not dry_run:
-        train(task, plan, chosen, threads=threads, grace_seconds=grace, tag=tag, wait=wait)
-
-
-def _new_task(context: typer.Context) -> Task:
-    """What the options of `launch` say is to be learnt."""
-    from picluster.cli.training import Task
-    from picluster.controller.models import describe_model, model_file
-    from picluster.controller.recipe import Wish, make_spec, model_options
-
-    asked = context.params
-    file = model_file(asked["model"])
-    options = model_options(asked["hidden"], asked["depth"], asked["dropout"], asked["fanout"], asked["option"] or ())
-    graph = prepared(asked["dataset"], asked["scale"], asked["features"])
-    description = describe_model(file, graph.meta.features, graph.meta.classes, options)
-    wish = Wish(**{each.name: asked[each.name] for each in fields(Wish)})
-    return Task(make_spec(wish, graph.meta, description, file), file, graph, description)
+        train(task, plan, placement)
+        print("the nodes' memory and times: picluster report")
 
 
 def check_tag(tag: str) -> None:

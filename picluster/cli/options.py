@@ -31,6 +31,11 @@ Model = Annotated[
     str,
     typer.Option(help="Name of a file in models/, or a path.", autocompletion=complete.models, rich_help_panel=_LEARN),
 ]
+SplitSeed = Annotated[int, typer.Option(help="Draws the split of cora-linqs.", min=0, rich_help_panel=GRAPH_PANEL)]
+Pretrain = Annotated[
+    bool,
+    typer.Option("--pretrain", help="Pre-train anew, even where that was done before.", rich_help_panel=_LEARN),
+]
 Hidden = Annotated[
     int | None, typer.Option(help="Width of hidden layers. (default: the model's)", rich_help_panel=_LEARN)
 ]
@@ -72,6 +77,12 @@ WeightDecay = Annotated[
 DenseWeightDecay = Annotated[
     float | None,
     typer.Option(help="For layers without neighbours. (default: the model's, or 0)", rich_help_panel=_TRAIN),
+]
+L1 = Annotated[
+    float | None,
+    typer.Option(
+        "--l1", help="L1 regularisation of all weights but biases. (default: the model's, or 0)", rich_help_panel=_TRAIN
+    ),
 ]
 Patience = Annotated[
     int | None,
@@ -123,14 +134,25 @@ Nodes = Annotated[
 StrategyName = Annotated[
     Strategy | None,
     typer.Option(
-        metavar="NAME", help="single, data-parallel or layer-split. (default: layer-split)", rich_help_panel=_PLACE
+        metavar="NAME",
+        help="single, data-parallel, mirrored or layer-split. (default: layer-split)",
+        rich_help_panel=_PLACE,
     ),
+]
+Replicas = Annotated[
+    int | None,
+    typer.Option(help="Processes on one machine, for mirrored. (default: 2)", min=1, rich_help_panel=_PLACE),
 ]
 LayersPerNode = Annotated[
     int | None,
     typer.Option(help="Layers of a stage, for layer-split. (default: as few as fit)", rich_help_panel=_PLACE),
 ]
-Engine = Annotated[EngineName | None, typer.Option(help="How tensors travel. (default: gloo)", rich_help_panel=_PLACE)]
+Engine = Annotated[
+    EngineName | None,
+    typer.Option(
+        metavar="NAME", help="How tensors travel: gloo, rpc, mpi or ray. (default: gloo)", rich_help_panel=_PLACE
+    ),
+]
 PlanFile = Annotated[
     Path | None, typer.Option("--plan", help="Execute this plan instead of making one.", rich_help_panel=_PLACE)
 ]

@@ -13,7 +13,7 @@ from rich.live import Live
 
 from picluster.cli.run_state import RunState
 from picluster.cli.view import view
-from picluster.cli.words import epochs, plain
+from picluster.cli.words import epochs, learnt, plain
 from picluster.errors import Stopped
 from picluster.schema.events import AnyEvent, EpochDone, Logged, Ready, StepDone, Tested
 
@@ -111,8 +111,7 @@ class Lines:
         often = max(1, self._epochs // 20)
         if done.epoch % often and done.epoch not in (1, self._epochs) and time.monotonic() - self._news < 1:
             return None
-        validation = "" if done.validation_accuracy is None else f"  validation {done.validation_accuracy:.4f}"
         return (
             f"epoch {done.epoch:>{len(str(self._epochs))}}/{self._epochs}  loss {done.loss:.4f}"
-            f"  train {done.train_accuracy:.4f}{validation}  {done.seconds:.2f} s"
+            f"{''.join(f'  {word}' for word in learnt(done))}  {done.seconds:.2f} s"
         )

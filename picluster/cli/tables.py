@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from picluster.cli.words import NOTHING, epochs, kibibytes, listed, mebibytes, plain, plural
+from picluster.cli.words import NOTHING, epochs, fraction, kibibytes, listed, mebibytes, plain, plural
 from picluster.schema.record import to_json
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def show_report(report: Report) -> None:
     _show_results(console, report)
     if report.epochs:
         console.print(_epochs_table(report))
-    console.print(_memory_table(report.nodes))
+    console.print(_memory_table(report))
     console.print(_time_table(report.nodes))
 
 
@@ -102,19 +102,22 @@ def _epochs_table(report: Report) -> Table:
     if left_out > 0:
         table.add_row("…", *[""] * 4)
     for epoch in report.epochs[-_EPOCHS_SHOWN:]:
-        validation = NOTHING if epoch.validation_accuracy is None else f"{epoch.validation_accuracy:.4f}"
-        table.add_row(
-            str(epoch.epoch), f"{epoch.loss:.4f}", f"{epoch.train_accuracy:.4f}", validation, f"{epoch.seconds:.2f}"
-        )
+        accuracies = [fraction(accuracy) for accuracy in (epoch.train_accuracy, epoch.validation_accuracy)]
+        table.add_row(str(epoch.epoch), f"{epoch.loss:.4f}", *accuracies, f"{epoch.seconds:.2f}")
     return table
 
 
-def _memory_table(nodes: Sequence[NodeReport]) -> Table:
-    table = _table("memory, MiB (peaks)", ["node", "role", "layers", "resident", "anonymous", "limit"], left=3)
-    for node in nodes:
+def _memory_table(report: Report) -> Table:
+    """What the engine's own processes use has a column where there are any."""
+    has_processes = any(node.memory.peak_engine_bytes for node in report.nodes)
+    heads = ["resident", "anonymous", *([f"+ {report.engine}"] if has_processes else []), "limit"]
+    table = _table("memory, MiB (peaks)", ["node", "role", "layers", *heads], left=3)
+    for node in report.nodes:
         memory = node.memory
-        sizes = [mebibytes(size) for size in (memory.peak_rss_bytes, memory.peak_anonymous_bytes, memory.limit_bytes)]
-        table.add_row(escape(plain(node.name)), node.role, listed(node.layers) or NOTHING, *sizes)
+        sizes = [memory.peak_rss_bytes, memory.peak_anonymous_bytes]
+        sizes += [memory.peak_engine_bytes] if has_processes else []
+        cells = [mebibytes(size) for size in (*sizes, memory.limit_bytes)]
+        table.add_row(escape(plain(node.name)), node.role, listed(node.layers) or NOTHING, *cells)
     return table
 
 

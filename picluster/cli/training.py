@@ -8,7 +8,7 @@ import signal
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,7 +26,7 @@ from picluster.controller.launch import Launch
 from picluster.controller.launcher import Launcher
 from picluster.controller.leader import this_controller
 from picluster.controller.models import describe_model
-from picluster.controller.planner import fit_plan, make_plan
+from picluster.controller.planner import fit_plan, machine_of, make_plan
 from picluster.controller.run_folder import RunFolder
 from picluster.errors import InputError, RunFailed, Stopped
 from picluster.schema.plan import Plan
@@ -52,6 +52,8 @@ class Task:
     model_file: Path
     graph: GraphFolder
     description: ModelDescription
+    pretraining: str = ""
+    """Name of the run that learnt the embedding which the graph holds."""
 
     @staticmethod
     def again(earlier: EarlierRun, graphs: Path) -> Task:
@@ -60,7 +62,8 @@ class Task:
         file, word = earlier.model()
         print(f"model      {word}", file=sys.stderr)
         options = {**spec.model.options, "depth": spec.model.depth}
-        return Task(spec, file, graph, describe_model(file, graph.meta.features, graph.meta.classes, options))
+        description = describe_model(file, graph.meta.features, graph.meta.classes, options)
+        return Task(spec, file, graph, description, earlier.run.pretraining)
 
 
 def choose_nodes(inventory: Path | None, wanted: str | None) -> list[Node]:
@@ -85,33 +88,53 @@ def choose_nodes(inventory: Path | None, wanted: str | None) -> list[Node]:
     return [by_name[name] for name in dict.fromkeys(names)]
 
 
-def choose_plan(
-    file: Path | None,
-    nodes: Sequence[Node],
-    task: Task,
-    *,
-    strategy: Strategy | None,
-    engine: EngineName | None,
-    layers_per_node: int | None,
-) -> Plan:
-    """The plan of a file, checked against nodes and model; without a file, the one that the strategy makes."""
-    names, spec, model = [node.name for node in nodes], task.spec, task.description
-    if file is None:
-        return make_plan(
-            names,
-            spec,
-            model,
-            task.graph.meta,
-            strategy=strategy or "layer-split",
-            engine=engine or "gloo",
-            layers_per_node=layers_per_node,
-        )
-    for option, value in (("--strategy", strategy), ("--layers-per-node", layers_per_node)):
-        if value is not None:
-            what = f"--plan and {option} do not go together: the plan says who does what"
-            raise InputError(what, fix="leave one of them out")
-    plan = fit_plan(read_plan(file), names, spec, model)
-    return msgspec.structs.replace(plan, engine=engine) if engine else plan
+@dataclass(frozen=True, kw_only=True)
+class Placement:
+    """Where and how a task is to be trained; None = picluster's default."""
+
+    nodes: Sequence[Node]
+    plan_file: Path | None = None
+    strategy: Strategy | None = None
+    engine: EngineName | None = None
+    layers_per_node: int | None = None
+    replicas: int | None = None
+    threads: int = 1
+    grace_seconds: float = 5.0
+    tag: str = ""
+    wait: bool = False
+
+    def plan(self, task: Task) -> Plan:
+        """The plan of the file, checked against nodes and model; without a file, the one that the strategy makes."""
+        names, spec, model = [node.name for node in self.nodes], task.spec, task.description
+        if self.plan_file is None:
+            return make_plan(
+                names,
+                spec,
+                model,
+                task.graph.meta,
+                strategy=self.strategy or "layer-split",
+                engine=self.engine or "gloo",
+                layers_per_node=self.layers_per_node,
+                replicas=self.replicas,
+            )
+        asked = {
+            "--strategy": self.strategy,
+            "--layers-per-node": self.layers_per_node,
+            "--replicas": self.replicas,
+        }
+        for option, value in asked.items():
+            if value is not None:
+                what = f"--plan and {option} do not go together: the plan says who does what"
+                raise InputError(what, fix="leave one of them out")
+        plan = fit_plan(read_plan(self.plan_file), names, spec, model)
+        return msgspec.structs.replace(plan, engine=self.engine) if self.engine else plan
+
+
+def with_replicas(nodes: Sequence[Node], plan: Plan) -> list[Node]:
+    """The nodes of a plan, with those of which it names replicas once for each of them."""
+    by_name = {node.name: node for node in nodes}
+    machines = {name: machine_of(name, by_name) for name in plan.nodes}
+    return [replace(by_name[machine], name=name) for name, machine in machines.items() if machine is not None]
 
 
 def read_plan(file: Path) -> Plan:
@@ -122,16 +145,7 @@ def read_plan(file: Path) -> Plan:
         raise InputError(f"cannot read the plan {file}: {error.strerror}", fix=_PLAN_FIX) from error
 
 
-def train(
-    task: Task,
-    plan: Plan,
-    nodes: Sequence[Node],
-    *,
-    threads: int,
-    grace_seconds: float,
-    tag: str = "",
-    wait: bool = False,
-) -> None:
+def train(task: Task, plan: Plan, placement: Placement) -> RunFolder:
     """Make the run and tell of it.
 
     Raises:
@@ -140,18 +154,19 @@ def train(
         typer.Exit: a node failed; its name, cause and log are printed before.
     """
     say = partial(print, file=sys.stderr, flush=True)
-    waiting = partial(say, "waiting   ") if wait else None
+    nodes, grace_seconds = with_replicas(placement.nodes, plan), placement.grace_seconds
+    waiting = partial(say, "waiting   ") if placement.wait else None
     with reached(nodes, plan, task.graph.path, silence_seconds=grace_seconds, wait=waiting) as cluster:
         for note in cluster.notes:
             say(f"note       {note}")
-        folder = _begin(task, plan, tag)
+        folder = _begin(task, plan, placement.tag)
         launch = Launch(
             spec=task.spec,
             plan=plan,
             model_file=folder.model_file.absolute(),
             graph_folder=task.graph.path,
             transports=cluster.transports,
-            threads=threads,
+            threads=placement.threads,
             grace_seconds=grace_seconds,
             folder=folder,
         )
@@ -164,7 +179,7 @@ def train(
         raise typer.Exit(RunFailed.exit_code)
     if result.test_accuracy is not None:
         print(f"test accuracy {result.test_accuracy:.4f} at the best validation")
-    print("the nodes' memory and times: picluster report")
+    return folder
 
 
 def _begin(task: Task, plan: Plan, tag: str) -> RunFolder:
@@ -172,7 +187,15 @@ def _begin(task: Task, plan: Plan, tag: str) -> RunFolder:
     spec, graph = task.spec, task.graph.meta
     folder = RunFolder.create(spec.model.name, spec.dataset)
     folder.keep_model(task.model_file)
-    run = Run(run=folder.name, started=time.time(), spec=spec, graph=graph, controller=this_controller(), tag=tag)
+    run = Run(
+        run=folder.name,
+        started=time.time(),
+        spec=spec,
+        graph=graph,
+        controller=this_controller(),
+        tag=tag,
+        pretraining=task.pretraining,
+    )
     folder.begin(run, plan, _environment())
     print(f"run        {folder.path}", flush=True)
     return folder

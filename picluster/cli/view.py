@@ -11,7 +11,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from picluster.cli.words import NOTHING, duration, epochs, mebibytes, milliseconds, plain, ranges
+from picluster.cli.words import NOTHING, duration, epochs, learnt, mebibytes, milliseconds, plain, ranges
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -97,11 +97,9 @@ def _learnt(state: RunState) -> Text:
     last, best = state.last, state.best
     parts = [f"{'loss':<{_LABEL}}{NOTHING if state.loss is None else f'{state.loss:.4f}'}"]
     if last:
-        parts.append(f"train {last.train_accuracy:.4f}")
-    if last and last.validation_accuracy is not None:
-        parts.append(f"validation {last.validation_accuracy:.4f}")
-        if best and best.validation_accuracy is not None:
-            parts.append(f"best {best.validation_accuracy:.4f} in epoch {best.epoch}")
+        parts += learnt(last)
+    if best and best.validation_accuracy is not None:
+        parts.append(f"best {best.validation_accuracy:.4f} in epoch {best.epoch}")
     return Text("   ".join(parts), no_wrap=True, overflow="ellipsis")
 
 
@@ -130,7 +128,7 @@ def _memory_bar(node: NodeState) -> RenderableType:
     found = node.resources
     if found is None or not found.limit_bytes:
         return Text(NOTHING)
-    share = min(1.0, found.anonymous_bytes / found.limit_bytes)
+    share = min(1.0, (found.anonymous_bytes + found.engine_bytes) / found.limit_bytes)
     style = "red" if share > _FULL else "yellow" if share > _NEARLY_FULL else "cyan"
     return ProgressBar(total=1.0, completed=share, complete_style=style, finished_style=style)
 
@@ -140,14 +138,14 @@ def _memory(node: NodeState) -> Text:
     if found is None:
         return Text(NOTHING)
     limit = f" of {mebibytes(found.limit_bytes)}" if found.limit_bytes else ""
-    return Text(f"{mebibytes(found.anonymous_bytes)}{limit}")
+    return Text(f"{mebibytes(found.anonymous_bytes + found.engine_bytes)}{limit}")
 
 
 def _further(node: NodeState) -> list[str]:
     found = node.resources
     heat = found.temperature_celsius if found else None
     return [
-        mebibytes(found.peak_anonymous_bytes if found else None),
+        mebibytes(found.peak_anonymous_bytes + found.peak_engine_bytes if found else None),
         f"{found.cpu_share:.1f}" if found else NOTHING,
         NOTHING if heat is None else f"{heat:.0f}",
         NOTHING if node.wait_ms is None else milliseconds(node.wait_ms),

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from picluster.schema.events import EpochDone
 
 NOTHING = "–"
 _MEBIBYTE = 1 << 20
@@ -11,6 +15,19 @@ _MEBIBYTE = 1 << 20
 def plain(text: str) -> str:
     """Without what would steer the terminal: a node or a copied folder may be called anything."""
     return "".join(letter if letter.isprintable() else "?" for letter in text)
+
+
+def fraction(value: float | None) -> str:
+    """An accuracy, with four decimals."""
+    return NOTHING if value is None else f"{value:.4f}"
+
+
+def learnt(done: EpochDone) -> list[str]:
+    """How good an epoch was, as far as there is a word for it: accuracies, or where values are learnt the loss."""
+    if done.train_accuracy is None:
+        return [] if done.validation_loss is None else [f"validation loss {done.validation_loss:.4f}"]
+    words = [f"train {done.train_accuracy:.4f}"]
+    return words if done.validation_accuracy is None else [*words, f"validation {done.validation_accuracy:.4f}"]
 
 
 def duration(seconds: float) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from picluster.controller.models import model_file
+from picluster.controller.planner import machine_of
 from picluster.errors import DataError, InputError
 from picluster.schema.events import Ready
 
@@ -62,6 +63,6 @@ class EarlierRun:
 
         `others`: the options that were given.
         """
-        if others & {"strategy", "layers_per_node", "nodes", "plan_file"}:
+        if others & {"strategy", "layers_per_node", "replicas", "nodes", "plan_file"}:
             return False
-        return nodes is None or set(self.folder.plan().nodes) <= set(nodes)
+        return nodes is None or all(machine_of(name, nodes) for name in self.folder.plan().nodes)

@@ -11,11 +11,16 @@ from picluster.errors import InputError
 from picluster.schema.plan import Cut, EngineName, Plan, StagePlan, Strategy
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from picluster.schema.graph import GraphMeta
     from picluster.schema.model import ModelDescription
     from picluster.schema.spec import Spec
+
+
+REPLICA_MARK = "."
+"""Between a node's name and the number of one of several replicas on it."""
+USUAL_REPLICAS = 2
 
 
 def make_plan(
@@ -27,22 +32,28 @@ def make_plan(
     strategy: Strategy,
     engine: EngineName,
     layers_per_node: int | None,
+    replicas: int | None = None,
 ) -> Plan:
     """Place a spec on nodes, in their order.
 
     Layer-split: one stage for every `layers_per_node` layers (None: as few as the nodes allow); a node of its own for
     the sampler where there is one left; further nodes replicate the first stage, which does nearly all the work.
-    Rows cross each cut in the form that is expected to be smaller.
+    Rows cross each cut in the form that is expected to be smaller. Mirrored: `replicas` processes on the first node
+    (None: two), each with a name of its own, such as pi1.2.
 
     Raises:
         InputError: fewer nodes than stages, or options that do not go together.
     """
     depth = spec.model.depth
+    if replicas is not None and strategy != "mirrored":
+        raise InputError(f"--replicas goes with mirrored, not with {strategy}", fix="--strategy mirrored")
     if strategy != "layer-split":
         if layers_per_node is not None:
             what = f"--layers-per-node goes with layer-split, not with {strategy}"
             raise InputError(what, fix="leave one of them out")
         used = nodes[:1] if strategy == "single" else nodes
+        if strategy == "mirrored":
+            used = [f"{nodes[0]}{REPLICA_MARK}{number}" for number in range(1, (replicas or USUAL_REPLICAS) + 1)]
         stages = [StagePlan(layers=tuple(range(1, depth + 1)), nodes=tuple(used))]
         sampler = used
     else:
@@ -62,7 +73,8 @@ def fit_plan(plan: Plan, nodes: Sequence[str], spec: Spec, model: ModelDescripti
     Raises:
         InputError: it names nodes that are not there, places another number of layers, or cuts where it cannot.
     """
-    strangers = [node for node in plan.nodes if node not in nodes]
+    machines = {node: machine_of(node, nodes) for node in plan.nodes}
+    strangers = [node for node, machine in machines.items() if machine is None]
     if strangers:
         message = f"the plan names {', '.join(strangers)}, not in the inventory"
         raise InputError(message, fix=f"the inventory has {', '.join(nodes)}")
@@ -73,8 +85,16 @@ def fit_plan(plan: Plan, nodes: Sequence[str], spec: Spec, model: ModelDescripti
         if layer.wide and stage.receives == "aggregated":
             message = f"stage {number} cannot receive aggregated rows: {layer.name} has parameters in its aggregation"
             raise InputError(message, fix='let the stage say "receives": "rows"')
-    idle = tuple(node for node in nodes if node not in plan.nodes)
+    idle = tuple(node for node in nodes if node not in machines.values())
     return replace(plan, idle=idle, notes=tuple(_notes(plan, spec)))
+
+
+def machine_of(name: str, nodes: Collection[str]) -> str | None:
+    """Which of the inventory's nodes a plan's node is: itself, or that of which it is a replica; None if neither."""
+    if name in nodes:
+        return name
+    machine, _, number = name.rpartition(REPLICA_MARK)
+    return machine if machine in nodes and number.isdecimal() else None
 
 
 def smaller_cut(layer: int, spec: Spec, model: ModelDescription, graph: GraphMeta) -> Cut:

@@ -37,6 +37,7 @@ class Wish:
     amsgrad: bool = False
     weight_decay: str | None = None
     dense_weight_decay: float | None = None
+    l1: float | None = None
     patience: int | None = None
     monitor: Monitor | None = None
     validation: Evaluation | None = None
@@ -86,8 +87,9 @@ def make_spec(wish: Wish, graph: GraphMeta, model: ModelDescription, file: Path)
         amsgrad=wish.amsgrad,
         weight_decay=_weight_decay(wish.weight_decay, advice.weight_decay, depth, full_batch=full_batch),
         dense_weight_decay=_first(wish.dense_weight_decay, advice.dense_weight_decay, 0.0),
+        l1=_first(wish.l1, advice.l1, 0.0),
     )
-    batch_size = wish.batch_size
+    batch_size = _first(wish.batch_size, advice.batch_size, None)
     if batch_size is None and not full_batch:
         batch_size = max(1, min(1024, training_nodes // 10))
     options = {name: value for name, value in model.options.items() if name != "depth"}
@@ -100,6 +102,7 @@ def make_spec(wish: Wish, graph: GraphMeta, model: ModelDescription, file: Path)
         epochs=_first(wish.epochs, advice.epochs, 200 if full_batch else 10),
         seed=wish.seed,
         optimizer=optimizer,
+        loss=advice.loss or "cross-entropy",
         patience=wish.patience if wish.patience is not None else advice.patience,
         monitor=_first(wish.monitor, advice.monitor, "accuracy"),
         validation=_first(wish.validation, None, "exact" if full_batch else "sampled"),

@@ -102,6 +102,7 @@ def _node(
         memory=NodeMemory(
             peak_rss_bytes=last.peak_rss_bytes if last else None,
             peak_anonymous_bytes=last.peak_anonymous_bytes if last else None,
+            peak_engine_bytes=last.peak_engine_bytes or None if last else None,
             limit_bytes=last.limit_bytes if last else None,
         ),
         step_ms=_percentiles(steps, lambda step: step.step_ms),

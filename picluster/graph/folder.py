@@ -22,7 +22,7 @@ DTYPES = {
     "indptr": ("int64",),  # (N + 1,)
     "indices": ("int32",),  # (E,)
     "features": ("float16", "float32"),  # (N, F)
-    "labels": ("int16", "int32"),  # (N,), -1 = unlabelled
+    "labels": ("int16", "int32", "float32"),  # (N,), -1 = unlabelled; float32: values to be learnt
     "train": ("int32",),  # ids, ascending; the other splits likewise
     "validation": ("int32",),
     "test": ("int32",),

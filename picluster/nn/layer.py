@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
 import torch
@@ -40,6 +40,10 @@ class Layer(torch.nn.Module):
     def weights(self) -> Mapping[str, Parameter]:
         """The parameters, by the names that PyG gives them where it has such a layer."""
         return dict(self.named_parameters())
+
+    def decayed(self) -> Collection[str]:
+        """The names of those weights on which weight decay acts; all of them unless a layer says otherwise."""
+        return self.weights().keys()
 
 
 class RowLayer(Layer):

@@ -75,6 +75,10 @@ class Resources(Event, frozen=True, kw_only=True, tag="metrics"):
     """The kernel's high-water mark of resident memory."""
     peak_anonymous_bytes: int
     """High-water mark of the anonymous part, derived from the kernel's."""
+    engine_bytes: int = 0
+    """Anonymous and shared memory of the processes that the engine runs below the worker: of Ray, of mpirun."""
+    peak_engine_bytes: int = 0
+    """The most of it that a reading found."""
     limit_bytes: int | None
     """The memory limit that applies, of the control group or the machine."""
     cpu_share: float
@@ -90,8 +94,8 @@ class EpochDone(Event, frozen=True, kw_only=True, tag="epoch"):
     """Counted from 1."""
     loss: float
     """Mean over the epoch's seeds, as they were seen in training."""
-    train_accuracy: float
-    """Of the same predictions (dropout on, sampled neighbours)."""
+    train_accuracy: float | None
+    """Of the same predictions (dropout on, sampled neighbours); None where values are learnt."""
     validation_accuracy: float | None
     """None where the graph has no validation nodes."""
     validation_loss: float | None = None

@@ -1,7 +1,7 @@
 """What the controller must know of a model, told by `picluster-worker describe`."""
 
 from picluster.schema.record import Record
-from picluster.schema.spec import Monitor, OptionValue
+from picluster.schema.spec import Loss, Monitor, OptionValue
 
 DESCRIPTION_SCHEMA_VERSION = 1
 
@@ -15,12 +15,35 @@ class TrainingDefaults(Record, frozen=True, kw_only=True):
     """One value for all graph layers, or one for each."""
     dense_weight_decay: float | None = None
     """For layers without neighbours."""
+    l1: float | None = None
+    """L1 regularisation of all weights but biases."""
+    loss: Loss | None = None
+    """What is learnt: classes (cross-entropy), or a value (absolute-error)."""
+    batch_size: int | None = None
+    """Seeds of a step."""
     epochs: int | None = None
     """At most so many."""
     patience: int | None = None
     """Epochs without a better validation after which to stop."""
     monitor: Monitor | None = None
     """By what validation is better: accuracy or loss."""
+
+
+class Pretraining(Record, frozen=True, kw_only=True):
+    """What comes before a model is trained: another model learns an embedding of the nodes, without their labels.
+
+    That model is trained on pairs of nodes. Its first layer has a weight `embedding` (nodes, width), and perhaps
+    `dense.weight` and `dense.bias`, a layer with ReLU over the features. Both together become further features.
+    """
+
+    model: str
+    """Name of its file, which lies beside this model's."""
+    options: dict[str, OptionValue]
+    """For its `layers`; `nodes` is told by the graph."""
+    pairs: int
+    """Training pairs: one half edges, the other half random."""
+    neighbours: int
+    """The graph of the training that follows: from each node to so many nearest in the embedding."""
 
 
 class LayerDescription(Record, frozen=True, kw_only=True):
@@ -51,3 +74,5 @@ class ModelDescription(Record, frozen=True, kw_only=True):
     """The one that reads the features first."""
     training: TrainingDefaults = TrainingDefaults()
     """What the model's author recommends."""
+    pretraining: Pretraining | None = None
+    """None where the model is trained at once."""

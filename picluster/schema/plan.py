@@ -7,8 +7,8 @@ from picluster.schema.record import Record
 
 PLAN_SCHEMA_VERSION = 1
 
-Strategy = Literal["single", "data-parallel", "layer-split"]
-EngineName = Literal["gloo", "rpc"]
+Strategy = Literal["single", "data-parallel", "mirrored", "layer-split"]
+EngineName = Literal["gloo", "rpc", "mpi", "ray"]
 Cut = Literal["aggregated", "rows"]
 
 

@@ -26,6 +26,8 @@ class NodeMemory(Record, frozen=True, kw_only=True):
     """Resident memory, mapped files included."""
     peak_anonymous_bytes: int | None
     """The part that cannot be dropped."""
+    peak_engine_bytes: int | None = None
+    """That part of the engine's own processes, beside the worker's; None where it has none."""
     limit_bytes: int | None
     """What applies to it: of the control group or the machine."""
 
@@ -66,7 +68,8 @@ class EpochReport(Record, frozen=True, kw_only=True):
 
     epoch: int
     loss: float
-    train_accuracy: float
+    train_accuracy: float | None
+    """None where values are learnt."""
     validation_accuracy: float | None
     validation_loss: float | None
     """None in runs of version 0.1 and where the graph has no validation nodes."""

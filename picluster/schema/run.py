@@ -40,6 +40,8 @@ class Run(Record, frozen=True, kw_only=True):
     """Who leads."""
     tag: str = ""
     """A word of the person's own, to find the run by."""
+    pretraining: str = ""
+    """Name of the run that learnt the embedding which this one's graph holds."""
 
 
 class Environment(Record, frozen=True, kw_only=True):

@@ -13,6 +13,7 @@ SPEC_SCHEMA_VERSION = 1
 OptionValue = bool | int | float | str | None
 Evaluation = Literal["sampled", "exact"]
 Monitor = Literal["accuracy", "loss"]
+Loss = Literal["cross-entropy", "absolute-error"]
 
 
 def read_option(text: str) -> tuple[str, OptionValue]:
@@ -60,6 +61,8 @@ class Adam(Record, frozen=True, kw_only=True):
     """One value for each graph layer."""
     dense_weight_decay: float = 0.0
     """For layers without neighbours."""
+    l1: float = 0.0
+    """L1 regularisation of all weights but biases: this, times the sign of the weight, is added to its gradient."""
 
     def __post_init__(self) -> None:
         if not (isfinite(self.learning_rate) and self.learning_rate > 0):
@@ -68,6 +71,8 @@ class Adam(Record, frozen=True, kw_only=True):
             raise InputError(f"Adam's betas must lie in [0, 1), not {self.beta1} and {self.beta2}")
         if not (isfinite(self.epsilon) and self.epsilon > 0):
             raise InputError(f"Adam's epsilon must be above 0 and finite, not {self.epsilon}")
+        if not (isfinite(self.l1) and self.l1 >= 0):
+            raise InputError(f"l1 must not be negative or infinite, but is {self.l1}")
         decays = (*self.weight_decay, self.dense_weight_decay)
         if not all(isfinite(decay) and decay >= 0 for decay in decays):
             raise InputError(f"weight decay must not be negative or infinite: {list(decays)}")
@@ -94,6 +99,8 @@ class Spec(Record, frozen=True, kw_only=True):
     """Everything random follows from it."""
     optimizer: Adam
     """How gradients become updates."""
+    loss: Loss = "cross-entropy"
+    """Of classes, or of a value: then labels are values, and there is no accuracy."""
     patience: int | None = None
     """Stop after so many epochs without a better validation; None = never."""
     monitor: Monitor = "accuracy"
@@ -123,6 +130,8 @@ class Spec(Record, frozen=True, kw_only=True):
                 raise InputError(f"{name} must be at least 1, not {value}")
         if self.fanout is not None and min(self.fanout) < 1:
             raise InputError(f"a fanout must be at least 1, not {min(self.fanout)}", fix="--fanout all takes them all")
+        if self.loss == "absolute-error" and self.monitor == "accuracy":
+            raise InputError("values have no accuracy", fix="--monitor loss")
         if len(self.optimizer.weight_decay) != depth:
             given = ",".join(map(str, self.optimizer.weight_decay))
             message = f"weight decay {given} does not fit the {depth} layers of {self.model.name}"

@@ -39,6 +39,8 @@ class AdamOptimizer:
         options, parameter = self._options, self._parameters[index]
         if self._weight_decays[index]:
             gradient = gradient.add(parameter, alpha=self._weight_decays[index])
+        if options.l1 and parameter.dim() > 1:
+            gradient = gradient.add(parameter.sign(), alpha=options.l1)
         mean, square = self._means[index], self._squares[index]
         mean.lerp_(gradient, 1 - options.beta1)
         square.mul_(options.beta2).addcmul_(gradient, gradient, value=1 - options.beta2)

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from picluster.graph.folder import GraphFolder
-from picluster.worker.engines import connect
+from picluster.worker.engines import check, connect
 from picluster.worker.engines.base import Peers, rendezvous
 from picluster.worker.links import Channel, Links, Mailroom
 from picluster.worker.memory import fits_easily
@@ -36,6 +36,7 @@ class Crew:
 
     def __init__(self, job: Job, emit: Callable[[WorkerEvent], None], fail: Callable[[BaseException], None]) -> None:
         """Open the graph and build the model; `fail` ends the worker when the sampler's thread breaks."""
+        check(job.plan.engine)
         torch.set_num_threads(job.threads)
         self._job, self._emit, self._fail = job, emit, fail
         self._graph = GraphFolder.open(Path(job.graph_folder), job.plan.arrays_of(job.node))

@@ -16,9 +16,10 @@ if TYPE_CHECKING:
 class Score:
     """How well the nodes of a split are predicted."""
 
-    accuracy: float
+    accuracy: float | None
+    """None where values are learnt."""
     loss: float
-    """Mean cross entropy, without dropout."""
+    """Mean over the nodes, without dropout."""
 
 
 class Judgement:
@@ -33,7 +34,7 @@ class Judgement:
         """Whether this epoch is the best so far, and the last. Without validation nodes every epoch is the best."""
         is_best = True
         if score is not None:
-            merit = score.accuracy if self._spec.monitor == "accuracy" else -score.loss
+            merit = -score.loss if self._spec.monitor == "loss" or score.accuracy is None else score.accuracy
             is_best = merit > self._best or self._best_epoch == 0  # the first even where its loss is no number
             self._best = max(self._best, merit)
         if is_best:

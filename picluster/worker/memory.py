@@ -9,6 +9,7 @@ import re
 import threading
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 import psutil
 
@@ -18,6 +19,8 @@ from picluster.worker.errands import control_groups
 _SIZES = re.compile(
     rb"\s+".join(rb"%s:\s+(\d+) kB" % name for name in (b"VmHWM", b"VmRSS", b"RssAnon", b"RssFile", b"RssShmem"))
 )
+# Of /proc/PID/smaps_rollup, since 4.14; its parts since 5.3.
+_SHARES = re.compile(rb"^Pss_(?:Anon|Shmem): +(\d+) kB$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,38 @@ def read_memory() -> Memory:
         return Memory(rss, rss, rss, 0)
     peak_rss, rss, anonymous, file, shared = (int(size) * 1024 for size in sizes.groups())
     return Memory(rss, peak_rss, anonymous + shared, file)
+
+
+def memory_of_children() -> int:
+    """Bytes that the processes below this one hold and that cannot be dropped: anonymous and shared memory.
+
+    Of memory that several processes share each counts its share of it (the kernel's "proportional set size"), so the
+    sum is right; but what this process shares with them is not all in it, since `read_memory` has that.
+    """
+    if not _has_children():
+        return 0
+    return sum(_share(child) for child in psutil.Process().children(recursive=True))
+
+
+def _has_children() -> bool:
+    """Quickly where the kernel tells (CONFIG_PROC_CHILDREN): to find children it else takes a look at all processes."""
+    lists = [Path("/proc/self/task", thread, "children") for thread in os.listdir("/proc/self/task")]  # noqa: PTH208
+    try:
+        return any(each.read_bytes() for each in lists)
+    except OSError:
+        return True
+
+
+def _share(process: psutil.Process) -> int:
+    try:
+        parts = _SHARES.findall(Path(f"/proc/{process.pid}/smaps_rollup").read_bytes())
+        return sum(int(part) * 1024 for part in parts)
+    except OSError:  # it has ended, or belongs to another user, or the kernel does not tell
+        pass
+    with suppress(psutil.Error):
+        memory = process.memory_info()
+        return memory.rss - getattr(memory, "shared", 0)
+    return 0
 
 
 @functools.cache

@@ -13,7 +13,7 @@ import psutil
 import torch
 
 from picluster.schema.events import Hardware, Resources, StepDone
-from picluster.worker.memory import AnonymousPeak, memory_limit, read_memory
+from picluster.worker.memory import AnonymousPeak, memory_limit, memory_of_children, read_memory
 from picluster.worker.sockets import SocketBytes, SocketCounter
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ class ResourceSampler(threading.Thread):
         self._ended = threading.Event()
         self._process = psutil.Process()
         self._peak = AnonymousPeak()
+        self._engine_peak = 0
         self._limit = memory_limit()
         self._observe_time = 0.0
 
@@ -71,13 +72,16 @@ class ResourceSampler(threading.Thread):
 
     def read(self) -> Resources:
         """One reading."""
-        now = read_memory()
+        now, engine = read_memory(), memory_of_children()
+        self._engine_peak = max(self._engine_peak, engine)
         return Resources(
             rss_bytes=now.rss,
             anonymous_bytes=now.anonymous,
             file_bytes=now.file,
             peak_rss_bytes=now.peak_rss,
             peak_anonymous_bytes=self._peak.update(now),
+            engine_bytes=engine,
+            peak_engine_bytes=self._engine_peak,
             limit_bytes=self._limit,
             cpu_share=self._process.cpu_percent() / 100,
             temperature_celsius=_temperature(),

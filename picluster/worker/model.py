@@ -14,7 +14,7 @@ from torch.nn.parameter import UninitializedParameter
 from picluster.errors import InputError
 from picluster.nn import Block, Layer, Rows
 from picluster.randomness import Key, Purpose, key
-from picluster.schema.model import LayerDescription, ModelDescription, TrainingDefaults
+from picluster.schema.model import LayerDescription, ModelDescription, Pretraining, TrainingDefaults
 from picluster.schema.spec import OptionValue
 from picluster.worker.graph_layer import GraphLayer, arrange
 
@@ -90,7 +90,14 @@ def describe(file: Path, features: int, classes: int, options: dict[str, OptionV
     training = getattr(module, "TRAINING", TrainingDefaults())
     if not isinstance(training, TrainingDefaults):
         raise InputError(f"TRAINING of {file} is not a picluster.nn.TrainingDefaults", fix="see models/gcnii.py")
-    return ModelDescription(name=file.stem, options=every_option, layers=tuple(descriptions), training=training)
+    pretraining = getattr(module, "PRETRAINING", None)
+    if not isinstance(pretraining, Pretraining | None):
+        raise InputError(
+            f"PRETRAINING of {file} is not a picluster.nn.Pretraining", fix="see models/graph_embedding.py"
+        )
+    return ModelDescription(
+        name=file.stem, options=every_option, layers=tuple(descriptions), training=training, pretraining=pretraining
+    )
 
 
 def trace(layers: Sequence[GraphLayer], features: int) -> list[tuple[dict[str, int], dict[str, int]]]:

@@ -7,13 +7,13 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 import torch
-from torch.nn.functional import cross_entropy
 
 from picluster.nn import RowLayer, Rows
 from picluster.randomness import Purpose, key
 from picluster.worker.adam import AdamOptimizer
 from picluster.worker.graph_layer import no_dropout
 from picluster.worker.model import trace
+from picluster.worker.objective import objective
 from picluster.worker.reduction import summand
 
 if TYPE_CHECKING:
@@ -71,6 +71,7 @@ class Stage:
         self.is_last = numbers[-1] == len(model)
         self.data = data
         self._spec = spec
+        self._objective = objective(spec.loss)
         # Its own layers, and the next one, whose `aggregate` may run here; further layers' parameters are not kept.
         self.layers = {layer.number: layer for layer in model[numbers[0] - 1 : numbers[-1] + 1]}
         self.widths = trace(model, width)
@@ -80,7 +81,7 @@ class Stage:
         self._in_flight: dict[int, tuple[list[Tensor], list[Tensor]]] = {}
         parts = [(number, part) for number in numbers for part in self.layers[number].parts]
         self.parameters = {name: weight for _, part in parts for name, weight in part.weights().items()}
-        decays = [_weight_decay(spec.optimizer, number, part) for number, part in parts for _ in part.weights()]
+        decays = [decay for number, part in parts for decay in _weight_decays(spec.optimizer, number, part)]
         self._optimizer = AdamOptimizer(list(self.parameters.values()), decays, spec.optimizer)
         self._sizes = [parameter.numel() for parameter in self.parameters.values()]
         self.sums = torch.zeros(sum(self._sizes) + 2, dtype=torch.float64)
@@ -103,9 +104,9 @@ class Stage:
         outputs = list(rows.tensors.values())
         if self.is_last:
             labels = self._labels(rows)
-            loss = cross_entropy(rows["h"], labels, reduction="sum") / moment.step_seeds
+            loss = self._objective.losses(rows["h"], labels).sum() / moment.step_seeds
             self.sums[-2] += summand(loss.detach())
-            self.sums[-1] += _right(rows["h"], labels)
+            self.sums[-1] += self._objective.right(rows["h"], labels)
             outputs = [loss]
         self._in_flight[micro_batch] = (inputs, outputs)
         return [] if self.is_last else outputs
@@ -155,8 +156,8 @@ class Stage:
         First the number of right predictions, then their part of the mean loss over `nodes`.
         """
         labels = self._labels(rows)
-        sums[0] += _right(rows["h"], labels)
-        sums[1] += summand(cross_entropy(rows["h"], labels, reduction="none") / nodes).sum()
+        sums[0] += self._objective.right(rows["h"], labels)
+        sums[1] += summand(self._objective.losses(rows["h"], labels) / nodes).sum()
 
     def _run(self, batch: MicroBatch, received: Sequence[Tensor], moment: Moment | None) -> Rows:
         keys = no_dropout if moment is None else self._dropout_keys(moment)
@@ -176,13 +177,11 @@ class Stage:
 
     def _labels(self, rows: Rows) -> Tensor:
         assert self.data.labels is not None
-        return self.data.labels.index_select(0, rows.ids).long()
+        return self.data.labels.index_select(0, rows.ids)
 
 
-def _weight_decay(optimizer: Adam, number: int, part: Part) -> float:
+def _weight_decays(optimizer: Adam, number: int, part: Part) -> list[float]:
+    """Of each weight of a part."""
     dense = isinstance(part.layer, RowLayer)
-    return optimizer.dense_weight_decay if dense else optimizer.weight_decay[number - 1]
-
-
-def _right(scores: Tensor, labels: Tensor) -> int:
-    return int((scores.argmax(dim=1) == labels).sum())
+    decay, decayed = optimizer.dense_weight_decay if dense else optimizer.weight_decay[number - 1], part.layer.decayed()
+    return [decay if name in decayed else 0.0 for name in part.layer.weights()]

@@ -140,7 +140,10 @@ class StageRole:
             self._evaluate_sampled(split, epoch, sums)
         ring_sum(self._links, self._ranks.replicas, sums, (epoch, VALIDATION_STEP, 0))
         right, loss = sums.tolist()
-        return Score(accuracy=right / nodes, loss=loss)
+        return Score(accuracy=self._accuracy(right, nodes), loss=loss)
+
+    def _accuracy(self, right: float, nodes: int) -> float | None:
+        return right / nodes if self._around.job.spec.loss == "cross-entropy" else None
 
     def _evaluate_sampled(self, split: str, epoch: int, sums: Tensor) -> None:
         nodes = self._around.meta.splits[split]
@@ -162,7 +165,7 @@ class StageRole:
         done = EpochDone(
             epoch=epoch,
             loss=loss,
-            train_accuracy=right / self._around.meta.splits["train"],
+            train_accuracy=self._accuracy(right, self._around.meta.splits["train"]),
             validation_accuracy=score.accuracy if score else None,
             validation_loss=score.loss if score else None,
             best=verdict.best,

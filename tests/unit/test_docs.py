@@ -14,8 +14,9 @@ from picluster.cli.main import app
 CHECKOUT = Path(__file__).parents[2]
 PAGES = [*CHECKOUT.glob("*.md"), *CHECKOUT.glob("docs/*.md")]
 FOLDERS = "docs|scripts|tests|picluster|models|ansible|inventory"
-OF_OTHERS = {"--features", "--classes", "--option", "--lock", "--check", "--user", "--print-architecture"}
-"""Options of `picluster-worker`, poetry, scripts, systemctl and dpkg."""
+OF_OTHERS = {"--features", "--classes", "--option", "--lock", "--check", "--user", "--print-architecture", "--host"}
+OF_OTHERS |= {"--pdeathsig"}
+"""Options of `picluster-worker`, poetry, scripts, systemctl, dpkg, mpirun and setpriv."""
 
 
 def prose(page: Path) -> str:

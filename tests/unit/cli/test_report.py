@@ -70,6 +70,17 @@ def test_the_memory_table_shows_roles_layers_and_the_recorded_peaks(picluster: P
         assert row[-3] == f"{node['memory']['peak_rss_bytes'] / 2**20:.0f}"
 
 
+def test_what_the_engines_own_processes_used_has_a_column_where_there_are_any(
+    picluster: Picluster, run: RunFolder
+) -> None:
+    metrics = run.path / "nodes" / "local1" / "metrics.jsonl"
+    metrics.write_text(metrics.read_text().replace('"limit_bytes"', '"peak_engine_bytes":123731968,"limit_bytes"'))
+    heads, first, *others = table(picluster("report").out, "memory, MiB (peaks)")
+    assert heads[-4:] == ["anonymous", "+", "gloo", "limit"]
+    assert first[-2] == "118"
+    assert [row[-2] for row in others] == ["–"] * 3
+
+
 @pytest.mark.usefixtures("run")
 def test_only_the_last_epochs_are_shown_and_all_of_few(picluster: Picluster) -> None:
     assert [row[0] for row in table(picluster("report").out, "epochs")] == ["epoch", "1", "2"]

@@ -149,6 +149,15 @@ def test_in_training_it_tells_where_it_stands_what_is_learnt_and_what_every_node
     ]
 
 
+def test_the_memory_of_the_engines_own_processes_is_the_nodes_too(state: RunState) -> None:
+    begin(state)
+    engine = {"engine_bytes": 50 * MEBIBYTE, "peak_engine_bytes": 60 * MEBIBYTE}
+    tell(state, msgspec.structs.replace(memory(300, 400), **engine), node="b")
+    told = drawn(state, 160)[6].split()
+    assert told[told.index("of") - 1] == "350"
+    assert "370" in told
+
+
 def test_a_wide_terminal_shows_more_of_every_node(state: RunState) -> None:
     begin(state)
     tell(state, memory(300, 400), step(1), node="b")

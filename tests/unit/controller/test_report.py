@@ -40,7 +40,7 @@ NODE = {
     "role": "",
     "layers": [],
     "hardware": {"model": "", "kernel": "", "torch": "", "cores": "", "threads": ""},
-    "memory": {"peak_rss_bytes": "", "peak_anonymous_bytes": "", "limit_bytes": ""},
+    "memory": {"peak_rss_bytes": "", "peak_anonymous_bytes": "", "peak_engine_bytes": "", "limit_bytes": ""},
     "step_ms": PERCENTILES,
     "compute_ms": PERCENTILES,
     "wait_ms": PERCENTILES,

@@ -7,7 +7,14 @@ from pathlib import Path
 import psutil
 import pytest
 
-from picluster.worker.memory import AnonymousPeak, Memory, fits_easily, memory_limit, read_memory
+from picluster.worker.memory import (
+    AnonymousPeak,
+    Memory,
+    fits_easily,
+    memory_limit,
+    memory_of_children,
+    read_memory,
+)
 
 MB = 1_000_000
 pytestmark = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the kernel's marks are in /proc")
@@ -22,6 +29,24 @@ del block
 now = read_memory()
 after = peak.update(now)
 print(before, after, now.anonymous)
+"""
+
+# A child and a grandchild share 50 MB, and the child has 20 MB for itself.
+FAMILY = """
+import mmap, os, sys
+def touched(size):
+    block = mmap.mmap(-1, size)
+    for page in range(0, size, mmap.PAGESIZE):
+        block[page] = 1
+    return block
+shared = touched(50_000_000)
+if os.fork():
+    own = touched(20_000_000)
+    print("there", flush=True)
+else:
+    for page in range(0, len(shared), mmap.PAGESIZE):
+        shared[page]
+sys.stdin.read()
 """
 
 
@@ -64,3 +89,14 @@ def test_only_what_leaves_most_of_the_memory_free_fits_easily() -> None:
     limit = memory_limit()
     assert fits_easily(limit // 5)
     assert not fits_easily(limit // 3)
+
+
+def test_memory_of_children_counts_what_they_share_once() -> None:
+    before = memory_of_children()
+    with subprocess.Popen([sys.executable, "-c", FAMILY], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == b"there\n"
+        # The interpreters themselves have a few MB.
+        assert memory_of_children() - before == pytest.approx(80 * MB, abs=15 * MB)
+        child.communicate()
+    assert memory_of_children() <= before

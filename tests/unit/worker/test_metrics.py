@@ -95,3 +95,11 @@ def test_a_peak_between_observed_steps_is_in_the_next_reading(monkeypatch: pytes
     monkeypatch.setattr(metrics, "read_memory", lambda: Memory(rss=100, peak_rss=190, anonymous=60, file=40))
     resources.observe()  # too soon after the first to look
     assert resources.read().peak_anonymous_bytes == 150
+
+
+def test_the_peak_of_the_engines_processes_never_falls(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[Resources] = []
+    sampler, readings = ResourceSampler(told.append), iter([5, 9, 0])
+    monkeypatch.setattr(metrics, "memory_of_children", lambda: next(readings))
+    read = [sampler.read() for _ in range(3)]
+    assert [(each.engine_bytes, each.peak_engine_bytes) for each in read] == [(5, 5), (9, 9), (0, 9)]

@@ -1,0 +1,29 @@
+"""As models/graph_embedding.py, but words take part in the pre-training: they help to tell how near two papers are.
+
+Of the embedding 50 values stand for a paper's place, and 10 are made of its words.
+"""
+
+from picluster.nn import DenseLayer, Layer, NearestLayer, Pretraining, TrainingDefaults
+
+PRETRAINING = Pretraining(model="node_pairs", options={"width": 50, "dense": 10}, pairs=1 << 20, neighbours=4)
+TRAINING = TrainingDefaults(learning_rate=0.01, weight_decay=(0.0,), l1=3e-3, epochs=400)
+
+
+def layers(
+    *,
+    features: int,
+    classes: int,
+    depth: int = 1,
+    embedding: int = 60,
+    hidden: int = 10,
+    dropout: float = 0.5,
+    word_dropout: float = 0.3,
+) -> list[Layer]:
+    """`embedding`: how many of the features it makes, the last ones; `hidden`: what each paper's words become."""
+    if depth != 1:
+        message = "it has one layer that looks at neighbours"
+        raise ValueError(message)
+    return [
+        NearestLayer(features - embedding, hidden, dropout=word_dropout),
+        DenseLayer(2 * hidden + embedding, classes, dropout=dropout, last=True, glorot=True),
+    ]

@@ -1,0 +1,54 @@
+"""What is learnt of the labels: the class of a node, or a value."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from torch.nn.functional import cross_entropy
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from picluster.schema.spec import Loss
+
+
+class Objective(Protocol):
+    """Compares the last layer's `scores` (N, columns) with `labels` (N,)."""
+
+    def losses(self, scores: Tensor, labels: Tensor) -> Tensor:
+        """Of each row: (N,)."""
+
+    def right(self, scores: Tensor, labels: Tensor) -> int:
+        """How many rows are predicted rightly."""
+
+
+class Classes:
+    """Cross entropy of the softmax; labels are numbers of classes."""
+
+    def losses(self, scores: Tensor, labels: Tensor) -> Tensor:
+        """Of each row: (N,)."""
+        return cross_entropy(scores, labels.long(), reduction="none")
+
+    def right(self, scores: Tensor, labels: Tensor) -> int:
+        """Rows whose highest score is that of their class."""
+        return int((scores.argmax(dim=1) == labels).sum())
+
+
+class Values:
+    """Absolute error of the only score; labels are values. Nothing is right or wrong."""
+
+    def losses(self, scores: Tensor, labels: Tensor) -> Tensor:
+        """Of each row: (N,)."""
+        return (scores[:, 0] - labels).abs()
+
+    def right(self, scores: Tensor, labels: Tensor) -> int:  # noqa: ARG002
+        """None are counted."""
+        return 0
+
+
+_OBJECTIVES: dict[Loss, Objective] = {"cross-entropy": Classes(), "absolute-error": Values()}
+
+
+def objective(loss: Loss) -> Objective:
+    """By its name in the spec."""
+    return _OBJECTIVES[loss]

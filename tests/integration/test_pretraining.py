@@ -1,0 +1,58 @@
+"""Models that are pre-trained, and mirrored training: the same losses, and the embedding learnt once."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from picluster.controller.run_folder import RunFolder
+from tests.integration.desk import Desk, losses, make_desk
+
+INPUT = Path(os.environ.get("PICLUSTER_INPUT") or "input")
+
+pytestmark = pytest.mark.skipif(
+    not (INPUT / "cora-linqs" / "cora.content").exists(), reason="needs the LINQS files of Cora in $PICLUSTER_INPUT"
+)
+
+WORDS = ("--dataset", "cora-linqs", "--model", "graph_feature_embedding", "--epochs", "3")
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Desk:
+    """A folder whose runs share what was learnt."""
+    return make_desk(tmp_path_factory.mktemp("desk"))
+
+
+def launched(desk: Desk, *words: str) -> tuple[RunFolder, RunFolder]:
+    """The run that was asked for, and the one that learnt its embedding."""
+    before = desk.runs()
+    done = desk.picluster("launch", *WORDS, *words)
+    assert done.returncode == 0, done.stdout + done.stderr
+    first, second = (RunFolder(desk.folder / "runs" / name) for name in sorted(desk.runs() - before))
+    run, learner = (first, second) if first.run().pretraining else (second, first)
+    assert run.run().pretraining == learner.name
+    return run, learner
+
+
+@pytest.mark.timeout(240)
+def test_mirrored_learns_bitwise_what_a_single_process_learns_and_pre_trains_so_too(desk: Desk) -> None:
+    single, learner = launched(desk, "--strategy", "single")
+    mirrored, mirrored_learner = launched(desk, "--strategy", "mirrored", "--replicas", "2", "--pretrain")
+    assert mirrored_learner.plan().stages[0].nodes == mirrored.plan().stages[0].nodes == ("pi1.1", "pi1.2")
+    assert losses(mirrored_learner) == losses(learner)
+    assert losses(mirrored) == losses(single)
+
+
+@pytest.mark.timeout(120)
+def test_other_splits_take_what_was_learnt_before(desk: Desk) -> None:
+    shown = desk.picluster("launch", *WORDS, "--split-seed", "1", "--strategy", "single")
+    assert shown.returncode == 0, shown.stderr
+    assert "embedding  learnt before, by " in shown.stderr
+
+
+def test_replicas_go_with_mirrored_alone(desk: Desk) -> None:
+    refused = desk.picluster("launch", "--strategy", "single", "--replicas", "2")
+    assert refused.returncode == 2
+    assert "--replicas goes with mirrored" in refused.stderr
