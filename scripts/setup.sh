@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Makes .venv, or brings it up to date. PYTHON, EXTRAS and TORCH_WHEEL come from the environment (see the Makefile).
+# What .venv has it keeps: EXTRAS=mpi adds to it, and whoever asks for less than there is has it already.
 # Nothing in here may ever fetch CUDA packages: on x86 Linux torch is asked for as "+cpu", a name PyPI cannot hold.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -8,24 +9,27 @@ PIP=pip==26.3 # the first with --group was 25.1; distributions ship older ones
 TORCH_INDEX=https://download.pytorch.org/whl/cpu
 PROBE_SECONDS=5
 STAMP=.venv/.ready
+KNOWN=(worker mpi ray)
 
 export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1
 # Byte-compiling everything takes longer than installing it; Python compiles what is really imported.
 export PIP_NO_COMPILE=1
 
 main() {
-    local python identity contents
+    local python identity wanted contents
     python=$(find_python)
-    identity="$PWD $python $("$python" --version) [$EXTRAS]"
+    identity="$PWD $python $("$python" --version)"
+    wanted=$(asked_extras)
+    is_of "$identity" && wanted=$(in_order "$wanted $(held_extras)")
     contents=$(cat pyproject.toml constraints.txt | cksum)
-    [[ -e $STAMP && $(<"$STAMP") == "$identity"$'\n'"$contents" && -z ${TORCH_WHEEL:-} ]] && return
+    [[ -e $STAMP && $(<"$STAMP") == "$identity [$wanted]"$'\n'"$contents" && -z ${TORCH_WHEEL:-} ]] && return
 
     check_python "$python"
     make_environment "$python" "$identity"
-    if wants_worker; then install_torch; fi
-    install_packages
-    if wants_worker; then try_torch; fi
-    printf '%s\n%s\n' "$identity" "$contents" >"$STAMP"
+    if wants_worker "$wanted"; then install_torch; fi
+    install_packages "$wanted"
+    if wants_worker "$wanted"; then try_torch; fi
+    printf '%s [%s]\n%s\n' "$identity" "$wanted" "$contents" >"$STAMP"
     echo "ready: $(.venv/bin/python --version) in .venv"
 }
 
@@ -34,7 +38,31 @@ fail() {
     exit 1
 }
 
-wants_worker() { [[ ,${EXTRAS// /}, == *,worker,* ]]; }
+wants_worker() { [[ ,$1, == *,worker,* ]]; }
+
+# What EXTRAS names, in our order. An engine is for workers.
+asked_extras() {
+    local word
+    for word in ${EXTRAS//,/ }; do
+        [[ " ${KNOWN[*]} " == *" $word "* ]] || fail "there is no extra called $word" \
+            "fix: name some of ${KNOWN[*]}, such as: make setup EXTRAS=mpi,ray"
+    done
+    in_order "$EXTRAS ${EXTRAS:+worker}"
+}
+
+# Words of a list, each once, with commas between.
+in_order() {
+    local word found=()
+    for word in "${KNOWN[@]}"; do
+        [[ " ${1//,/ } " == *" $word "* ]] && found+=("$word")
+    done
+    (IFS=, && echo "${found[*]}")
+}
+
+# Whether .venv is complete, was made here and by that Python.
+is_of() { [[ -e $STAMP && $(head -n 1 "$STAMP") == "$1 ["*"]" ]]; }
+
+held_extras() { head -n 1 "$STAMP" | sed 's/.*\[\(.*\)\]$/\1/'; }
 
 # PYTHON= where it was given, else what .venv was made with, else python3; never the python of an environment.
 find_python() {
@@ -63,7 +91,7 @@ check_python() {
 # An environment whose stamp is missing was interrupted, and one with another identity was moved or made by
 # another Python: both are made anew. Otherwise only the packages have changed.
 make_environment() {
-    if [[ -e $STAMP && $(head -n 1 "$STAMP") == "$2" ]]; then
+    if is_of "$2"; then
         rm "$STAMP"
         return
     fi
@@ -92,6 +120,7 @@ install_torch() {
     local version where="pip's configured sources"
     version=$(pinned_torch)
     set --
+    [[ -z ${TORCH_WHEEL:-} && $(installed_torch) =~ ^"$version"(\+cpu)?$ ]] && return
     if [[ $(uname -s) == Linux && $(uname -m) != aarch64 ]]; then
         version+=+cpu
         if [[ -z ${TORCH_WHEEL:-} ]] && reachable "$TORCH_INDEX/torch/"; then
@@ -110,7 +139,7 @@ install_torch() {
         fail "$where is torch $(installed_torch), but picluster is made for $version"
 }
 
-installed_torch() { .venv/bin/python -c 'from importlib.metadata import version; print(version("torch"))'; }
+installed_torch() { .venv/bin/python -c 'from importlib.metadata import version; print(version("torch"))' 2>/dev/null; }
 
 reachable() {
     .venv/bin/python - "$1" "$PROBE_SECONDS" 2>/dev/null <<'PYTHON'
@@ -123,7 +152,7 @@ PYTHON
 
 install_packages() {
     echo "installing the other packages"
-    pip install --quiet --constraint constraints.txt --editable ".[controller${EXTRAS:+,$EXTRAS}]" --group dev
+    pip install --quiet --constraint constraints.txt --editable ".[controller${1:+,$1}]" --group dev
 }
 
 # A CPU that lacks an instruction shows itself here, not in the middle of a run.

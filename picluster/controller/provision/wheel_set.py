@@ -14,10 +14,12 @@ from picluster.controller.provision.pins import Pin, cuda_of_torch, locked, refu
 from picluster.controller.provision.target import Target
 from picluster.controller.provision.torch_build import on_the_processor, provide_all
 from picluster.controller.provision.wheelhouse import Wheelhouse, link_all, requirement, sha256
-from picluster.errors import PiclusterError
+from picluster.errors import InputError, PiclusterError
 from picluster.schema.record import Record, to_json
 
 POETRY = Path("ansible/poetry.txt")
+ENGINES = ("mpi", "ray")
+"""Extras of the project that a person may add to what every node has."""
 
 
 class WheelSet(Record, frozen=True, kw_only=True):
@@ -41,24 +43,27 @@ class Wanted:
     """Poetry's own."""
     project: Sequence[Pin]
     """That of the worker."""
+    engines: Sequence[str] = ()
+    """What the worker gets besides, of `ENGINES`."""
 
     @classmethod
-    def read(cls, checkout: Path, target: Target) -> Wanted:
+    def read(cls, checkout: Path, target: Target, engines: Sequence[str] = ()) -> Wanted:
         """From the lock and the list in the role.
 
         Raises:
             MissingError: CUDA packages would be among them.
         """
         lock = (checkout / "poetry.lock").read_text()
-        project = on_the_processor(locked(lock, "worker", target), cuda_of_torch(lock), target)
+        pins = dict.fromkeys(pin for extra in ("worker", *engines) for pin in locked(lock, extra, target))
+        project = on_the_processor(list(pins), cuda_of_torch(lock), target)
         refuse_cuda(project, target)
-        return cls(required((checkout / POETRY).read_text(), target), project)
+        return cls(required((checkout / POETRY).read_text(), target), project, engines)
 
     def describe(self, cache: Path, target: Target) -> WheelSet:
         """Names and fingerprints."""
         (torch,) = (pin.version for pin in self.project if pin.name == "torch")
         return WheelSet(
-            folder=str(cache / "sets" / target.name),
+            folder=str(cache / "sets" / "-".join([target.name, *self.engines])),
             poetry=_fingerprint(self.poetry, target),
             project=_fingerprint(self.project, target),
             torch=torch,
@@ -100,17 +105,29 @@ def _fingerprint(pins: Sequence[Pin], target: Target) -> str:
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
+def _engines(text: str) -> list[str]:
+    """Each once, in our order."""
+    named = {word for word in text.split(",") if word}
+    if unknown := sorted(named.difference(ENGINES)):
+        raise InputError(
+            f"picluster_engines names {', '.join(unknown)}, which nodes cannot be given",
+            fix=f"name some of {', '.join(ENGINES)} in the inventory; gloo and rpc are there anyway",
+        )
+    return [name for name in ENGINES if name in named]
+
+
 def main() -> int:
     """Make the set of one kind of node, or only say what it would be."""
     parser = argparse.ArgumentParser(description=__doc__)
     for name in ("python", "machine", "glibc"):
         parser.add_argument(f"--{name}", required=True)
+    parser.add_argument("--engines", default="", help="besides gloo and rpc, such as mpi,ray")
     parser.add_argument("--dry-run", action=argparse.BooleanOptionalAction)
     arguments = parser.parse_args()
     cache = user_cache() / "wheels"
     try:
         target = Target(arguments.python, arguments.machine, arguments.glibc)
-        wanted = Wanted.read(CHECKOUT, target)
+        wanted = Wanted.read(CHECKOUT, target, _engines(arguments.engines))
         made = wanted.describe(cache, target) if arguments.dry_run else make(cache, wanted, target)
     except PiclusterError as error:
         sys.stderr.write(f"{error}\n")

@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
+import sys
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
+
+from picluster.errors import MissingError
 
 if TYPE_CHECKING:
     from picluster.schema.plan import EngineName
     from picluster.worker.engines.base import Engine, Peers
+
+INSTALL = "make setup EXTRAS={0} on this machine; on Pis picluster_engines: [{0}] in the inventory, then make provision"
+
+
+def check(name: EngineName) -> None:
+    """See whether an engine can be used here, before anybody waits for this worker. Imports nothing heavy.
+
+    Raises:
+        MissingError: it needs something that is not installed.
+    """
+    {"gloo": _check_nothing, "rpc": _check_rpc, "mpi": _check_mpi, "ray": _check_ray}[name]()
 
 
 def connect(name: EngineName, peers: Peers) -> Engine:
@@ -15,6 +30,56 @@ def connect(name: EngineName, peers: Peers) -> Engine:
         from picluster.worker.engines.rpc import RpcEngine
 
         return RpcEngine(peers)
+    if name == "mpi":
+        from picluster.worker.engines.mpi import MpiEngine
+
+        return MpiEngine(peers)
+    if name == "ray":
+        from picluster.worker.engines.ray import RayEngine
+
+        return RayEngine(peers)
     from picluster.worker.engines.gloo import GlooEngine
 
     return GlooEngine(peers)
+
+
+def _check_nothing() -> None:
+    """Gloo is a part of every torch that we install."""
+
+
+def _check_rpc() -> None:
+    from torch.distributed import rpc
+
+    if not rpc.is_available():
+        raise MissingError("this torch has no torch.distributed.rpc", fix="use --engine gloo")
+
+
+def _check_mpi() -> None:
+    if sys.platform != "linux":
+        raise MissingError("the mpi engine needs Linux", fix="use --engine gloo")
+    from picluster.worker.engines.mpi_daemon import find_program
+
+    missing = [] if find_spec("mpi4py") else ["mpi4py"]
+    missing += [] if find_program("mpirun") and find_program("prted") else ["Open MPI 5"]
+    if missing:
+        raise _missing("mpi", missing)
+    _check_setpriv("mpi")
+
+
+def _check_ray() -> None:
+    if not find_spec("ray"):
+        raise _missing("ray", ["ray"])
+    _check_setpriv("ray")
+
+
+def _check_setpriv(name: str) -> None:
+    """What an engine starts must not outlive a worker that is killed."""
+    from picluster.worker.engines.mpi_daemon import find_program
+
+    if not find_program("setpriv"):
+        raise MissingError(f"the {name} engine needs setpriv, which this node lacks", fix="sudo apt install util-linux")
+
+
+def _missing(name: str, packages: list[str]) -> MissingError:
+    what = f"the {name} engine needs {' and '.join(packages)}, which this node lacks"
+    return MissingError(what, fix=INSTALL.format(name))

