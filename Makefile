@@ -1,4 +1,5 @@
-# `make` lists what a person runs. `setup` reads PYTHON=python3.12, EXTRAS= (the controller alone, without torch)
+# `make` lists what a person runs. `setup` reads PYTHON=python3.12, EXTRAS= (the controller alone, without torch;
+# mpi,ray adds these engines, and what is there stays)
 # and TORCH_WHEEL=FILE; the others set themselves up.
 
 SHELL := bash

