@@ -67,7 +67,7 @@ def written(desk: Desk, name: str, text: str) -> Iterator[str]:
 @pytest.mark.parametrize(
     ("words", "told", "fix"),
     [
-        (("--model", "nosuch"), "there is no model nosuch", "known are gcn, gcnii, sage"),
+        (("--model", "nosuch"), "there is no model nosuch", "known are gcn, gcnii, graph_embedding"),
         (("--model", "nosuch.py"), "there is no model nosuch.py", "--model my.py"),
         (("--fanout", "5,5,5", "--depth", "2"), "fanout 5,5,5 has 3 numbers, but sage has 2 layers", "--fanout 25,10"),
         (("--fanout", "5,0"), "a fanout must be at least 1, not 0", "--fanout all"),
