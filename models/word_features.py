@@ -4,7 +4,7 @@ from torch.nn.functional import relu
 
 from picluster.nn import Block, DenseLayer, Dropout, Layer, Rows, TrainingDefaults, glorot_linear
 
-TRAINING = TrainingDefaults(learning_rate=0.01, weight_decay=(0.0,), l1=2e-3, epochs=400)
+TRAINING = TrainingDefaults(learning_rate=0.01, weight_decay=(0.0,), l1=2e-3, epochs=120)
 
 
 class WordLayer(Layer):

@@ -27,7 +27,7 @@ def summand(values: Tensor) -> Tensor:
     Exact while single values stay below 32 and sums below 128; beyond, sums are ordinary fp64 sums. Pre-rounding is
     the method of reproducible summation (Demmel and Nguyen, "Fast reproducible floating-point summation", 2013).
     """
-    return (values.double() + _ROUNDER) - _ROUNDER
+    return (values.double() + _ROUNDER).sub_(_ROUNDER)
 
 
 def ring_sum(

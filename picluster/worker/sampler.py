@@ -54,8 +54,8 @@ class NeighbourSampler:
         self, indptr: NDArray[np.int64], indices: Ids, *, fanout: tuple[int, ...] | None, depth: int, seed: int
     ) -> None:
         """`indptr` (N + 1,), `indices` (E,); `fanout` nearest to the seeds first, None = all neighbours."""
-        self._indptr = indptr
-        self._indices = indices
+        # As plain arrays: every access to a memory map makes another one.
+        self._indptr, self._indices = np.asarray(indptr), np.asarray(indices)
         self._fanouts: Sequence[int | None] = fanout if fanout is not None else [None] * depth
         self._seed = seed
         self._position = np.full(len(indptr) - 1, -1, np.int32)
@@ -76,7 +76,7 @@ class NeighbourSampler:
         """Up to `fanout` distinct neighbours of each node, all where it has no more: (T,) counts and (E,) node ids."""
         if fanout is None:
             return self.all_neighbours(ids)
-        starts, degrees = self._indptr[ids], self.degrees(ids)
+        starts, degrees = self._starts(ids)
         counts = np.minimum(degrees, fanout)
         offsets = np.broadcast_to(np.arange(fanout, dtype=np.int32), (len(ids), fanout))
         rich = np.flatnonzero(degrees > fanout)
@@ -86,18 +86,23 @@ class NeighbourSampler:
             offsets = offsets.copy()
             offsets[rich] = distinct_draws(ids[rich], degrees[rich], fanout, draw_key)
         places = starts[:, None] + offsets
-        if len(rich) < len(ids):
+        if len(ids) and counts.min() < fanout:
             places = places[np.arange(fanout) < counts[:, None]]
         picked = self._indices[places.ravel()]
         return (counts.astype(np.uint8) if fanout <= _WIDEST_BYTE else counts), picked
 
     def degrees(self, ids: Ids) -> NDArray[np.int32]:
         """Number of each node's neighbours: (T,)."""
-        return (self._indptr[ids.astype(np.int64) + 1] - self._indptr[ids]).astype(np.int32)
+        return self._starts(ids)[1]
+
+    def _starts(self, ids: Ids) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+        """Where each node's neighbours begin, and how many there are: (T,) both."""
+        starts = self._indptr[ids]
+        return starts, (self._indptr[ids.astype(np.int64) + 1] - starts).astype(np.int32)
 
     def all_neighbours(self, ids: Ids) -> tuple[NDArray[np.int32], Ids]:
         """Every neighbour of each node: (T,) counts and (E,) node ids."""
-        starts, degrees = self._indptr[ids], self.degrees(ids)
+        starts, degrees = self._starts(ids)
         if len(ids) and (np.diff(ids) == 1).all():  # successive nodes lie one behind the other
             return degrees, np.array(self._indices[starts[0] : starts[-1] + degrees[-1]])
         return degrees, self._indices[_ranges(starts, degrees)]
@@ -144,7 +149,10 @@ def _ranges(starts: NDArray[np.int64], counts: NDArray[np.int32]) -> NDArray[np.
 def shuffled(ids: Ids, seed: int, epoch: int) -> Ids:
     """The order in which an epoch visits its seeds."""
     words = row_words(key(seed, Purpose.SHUFFLE, epoch), ids)
-    return ids[np.argsort(words, kind="stable")]
+    # By word, and where words are equal by place: sorted as one number, ten times faster than a stable argsort.
+    places = (words.astype(np.int64) << 32) | np.arange(len(ids))
+    places.sort()
+    return ids[places & 0xFFFFFFFF]
 
 
 def cut(seeds: Ids, sizes: Sequence[int]) -> list[Ids]:

@@ -21,7 +21,7 @@ SEARCH_SECONDS = 1.0
 """All descriptors are looked through at least so often: a socket may have come for something else that went."""
 
 # struct tcp_info of linux/tcp.h: bytes received, sent, and of these sent again. The last two came with Linux 4.19.
-_INFO = struct.Struct("=128xQ64xQQ")
+TCP_INFO = struct.Struct("=128xQ64xQQ")
 _DESCRIPTORS = Path("/proc/self/fd")
 
 
@@ -94,14 +94,14 @@ def _descriptors() -> list[int]:
 def _total(before: SocketBytes, connections: dict[int, socket.socket]) -> SocketBytes:
     sent, received = before
     for connection in connections.values():
-        more_received, more_sent, again = _INFO.unpack(_information(connection))
+        more_received, more_sent, again = TCP_INFO.unpack(_information(connection))
         sent += more_sent - again
         received += more_received
     return SocketBytes(sent, received)
 
 
 def _information(connection: socket.socket) -> bytes:
-    return connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _INFO.size)
+    return connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, TCP_INFO.size)
 
 
 def _inode_of_socket(descriptor: int) -> int | None:
@@ -124,7 +124,7 @@ def _copy_of_connection(descriptor: int, inode: int) -> socket.socket | None:
         and copy.family in (socket.AF_INET, socket.AF_INET6)
         and copy.type == socket.SOCK_STREAM
         and not copy.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
-        and len(_information(copy)) == _INFO.size
+        and len(_information(copy)) == TCP_INFO.size
     ):
         return copy
     copy.close()
