@@ -5,7 +5,8 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo lab provision reset test test-slow test-lab test-provision test-emulated check bench fix
+.PHONY: help setup demo lab compare-cora compare-reddit provision reset
+.PHONY: test test-slow test-lab test-provision test-emulated check bench fix
 
 POETRY := poetry==2.5.1
 
@@ -29,6 +30,18 @@ demo: setup ## train a layer-split GNN on four local processes and show what eac
 lab: ## four virtual Pis on this machine (as root)
 	@$${SUDO_USER:+sudo -E -H -u "$$SUDO_USER"} $(MAKE) --no-print-directory setup
 	@if [[ $$(id -u) == 0 ]]; then .venv/bin/picluster lab up; else sudo .venv/bin/picluster lab up; fi
+
+# INVENTORY=FILE SEEDS=3 WITH="--scale 0.1" (further options of every row); the chart lies here, the runs in runs/
+COMPARE = .venv/bin/picluster compare $(if $(WITH),--with '$(WITH)')
+
+compare-cora: setup ## the predecessors' models of Cora over ten seeded splits, side by side
+	@$(COMPARE) --rows comparisons/cora.txt --seeds $(or $(SEEDS),10) --chart compare-cora.png \
+		--inventory '$(or $(INVENTORY),inventory/local.yml)'
+
+compare-reddit: EXTRAS := worker,mpi,ray
+compare-reddit: setup ## one model by every strategy and engine, side by side
+	@$(COMPARE) --rows comparisons/reddit.txt --seeds $(or $(SEEDS),1) --chart compare-reddit.png \
+		$(if $(INVENTORY),--inventory '$(INVENTORY)')
 
 # INVENTORY=FILE LIMIT=pi5 (Ansible's patterns) CHECK=1 (change nothing) TAGS=firewall (roles) ASK_BECOME=1
 provision: setup ## make freshly flashed Pis ready to train

@@ -8,7 +8,21 @@ from typing import Annotated
 import typer
 
 import picluster
-from picluster.cli import dataset, doctor, export, init, lab, launch, logs, provision, report, runs, stop, trust
+from picluster.cli import (
+    compare,
+    dataset,
+    doctor,
+    export,
+    init,
+    lab,
+    launch,
+    logs,
+    provision,
+    report,
+    runs,
+    stop,
+    trust,
+)
 from picluster.errors import InputError, PiclusterError, Stopped
 
 app = typer.Typer(
@@ -22,6 +36,7 @@ app = typer.Typer(
 app.command("launch", epilog=launch.EXAMPLES)(launch.launch)
 app.command("report", epilog=report.EXAMPLES)(report.report)
 app.command("runs", epilog=runs.EXAMPLES)(runs.runs)
+app.command("compare", epilog=compare.EXAMPLES)(compare.compare)
 app.command("logs", epilog=logs.EXAMPLES)(logs.logs)
 app.command("stop", epilog=stop.STOP_EXAMPLES)(stop.stop)
 app.command("reap", epilog=stop.REAP_EXAMPLES)(stop.reap)

@@ -97,7 +97,7 @@ def _seen(evaluation: Evaluation) -> str:
 
 
 def _epochs_table(report: Report) -> Table:
-    table = _table("epochs", ["epoch", "loss", "train", "validation", "seconds"], left=0)
+    table = plain_table("epochs", ["epoch", "loss", "train", "validation", "seconds"], left=0)
     left_out = len(report.epochs) - _EPOCHS_SHOWN
     if left_out > 0:
         table.add_row("…", *[""] * 4)
@@ -111,7 +111,7 @@ def _memory_table(report: Report) -> Table:
     """What the engine's own processes use has a column where there are any."""
     has_processes = any(node.memory.peak_engine_bytes for node in report.nodes)
     heads = ["resident", "anonymous", *([f"+ {report.engine}"] if has_processes else []), "limit"]
-    table = _table("memory, MiB (peaks)", ["node", "role", "layers", *heads], left=3)
+    table = plain_table("memory, MiB (peaks)", ["node", "role", "layers", *heads], left=3)
     for node in report.nodes:
         memory = node.memory
         sizes = [memory.peak_rss_bytes, memory.peak_anonymous_bytes]
@@ -123,7 +123,7 @@ def _memory_table(report: Report) -> Table:
 
 def _time_table(nodes: Sequence[NodeReport]) -> Table:
     heads = ["node", "step", "p95", "compute", "wait", "send", "sent", "received"]
-    table = _table("a step: ms (medians), KiB over the wire", heads, left=1)
+    table = plain_table("a step: ms (medians), KiB over the wire", heads, left=1)
     for node in nodes:
         times = [_at(node.step_ms, "p50"), _at(node.step_ms, "p95")]
         times += [_at(measure, "p50") for measure in (node.compute_ms, node.wait_ms, node.send_ms)]
@@ -132,7 +132,7 @@ def _time_table(nodes: Sequence[NodeReport]) -> Table:
     return table
 
 
-def _table(title: str, heads: Sequence[str], *, left: int) -> Table:
+def plain_table(title: str, heads: Sequence[str], *, left: int) -> Table:
     """Without lines; the first `left` columns are words, the others numbers."""
     table = Table(
         title=f"\n{title}", title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0)

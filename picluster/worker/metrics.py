@@ -14,7 +14,7 @@ import torch
 
 from picluster.schema.events import Hardware, Resources, StepDone
 from picluster.worker.memory import AnonymousPeak, memory_limit, memory_of_children, read_memory
-from picluster.worker.socket_family import FamilyCounter
+from picluster.worker.socket_tree import TreeCounter
 from picluster.worker.sockets import SocketBytes, SocketCounter
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ class StepMeter:
         self._driver = driver
         self._clocks = [driver, *others]
         # The second knows more and takes longer.
-        self._counter = FamilyCounter() if psutil.Process().children() else SocketCounter()
+        self._counter = TreeCounter() if psutil.Process().children() else SocketCounter()
         self._before = self._mark()
 
     def finish(self, epoch: int, step: int, loss: float | None = None) -> StepDone:

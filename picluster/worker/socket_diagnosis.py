@@ -110,11 +110,14 @@ def _read(body: bytes) -> Connection:
     family, identity, inode = _CONNECTION.unpack_from(body)
     local_port, remote_port, local, remote = _ENDS.unpack_from(identity)
     ends = (_plain(family, local), local_port), (_plain(family, remote), remote_port)
-    return Connection(family, identity, inode, *ends, _carried(body))
+    carried = _carried(body)
+    if carried is None:
+        raise OSError("this kernel does not tell what a connection has carried")
+    return Connection(family, identity, inode, *ends, carried)
 
 
-def _carried(body: bytes) -> SocketBytes:
-    """From the kernel's `tcp_info`, which is one of the attributes."""
+def _carried(body: bytes) -> SocketBytes | None:
+    """From the kernel's `tcp_info`, which is one of the attributes; but not of a connection that waits for its end."""
     place = _CONNECTION.size
     while place < len(body):
         length, kind = _ATTRIBUTE.unpack_from(body, place)
@@ -122,7 +125,7 @@ def _carried(body: bytes) -> SocketBytes:
             received, sent, again = TCP_INFO.unpack_from(body, place + _ATTRIBUTE.size)
             return SocketBytes(sent - again, received)
         place += _aligned(length)
-    raise OSError("this kernel does not tell what a connection carried")
+    return None
 
 
 def _plain(family: int, address: bytes) -> bytes:

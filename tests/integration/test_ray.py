@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -24,6 +26,16 @@ PLANS = {
     "data-parallel": ("--strategy", "data-parallel", "--nodes", "3"),
     "layer-split": ("--layers-per-node", "1", "--nodes", "4"),
 }
+PAIR = ("--engine", "ray", "--nodes", "2", "--layers-per-node", "2")
+STRANGE = "f" * 64
+SERVICES = {
+    "ray.rpc.InternalKVGcsService/InternalKVGet": "gcs_server",
+    "ray.rpc.NodeManagerService/GetNodeStats": "raylet",
+    "ray.rpc.ObjectManagerService/Push": "raylet",
+    "ray.rpc.CoreWorkerService/PushTask": "ray::PostOffice",
+}
+"""By whom it is offered."""
+UNAUTHENTICATED, UNIMPLEMENTED = "16", "12"
 STRANGER = """
 import sys
 from ray._raylet import GcsClient
@@ -87,7 +99,7 @@ def descendants(controller: subprocess.Popen[str]) -> list[psutil.Process]:
 
 def test_a_killed_worker_is_named_and_nothing_of_ray_is_left(desk: Desk) -> None:
     before = folders()
-    with running(desk, "--engine", "ray") as (controller, run, workers):
+    with running(desk, "--engine", "ray", "--nodes", "3") as (controller, run, workers):
         node = run.plan().stages[0].nodes[0]
         processes, began = descendants(controller), time.monotonic()
         assert {"gcs_server", "raylet"} <= {process.name() for process in processes}
@@ -102,7 +114,7 @@ def test_a_killed_worker_is_named_and_nothing_of_ray_is_left(desk: Desk) -> None
 
 def test_nothing_of_ray_outlives_a_controller_that_is_killed(desk: Desk) -> None:
     before = folders()
-    with running(desk, "--engine", "ray") as (controller, _, _workers):
+    with running(desk, *PAIR) as (controller, _, _workers):
         processes, began = descendants(controller), time.monotonic()
         controller.kill()
         assert_gone(processes, began)
@@ -113,13 +125,50 @@ def folders() -> set[str]:
     return {path.name for path in Path(tempfile.gettempdir()).glob("picluster-ray-*")}
 
 
-def test_a_stranger_is_refused_and_only_the_data_planes_address_listens(desk: Desk) -> None:
-    with running(desk, "--engine", "ray") as (controller, _, _workers):
-        listening = {each.name(): addresses_of(each) for each in descendants(controller)}
-        assert {ip for addresses in listening.values() for ip, _ in addresses} == {"127.0.0.1"}
-        ((ip, port),) = listening["gcs_server"]
-        answers = [ask(f"{ip}:{port}", token) for token in ("", "f" * 64)]
-    assert answers == ["AuthenticationError"] * 2
+@pytest.fixture(scope="module")
+def at_work(desk: Desk) -> Iterator[list[psutil.Process]]:
+    """All processes of a run that goes on."""
+    with running(desk, *PAIR) as (controller, _, _workers):
+        yield descendants(controller)
+
+
+def test_a_stranger_is_refused_and_on_loopback_nothing_else_listens(at_work: list[psutil.Process]) -> None:
+    listening = {each.name(): addresses_of(each) for each in at_work}
+    assert {ip for addresses in listening.values() for ip, _ in addresses} == {"127.0.0.1"}
+    ((ip, port),) = listening["gcs_server"]
+    assert [ask(f"{ip}:{port}", token) for token in ("", STRANGE)] == ["AuthenticationError"] * 2
+
+
+@pytest.mark.skipif(not shutil.which("curl"), reason="this test asks with curl")
+def test_every_port_of_ray_refuses_a_stranger(at_work: list[psutil.Process]) -> None:
+    asked = {
+        (service, port): {call(port, service, words) for words in ([], ["-H", f"authorization: Bearer {STRANGE}"])}
+        for process in at_work
+        for service in services_of(process)
+        for _, port in addresses_of(process)
+    }
+    assert {service for (service, _), told in asked.items() if told == {UNAUTHENTICATED}} == set(SERVICES)
+    # A raylet's two ports have one service each.
+    assert set().union(*asked.values()) <= {UNAUTHENTICATED, UNIMPLEMENTED}
+
+
+def services_of(process: psutil.Process) -> list[str]:
+    return [service for service, owner in SERVICES.items() if process.name().startswith(owner)]
+
+
+def call(port: int, service: str, words: list[str]) -> str:
+    """The status that gRPC tells of an empty call."""
+    frame = "content-type: application/grpc"
+    url = f"http://127.0.0.1:{port}/{service}"
+    sent = ["--data-binary", "@-", "-H", frame, "-H", "te: trailers", *words]
+    told = subprocess.run(
+        ["curl", "-s", "-m", "10", "--http2-prior-knowledge", "-D", "-", "-o", "/dev/null", *sent, url],  # noqa: S607
+        input=bytes(5),
+        capture_output=True,
+        check=False,  # what is refused before it has been read is an error to curl
+    )
+    statuses = [line.split()[1] for line in told.stdout.decode().splitlines() if line.startswith("grpc-status:")]
+    return statuses[0] if statuses else UNIMPLEMENTED
 
 
 def addresses_of(process: psutil.Process) -> set[tuple[str, int]]:

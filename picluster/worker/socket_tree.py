@@ -1,7 +1,7 @@
-"""Bytes between this process with all that it has started, and everybody else.
+"""Bytes that this process and all those below it exchange with others.
 
-Ray's messages are carried by processes of its own. What these and this process say to each other stays in the family;
-what leaves it is what a network would carry.
+Ray's messages are carried by processes of its own, which a worker starts. What goes on within this tree of processes
+stays on its machine; what leaves the tree is what a network carries.
 """
 
 from __future__ import annotations
@@ -16,11 +16,12 @@ from picluster.worker.socket_diagnosis import Connection, SocketDiagnosis
 from picluster.worker.sockets import SocketBytes
 
 SEARCH_SHARE = 1 / 200
-"""Of the time: so much may go into looking for new connections. Which are there is known at once by the first look."""
+"""Of the time: so much may go into searches for new connections, but for the first: each of these comes when twice as
+much time has passed as before, since connections are made when they are first used."""
 _SOCKET = "socket:["
 
 
-class FamilyCounter:
+class TreeCounter:
     """Adds up what the connections to others carry; what a closed one carried stays counted. For one thread.
 
     A new connection is noticed at the next search, with all that it has carried; one that comes and goes between two
@@ -33,7 +34,9 @@ class FamilyCounter:
             self._diagnosis = SocketDiagnosis()
         self._connections: list[Connection] = []
         self._carried: list[SocketBytes] = []
+        self._inside = set[bytes]()
         self._closed = SocketBytes(0, 0)
+        self._start = time.monotonic()
         self._search_time = 0.0
 
     def read(self) -> SocketBytes | None:
@@ -55,20 +58,24 @@ class FamilyCounter:
             return
         self._search(diagnosis)
         ended = time.monotonic()
-        self._search_time = ended + (ended - began) / SEARCH_SHARE
+        self._search_time = ended + min((ended - began) / SEARCH_SHARE, ended - self._start)
 
     def _search(self, diagnosis: SocketDiagnosis) -> None:
-        found = _to_others(diagnosis.all(), _own_inodes())
+        found = self._to_others(diagnosis.all(), _own_inodes())
         open_ones = {each.identity for each in found}
         known = zip(self._connections, self._carried, strict=True)
         self._closed = _total([self._closed, *(carried for each, carried in known if each.identity not in open_ones)])
         self._connections, self._carried = found, [each.carried for each in found]
 
-
-def _to_others(connections: list[Connection], own: set[int]) -> list[Connection]:
-    """Those of ours whose other end is not ours; nor one that nobody has taken yet, which may be."""
-    inside = {(each.remote, each.local) for each in connections if each.inode in own or not each.inode}
-    return [each for each in connections if each.inode in own and (each.local, each.remote) not in inside]
+    def _to_others(self, connections: list[Connection], own: set[int]) -> list[Connection]:
+        """Those of ours whose other end is not ours; nor one that nobody has taken yet, which may be."""
+        ours = [each for each in connections if each.inode in own]
+        others_ends = {(each.remote, each.local) for each in ours}
+        # When one end of a connection within the tree is closed, the other end still is one.
+        was_inside = self._inside & {each.identity for each in ours}
+        self._inside = was_inside | {each.identity for each in ours if (each.local, each.remote) in others_ends}
+        untaken = {(each.remote, each.local) for each in connections if not each.inode}
+        return [each for each in ours if each.identity not in self._inside and (each.local, each.remote) not in untaken]
 
 
 def _own_inodes() -> set[int]:

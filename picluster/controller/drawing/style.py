@@ -1,0 +1,36 @@
+"""What all pictures have in common: letters, and files that appear whole and are the same each time."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from picluster.controller.record_files import refuse
+
+DOTS_PER_INCH = 100
+SETTINGS: Any = {
+    "font.family": "DejaVu Sans",
+    "font.size": 11,
+    "axes.linewidth": 0.8,
+    # What an SVG's parts are called would otherwise be drawn anew each time.
+    "svg.hashsalt": "picluster",
+    # A name may be anything: what stands between dollars is no mathematics.
+    "text.parse_math": False,
+}
+NO_DATES: dict[str, dict[str, None]] = {".png": {}, ".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
+
+
+@contextmanager
+def written_aside(file: Path) -> Iterator[Path]:
+    """Where to write what becomes `file` at the end; DataError where the disk does not take it."""
+    aside = file.with_name(f".{file.stem}.{os.getpid()}{file.suffix.lower()}")
+    try:
+        yield aside
+        aside.replace(file)
+    except OSError as error:
+        refuse("write", file, error)
+    finally:
+        aside.unlink(missing_ok=True)

@@ -1,0 +1,67 @@
+"""What rows of a comparison are called: words that all have in common are said once, the others tell them apart."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from picluster.schema.comparison import ComparedRow
+
+
+_MINUTE = 60
+
+
+def seconds_words(seconds: float) -> str:
+    """Such as `4.9 s`, `12:05` or `1:02:33`: below a minute, tenths tell two rows apart."""
+    if round(seconds, 1) < _MINUTE:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def common_words(rows: Sequence[ComparedRow]) -> dict[str, str]:
+    """What holds for every row: heads of columns → such as `gcn`, `cora-linqs`, `2 nodes`."""
+    first, apart = rows[0], words_apart(rows)
+    words = {"model": first.model, "data": first.dataset, "strategy": first.strategy, "engine": first.engine}
+    words["nodes"] = f"{first.nodes} node{'' if first.nodes == 1 else 's'}"
+    threads = next((row.threads for row in rows if row.threads is not None), None)
+    if threads is not None:
+        words["threads"] = f"{threads} thread{'' if threads == 1 else 's'}"
+    return {head: word for head, word in words.items() if head not in apart}
+
+
+def words_apart(rows: Sequence[ComparedRow]) -> dict[str, list[str]]:
+    """Heads of columns → a word for each row; of columns whose words differ; of runs also where some did not finish."""
+    columns: dict[str, list[str]] = {
+        "model": [row.model for row in rows],
+        "data": [row.dataset for row in rows],
+        "strategy": [str(row.strategy) for row in rows],
+        "engine": [str(row.engine) for row in rows],
+        "nodes": [str(row.nodes) for row in rows],
+        "threads": ["" if row.threads is None else str(row.threads) for row in rows],
+        "with": [row.difference for row in rows],
+        "runs": [_runs(row) for row in rows],
+    }
+    differ = {head for head, words in columns.items() if len(set(words)) > 1}
+    if len({row.threads for row in rows} - {None}) <= 1:
+        differ.discard("threads")
+    if any(row.finished < len(row.runs) for row in rows):
+        differ.add("runs")
+    return {head: words for head, words in columns.items() if head in differ}
+
+
+def names_of(rows: Sequence[ComparedRow]) -> list[list[str]]:
+    """For each row the words that tell it from the others; how many nodes only where nothing else does."""
+    apart = {head: words for head, words in words_apart(rows).items() if head not in ("runs", "nodes")}
+    if len(set(zip(*apart.values(), strict=True))) < len(rows):
+        apart["nodes"] = [f"{row.nodes} node{'' if row.nodes == 1 else 's'}" for row in rows]
+    if "threads" in apart:
+        apart["threads"] = [word and f"{word} thread{'' if word == '1' else 's'}" for word in apart["threads"]]
+    names = [[words[place] for words in apart.values() if words[place]] for place in range(len(rows))]
+    return names if len(rows) > 1 else [[rows[0].model]]
+
+
+def _runs(row: ComparedRow) -> str:
+    return str(len(row.runs)) if row.finished == len(row.runs) else f"{row.finished} of {len(row.runs)}"
