@@ -5,8 +5,8 @@ The embedding comes from models/node_pairs.py, which sees no labels; the trainin
 
 from picluster.nn import DenseLayer, Layer, NearestLayer, Pretraining, TrainingDefaults
 
-PRETRAINING = Pretraining(model="node_pairs", options={"width": 100}, pairs=1 << 20, neighbours=4)
-TRAINING = TrainingDefaults(learning_rate=0.01, weight_decay=(0.0,), l1=3e-3, epochs=400)
+PRETRAINING = Pretraining(model="node_pairs", options={"width": 100}, pairs=1 << 22, neighbours=4)
+TRAINING = TrainingDefaults(learning_rate=0.01, weight_decay=(0.0,), l1=4e-3, epochs=400, monitor="loss")
 
 
 def layers(

@@ -14,9 +14,9 @@ from picluster.nn import Block, Layer, Rows, TrainingDefaults
 
 TRAINING = TrainingDefaults(
     learning_rate=0.01,
-    weight_decay=(0.02,),
-    batch_size=65536,
-    epochs=20,
+    weight_decay=(0.0,),
+    batch_size=131072,
+    epochs=12,
     patience=5,
     monitor="loss",
     l1=0.0,

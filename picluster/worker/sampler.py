@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     Counts = NDArray[np.uint8] | NDArray[np.int32]
 
 _WIDEST_BYTE = 255
+_SHUFFLE_CHUNK = 1 << 15
+"""Ids that are hashed at a time: their words stay in the cache."""
 
 
 @dataclass(frozen=True)
@@ -148,11 +150,14 @@ def _ranges(starts: NDArray[np.int64], counts: NDArray[np.int32]) -> NDArray[np.
 
 def shuffled(ids: Ids, seed: int, epoch: int) -> Ids:
     """The order in which an epoch visits its seeds."""
-    words = row_words(key(seed, Purpose.SHUFFLE, epoch), ids)
-    # By word, and where words are equal by place: sorted as one number, ten times faster than a stable argsort.
-    places = (words.astype(np.int64) << 32) | np.arange(len(ids))
-    places.sort()
-    return ids[places & 0xFFFFFFFF]
+    order = np.empty(len(ids), np.int64)
+    for begin in range(0, len(ids), _SHUFFLE_CHUNK):
+        part = ids[begin : begin + _SHUFFLE_CHUNK]
+        # No two ids share a word. Sorted as one number, they are in order ten times sooner than by argsort.
+        order[begin : begin + len(part)] = row_words(key(seed, Purpose.SHUFFLE, epoch), part).astype(np.int64) << 32
+        order[begin : begin + len(part)] |= part
+    order.sort()
+    return order.astype(np.int32)
 
 
 def cut(seeds: Ids, sizes: Sequence[int]) -> list[Ids]:

@@ -12,9 +12,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import pytest
 
 from picluster.controller.run_folder import RunFolder
+from picluster.schema.comparison import Comparison
 from tests.integration.desk import losses
 from tests.lab.running import RunningLab, eventually
 from tests.lab.shelf import Shelf, make_shelf
@@ -23,14 +25,14 @@ pytest.importorskip("mpi4py", reason="these tests need Open MPI: make setup EXTR
 pytest.importorskip("ray", reason="these tests need Ray: make setup EXTRAS=ray,mpi")
 pytestmark = pytest.mark.lab
 
-SPEC = ("--scale", "0.003", "--batch-size", "64", "--micro-batches", "4", "--epochs", "2", "--seed", "7")
+SPEC = "--dataset reddit-like --scale 0.003 --batch-size 64 --micro-batches 4 --epochs 2"
 ROWS = {
-    "single": ("--strategy", "single"),
-    "data-parallel gloo": ("--strategy", "data-parallel"),
-    "data-parallel mpi": ("--strategy", "data-parallel", "--engine", "mpi"),
-    "layer-split ray": ("--layers-per-node", "1", "--engine", "ray"),
-    "layer-split rpc": ("--layers-per-node", "1", "--engine", "rpc"),
-    "layer-split gloo": ("--layers-per-node", "1"),
+    "single": "--strategy single",
+    "data-parallel gloo": "--strategy data-parallel",
+    "data-parallel mpi": "--strategy data-parallel --engine mpi",
+    "layer-split ray": "--layers-per-node 1 --engine ray",
+    "layer-split rpc": "--layers-per-node 1 --engine rpc",
+    "layer-split gloo": "--layers-per-node 1",
 }
 OWN_PROCESSES = {"data-parallel mpi", "layer-split ray"}
 """Rows whose engine has some."""
@@ -86,8 +88,9 @@ def watched(lab: RunningLab) -> Iterator[dict[str, set[str]]]:
 
 @dataclass(frozen=True)
 class Table:
-    """One graph and one spec, trained in several ways."""
+    """One graph and one spec, trained in several ways by one command."""
 
+    comparison: Comparison
     runs: dict[str, RunFolder]
     reports: dict[str, list[dict[str, Any]]]
     """What is told of each node."""
@@ -98,9 +101,14 @@ class Table:
 @pytest.fixture(scope="module")
 def table(shelf: Shelf, clean: dict[str, set[str]]) -> Table:
     del clean  # it looks first
+    (shelf.desk.folder / "rows.txt").write_text("\n".join(ROWS.values()))
     with watched(shelf.lab) as processes:
-        runs = {row: shelf.desk.launch(*SPEC, *words) for row, words in ROWS.items()}
-    return Table(runs, {row: shelf.report(run)["nodes"] for row, run in runs.items()}, processes)
+        told = shelf.desk.picluster("compare", "--rows", "rows.txt", "--with", SPEC, "--json")
+    assert told.returncode == 0, told.stderr
+    comparison = msgspec.json.decode(told.stdout, type=Comparison)
+    names = [run.run for row in comparison.rows for run in row.runs]
+    runs = {row: RunFolder(shelf.desk.folder / "runs" / str(name)) for row, name in zip(ROWS, names, strict=True)}
+    return Table(comparison, runs, {row: shelf.report(run)["nodes"] for row, run in runs.items()}, processes)
 
 
 def test_every_engine_and_strategy_learns_the_same_bit_for_bit(table: Table) -> None:
@@ -109,6 +117,7 @@ def test_every_engine_and_strategy_learns_the_same_bit_for_bit(table: Table) -> 
     assert found == dict.fromkeys(ROWS, found["single"])
     accuracies = {run.result().test_accuracy for run in table.runs.values()}  # type: ignore[union-attr]
     assert len(accuracies) == 1
+    assert table.comparison.same_bits == (tuple(range(1, len(ROWS) + 1)),)
 
 
 @pytest.mark.parametrize("row", ROWS)
