@@ -17,7 +17,6 @@ def all_notes(rows: Sequence[ComparedRow], kinds: Sequence[Kind]) -> tuple[str, 
         *_of_same_bits(rows),
         *_of_other_bits(rows, kinds),
         *_of_pretraining(rows),
-        *_of_engines(rows),
         *_of_failures(rows),
     )
 
@@ -93,11 +92,6 @@ def _of_pretraining(rows: Sequence[ComparedRow]) -> Iterator[str]:
     for name, takers in taken.items():
         if len(takers) > 1:
             yield f"{numbers([row.number for row in takers]).capitalize()} share the pre-training of {name}."
-
-
-def _of_engines(rows: Sequence[ComparedRow]) -> Iterator[str]:
-    if any(row.engine == "ray" and row.nodes > 1 for row in rows):
-        yield "Of ray's bytes the workers' sockets tell only some: what its raylets send each other is not counted."
 
 
 def _of_failures(rows: Sequence[ComparedRow]) -> Iterator[str]:

@@ -68,6 +68,7 @@ def machine_words(places: NodePlaces, mounts: Mapping[Path, Path], variables: Ma
         f"--directory={places.root}",
         f"--network-namespace-path={NAMESPACES / places.namespace}",
         "--capability=CAP_NET_ADMIN",  # the network is the node's own, and so is its firewall
+        "--system-call-filter=pidfd_getfd",  # as on a Pi, a worker may bind its children's sockets
         *(f"--bind-ro={_escaped(source)}:{_escaped(target)}" for source, target in mounts.items()),
         *(f"--setenv={name}={value}" for name, value in variables.items()),
     ]

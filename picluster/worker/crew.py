@@ -47,7 +47,7 @@ class Crew:
         """Connect, train, test, and part when everybody is done."""
         world_size = len(self._job.plan.nodes)
         store = rendezvous(start.rendezvous_address, start.rendezvous_port, world_size, listener)
-        peers = Peers(self._rank, world_size, self._job.interface, self._job.address, store)
+        peers = Peers(self._rank, world_size, self._job.interface, self._job.address, store, self._fail)
         engine = connect(self._job.plan.engine, peers)
         self._work_together(engine)
         self._part(engine)

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     Counts = NDArray[np.uint8] | NDArray[np.int32]
 
 _WIDEST_BYTE = 255
-_SHUFFLE_CHUNK = 1 << 15
-"""Ids that are hashed at a time: their words stay in the cache."""
+_CHUNK = 1 << 15
+"""Nodes that are looked at together where all are: what is made of them stays in the cache."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,7 @@ class NeighbourSampler:
         """`indptr` (N + 1,), `indices` (E,); `fanout` nearest to the seeds first, None = all neighbours."""
         # As plain arrays: every access to a memory map makes another one.
         self._indptr, self._indices = np.asarray(indptr), np.asarray(indices)
+        self._degree = _only_degree(self._indptr)
         self._fanouts: Sequence[int | None] = fanout if fanout is not None else [None] * depth
         self._seed = seed
         self._position = np.full(len(indptr) - 1, -1, np.int32)
@@ -99,6 +100,10 @@ class NeighbourSampler:
 
     def _starts(self, ids: Ids) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
         """Where each node's neighbours begin, and how many there are: (T,) both."""
+        if (
+            self._degree is not None
+        ):  # as of pairs: there is nothing to look up, which would be a random access for each
+            return ids.astype(np.int64) * self._degree, np.full(len(ids), self._degree, np.int32)
         starts = self._indptr[ids]
         return starts, (self._indptr[ids.astype(np.int64) + 1] - starts).astype(np.int32)
 
@@ -118,6 +123,15 @@ class NeighbourSampler:
         positions = self._position[neighbours]
         self._position[wider] = -1
         return wider, positions
+
+
+def _only_degree(indptr: NDArray[np.int64]) -> int | None:
+    """The number of neighbours of every node; None where they differ."""
+    first = int(indptr[1]) if len(indptr) > 1 else 0
+    for begin in range(0, len(indptr) - 1, _CHUNK):
+        if (np.diff(indptr[begin : begin + _CHUNK + 1]) != first).any():
+            return None
+    return first
 
 
 def distinct_draws(ids: Ids, sizes: NDArray[np.int32], count: int, draw_key: Key) -> NDArray[np.int32]:
@@ -151,8 +165,8 @@ def _ranges(starts: NDArray[np.int64], counts: NDArray[np.int32]) -> NDArray[np.
 def shuffled(ids: Ids, seed: int, epoch: int) -> Ids:
     """The order in which an epoch visits its seeds."""
     order = np.empty(len(ids), np.int64)
-    for begin in range(0, len(ids), _SHUFFLE_CHUNK):
-        part = ids[begin : begin + _SHUFFLE_CHUNK]
+    for begin in range(0, len(ids), _CHUNK):
+        part = ids[begin : begin + _CHUNK]
         # No two ids share a word. Sorted as one number, they are in order ten times sooner than by argsort.
         order[begin : begin + len(part)] = row_words(key(seed, Purpose.SHUFFLE, epoch), part).astype(np.int64) << 32
         order[begin : begin + len(part)] |= part

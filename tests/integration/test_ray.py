@@ -112,6 +112,16 @@ def test_a_killed_worker_is_named_and_nothing_of_ray_is_left(desk: Desk) -> None
     assert folders() == before
 
 
+def test_a_killed_server_of_ray_is_named_at_once(desk: Desk) -> None:
+    """Ray itself would wait for it for a minute, and then end the worker without a word."""
+    with running(desk, *PAIR) as (controller, run, _workers):
+        (server,) = [each for each in descendants(controller) if each.name() == "gcs_server"]
+        server.kill()
+        _, errors = controller.communicate(timeout=15)
+    assert controller.returncode == 5
+    assert f"node {run.plan().nodes[0]} failed: Ray's gcs_server ended: SIGKILL" in errors
+
+
 def test_nothing_of_ray_outlives_a_controller_that_is_killed(desk: Desk) -> None:
     before = folders()
     with running(desk, *PAIR) as (controller, _, _workers):

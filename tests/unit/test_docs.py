@@ -13,7 +13,7 @@ from picluster.cli.main import app
 
 CHECKOUT = Path(__file__).parents[2]
 PAGES = [*CHECKOUT.glob("*.md"), *CHECKOUT.glob("docs/*.md")]
-FOLDERS = "docs|scripts|tests|picluster|models|ansible|inventory"
+FOLDERS = "docs|scripts|tests|picluster|models|comparisons|ansible|inventory"
 OF_OTHERS = {"--features", "--classes", "--option", "--lock", "--check", "--user", "--print-architecture", "--host"}
 OF_OTHERS |= {"--pdeathsig"}
 """Options of `picluster-worker`, poetry, scripts, systemctl, dpkg, mpirun and setpriv."""

@@ -6,16 +6,12 @@ from pathlib import Path
 
 from picluster.controller.drawing.draw import check_output
 from picluster.controller.drawing.style import written_aside
-from picluster.errors import InputError
 from picluster.schema.comparison import Comparison
 
 
 def check_chart(file: Path) -> None:
     """InputError where no picture can be written there."""
-    try:
-        check_output(file)
-    except InputError as error:
-        raise InputError(error.what, fix=error.fix.replace("--output", "--chart")) from None
+    check_output(file, "--chart")
 
 
 def draw_comparison(found: Comparison, file: Path) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from picluster.controller.record_files import refuse
+from picluster.controller.drawing.style import written_aside
 from picluster.errors import InputError
 from picluster.graph.catalogue import details_of
 from picluster.graph.folder import GraphFolder
@@ -17,16 +17,19 @@ from picluster.schema.datasets import DatasetDrawing
 SUFFIXES = (".png", ".svg", ".pdf")
 
 
-def check_output(file: Path) -> None:
-    """InputError where no picture can be written there: another suffix, no such folder, a folder of that name."""
+def check_output(file: Path, option: str = "--output") -> None:
+    """InputError where no picture can be written there: another suffix, no such folder, a folder of that name.
+
+    `option` names the file on the command line.
+    """
     if file.suffix.lower() not in SUFFIXES:
         raise InputError(f"{file} is no kind of picture that can be drawn", fix=f"let it end in {', '.join(SUFFIXES)}")
     if not file.parent.is_dir():
-        raise InputError(f"there is no folder {file.parent}", fix="make it, or choose another with --output")
+        raise InputError(f"there is no folder {file.parent}", fix=f"make it, or choose another with {option}")
     if file.is_dir():
-        raise InputError(f"{file} is a folder", fix="name a file with --output")
+        raise InputError(f"{file} is a folder", fix=f"name a file with {option}")
     if not os.access(file.parent, os.W_OK):
-        raise InputError(f"{file.parent.absolute()} cannot be written to", fix="choose another folder with --output")
+        raise InputError(f"{file.parent.absolute()} cannot be written to", fix=f"choose another folder with {option}")
 
 
 def draw_graph(graph: GraphFolder, file: Path, *, most_nodes: int, seed: int) -> DatasetDrawing:
@@ -58,14 +61,8 @@ def draw_graph(graph: GraphFolder, file: Path, *, most_nodes: int, seed: int) ->
     )
     labels = graph.array("labels")[nodes].astype(np.int64)
     network = Network(layout(pairs, len(nodes), seed=seed), lines, labels, found.degrees[nodes])
-    aside = file.with_name(f".{file.stem}.{os.getpid()}{file.suffix.lower()}")
-    try:
+    with written_aside(file) as aside:
         draw_picture(aside, graph.path.name, describe(drawing), network, drawing.graph, found.degrees)
-        aside.replace(file)
-    except OSError as error:
-        refuse("write", file, error)
-    finally:
-        aside.unlink(missing_ok=True)
     return drawing
 
 

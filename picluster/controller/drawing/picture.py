@@ -1,7 +1,6 @@
 """The whole picture, as PNG 1600 by 1000 pixels: the network, and its figures to the right."""
 
 from pathlib import Path
-from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -11,20 +10,10 @@ from numpy.typing import NDArray
 from picluster.controller.drawing.charts import draw_classes, draw_degrees, draw_homophily, draw_splits, write_counts
 from picluster.controller.drawing.network import Network, draw_network
 from picluster.controller.drawing.palette import FAINT_INK, INK, class_colours
+from picluster.controller.drawing.style import DOTS_PER_INCH, NO_DATES, SETTINGS
 from picluster.schema.datasets import DatasetDetails
 
 _INCHES = (16, 10)
-_DOTS_PER_INCH = 100
-_SETTINGS: Any = {
-    "font.family": "DejaVu Sans",
-    "font.size": 11,
-    "axes.linewidth": 0.8,
-    # What an SVG's parts are called would otherwise be drawn anew each time.
-    "svg.hashsalt": "picluster",
-    # A name may be anything: what stands between dollars is no mathematics.
-    "text.parse_math": False,
-}
-_NO_DATES: dict[str, dict[str, None]] = {".png": {}, ".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
 _NETWORK_PLACE = (0.015, 0.02, 0.655, 0.865)
 _LEFT, _WIDTH = 0.705, 0.275
 """Of the figures, as shares of the picture; so are the places below, as (bottom, height)."""
@@ -42,8 +31,8 @@ def draw_picture(
     # Without regard to what the person has set for plots of their own.
     with mpl.rc_context():
         mpl.rcdefaults()
-        mpl.rcParams.update(_SETTINGS)
-        figure = Figure(figsize=_INCHES, dpi=_DOTS_PER_INCH, facecolor="white")
+        mpl.rcParams.update(SETTINGS)
+        figure = Figure(figsize=_INCHES, dpi=DOTS_PER_INCH, facecolor="white")
         figure.text(0.025, 0.955, title, size=22, weight="bold", color=INK, va="center")
         figure.text(0.025, 0.917, subtitle, size=12, color=FAINT_INK, va="center")
         colours = class_colours(np.array(graph.labels, np.int64))
@@ -57,4 +46,4 @@ def draw_picture(
         draw_splits(places[2], graph)
         draw_classes(places[3], graph, colours)
         draw_degrees(places[4], degrees)
-        figure.savefig(file, format=file.suffix.removeprefix("."), metadata=_NO_DATES[file.suffix])
+        figure.savefig(file, format=file.suffix.removeprefix("."), metadata=NO_DATES[file.suffix])

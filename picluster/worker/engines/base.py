@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Protocol
@@ -31,6 +32,8 @@ class Peers:
     """This worker's IP address there."""
     store: TCPStore
     """Through which the peers find each other."""
+    fail: Callable[[BaseException], None] | None = None
+    """Ends this worker and tells why, from any thread: for what an engine notices by itself."""
 
 
 class Sending(Protocol):

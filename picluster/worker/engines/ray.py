@@ -33,6 +33,7 @@ from picluster.errors import PeerLost, RunFailed
 from picluster.worker.engines.base import CONNECT_TIMEOUT, PEER_TIMEOUT, Peers, Sending
 from picluster.worker.engines.ray_node import Cluster, RayNode, resource_of
 from picluster.worker.engines.ray_office import PostOffice
+from picluster.worker.engines.ray_watch import Watch
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -70,6 +71,8 @@ class RayEngine:
         finally:
             if self._node:
                 self._node.clear()
+        if self._node and peers.fail:
+            Watch(self._node, peers.fail).start()
 
     def send(self, to: int, channel: int, message: Tensor) -> Sending:
         """Begin to send `message`; see `Engine.send`."""

@@ -11,6 +11,7 @@ import json
 import os
 import secrets
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -85,9 +86,15 @@ class RayNode:
         """The cluster that it belongs to."""
         self._start_raylet(ranks, is_head=cluster is None)
 
+    @property
+    def numbers(self) -> list[int]:
+        """Of the processes."""
+        return [process.number for process in self._processes]
+
     def close(self) -> None:
         """End the processes, the server last."""
-        for process in reversed(self._processes):
+        ended, self._processes = self._processes, []
+        for process in reversed(ended):
             process.end()
         self.clear()
 
@@ -96,7 +103,7 @@ class RayNode:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def look(self) -> None:
-        """Raises RunFailed if a process has ended."""
+        """Raises RunFailed if a process has ended, and was not to."""
         for process in self._processes:
             process.look()
 
@@ -205,13 +212,14 @@ class _Process:
             stderr=self._log,
             env=environment,
         )
+        self.number = self._process.pid
 
     def look(self) -> None:
         """Raises RunFailed if it has ended."""
         code = self._process.poll()
         if code is not None:
-            last = self._last_words() or f"exit code {code}"
-            raise RunFailed(f"Ray's {self.name} ended: {last}", fix=_FIX)
+            why = signal.Signals(-code).name if code < 0 else self._last_words() or f"exit code {code}"
+            raise RunFailed(f"Ray's {self.name} ended: {why}", fix=_FIX)
 
     def end(self) -> None:
         """Ask it to end, and then do not ask."""
