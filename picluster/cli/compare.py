@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
-import string
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -30,7 +28,6 @@ picluster compare --rows comparisons/cora.txt --seeds 10 --chart cora.png
 picluster compare --rows rows.txt --with "--threads 2 --epochs 5\""""
 
 _RUNNING = "The rows to run first"
-_LETTERS = 4
 _OURS = {
     **dict.fromkeys(("seed", "split_seed"), "--seeds says how many"),
     **dict.fromkeys(("tag", "inventory"), "give it to picluster compare, for all rows"),
@@ -187,9 +184,10 @@ def _app_of(function: Any) -> typer.Typer:
 
 def _new_tag(file: Path) -> str:
     """Such as `cora-qxjr`."""
-    letters = "".join(secrets.choice(string.ascii_lowercase) for _ in range(_LETTERS))
+    from picluster.controller.run_folder import LETTERS, new_letters
+
     stem = "".join(letter for letter in file.stem if letter.isprintable() and not letter.isspace())
-    return f"{stem[: options.LONGEST_TAG - _LETTERS - 1] or 'rows'}-{letters}"
+    return f"{stem[: options.LONGEST_TAG - LETTERS - 1] or 'rows'}-{new_letters()}"
 
 
 def _show(found: Comparison, chart: Path | None, *, as_json: bool) -> None:

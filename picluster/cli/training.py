@@ -20,6 +20,7 @@ import typer
 import picluster
 from picluster.cli.progress import progress
 from picluster.cli.tables import show_failure
+from picluster.controller.child_launch import END_SIGNALS
 from picluster.controller.cluster import reached
 from picluster.controller.inventory import Node, default_inventory, read_inventory
 from picluster.controller.launch import Launch
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
     from picluster.schema.spec import Spec
 
 _PLAN_FIX = "picluster launch --dry-run > plan.json writes one"
-_END_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @dataclass(frozen=True)
@@ -170,7 +170,7 @@ def train(task: Task, plan: Plan, placement: Placement) -> RunFolder:
             grace_seconds=grace_seconds,
             folder=folder,
         )
-        for number in _END_SIGNALS:
+        for number in END_SIGNALS:
             signal.signal(number, _stop)
         with progress(task.spec, plan, task.graph.meta.splits["train"]) as watch:
             result = Launcher(launch, watch).run()
@@ -203,7 +203,7 @@ def _begin(task: Task, plan: Plan, tag: str) -> RunFolder:
 
 def _stop(number: int, _frame: object) -> None:
     """Once: what ends the run must not be interrupted in turn."""
-    for each in _END_SIGNALS:
+    for each in END_SIGNALS:
         signal.signal(each, signal.SIG_IGN)
     raise Stopped(f"{signal.Signals(number).name} came")
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, Self
 
-_END_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+END_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _LOOK_SECONDS = 0.25
 _LEAVE_SECONDS = 60.0
 """A launch that is asked to end does so within its grace, and says why it did not."""
@@ -30,7 +30,7 @@ class EndSignals:
         self._before: dict[int, object] = {}
 
     def __enter__(self) -> Self:
-        for number in _END_SIGNALS:
+        for number in END_SIGNALS:
             if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
                 self._before[number] = signal.signal(number, self._note)
         return self

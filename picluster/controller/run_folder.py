@@ -28,7 +28,12 @@ if TYPE_CHECKING:
     from picluster.schema.events import AnyEvent
 
 RUNS = Path("runs")
-_LETTERS = 4
+LETTERS = 4
+
+
+def new_letters() -> str:
+    """Random ones, by which a run is told from others of its name."""
+    return "".join(secrets.choice(string.ascii_lowercase) for _ in range(LETTERS))
 
 
 class RunFolder:
@@ -53,8 +58,7 @@ class RunFolder:
     def create(model: str, dataset: str, root: Path = RUNS) -> RunFolder:
         """A new folder, named after date, model, data and four random letters."""
         date = time.strftime("%Y-%m-%d")
-        letters = "".join(secrets.choice(string.ascii_lowercase) for _ in range(_LETTERS))
-        path = root / f"{date}-{model}-{dataset}-{letters}"
+        path = root / f"{date}-{model}-{dataset}-{new_letters()}"
         try:
             path.mkdir(parents=True)
         except OSError as error:
@@ -73,7 +77,7 @@ class RunFolder:
                 raise InputError(f"there are no runs in {root.absolute()}", fix="picluster launch makes one")
             return max(runs, key=_started)
         found = [path for path in (Path(name), root / name) if _holds_a_run(path)][:1]
-        if not found and len(name) == _LETTERS:
+        if not found and len(name) == LETTERS:
             found = sorted(path for path in root.glob(f"*-{glob.escape(name)}") if _holds_a_run(path))
         if not found:
             raise InputError(f"there is no run {name}", fix=f"picluster runs lists those in {root.absolute()}")
