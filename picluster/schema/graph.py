@@ -43,3 +43,5 @@ class GraphMeta(Record, frozen=True, kw_only=True):
     """Number of nodes in `train`, `validation` and `test`."""
     files: dict[str, ArrayFile]
     """`indptr`, `indices`, `features`, `labels`, `train`, `validation`, `test`."""
+    class_names: tuple[str, ...] = ()
+    """Name of each class, in order of its number; empty where the labels were numbers."""
