@@ -12,7 +12,7 @@ from picluster.errors import InputError
 
 if TYPE_CHECKING:
     from picluster.graph.folder import GraphFolder
-    from picluster.graph.own_graph import OwnGraph
+    from picluster.graph.own.own_graph import OwnGraph
 
 GRAPHS = Path("graphs")
 GRAPH_PANEL = "The graph"
@@ -76,7 +76,7 @@ def import_own(
     force: Annotated[bool, typer.Option("--force", help="Replace the graph of this name.")] = False,
 ) -> None:
     """Make a graph folder of your own graph. Files: .csv, .parquet, .npy or .npz; nodes are numbered from 0."""
-    from picluster.graph.own_graph import check_free, import_graph
+    from picluster.graph.own.importing import check_free, import_graph
 
     check_free(name, GRAPHS, force=force)
     done = import_graph(
@@ -98,7 +98,7 @@ def _own_graph(
 ) -> OwnGraph:
     given = {"--edges": edges, "--features": features, "--labels": labels, "--splits": splits}
     if pyg is not None:
-        from picluster.graph.pyg_file import read_pyg
+        from picluster.graph.own.pyg_file import read_pyg
 
         if others := [option for option, file in given.items() if file is not None]:
             raise InputError(f"--pyg and {', '.join(others)} do not go together", fix="the Data holds all of them")
@@ -106,7 +106,7 @@ def _own_graph(
     if edges is None or features is None or labels is None:
         missing = [option for option in ("--edges", "--features", "--labels") if given[option] is None]
         raise InputError(f"{', '.join(missing)} missing", fix="name the files of edges, features and labels, or --pyg")
-    from picluster.graph.own_graph import read_own
+    from picluster.graph.own.reading import read_own
 
     return read_own(edges, features, labels, splits)
 

@@ -1,7 +1,5 @@
-"""One's own graph: what it consists of, how it is checked, and how it becomes a graph folder."""
+"""One's own graph: how it is checked, and how it becomes a graph folder."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,32 +11,17 @@ from picluster.graph.edges import distinct_edges
 from picluster.graph.folder import GraphFolder
 from picluster.graph.lock import only_maker_of
 from picluster.graph.names import check_own_name
-from picluster.graph.own_nodes import check_ids, read_labels, read_splits
+from picluster.graph.own.ids import check_ids
+from picluster.graph.own.labels import read_labels
+from picluster.graph.own.own_graph import OwnGraph
+from picluster.graph.own.splits import read_splits
+from picluster.graph.own.table import Table
 from picluster.graph.splits import split_by_share, write_splits
-from picluster.graph.table_file import Table, read_arrays, read_table
 from picluster.graph.writer import GraphWriter
 
 _MOST_NODES = (1 << 31) - 1
 _LARGEST_FP16 = 65504
 _CHUNK_VALUES = 1 << 22
-
-
-@dataclass(frozen=True, kw_only=True)
-class OwnGraph:
-    """A graph as a person gives it; nothing is checked yet."""
-
-    edges: Table
-    """(E, 2): source, target."""
-    features: Table
-    """(N, F), in the order of the nodes, or with a column that says which."""
-    labels: Table
-    """(N, 1), or (M, 2): node, label. Numbers from 0 (-1: unlabelled), or words."""
-    splits: Table | Mapping[str, NDArray[Any]] | None
-    """(N, 1) or (M, 2) words; or ids or a mask for each split; or nothing: drawn by a seed."""
-    splits_source: str = ""
-    """Where they stand, for messages."""
-    origin: str
-    """Where the graph is from, in words."""
 
 
 class Imported(NamedTuple):
@@ -60,27 +43,6 @@ class _Checked(NamedTuple):
     notes: list[str]
 
 
-def read_own(edges: Path, features: Path, labels: Path, splits: Path | None) -> OwnGraph:
-    """Reads the files of a graph; for their forms see docs/datasets.md. Errors as those of `read_table`."""
-    table = read_table(edges, "ids", "edges")
-    if edges.suffix.lower() in (".npy", ".npz") and len(table.rows) == 2 != table.rows.shape[1]:  # noqa: PLR2004
-        columns = table.rows.T  # as PyG has it: (2, E)
-        table = Table(rows=columns, where=lambda edge: f"{edges}, column {edge} (from 0)")
-    given = (edges, features, labels, *([splits] if splits else []))
-    return OwnGraph(
-        edges=table,
-        features=read_table(features, "numbers", "features"),
-        labels=read_table(labels, "words", "labels"),
-        splits=_read_splits_file(splits) if splits else None,
-        splits_source=str(splits),
-        origin=f"imported from {', '.join(file.name for file in given)}",
-    )
-
-
-def _read_splits_file(file: Path) -> Table | dict[str, NDArray[Any]]:
-    return read_arrays(file) if file.suffix.lower() == ".npz" else read_table(file, "words", "splits")
-
-
 def import_graph(
     name: str,
     own: OwnGraph,
@@ -98,7 +60,7 @@ def import_graph(
     """
     check_free(name, graphs_folder, force=force)
     checked = _check(own, feature_dtype, split_seed)
-    nodes, notes = len(own.features.rows), checked.notes
+    nodes, notes = len(own.features.rows), [*own.notes, *checked.notes]
     path = graphs_folder / name
     with only_maker_of(path):
         check_free(name, graphs_folder, force=force)

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from picluster.errors import DataError, InputError, MissingError
-from picluster.graph.own_graph import OwnGraph
-from picluster.graph.table_file import Table, as_table
+from picluster.graph.own.own_graph import OwnGraph
+from picluster.graph.own.table import Table, as_table
 
 _MASKS = {"train": "train_mask", "validation": "val_mask", "test": "test_mask"}
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from picluster.errors import DataError, InputError
-from picluster.graph.own_graph import import_graph
-from picluster.graph.pyg_file import read_pyg
+from picluster.graph.own.importing import import_graph
+from picluster.graph.own.pyg_file import read_pyg
 
 torch = pytest.importorskip("torch", exc_type=ImportError)
 pyg = pytest.importorskip("torch_geometric.data", exc_type=ImportError)

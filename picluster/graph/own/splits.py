@@ -1,0 +1,73 @@
+"""Splits as a person gives them, checked: words, ids or masks."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from picluster.errors import DataError
+from picluster.graph.folder import SPLITS
+from picluster.graph.own.ids import check_ids, ids_and_values
+from picluster.graph.own.table import Table
+
+_SPLIT_WORDS = {
+    "train": "train",
+    "validation": "validation",
+    "val": "validation",
+    "valid": "validation",
+    "test": "test",
+}
+
+
+def read_splits(
+    given: Table | Mapping[str, NDArray[Any]], source: str, labels: NDArray[Any]
+) -> dict[str, NDArray[np.int32]]:
+    """The node ids of `train`, `validation` and `test`, from words, ids or masks. `labels`: (N,).
+
+    DataError where something does not fit, a node is in two, or is in one without a label, or none is to train.
+    """
+    splits = _from_words(given, len(labels)) if isinstance(given, Table) else _from_arrays(given, source, len(labels))
+    owner = np.full(len(labels), -1, np.int8)
+    for number, name in enumerate(SPLITS):
+        ids = splits[name]
+        if (owner[ids] >= 0).any():
+            node = ids[np.argmax(owner[ids] >= 0)]
+            what = f"{source}: node {node} is in {SPLITS[owner[node]]} and in {name}"
+            raise DataError(what, fix="a node belongs to one split at most")
+        if (labels[ids] < 0).any():
+            what = f"{source}: node {ids[np.argmax(labels[ids] < 0)]} is in {name}, but has no label"
+            raise DataError(what, fix="take it out of the split, or label it")
+        owner[ids] = number
+    if not len(splits["train"]):
+        raise DataError(f"{source}: no node is in train", fix="put some there")
+    return splits
+
+
+def _from_words(table: Table, nodes: int) -> dict[str, NDArray[np.int32]]:
+    ids, words = ids_and_values(table, nodes)
+    known, number = np.unique(words, return_inverse=True)
+    for place, word in enumerate(known):
+        if word and word.lower() not in _SPLIT_WORDS:  # nothing: in no split
+            row = int(np.argmax(number == place))
+            raise DataError(f"{table.where(row)}: {str(word)!r} is no split", fix="train, validation or test")
+    names = np.array([_SPLIT_WORDS.get(word.lower(), "") for word in known])[number]
+    return {name: ids[names == name].astype(np.int32) for name in SPLITS}
+
+
+def _from_arrays(arrays: Mapping[str, NDArray[Any]], source: str, nodes: int) -> dict[str, NDArray[np.int32]]:
+    splits = dict.fromkeys(SPLITS, np.zeros(0, np.int32))
+    for given, array in arrays.items():
+        name = _SPLIT_WORDS.get(given.lower().removesuffix("_mask"))
+        if name is None:
+            raise DataError(f"{source}: {given!r} is no split", fix="name the arrays train, validation and test")
+        if array.ndim != 1 or array.dtype.kind not in "iub" or (array.dtype.kind == "b" and len(array) != nodes):
+            what = f"{source}: {given} is {array.dtype.name}{array.shape}"
+            raise DataError(what, fix=f"give node ids, or a mask of the {nodes:,} nodes")
+        ids = np.flatnonzero(array) if array.dtype.kind == "b" else array
+        if len(ids):
+            where = f"{source}, array {given}"
+            table = Table(rows=ids[:, None], where=lambda row, where=where: f"{where}, row {row} (from 0)")  # type: ignore[misc]
+            check_ids(table, table.rows, nodes, once=True)
+        splits[name] = ids.astype(np.int32)
+    return splits
