@@ -163,11 +163,11 @@ def draw(
     as_json: Json = False,
 ) -> None:
     """Draw a graph as a network, coloured by class, with its statistics beside it."""
-    from picluster.controller.drawing.draw import check_output, draw_graph
+    from picluster.controller.drawing.draw import check_picture, draw_graph
     from picluster.schema.record import to_json
 
     if output is not None:
-        check_output(output)
+        check_picture(output)
     graph = prepared(name, scale, features)
     drawing = draw_graph(graph, output or Path(f"{graph.path.name}.png"), most_nodes=nodes, seed=seed)
     if as_json:

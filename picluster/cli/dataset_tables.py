@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from picluster.cli.words import plain
+from picluster.controller.class_words import listed_name
 
 if TYPE_CHECKING:
     from picluster.schema.datasets import DatasetDetails, DatasetDrawing, DatasetList
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 _WIDTH = 80
 _NAME_WIDTH = 24
 _CLASSES_SHOWN = 100
+_NAME_LETTERS = 40
 
 
 def show_list(found: DatasetList) -> None:
@@ -39,8 +41,6 @@ def show_details(graph: DatasetDetails) -> None:
     """A line for each property."""
     degrees = graph.degrees
     homophily = "unknown" if graph.homophily is None else f"{graph.homophily:.3f} of the edges join nodes of one class"
-    shown = [f"{label}: {count:,}" for label, count in enumerate(graph.labels[:_CLASSES_SHOWN])]
-    left_out = len(graph.labels) - len(shown)
     lines = {
         "graph": plain(graph.folder),
         "source": plain(graph.source),
@@ -52,11 +52,20 @@ def show_details(graph: DatasetDetails) -> None:
         "components": f"{graph.components.count:,}, the largest has {graph.components.largest:,} nodes",
         "homophily": homophily,
         "classes": f"{graph.classes:,}",
-        "labels": ", ".join(shown) + (f" … and {left_out:,} classes more (--json has all)" if left_out else ""),
+        "labels": _labels(graph),
         "files": ", ".join(f"{plain(file)} {_size(size)}" for file, size in graph.files.items()),
     }
     for head, text in lines.items():
         _paragraph(f"{head:<11}", text)
+
+
+def _labels(graph: DatasetDetails) -> str:
+    """Nodes of each class, by its name where it has one."""
+    has_names = len(graph.class_names) == graph.classes
+    names = [listed_name(name, _NAME_LETTERS) for name in graph.class_names] if has_names else range(graph.classes)
+    shown = [f"{name}: {count:,}" for name, count in zip(names, graph.labels[:_CLASSES_SHOWN], strict=False)]
+    left_out = len(graph.labels) - len(shown)
+    return ", ".join(shown) + (f" … and {left_out:,} classes more (--json has all)" if left_out else "")
 
 
 def show_drawing(drawing: DatasetDrawing) -> None:

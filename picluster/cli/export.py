@@ -22,18 +22,28 @@ docs/export.md loads them into plain PyG."""
 
 def export(
     run: options.RunName = None,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="File of weights, as safetensors.")] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="File of weights: .safetensors.")] = None,
     predictions: Annotated[
         Path | None, typer.Option(help="File of class probabilities, computed here: .npy, .npz or .csv.")
     ] = None,
 ) -> None:
     """Write the weights of a run's best epoch, or its predictions, for use without picluster."""
     from picluster.cli.dataset import GRAPHS
-    from picluster.controller.export import read_weights, write_predictions, write_weights
+    from picluster.controller.export import (
+        check_predictions_file,
+        check_weights_file,
+        read_weights,
+        write_predictions,
+        write_weights,
+    )
     from picluster.controller.run_folder import RunFolder
 
     if output is None and predictions is None:
         raise InputError("nothing to export", fix="say --output FILE for weights, --predictions FILE for probabilities")
+    if output is not None:
+        check_weights_file(output)
+    if predictions is not None:
+        check_predictions_file(predictions)
     folder = RunFolder.find(run)
     weights = read_weights(folder)
     if output is not None:

@@ -9,6 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from picluster.cli.words import NOTHING, epochs, fraction, kibibytes, listed, mebibytes, plain, plural
+from picluster.controller.class_words import listed_name
 from picluster.schema.record import to_json
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from picluster.schema.spec import Evaluation
 
 _EPOCHS_SHOWN = 5
+_CLASSES_SHOWN, _CLASS_LETTERS = 12, 24
 
 
 def show_plan(plan: Plan, *, as_json: bool) -> None:
@@ -58,6 +60,8 @@ def show_report(report: Report) -> None:
     if report.tag:
         console.print(f"tag        {escape(report.tag)}", soft_wrap=True)
     console.print(f"trained    {escape(report.model)} on {escape(report.dataset)}, seed {report.seed}")
+    if report.class_names:
+        console.print(escape(_classes(report.class_names)), soft_wrap=True)
     console.print(
         f"plan       {report.strategy} over {len(report.nodes)} node{plural(report.nodes)}, engine {report.engine}"
     )
@@ -72,6 +76,12 @@ def show_report(report: Report) -> None:
         console.print(_epochs_table(report))
     console.print(_memory_table(report))
     console.print(_time_table(report.nodes))
+
+
+def _classes(names: Sequence[str]) -> str:
+    shown = [listed_name(name, _CLASS_LETTERS) for name in names[:_CLASSES_SHOWN]]
+    left_out = f" … and {len(names) - len(shown)} more" if len(names) > len(shown) else ""
+    return f"classes    {', '.join(shown)}{left_out}"
 
 
 def _show_results(console: Console, report: Report) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import io
 import tempfile
@@ -14,13 +15,15 @@ import msgspec
 import numpy as np
 
 import picluster
+from picluster.controller.class_words import column_names
 from picluster.controller.earlier_run import EarlierRun
 from picluster.controller.launch import Launch, Prediction
 from picluster.controller.launcher import Launcher
+from picluster.controller.output_file import check_output
 from picluster.controller.record_files import refuse, write_whole
 from picluster.controller.run_folder import RunFolder
 from picluster.controller.transport import LocalTransport
-from picluster.errors import DataError, InputError, MissingError, RunFailed
+from picluster.errors import DataError, MissingError, RunFailed
 from picluster.schema.plan import Plan, StagePlan
 
 if TYPE_CHECKING:
@@ -28,10 +31,24 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from picluster.graph.folder import GraphFolder
     from picluster.schema.events import AnyEvent
+    from picluster.schema.graph import GraphMeta
 
+WEIGHTS_SUFFIXES = (".safetensors",)
+PREDICTIONS_SUFFIXES = (".csv", ".npy", ".npz")
 _HERE = "this machine"
 _GRACE_SECONDS = 5.0
+
+
+def check_weights_file(file: Path) -> None:
+    """InputError where weights cannot be written there."""
+    check_output(file, "--output", WEIGHTS_SUFFIXES, "file that weights are written to, which is safetensors")
+
+
+def check_predictions_file(file: Path) -> None:
+    """InputError where predictions cannot be written there."""
+    check_output(file, "--predictions", PREDICTIONS_SUFFIXES, "file that predictions are written to")
 
 
 def read_weights(folder: RunFolder) -> dict[str, NDArray[Any]]:
@@ -73,6 +90,8 @@ def write_weights(folder: RunFolder, weights: dict[str, NDArray[Any]], file: Pat
         "model": msgspec.json.encode(run.spec.model).decode(),
         "epoch": str(manifest.epoch),
     }
+    if run.graph.class_names:
+        metadata["class_names"] = msgspec.json.encode(run.graph.class_names).decode()
     write_whole(file, save(weights, metadata=metadata))
 
 
@@ -85,16 +104,13 @@ def write_predictions(
 ) -> None:
     """Write the class probabilities of all nodes, from all of their neighbours, computed on this machine.
 
-    The file is an array (N, classes) in fp32, as .npy or .npz, or a .csv with a line for each node. `watch` sees the
-    events of the worker.
+    The file is an array (N, classes) in fp32, as .npy or .npz, or a .csv with a line for each node; the last two name
+    the classes as the graph does. `watch` sees the events of the worker.
 
     Raises:
-        InputError: the file's name ends otherwise.
         DataError: the run's graph is not here any more, or the disk is full.
         RunFailed: the worker failed.
     """
-    if file.suffix not in (".npy", ".npz", ".csv"):
-        raise InputError(f"predictions cannot be written as {file.name}", fix="name it .npy, .npz or .csv")
     earlier = EarlierRun(folder)
     graph = earlier.graph(graphs)
     try:
@@ -121,7 +137,7 @@ def write_predictions(
             result = Launcher(launch, watch).run()
         if result.failure:
             raise RunFailed(f"predicting failed: {result.failure.cause}", fix=result.failure.fix)
-        _write_array(np.load(prediction.probabilities, mmap_mode="r"), prediction.probabilities, file)
+        _write_array(np.load(prediction.probabilities, mmap_mode="r"), prediction.probabilities, file, graph)
 
 
 def _plan(depth: int) -> Plan:
@@ -129,16 +145,25 @@ def _plan(depth: int) -> Plan:
     return Plan(strategy="single", engine="gloo", sampler=(_HERE,), stages=(stage,))
 
 
-def _write_array(probabilities: NDArray[Any], source: Path, file: Path) -> None:
-    if file.suffix == ".npy":
+def _write_array(probabilities: NDArray[Any], source: Path, file: Path, graph: GraphFolder) -> None:
+    suffix = file.suffix.lower()
+    if suffix == ".npy":
         source.replace(file)
         return
     content = io.BytesIO()
-    if file.suffix == ".npz":
-        np.savez_compressed(content, probabilities=probabilities)
+    if suffix == ".npz":
+        names = np.array(graph.meta.class_names, np.str_)
+        np.savez_compressed(content, probabilities=probabilities, class_names=names)
+        write_whole(file, content.getvalue())
     else:
-        header = ",".join(["node", *(f"class_{number}" for number in range(probabilities.shape[1]))])
-        table = np.column_stack([np.arange(len(probabilities)), probabilities])
-        form = ["%d", *["%.6g"] * probabilities.shape[1]]
-        np.savetxt(content, table, fmt=form, delimiter=",", header=header, comments="")
-    write_whole(file, content.getvalue())
+        write_whole(file, _table(probabilities, graph.meta).encode())
+
+
+def _table(probabilities: NDArray[Any], graph: GraphMeta) -> str:
+    """A line for each node, below one of names; a name may hold commas, quotes and breaks of lines."""
+    text = io.StringIO()
+    heads = column_names(graph.class_names, probabilities.shape[1], taken=("node",))
+    csv.writer(text, lineterminator="\n").writerow(["node", *heads])
+    for node, row in enumerate(probabilities):
+        text.write(",".join([str(node), *(f"{value:.6g}" for value in row.tolist())]) + "\n")
+    return text.getvalue()

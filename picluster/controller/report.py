@@ -30,6 +30,7 @@ def make_report(folder: RunFolder) -> Report:
         status=result.status,
         failure=_failure(folder, result),
         dataset=run.spec.dataset,
+        class_names=run.graph.class_names,
         model=run.spec.model.name,
         strategy=plan.strategy,
         engine=plan.engine,

@@ -53,6 +53,7 @@ def details_of(graph: GraphFolder, found: Statistics) -> DatasetDetails:
         components=Components(count=len(found.components), largest=int(found.components[0])),
         homophily=found.homophily,
         labels=tuple(found.labels.tolist()),
+        class_names=meta.class_names,
         unlabelled=found.unlabelled,
         files={file.name: file.stat().st_size for file in sorted(graph.path.iterdir())},
     )

@@ -83,6 +83,8 @@ class DatasetDetails(Record, frozen=True, kw_only=True):
     """Share of the edges between labelled nodes that join two of one class."""
     labels: tuple[int, ...]
     """Number of nodes of each class."""
+    class_names: tuple[str, ...] = ()
+    """Name of each class; empty where the labels were numbers."""
     unlabelled: int
     """Number of nodes without a label."""
     files: dict[str, int]

@@ -86,6 +86,8 @@ class Report(Record, frozen=True, kw_only=True):
     status: Status
     failure: Failure | None
     dataset: str
+    class_names: tuple[str, ...] = ()
+    """Name of each class; empty where the graph's labels are numbers."""
     model: str
     strategy: Strategy
     engine: EngineName

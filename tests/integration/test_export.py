@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 import shutil
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from safetensors import safe_open
@@ -61,6 +63,25 @@ def test_predictions_are_those_of_the_test_of_the_run_in_every_form(desk: Desk, 
     assert not list(desk.folder.glob(".picluster-*"))
 
 
+def test_predictions_call_classes_by_their_names(desk: Desk, run: RunFolder, tmp_path: Path) -> None:
+    meta = desk.folder / "graphs" / run.run().spec.dataset / "meta.json"
+    before = meta.read_bytes()
+    names = ["node", "red, or green", 'the "best"', "two\nlines", *(f"größe {label}" for label in range(4, 41))]
+    try:
+        meta.write_bytes(msgspec.json.encode({**msgspec.json.decode(before), "class_names": names}))
+        done = [
+            desk.picluster("export", run.name, "--predictions", str(tmp_path / name)) for name in ("p.csv", "p.npz")
+        ]
+    finally:
+        meta.write_bytes(before)
+    assert [each.returncode for each in done] == [0, 0], done
+    with (tmp_path / "p.csv").open(newline="", encoding="utf-8") as lines:
+        head, first, *_ = csv.reader(lines)
+    assert head == ["node", "node (class 0)", *names[1:]]
+    assert len(first) == 42
+    assert np.load(tmp_path / "p.npz")["class_names"].tolist() == names
+
+
 def damaged(run: RunFolder, folder: Path) -> RunFolder:
     copy = RunFolder(Path(shutil.copytree(run.path, folder)))
     file = next(copy.path.glob("checkpoints/*/*.safetensors"))
@@ -79,11 +100,12 @@ def test_what_cannot_be_exported_is_refused_in_one_clear_line(desk: Desk, run: R
     output = str(tmp_path / "out.safetensors")
     cases = [
         ((run.name,), 2, "nothing to export"),
-        ((run.name, "--predictions", str(tmp_path / "p.txt")), 2, "predictions cannot be written as p.txt"),
+        ((run.name, "--predictions", str(tmp_path / "p.txt")), 2, "p.txt is no kind of file that predictions are"),
+        ((run.name, "--output", str(tmp_path / "w.pt")), 2, "w.pt is no kind of file that weights are written to"),
         ((str(broken.path), "--output", output), 3, "is damaged: its sha256"),
         ((str(empty.path), "--output", output), 3, "run empty has no weights"),
-        ((run.name, "--output", str(tmp_path / "no" / "such" / "place")), 3, "cannot write"),
-        ((run.name, "--predictions", str(tmp_path / "no" / "place.npy")), 3, "cannot write"),
+        ((run.name, "--output", str(tmp_path / "no" / "such.safetensors")), 2, "there is no folder"),
+        ((run.name, "--predictions", str(tmp_path / "no" / "place.npy")), 2, "there is no folder"),
     ]
     for words, code, message in cases:
         done = desk.picluster("export", *words)

@@ -3,14 +3,13 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 
 from picluster.controller.drawing.palette import FAINT_INK, HUES, INK
-from picluster.controller.drawing.style import DOTS_PER_INCH, NO_DATES, SETTINGS
+from picluster.controller.drawing.style import DOTS_PER_INCH, NO_DATES, our_settings
 from picluster.controller.row_words import common_words, names_of, seconds_words, words_apart
 from picluster.schema.comparison import ComparedRow
 
@@ -34,9 +33,7 @@ _MEBIBYTE = 1 << 20
 def draw_bars(file: Path, rows: Sequence[ComparedRow]) -> None:
     """Write `file`, whose suffix is .png, .svg or .pdf. The same rows give the same bytes."""
     height = _HEAD + _FOOT + _ROW * len(rows)
-    with mpl.rc_context():
-        mpl.rcdefaults()
-        mpl.rcParams.update(SETTINGS)
+    with our_settings():
         figure = Figure(figsize=(_WIDTH, height), dpi=DOTS_PER_INCH, facecolor="white")
         figure.text(_NUMBER, 1 - 0.45 / height, _title(rows), size=20, weight="bold", color=INK, va="center")
         figure.text(_NUMBER, 1 - 0.85 / height, _subtitle(rows), size=12, color=FAINT_INK, va="center")

@@ -5,11 +5,17 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
+from picluster.controller.class_words import spoken
 from picluster.controller.drawing.palette import BETWEEN_CLASSES, FAINT_INK, INK, UNLABELLED
 from picluster.schema.datasets import DatasetDetails
 
 _SPLIT_SHADES = ("#3E4C59", "#7B8794", "#CBD2D9", "#EEF1F4")
 _NAMED_CLASSES = 13
+_NAMED_COLUMNS = 45
+"""So many classes have room for their names below a bar each."""
+_LEGEND_LETTERS, _COLUMN_LETTERS = 18, 12
+_ROOM_FOR_NAMES = 0.05
+"""Share of the picture's height."""
 _SINGLE_DEGREES = 30
 _STEEP = 30
 _NEARLY_ALL = 0.9995
@@ -58,7 +64,10 @@ def draw_splits(axes: Axes, graph: DatasetDetails) -> None:
 
 def draw_classes(axes: Axes, graph: DatasetDetails, colours: list[str]) -> None:
     """Nodes of each class, in the colours of the network: its legend."""
+    has_names = len(graph.class_names) == graph.classes
     names = [f"class {label}" for label in range(graph.classes)]
+    if has_names:
+        names = [spoken(name, _LEGEND_LETTERS) for name in graph.class_names]
     sizes, inks = list(graph.labels), list(colours)
     if graph.unlabelled:
         names, sizes, inks = [*names, "unlabelled"], [*sizes, graph.unlabelled], [*inks, UNLABELLED]
@@ -70,6 +79,8 @@ def draw_classes(axes: Axes, graph: DatasetDetails, colours: list[str]) -> None:
         axes.margins(x=0.01)
         axes.yaxis.set_major_formatter(lambda value, _: f"{value:,g}")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        if has_names and len(names) <= _NAMED_COLUMNS:
+            _name_columns(axes, names)
         _plain_frame(axes)
         return
     _head(axes, "nodes in each class")
@@ -81,6 +92,14 @@ def draw_classes(axes: Axes, graph: DatasetDetails, colours: list[str]) -> None:
     axes.set_xticks([])
     axes.tick_params(axis="y", length=0)
     _plain_frame(axes, left=False, bottom=False)
+
+
+def _name_columns(axes: Axes, names: list[str]) -> None:
+    """Names upright below the bars, which make room for them."""
+    left, bottom, width, height = axes.get_position().bounds
+    axes.set_position((left, bottom + _ROOM_FOR_NAMES, width, height - _ROOM_FOR_NAMES))
+    axes.set_xticks(range(len(names)), [spoken(name, _COLUMN_LETTERS) for name in names], rotation=90, size=7)
+    axes.tick_params(axis="x", length=0, pad=1)
 
 
 def draw_degrees(axes: Axes, degrees: NDArray[np.int64]) -> None:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from picluster.controller.drawing.draw import check_output
+from picluster.controller.drawing.draw import check_picture
 from picluster.controller.drawing.style import written_aside
 from picluster.schema.comparison import Comparison
 
 
 def check_chart(file: Path) -> None:
     """InputError where no picture can be written there."""
-    check_output(file, "--chart")
+    check_picture(file, "--chart")
 
 
 def draw_comparison(found: Comparison, file: Path) -> None:

@@ -1,12 +1,11 @@
 """Draws a graph: takes a part where it is large, lays it out, writes the picture aside and renames it."""
 
-import os
 from pathlib import Path
 
 import numpy as np
 
 from picluster.controller.drawing.style import written_aside
-from picluster.errors import InputError
+from picluster.controller.output_file import check_output
 from picluster.graph.catalogue import details_of
 from picluster.graph.folder import GraphFolder
 from picluster.graph.sample import edges_among, forest_fire
@@ -17,31 +16,21 @@ from picluster.schema.datasets import DatasetDrawing
 SUFFIXES = (".png", ".svg", ".pdf")
 
 
-def check_output(file: Path, option: str = "--output") -> None:
-    """InputError where no picture can be written there: another suffix, no such folder, a folder of that name.
-
-    `option` names the file on the command line.
-    """
-    if file.suffix.lower() not in SUFFIXES:
-        raise InputError(f"{file} is no kind of picture that can be drawn", fix=f"let it end in {', '.join(SUFFIXES)}")
-    if not file.parent.is_dir():
-        raise InputError(f"there is no folder {file.parent}", fix=f"make it, or choose another with {option}")
-    if file.is_dir():
-        raise InputError(f"{file} is a folder", fix=f"name a file with {option}")
-    if not os.access(file.parent, os.W_OK):
-        raise InputError(f"{file.parent.absolute()} cannot be written to", fix=f"choose another folder with {option}")
+def check_picture(file: Path, option: str = "--output") -> None:
+    """InputError where no picture can be written there; `option` names the file on the command line."""
+    check_output(file, option, SUFFIXES, "picture that can be drawn")
 
 
 def draw_graph(graph: GraphFolder, file: Path, *, most_nodes: int, seed: int) -> DatasetDrawing:
     """Write the picture of at most `most_nodes` nodes, with the statistics of all.
 
-    InputError as `check_output`; DataError where the disk does not take it.
+    InputError as `check_picture`; DataError where the disk does not take it.
     """
     from picluster.controller.drawing.layout import layout
     from picluster.controller.drawing.network import MOST_LINES, Network
     from picluster.controller.drawing.picture import draw_picture
 
-    check_output(file)
+    check_picture(file)
     found = statistics_of(graph)
     indptr, indices = np.array(graph.array("indptr")), graph.array("indices")
     nodes = forest_fire(indptr, indices, most_nodes, seed=seed)

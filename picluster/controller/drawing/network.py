@@ -1,5 +1,6 @@
-"""The network itself: lines, nodes upon them, and the numbers of classes that lie together."""
+"""The network itself: lines, nodes upon them, and the names or numbers of classes that lie together."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -8,6 +9,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
+from picluster.controller.class_words import spoken
 from picluster.controller.drawing.palette import BETWEEN_CLASSES, HUES, INK, node_colours
 
 MOST_LINES = 60_000
@@ -16,6 +18,7 @@ _POINTS_PER_INCH = 72
 _COMPACT = 0.1
 """Half of a class's nodes within this share of the picture's width, and its number is written there."""
 _FEWEST_NUMBERED = 4
+_NAME_LETTERS = 12
 _SIZES = 24
 
 
@@ -32,8 +35,11 @@ class Network(NamedTuple):
     """(N,) In the whole graph."""
 
 
-def draw_network(axes: Axes, network: Network, colours: list[str]) -> None:
-    """Fills `axes`, which must have their place in the figure already: sizes depend on it."""
+def draw_network(axes: Axes, network: Network, colours: list[str], names: Sequence[str] = ()) -> None:
+    """Fills `axes`, which must have their place in the figure already: sizes depend on it.
+
+    `names`: of the classes, where they have any.
+    """
     axes.set_axis_off()
     axes.set_aspect("equal")
     low, high = network.positions.min(axis=0), network.positions.max(axis=0)
@@ -43,7 +49,7 @@ def draw_network(axes: Axes, network: Network, colours: list[str]) -> None:
     _draw_lines(axes, network, colours)
     _draw_nodes(axes, network, colours)
     if len(colours) > len(HUES):
-        _number_classes(axes, network)
+        _number_classes(axes, network, names)
 
 
 def _draw_lines(axes: Axes, network: Network, colours: list[str]) -> None:
@@ -100,8 +106,8 @@ def _draw_nodes(axes: Axes, network: Network, colours: list[str]) -> None:
         )
 
 
-def _number_classes(axes: Axes, network: Network) -> None:
-    """Writes a class's number where its nodes lie together: many shades are hard to tell apart."""
+def _number_classes(axes: Axes, network: Network, names: Sequence[str]) -> None:
+    """Writes a class's name or number where its nodes lie together: many shades are hard to tell apart."""
     width = float(np.ptp(network.positions[:, 0])) or 1.0
     for label in np.unique(network.labels[network.labels >= 0]).tolist():
         own = network.positions[network.labels == label]
@@ -109,7 +115,8 @@ def _number_classes(axes: Axes, network: Network) -> None:
         x, y = middle.tolist()
         if len(own) >= _FEWEST_NUMBERED and np.median(np.hypot(*(own - middle).T)) <= _COMPACT * width:
             halo = [withStroke(linewidth=2.5, foreground="white")]
-            axes.text(x, y, str(label), ha="center", va="center", size=11, weight="bold", color=INK, path_effects=halo)
+            word = spoken(names[label], _NAME_LETTERS) if label < len(names) else str(label)
+            axes.text(x, y, word, ha="center", va="center", size=11, weight="bold", color=INK, path_effects=halo)
 
 
 def _inches_per_unit(axes: Axes) -> float:

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
@@ -10,7 +9,7 @@ from numpy.typing import NDArray
 from picluster.controller.drawing.charts import draw_classes, draw_degrees, draw_homophily, draw_splits, write_counts
 from picluster.controller.drawing.network import Network, draw_network
 from picluster.controller.drawing.palette import FAINT_INK, INK, class_colours
-from picluster.controller.drawing.style import DOTS_PER_INCH, NO_DATES, SETTINGS
+from picluster.controller.drawing.style import DOTS_PER_INCH, NO_DATES, our_settings
 from picluster.schema.datasets import DatasetDetails
 
 _INCHES = (16, 10)
@@ -28,15 +27,12 @@ def draw_picture(
 
     `degrees` (all nodes,) and `graph` are the whole graph's, of which `network` may be a part.
     """
-    # Without regard to what the person has set for plots of their own.
-    with mpl.rc_context():
-        mpl.rcdefaults()
-        mpl.rcParams.update(SETTINGS)
+    with our_settings():
         figure = Figure(figsize=_INCHES, dpi=DOTS_PER_INCH, facecolor="white")
         figure.text(0.025, 0.955, title, size=22, weight="bold", color=INK, va="center")
         figure.text(0.025, 0.917, subtitle, size=12, color=FAINT_INK, va="center")
         colours = class_colours(np.array(graph.labels, np.int64))
-        draw_network(figure.add_axes(_NETWORK_PLACE), network, colours)
+        draw_network(figure.add_axes(_NETWORK_PLACE), network, colours, graph.class_names)
         places = [
             figure.add_axes((_LEFT, bottom, _WIDTH, height))
             for bottom, height in (_COUNTS, _HOMOPHILY, _SPLITS, _CLASSES, _DEGREES)

@@ -143,6 +143,14 @@ def test_show_as_json_is_a_record(picluster: Picluster) -> None:
     assert set(details.files) > {"meta.json", "features.npy"}
 
 
+def test_show_calls_classes_by_their_names(mine: Path, picluster: Picluster) -> None:
+    meta = json.loads((mine / "meta.json").read_text())
+    (mine / "meta.json").write_text(json.dumps({**meta, "class_names": ["a cat, or two", "\x1b[2Jdog"]}))
+    assert 'labels     "a cat, or two": 5, ?[2Jdog: 5' in picluster("dataset", "show", "mine").out.splitlines()
+    details = from_json(DatasetDetails, picluster("dataset", "show", "mine", "--json").out, source="show")
+    assert details.class_names == ("a cat, or two", "\x1b[2Jdog")
+
+
 def test_show_of_a_damaged_graph_names_the_file(mine: Path, picluster: Picluster) -> None:
     labels = bytearray((mine / "labels.npy").read_bytes())
     labels[-1] ^= 1

@@ -56,6 +56,16 @@ def test_tables_fit_into_80_columns_and_name_every_node(picluster: Picluster, wo
         assert [row[0] for row in table(answer.out, title)] == ["node", *NODES]
 
 
+def test_classes_are_called_by_their_names(run: RunFolder, picluster: Picluster) -> None:
+    page = json.loads(run.run_file.read_text())
+    page["graph"]["class_names"] = ["cat", "a [bold]dog", "a, b", *map(str, range(20))]
+    run.run_file.write_text(json.dumps(page))
+    line = next(line for line in picluster("report").out.splitlines() if line.startswith("classes "))
+    assert line.startswith('classes    cat, a [bold]dog, "a, b", 0, 1')
+    assert line.endswith(" … and 11 more")
+    assert json.loads(picluster("report", "--json").out)["class_names"][:2] == ["cat", "a [bold]dog"]
+
+
 @pytest.mark.usefixtures("run")
 def test_the_memory_table_shows_roles_layers_and_the_recorded_peaks(picluster: Picluster) -> None:
     made = json.loads(picluster("report", "--json").out)

@@ -3,11 +3,12 @@
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
+import msgspec
 import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from picluster.controller.drawing.draw import check_output, describe, draw_graph
+from picluster.controller.drawing.draw import check_picture, describe, draw_graph
 from picluster.controller.drawing.palette import UNLABELLED, class_colours
 from picluster.errors import InputError
 from picluster.graph.edges import distinct_edges
@@ -41,6 +42,19 @@ def test_every_class_has_its_colour_in_the_network_and_beside_it(tmp_path: Path,
     assert pixels.shape == (1000, 1600, 4)
     assert colours_in(tmp_path / "a.png") >= {*class_colours(np.array(drawing.graph.labels)), UNLABELLED}
     assert (pixels[:, 0, :3] == 1).all()
+
+
+@pytest.mark.parametrize("classes", [2, 12, 20])
+def test_classes_are_called_by_their_names(tmp_path: Path, classes: int, recwarn: pytest.WarningsRecorder) -> None:
+    graph = a_graph(tmp_path / "small", nodes=120, classes=classes)
+    names = ("a $cat$", "犬\x1b", *(f"kind {label}" for label in range(2, classes)))
+    named = GraphFolder(graph.path, msgspec.structs.replace(graph.meta, class_names=names))
+    drawing = draw_graph(named, tmp_path / "a.svg", most_nodes=200, seed=0)
+    told = (tmp_path / "a.svg").read_text()  # letters are shapes, and comments beside them say which
+    assert all(f"<!-- {name} -->" in told for name in ("a $cat$", "犬?", *names[2:]))
+    assert drawing.graph.class_names == names
+    assert "class 0" not in told
+    assert not recwarn.list
 
 
 def test_the_same_seed_draws_the_same_picture_byte_for_byte(tmp_path: Path) -> None:
@@ -98,4 +112,4 @@ def test_what_cannot_be_written_is_refused(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "folder.svg").mkdir()
     with pytest.raises(InputError, match=f"^{message}"):
-        check_output(Path(name))
+        check_picture(Path(name))
