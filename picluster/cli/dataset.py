@@ -31,7 +31,9 @@ Scale = Annotated[
         help="Size of reddit-like: 1 is Reddit's own (233 k nodes). (default: 0.01)", rich_help_panel=GRAPH_PANEL
     ),
 ]
-Features = Annotated[FeatureType, typer.Option(help="How features are stored.", rich_help_panel=GRAPH_PANEL)]
+Features = Annotated[
+    FeatureType | None, typer.Option(help="How features are stored. (default: fp16)", rich_help_panel=GRAPH_PANEL)
+]
 Json = Annotated[bool, typer.Option("--json", help="As JSON on standard output.")]
 
 
@@ -51,8 +53,8 @@ def prepare(
         ),
     ],
     scale: Scale = None,
-    features: Features = "fp16",
-    split_seed: Annotated[int, typer.Option(help="Draws the split of cora-linqs.", min=0)] = 0,
+    features: Features = None,
+    split_seed: Annotated[int | None, typer.Option(help="Draws the split of cora-linqs. (default: 0)", min=0)] = None,
     force: Annotated[bool, typer.Option("--force", help="Make it anew where it is there already.")] = False,
 ) -> None:
     """Make the graph folder of a data set under graphs/.
@@ -158,7 +160,7 @@ def draw(
     nodes: Annotated[int, typer.Option(help="Of a larger graph, so many are sampled.", min=1, max=_MOST_DRAWN)] = 3000,
     seed: Annotated[int, typer.Option(help="Another one draws another sample, laid out differently.", min=0)] = 0,
     scale: Scale = None,
-    features: Features = "fp16",
+    features: Features = None,
     *,
     as_json: Json = False,
 ) -> None:
@@ -179,7 +181,12 @@ def draw(
 
 
 def prepared(
-    name: str, scale: float | None, features: FeatureType, *, split_seed: int = 0, force: bool = False
+    name: str,
+    scale: float | None,
+    features: FeatureType | None,
+    *,
+    split_seed: int | None = None,
+    force: bool = False,
 ) -> GraphFolder:
     """The graph folder, made where it is missing, its checksums compared. A name of one's own must be there already."""
     from picluster.graph.names import DEFAULT_SCALE, REDDIT_LIKE, is_there
@@ -192,7 +199,7 @@ def prepared(
         graphs_folder=GRAPHS,
         input_folder=default_input_folder(),
         scale=DEFAULT_SCALE if scale is None else scale,
-        feature_dtype=_NUMPY_NAMES[features],
+        feature_dtype=None if features is None else _NUMPY_NAMES[features],
         split_seed=split_seed,
         force=force,
     )

@@ -48,6 +48,8 @@ def doctor(
     from picluster.controller.doctor import Doctor
     from picluster.schema.record import to_json
 
+    if plan_file is not None and nodes is not None:
+        raise InputError("--plan and --nodes do not go together: the plan names its nodes", fix="leave one of them out")
     chosen = choose_nodes(inventory, nodes)
     intent = _intent(plan_file, dataset)
     if intent is not None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from typing import TYPE_CHECKING
 
 import typer  # noqa: TC002 typer looks for its Context in the signature
@@ -38,6 +40,8 @@ _NOT_LEARNT = {
     *("threads", "dry_run", "grace", "wait"),
 }
 """Parameters that may stand beside --rerun: where and how to run, not what to learn."""
+_IN_A_PLAN = {"nodes", "strategy", "layers_per_node", "replicas", "engine", "plan_file", "dry_run"}
+"""Parameters whose effect the plan of a dry run holds."""
 
 
 def launch(
@@ -45,8 +49,8 @@ def launch(
     *,
     dataset: options.Dataset = "reddit-like",
     scale: Scale = None,
-    features: Features = "fp16",
-    split_seed: options.SplitSeed = 0,
+    features: Features = None,
+    split_seed: options.SplitSeed = None,
     model: options.Model = "sage",
     hidden: options.Hidden = None,
     depth: options.Depth = None,
@@ -87,7 +91,7 @@ def launch(
     """Train a model on the nodes of the inventory. Without options: GraphSAGE on a small generated graph."""
     from picluster.cli.tables import show_plan
     from picluster.cli.tasks import new_task
-    from picluster.cli.training import Placement, Task, choose_nodes, train
+    from picluster.cli.training import Placement, Task, choose_nodes, train, with_replicas
 
     check_tag(tag)
     typed = _typed(context)
@@ -112,10 +116,27 @@ def launch(
     )
     task = Task.again(earlier, GRAPHS) if earlier else new_task(context.params, placement, only_plan=dry_run)
     plan = placement.plan(task)
+    if wait and all(node.is_local for node in with_replicas(chosen, plan)):
+        what = "--wait is for machines that are busy: this one, on which all nodes of the plan are, takes several runs"
+        raise InputError(what, fix="leave it out")
     show_plan(plan, as_json=dry_run)
-    if not dry_run:
+    if dry_run:
+        _tell_what_is_no_plan(context, typed)
+    else:
         train(task, plan, placement)
         print("the nodes' memory and times: picluster report")
+
+
+def _tell_what_is_no_plan(context: typer.Context, typed: dict[str, str]) -> None:
+    """The options that a plan does not hold: with the plan alone they would be lost."""
+    words = list[str]()
+    for name, option in typed.items():
+        if name not in _IN_A_PLAN:
+            value = context.params[name]
+            for each in value if isinstance(value, list) else [value]:
+                words += [option] if isinstance(each, bool) else [option, str(each)]
+    if words:
+        print(f"note       beside the plan, say it again: {shlex.join(words)}", file=sys.stderr)
 
 
 def check_tag(tag: str) -> None:

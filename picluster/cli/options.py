@@ -31,7 +31,9 @@ Model = Annotated[
     str,
     typer.Option(help="Name of a file in models/, or a path.", autocompletion=complete.models, rich_help_panel=_LEARN),
 ]
-SplitSeed = Annotated[int, typer.Option(help="Draws the split of cora-linqs.", min=0, rich_help_panel=GRAPH_PANEL)]
+SplitSeed = Annotated[
+    int | None, typer.Option(help="Draws the split of cora-linqs. (default: 0)", min=0, rich_help_panel=GRAPH_PANEL)
+]
 Pretrain = Annotated[
     bool,
     typer.Option("--pretrain", help="Pre-train anew, even where that was done before.", rich_help_panel=_LEARN),

@@ -11,7 +11,8 @@ from picluster.cli.tables import show_plan
 from picluster.cli.training import Placement, Task, train
 from picluster.controller.models import describe_model, model_file
 from picluster.controller.pretraining import SEED, Embedding
-from picluster.controller.recipe import Wish, make_spec, model_options
+from picluster.controller.recipe import Wish, make_spec, model_options, notes_on
+from picluster.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,6 +33,8 @@ def new_task(asked: Mapping[str, Any], placement: Placement, *, only_plan: bool)
     options = model_options(asked["hidden"], asked["depth"], asked["dropout"], asked["fanout"], asked["option"] or ())
     graph = prepared(asked["dataset"], asked["scale"], asked["features"], split_seed=asked["split_seed"])
     description, pretraining = _describe(file, graph, options), ""
+    if asked["pretrain"] and not description.pretraining:
+        raise InputError(f"--pretrain: {description.name} is a model without pre-training", fix="leave it out")
     if description.pretraining and not only_plan:
         embedding = Embedding(graph, description.pretraining, file.with_name(f"{description.pretraining.model}.py"))
         pretraining = _learn(embedding, placement, again=asked["pretrain"])
@@ -39,7 +42,10 @@ def new_task(asked: Mapping[str, Any], placement: Placement, *, only_plan: bool)
         options["embedding"] = width
         description = _describe(file, graph, options)
     wish = Wish(**{each.name: asked[each.name] for each in fields(Wish)})
-    return Task(make_spec(wish, graph.meta, description, file), file, graph, description, pretraining)
+    spec = make_spec(wish, graph.meta, description, file)
+    for note in notes_on(wish, spec):
+        print(f"note       {note}", file=sys.stderr)
+    return Task(spec, file, graph, description, pretraining)
 
 
 def _learn(embedding: Embedding, placement: Placement, *, again: bool) -> str:

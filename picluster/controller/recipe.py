@@ -51,6 +51,8 @@ def model_options(
 
     `further`: options as NAME=VALUE, the value in JSON or a plain word.
     """
+    typed = {"hidden": hidden, "depth": depth, "dropout": dropout}
+    given: dict[str, OptionValue] = {name: value for name, value in typed.items() if value is not None}
     if depth is None and fanout not in (None, "all"):
         depth = len(_numbers(fanout, "--fanout"))
     if depth is not None and depth < 1:
@@ -59,9 +61,12 @@ def model_options(
         raise InputError(f"--hidden must be at least 1, not {hidden}")
     if dropout is not None and not 0 <= dropout < 1:
         raise InputError(f"--dropout must lie in [0, 1), not {dropout}")
-    asked = {"hidden": hidden, "depth": depth, "dropout": dropout}
-    named = {name: value for name, value in asked.items() if value is not None}
-    return {**named, **dict(read_option(text) for text in further)}
+    for text in further:
+        name, value = read_option(text)
+        if name in given:
+            raise InputError(f"--option {text}: {name} is given twice", fix="leave one of the two out")
+        given[name] = value
+    return given if depth is None else {"depth": depth, **given}
 
 
 def make_spec(wish: Wish, graph: GraphMeta, model: ModelDescription, file: Path) -> Spec:
@@ -93,7 +98,7 @@ def make_spec(wish: Wish, graph: GraphMeta, model: ModelDescription, file: Path)
     if batch_size is None and not full_batch:
         batch_size = max(1, min(1024, training_nodes // 10))
     options = {name: value for name, value in model.options.items() if name != "depth"}
-    return Spec(
+    spec = Spec(
         dataset=graph.name,
         model=ModelChoice(name=file.stem, depth=depth, options=options),
         fanout=None if full_batch else _fanout(wish.fanout, depth),
@@ -108,6 +113,41 @@ def make_spec(wish: Wish, graph: GraphMeta, model: ModelDescription, file: Path)
         validation=_first(wish.validation, None, "exact" if full_batch else "sampled"),
         test=_first(wish.test, None, "exact"),
     )
+    _check_all_count(wish, spec, graph, model)
+    return spec
+
+
+def notes_on(wish: Wish, spec: Spec) -> list[str]:
+    """What a person should know of the limits that he set: those that cannot be reached."""
+    if wish.patience is None or wish.patience + 1 < spec.epochs:
+        return []
+    epochs = f"{spec.epochs} epoch{'' if spec.epochs == 1 else 's'}"
+    can = f"--epochs {wish.patience + 2} or more lets it"
+    return [f"--patience {wish.patience} cannot end a run of {epochs} early; {can}"]
+
+
+def _check_all_count(wish: Wish, spec: Spec, graph: GraphMeta, model: ModelDescription) -> None:
+    """InputError where something that was asked for would change nothing."""
+    for option, value in {"--validation": wish.validation, "--test": wish.test}.items():
+        if value == "sampled" and spec.fanout is None:
+            what = f"{option} sampled does not go with training on all neighbours: then it sees all of them, too"
+            raise InputError(what, fix="leave it out, or sample in training: --fanout 25,10")
+    needs: dict[str, dict[str, object]] = {
+        "validation": {"--patience": wish.patience, "--monitor": wish.monitor, "--validation": wish.validation},
+        "test": {"--test": wish.test},
+    }
+    for split, options in needs.items():
+        for option, asked in options.items():
+            if asked is not None and graph.splits[split] == 0:
+                what = f"{option} needs {split} nodes, and graph {graph.name} has none"
+                raise InputError(what, fix="leave it out, or import the graph with a split that has some")
+    if wish.dense_weight_decay is not None and model.dense_layers == 0:
+        what = f"--dense-weight-decay is for layers without neighbours, and {model.name} has none"
+        raise InputError(what, fix="leave it out; --weight-decay is for the others")
+    seeds = spec.seeds_of_step(graph.splits["train"], 0)
+    if wish.micro_batches is not None and wish.micro_batches > seeds:
+        what = f"--micro-batches {wish.micro_batches}: a step has only {seeds} seed{'' if seeds == 1 else 's'}"
+        raise InputError(what, fix=f"--micro-batches {seeds} at most, or a larger --batch-size")
 
 
 def _first(asked: Value | None, advised: Value | None, usual: Value) -> Value:

@@ -21,7 +21,7 @@ _PREPARED = re.compile(f"({'|'.join(KNOWN)})(-split[0-9]+|-[0-9.e+-]+)?(-fp32)?"
 
 
 def dataset_folder_name(
-    name: str, scale: float = DEFAULT_SCALE, feature_dtype: str = "float16", split_seed: int = 0
+    name: str, scale: float = DEFAULT_SCALE, feature_dtype: str = "float16", split_seed: int | None = None
 ) -> str:
     """Such as `cora`, `reddit-like-0.01`, `cora-linqs-split3` or `cora-fp32`. InputError for what there is not."""
     if name not in KNOWN:
@@ -31,11 +31,17 @@ def dataset_folder_name(
     if name == REDDIT_LIKE and not SMALLEST_SCALE <= scale <= LARGEST_SCALE:
         fix = f"choose one from {SMALLEST_SCALE:g} to {LARGEST_SCALE:g}; 1 is Reddit's full size"
         raise InputError(f"scale {scale:g} is out of range", fix=fix)
-    if split_seed and name != linqs.NAME:
-        raise InputError(f"--split-seed goes with {linqs.NAME}, not with {name}")
+    if split_seed is not None and name != linqs.NAME:
+        what = f"--split-seed goes with {linqs.NAME}, not with {name}: its split is fixed"
+        raise InputError(what, fix="leave it out")
     size = f"-{scale:.10g}" if name == REDDIT_LIKE else ""
     split = f"-split{split_seed}" if split_seed else ""
     return name + size + split + ("-fp32" if feature_dtype == "float32" else "")
+
+
+def is_prepared(folder_name: str) -> bool:
+    """Whether a folder of that name is one that `dataset prepare` makes, rather than one's own graph."""
+    return _PREPARED.fullmatch(folder_name) is not None
 
 
 def is_there(name: str, graphs_folder: Path) -> bool:
@@ -63,5 +69,5 @@ def check_folder_name(name: str) -> None:
 def check_own_name(name: str) -> None:
     """InputError where `name` cannot be a folder's, or belongs to a data set that is prepared."""
     check_folder_name(name)
-    if _PREPARED.fullmatch(name):
+    if is_prepared(name):
         raise InputError(f"{name!r} is the name of a data set that picluster prepares", fix="choose another name")

@@ -1,15 +1,18 @@
 """From the name of a data set to its graph folder, made where it is not there yet."""
 
 import os
+import shlex
 from pathlib import Path
+from typing import NoReturn
 
 from picluster.errors import InputError
 from picluster.graph import linqs, ogb, planetoid, reddit
 from picluster.graph.folder import GraphFolder
 from picluster.graph.lock import only_maker_of
-from picluster.graph.names import DEFAULT_SCALE, KNOWN, REDDIT_LIKE, check_folder_name, dataset_folder_name
+from picluster.graph.names import DEFAULT_SCALE, KNOWN, REDDIT_LIKE, check_folder_name, dataset_folder_name, is_prepared
 from picluster.graph.reddit_like import write_reddit_like
 
+USUAL_DTYPE = "float16"
 _SEED = 0
 """The generated graph is a data set like any other: its seed is not the run's."""
 
@@ -25,19 +28,21 @@ def prepare(
     graphs_folder: Path,
     input_folder: Path,
     scale: float = DEFAULT_SCALE,
-    feature_dtype: str = "float16",
-    split_seed: int = 0,
+    feature_dtype: str | None = None,
+    split_seed: int | None = None,
     force: bool = False,
 ) -> GraphFolder:
     """The graph folder of a data set below `graphs_folder`; made where it is missing, or always with `force`.
 
-    `scale` counts for generated graphs only, `split_seed` for cora-linqs only. `cora` is cora-linqs where only the
-    files of that form are there. Any other name is that of a folder that is there already: one's own graph, or a copy.
-    InputError for an unknown name, scale or dtype; DataError where the raw files cannot be had, the folder is damaged,
-    or the disk is full; MissingError where a package is needed and missing.
+    `scale` counts for generated graphs only, `split_seed` (None: 0) for cora-linqs only. `feature_dtype` None: float16,
+    or as they are stored. `cora` is cora-linqs where only the files of that form are there. Any other name is that of
+    a folder that is there already: one's own graph, or a copy. InputError for an unknown name, scale or dtype, and for
+    what a folder cannot give; DataError where the raw files cannot be had, the folder is damaged, or the disk is full;
+    MissingError where a package is needed and missing.
     """
     if name not in KNOWN:
-        return _open(name, graphs_folder, feature_dtype, force=force)
+        return _open(name, graphs_folder, feature_dtype, split_seed, force=force)
+    feature_dtype = feature_dtype or USUAL_DTYPE
     path = graphs_folder / dataset_folder_name(name, scale, feature_dtype)
     if name == "cora" and not path.exists() and not planetoid.is_found(name, input_folder):
         name = linqs.NAME if linqs.find_linqs(input_folder) else name
@@ -45,11 +50,13 @@ def prepare(
     if force or not path.exists():
         with only_maker_of(path):
             if force or not path.exists():
-                _write(path, name, scale, feature_dtype, split_seed, input_folder)
+                _write(path, name, scale, feature_dtype, split_seed or 0, input_folder)
     return GraphFolder.open(path)
 
 
-def _open(name: str, graphs_folder: Path, feature_dtype: str, *, force: bool) -> GraphFolder:
+def _open(
+    name: str, graphs_folder: Path, feature_dtype: str | None, split_seed: int | None, *, force: bool
+) -> GraphFolder:
     """The graph folder that is called so. It cannot be made anew from its name."""
     check_folder_name(name)
     path = graphs_folder / name
@@ -58,12 +65,23 @@ def _open(name: str, graphs_folder: Path, feature_dtype: str, *, force: bool) ->
         raise InputError(f"there is no data set {name!r}", fix=fix)
     if force:
         raise InputError(f"{name!r} cannot be prepared again", fix="import it again: picluster dataset import --force")
+    if split_seed is not None:
+        _refuse_split_seed(name)
     graph = GraphFolder.open(path)
     stored = graph.meta.files["features"].dtype
-    if feature_dtype == "float32" and stored != feature_dtype:
+    if feature_dtype not in (None, stored):
         what = f"the features of {name!r} are stored as {stored}, not as {feature_dtype}"
-        raise InputError(what, fix="leave out --features, or import it again with --store fp32")
+        store = "fp32" if feature_dtype == "float32" else "fp16"
+        raise InputError(what, fix=f"leave out --features, or import it again with --store {store}")
     return graph
+
+
+def _refuse_split_seed(name: str) -> NoReturn:
+    if is_prepared(name):
+        fix = f"leave out --split-seed, or name the data set: --dataset {linqs.NAME} --split-seed N draws splits"
+        raise InputError(f"the split of {name!r} was drawn when it was prepared", fix=fix)
+    fix = f"import it again with --split-seed: picluster dataset import {shlex.quote(name)} --force --split-seed N …"
+    raise InputError(f"the split of {name!r} was drawn when it was imported", fix=fix)
 
 
 def _write(path: Path, name: str, scale: float, feature_dtype: str, split_seed: int, input_folder: Path) -> None:

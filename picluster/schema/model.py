@@ -72,6 +72,8 @@ class ModelDescription(Record, frozen=True, kw_only=True):
     """Every option of `layers`, defaults included."""
     layers: tuple[LayerDescription, ...]
     """The one that reads the features first."""
+    dense_layers: int | None = None
+    """How many layers without neighbours it has; None in descriptions of earlier versions."""
     training: TrainingDefaults = TrainingDefaults()
     """What the model's author recommends."""
     pretraining: Pretraining | None = None

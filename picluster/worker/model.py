@@ -96,7 +96,12 @@ def describe(file: Path, features: int, classes: int, options: dict[str, OptionV
             f"PRETRAINING of {file} is not a picluster.nn.Pretraining", fix="see models/graph_embedding.py"
         )
     return ModelDescription(
-        name=file.stem, options=every_option, layers=tuple(descriptions), training=training, pretraining=pretraining
+        name=file.stem,
+        options=every_option,
+        layers=tuple(descriptions),
+        dense_layers=sum(len(layer.parts) - 1 for layer in layers),
+        training=training,
+        pretraining=pretraining,
     )
 
 
