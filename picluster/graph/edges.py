@@ -25,6 +25,13 @@ class Edges(NamedTuple):
     """So many were given before, in the same direction."""
     loops: int
     """So many led from a node to itself."""
+    given: int
+    """So many distinct ones were given; an edge and its opposite are two."""
+
+    @property
+    def one_way(self) -> int:
+        """How many of those given had no opposite; as `given` where edges are directed."""
+        return self.given if self.directed else 2 * len(self.keys) - self.given
 
     def write(self, writer: GraphWriter, nodes: int) -> None:
         """Writes `indptr` and `indices`; an undirected edge in both directions. The keys are overwritten."""
@@ -43,7 +50,7 @@ def distinct_edges(source: NDArray[Any], target: NDArray[Any], *, directed: bool
     keys = keys[:filled]
     keys.sort()
     distinct = _without_repetition(keys)
-    edges = Edges(distinct, directed, filled - len(distinct), len(source) - filled)
+    edges = Edges(distinct, directed, filled - len(distinct), len(source) - filled, len(distinct))
     if directed:
         return edges
     for start in range(0, len(distinct), _CHUNK_EDGES):

@@ -6,9 +6,9 @@ and without v itself. A folder is written aside and renamed, so whoever can see 
 
 import hashlib
 import mmap
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, overload
 
 import msgspec
 import numpy as np
@@ -27,6 +27,11 @@ DTYPES = {
     "validation": ("int32",),
     "test": ("int32",),
 }
+OPTIONAL_DTYPES = {
+    "node_names": ("uint8",),  # all names one after the other, in UTF-8
+    "node_name_ends": ("int64",),  # (N,), where each ends
+}
+"""Arrays of a graph whose nodes have names of their own. Training does without them: no node is sent them."""
 _PREPARE_AGAIN = "prepare it again: picluster dataset prepare NAME --force (your own graph: import it again)"
 
 
@@ -46,7 +51,9 @@ class GraphFolder:
         path = Path(path)
         meta = _read_meta(path)
         for name in names:
-            _check_size(path, name, meta)
+            _check_size(path, name, meta, DTYPES[name])
+        for name in OPTIONAL_DTYPES.keys() & meta.files.keys() if set(names) >= DTYPES.keys() else ():
+            _check_size(path, name, meta, OPTIONAL_DTYPES[name])
         return cls(path, meta)
 
     def array(self, name: str, *, read_ahead: bool = True) -> np.ndarray[Any, Any]:
@@ -65,12 +72,42 @@ class GraphFolder:
             mapping.madvise(mmap.MADV_RANDOM)
         return array
 
+    def node_names(self) -> Sequence[str] | None:
+        """What the person's own files call each node, in order of its number (N,); None where they number them."""
+        if not self.meta.files.keys() >= OPTIONAL_DTYPES.keys():
+            return None
+        return NodeNames(self.array("node_names"), self.array("node_name_ends"))
+
     def verify(self) -> None:
         """Reads every file whole. DataError names the first whose checksum is not the recorded one."""
         for name, expected in self.meta.files.items():
             file = array_path(self.path, name)
             if sha256(file) != expected.sha256:
                 raise DataError(f"{file} is damaged: its sha256 is not the one in {META_FILE}", fix=_PREPARE_AGAIN)
+
+
+class NodeNames(Sequence[str]):
+    """The names of all nodes; each is decoded when it is asked for."""
+
+    def __init__(self, text: np.ndarray[Any, Any], ends: np.ndarray[Any, Any]) -> None:
+        """`text`: (bytes,) uint8; `ends`: (N,) int64."""
+        self._text = text
+        self._ends = ends
+
+    def __len__(self) -> int:
+        return len(self._ends)
+
+    @overload
+    def __getitem__(self, place: int) -> str: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[str]: ...
+    def __getitem__(self, place: int | slice) -> str | list[str]:
+        nodes = range(len(self))[place]
+        return self._name(nodes) if isinstance(nodes, int) else [self._name(node) for node in nodes]
+
+    def _name(self, node: int) -> str:
+        start = self._ends[node - 1] if node else 0
+        return self._text[start : self._ends[node]].tobytes().decode("utf-8", "surrogatepass")
 
 
 def array_path(folder: Path, name: str) -> Path:
@@ -99,12 +136,12 @@ def _read_meta(path: Path) -> GraphMeta:
         raise DataError(f"{file} cannot be understood: {error}", fix=_PREPARE_AGAIN) from None
 
 
-def _check_size(path: Path, name: str, meta: GraphMeta) -> None:
+def _check_size(path: Path, name: str, meta: GraphMeta, dtypes: tuple[str, ...]) -> None:
     file = array_path(path, name)
     expected = meta.files.get(name)
-    if expected is None or expected.dtype not in DTYPES[name]:
+    if expected is None or expected.dtype not in dtypes:
         found = "nothing" if expected is None else expected.dtype
-        raise DataError(f"{path / META_FILE} says {found} of {name}, not {DTYPES[name]}", fix=_PREPARE_AGAIN)
+        raise DataError(f"{path / META_FILE} says {found} of {name}, not {dtypes}", fix=_PREPARE_AGAIN)
     try:
         size = file.stat().st_size
     except FileNotFoundError:

@@ -48,12 +48,13 @@ def write_linqs(path: Path, *, input_folder: Path, feature_dtype: str, split_see
                 f"{content}: {count} papers of class {str(name)!r}, but {PER_CLASS} are to train", fix=_FETCH
             )
     origin = f"LINQS Cora, {PER_CLASS} per class to train, split seed {split_seed}"
-    with GraphWriter(path, source=origin, classes=len(names)) as writer:
+    with GraphWriter(path, source=origin, classes=len(names), class_names=map(str, names)) as writer:
         distinct_edges(source, target).write(writer, len(papers))
         writer.write("features", rows_to_sum_one(words).astype(feature_dtype))
         writer.write("labels", labels.astype(np.int16))
         split = split_by_class(labels.astype(np.int16), split_seed, per_class=PER_CLASS, validation=VALIDATION)
         write_splits(writer, split)
+        writer.write_node_names(list(papers))
 
 
 _FETCH = "the file is damaged: fetch it again"

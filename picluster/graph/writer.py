@@ -4,6 +4,8 @@ import contextlib
 import errno
 import os
 import shutil
+from collections.abc import Iterable, Sequence
+from itertools import accumulate
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -12,11 +14,12 @@ import msgspec
 import numpy as np
 
 from picluster.errors import DataError
-from picluster.graph.folder import DTYPES, META_FILE, SPLITS, array_path, sha256
+from picluster.graph.folder import DTYPES, META_FILE, OPTIONAL_DTYPES, SPLITS, array_path, sha256
 from picluster.schema.graph import ArrayFile, GraphMeta
 
 PARTIAL_MARK = ".partial-"
 """Between the name of a folder and the id of the process that is writing it."""
+_DTYPES = DTYPES | OPTIONAL_DTYPES
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -26,11 +29,12 @@ class GraphWriter:
     A complete folder that is already there stays in use until then. All arrays of `DTYPES` must have been written.
     """
 
-    def __init__(self, path: Path | str, *, source: str, classes: int) -> None:
-        """`source`: where the data came from, in words; `classes`: number of classes."""
+    def __init__(self, path: Path | str, *, source: str, classes: int, class_names: Iterable[str] = ()) -> None:
+        """`source`: where the data came from, in words; `class_names`: one for each of the `classes`, or none."""
         self._path = Path(path)
         self._source = source
         self._classes = classes
+        self._class_names = tuple(class_names)
         self._aside = self._path.with_name(f"{self._path.name}{PARTIAL_MARK}{os.getpid()}")
         self._shapes: dict[str, tuple[int, ...]] = {}
 
@@ -48,8 +52,9 @@ class GraphWriter:
 
     def create(self, name: str, shape: tuple[int, ...], dtype: str) -> "np.memmap[Any, Any]":
         """A new array of zeros on disk, to be filled in pieces. DataError where the disk has no room for it."""
-        if dtype not in DTYPES[name]:
-            raise TypeError(f"{name} is {' or '.join(DTYPES[name])}, not {dtype}")
+        dtypes = _DTYPES[name]
+        if dtype not in dtypes:
+            raise TypeError(f"{name} is {' or '.join(dtypes)}, not {dtype}")
         file = array_path(self._aside, name)
         needed_bytes = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
         if needed_bytes > shutil.disk_usage(self._aside).free:
@@ -70,10 +75,16 @@ class GraphWriter:
         mapped[...] = array
         mapped.flush()
 
+    def write_node_names(self, names: Sequence[str]) -> None:
+        """Writes what the nodes are called, in order of their numbers (N,); see `create` for the errors."""
+        encoded = [name.encode("utf-8", "surrogatepass") for name in names]
+        self.write("node_names", np.frombuffer(b"".join(encoded), np.uint8))
+        self.write("node_name_ends", np.fromiter(accumulate(map(len, encoded)), np.int64, len(encoded)))
+
     def _complete(self) -> None:
         if missing := [name for name in DTYPES if name not in self._shapes]:
             raise ValueError(f"the graph folder {self._path} lacks {', '.join(missing)}")
-        files = {name: _describe(array_path(self._aside, name)) for name in DTYPES}
+        files = {name: _describe(array_path(self._aside, name)) for name in _DTYPES if name in self._shapes}
         meta = GraphMeta(
             name=self._path.name,
             source=self._source,
@@ -83,6 +94,7 @@ class GraphWriter:
             classes=self._classes,
             splits={name: self._shapes[name][0] for name in SPLITS},
             files=files,
+            class_names=self._class_names,
         )
         (self._aside / META_FILE).write_bytes(msgspec.json.format(msgspec.json.encode(meta)) + b"\n")
         for file in (*self._aside.iterdir(), self._aside):

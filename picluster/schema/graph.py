@@ -42,6 +42,7 @@ class GraphMeta(Record, frozen=True, kw_only=True):
     splits: dict[str, int]
     """Number of nodes in `train`, `validation` and `test`."""
     files: dict[str, ArrayFile]
-    """`indptr`, `indices`, `features`, `labels`, `train`, `validation`, `test`."""
+    """`indptr`, `indices`, `features`, `labels`, `train`, `validation`, `test`; and where nodes have names of
+    their own, `node_names` and `node_name_ends`."""
     class_names: tuple[str, ...] = ()
     """Name of each class, in order of its number; empty where the labels were numbers."""

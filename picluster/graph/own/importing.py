@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from picluster.errors import DataError, InputError
-from picluster.graph.edges import distinct_edges
+from picluster.graph.edges import Edges, distinct_edges
 from picluster.graph.folder import GraphFolder
 from picluster.graph.lock import only_maker_of
 from picluster.graph.names import check_own_name
@@ -36,6 +36,7 @@ class _Checked(NamedTuple):
     """What the checks have made of the graph."""
 
     labels: NDArray[Any]
+    class_names: list[str]
     splits: dict[str, NDArray[np.int32]]
     order: NDArray[np.int64] | None
     """The node of every row of features, where not the row's own number."""
@@ -64,15 +65,27 @@ def import_graph(
     path = graphs_folder / name
     with only_maker_of(path):
         check_free(name, graphs_folder, force=force)
-        with GraphWriter(path, source=own.origin, classes=int(checked.labels.max()) + 1) as writer:
+        classes = int(checked.labels.max()) + 1
+        with GraphWriter(path, source=own.origin, classes=classes, class_names=checked.class_names) as writer:
             _write_features(writer, own.features, checked.order, checked.feature_dtype)
             edges = distinct_edges(own.edges.rows[:, 0], own.edges.rows[:, 1], directed=directed)
             edges.write(writer, nodes)
             writer.write("labels", checked.labels)
             write_splits(writer, checked.splits)
+            if own.node_names:
+                writer.write_node_names(own.node_names)
+    return Imported(GraphFolder.open(path), [*notes, *_edge_notes(edges)])
+
+
+def _edge_notes(edges: Edges) -> list[str]:
+    """What became of the edges that were given."""
+    notes = []
     if edges.loops or edges.repeated:
         notes.append(f"edges left out: {edges.repeated:,} repeated, {edges.loops:,} from a node to itself")
-    return Imported(GraphFolder.open(path), notes)
+    if edges.one_way and not edges.directed:
+        what = f"edges added: {edges.one_way:,} of {edges.given:,} had no opposite, and now lead both ways"
+        notes.append(f"{what} (--directed keeps their directions)")
+    return notes
 
 
 def check_free(name: str, graphs_folder: Path, *, force: bool) -> None:
@@ -103,7 +116,7 @@ def _check(own: OwnGraph, feature_dtype: str, split_seed: int) -> _Checked:
     if largest := _fp16_overflow(own.features, feature_dtype):
         feature_dtype = "float32"
         notes.append(f"features: stored as fp32, because {largest:g} is beyond fp16's {_LARGEST_FP16:,}")
-    return _Checked(labels, splits, order, feature_dtype, notes)
+    return _Checked(labels, names, splits, order, feature_dtype, notes)
 
 
 def _order(features: Table, nodes: int) -> NDArray[np.int64] | None:

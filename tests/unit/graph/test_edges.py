@@ -49,6 +49,9 @@ def test_what_is_left_out_is_counted(pairs: list[tuple[int, int]], directed: boo
     without_loops = [pair for pair in pairs if pair[0] != pair[1]]
     assert found.loops == len(pairs) - len(without_loops)
     assert found.repeated == len(without_loops) - len(set(without_loops))
+    distinct = set(without_loops)
+    assert found.given == len(distinct)
+    assert found.one_way == len([pair for pair in distinct if directed or pair[::-1] not in distinct])
 
 
 def test_both_directions_of_an_edge_are_no_repetition() -> None:

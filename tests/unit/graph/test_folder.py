@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from picluster.errors import DataError
-from picluster.graph.folder import DTYPES, GraphFolder
+from picluster.graph.folder import DTYPES, OPTIONAL_DTYPES, GraphFolder
 from picluster.graph.writer import GraphWriter
 from tests.unit.graph.small_graph import ARRAYS, write_small_graph
 
@@ -60,6 +60,50 @@ def test_any_features_survive_the_round_trip(data: st.DataObject, tmp_path_facto
         for name, array in (ARRAYS | {"features": features}).items():
             writer.write(name, array)
     np.testing.assert_array_equal(GraphFolder.open(path).array("features"), features, strict=True)
+
+
+NAMES = ["", "a\nb", 'größe ,"', "\udcff" * 300]
+
+
+def _write_named(path: Path, names: list[str]) -> None:
+    with GraphWriter(path, source="named", classes=2, class_names=['cat, "dog"\n', ""]) as writer:
+        writer.write_node_names(names)
+        for name, array in ARRAYS.items():
+            writer.write(name, array)
+
+
+def test_names_of_nodes_and_classes_come_back_letter_by_letter(tmp_path: Path) -> None:
+    _write_named(tmp_path / "named", NAMES)
+    folder = GraphFolder.open(tmp_path / "named")
+    names = folder.node_names()
+    assert names is not None
+    assert list(names) == NAMES
+    assert (names[-1], names[1:3]) == (NAMES[-1], NAMES[1:3])
+    assert folder.meta.class_names == ('cat, "dog"\n', "")
+
+
+@pytest.mark.parametrize("name", OPTIONAL_DTYPES)
+def test_a_harmed_file_of_names_is_caught_but_only_where_names_are_wanted(tmp_path: Path, name: str) -> None:
+    _write_named(tmp_path / "named", NAMES)
+    file = tmp_path / "named" / f"{name}.npy"
+    content = file.read_bytes()
+    file.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    with pytest.raises(DataError, match=f"{name}.npy is damaged"):
+        GraphFolder.open(file.parent).verify()
+    file.unlink()
+    with pytest.raises(DataError, match=f"{name}.npy is missing"):
+        GraphFolder.open(file.parent)
+    GraphFolder.open(file.parent, ["indptr", "features"])  # as a node does, which is not sent names
+
+
+def test_a_folder_from_before_there_were_names_is_read(small: Path) -> None:
+    meta = json.loads((small / "meta.json").read_text())
+    del meta["class_names"]
+    (small / "meta.json").write_text(json.dumps(meta))
+    folder = GraphFolder.open(small)
+    folder.verify()
+    assert folder.node_names() is None
+    assert folder.meta.class_names == ()
 
 
 def test_writing_to_an_array_never_reaches_the_disk(small: Path) -> None:

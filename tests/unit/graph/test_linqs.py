@@ -46,6 +46,14 @@ def test_the_real_files_hold_the_graph_of_planetoid(real: GraphFolder, cora: Gra
     assert pairs.shape == (2, 7)  # the same classes, numbered otherwise
 
 
+def test_the_real_folder_keeps_the_names_of_classes_and_the_numbers_of_papers(real: GraphFolder) -> None:
+    counts = dict(zip(real.meta.class_names, np.bincount(real.array("labels")).tolist(), strict=True))
+    assert (counts["Case_Based"], counts["Neural_Networks"], counts["Theory"]) == (298, 818, 351)
+    names = real.node_names()
+    assert names is not None
+    assert len(set(names)) == 2708
+
+
 def test_the_real_split_has_twenty_of_each_class_and_every_paper_once(real: GraphFolder) -> None:
     np.testing.assert_array_equal(np.bincount(real.array("labels")[real.array("train")]), np.full(7, 20))
     papers = np.concatenate([real.array(name) for name in ("train", "validation", "test")])
@@ -55,6 +63,8 @@ def test_the_real_split_has_twenty_of_each_class_and_every_paper_once(real: Grap
 def test_classes_are_numbered_by_their_sorted_names_and_rows_sum_to_one(content: Path) -> None:
     graph = _convert(content.parents[1])
     np.testing.assert_array_equal(graph.array("labels"), np.arange(PAPERS) % 2)
+    assert graph.meta.class_names == CLASSES
+    assert list(graph.node_names() or ()) == [str(1000 + paper) for paper in range(PAPERS)]
     sums = graph.array("features").sum(axis=1)
     np.testing.assert_allclose(sums[sums > 0], 1, rtol=1e-6)
 

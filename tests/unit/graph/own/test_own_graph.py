@@ -1,6 +1,7 @@
 """One's own graph, from files of every form."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,10 @@ def _check(graph: GraphFolder) -> None:
 def test_plain_csv_becomes_the_graph_and_says_what_was_left_out(files: dict[str, Path]) -> None:
     done = _import(files)
     _check(done.graph)
-    assert done.notes == ["edges left out: 1 repeated, 1 from a node to itself"]
+    assert done.notes == [
+        "edges left out: 1 repeated, 1 from a node to itself",
+        "edges added: 2 of 4 had no opposite, and now lead both ways (--directed keeps their directions)",
+    ]
     assert done.graph.meta.source == "imported from edges.csv, features.csv, labels.csv, splits.csv"
 
 
@@ -141,15 +145,28 @@ def test_every_form_gives_the_same_graph(files: dict[str, Path], change: Change)
 
 
 def test_directed_edges_lead_one_way(files: dict[str, Path]) -> None:
-    graph = _import(files, directed=True).graph
-    np.testing.assert_array_equal(graph.array("indptr"), [0, 1, 2, 3, 3, 3, 4])
-    np.testing.assert_array_equal(graph.array("indices"), [1, 0, 1, 4])
+    done = _import(files, directed=True)
+    np.testing.assert_array_equal(done.graph.array("indptr"), [0, 1, 2, 3, 3, 3, 4])
+    np.testing.assert_array_equal(done.graph.array("indices"), [1, 0, 1, 4])
+    assert not any("no opposite" in note for note in done.notes)
+
+
+def test_edges_given_both_ways_are_not_called_one_way(files: dict[str, Path]) -> None:
+    _csv(files["edges"], [[0, 1], [1, 0], [2, 1], [1, 2]])
+    assert _import(files).notes == []
+
+
+def test_what_a_person_calls_the_nodes_is_kept(files: dict[str, Path]) -> None:
+    own = replace(read_own(files["edges"], files["features"], files["labels"], None), node_names=tuple("abcdef"))
+    graph = import_graph("named", own, graphs_folder=files["edges"].parent / "graphs").graph
+    assert list(graph.node_names() or ()) == list("abcdef")
 
 
 def test_labels_that_are_words_are_numbered_in_their_sorted_order_and_named(files: dict[str, Path]) -> None:
     _csv(files["labels"], [["owl"], ["cat"], ["dog"], ["cat"], ["dog"], ["owl"]])
     done = _import(files)
     assert done.graph.array("labels").tolist() == [2, 0, 1, 0, 1, 2]
+    assert done.graph.meta.class_names == ("cat", "dog", "owl")
     assert "classes: 0 = cat, 1 = dog, 2 = owl" in done.notes
 
 
