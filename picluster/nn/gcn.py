@@ -43,6 +43,5 @@ def normalised_sum(block: Block, source: Tensor) -> Tensor:
     degrees = block.target_degrees()
     own = (degrees + 1).float().rsqrt()[:, None]
     sampled = (degrees / block.counts.clamp(min=1))[:, None]
-    # The target's factor is applied in fp32 afterwards: both factors together would be subnormal in fp16.
     neighbours = block.weighted_sum(source, (block.neighbour_degrees() + 1).float().rsqrt())
     return own * (sampled * neighbours + own * block.targets(source))

@@ -212,7 +212,7 @@ class _LayerPass:
     def _aggregated(self, blocks: Message) -> Rows:
         ids, counts, neighbours = blocks.tensors
         degrees = self._stage.data.graph_degrees
-        block = Block(ids=ids, counts=counts, neighbours=neighbours, source_ids=None, graph_degrees=degrees, exact=True)
+        block = Block(ids=ids, counts=counts, neighbours=neighbours, source_ids=None, graph_degrees=degrees)
         return self._stage.layers[self._number].main.layer.aggregate(block, Rows(self._source, ids))
 
     def _transform(self, chunk: int, rows: Rows | None) -> Rows:

@@ -3,7 +3,6 @@
 from dataclasses import dataclass, replace
 from functools import partial
 
-import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,7 +11,6 @@ from torch import Tensor
 from picluster.nn import Block
 
 close_fp32 = partial(torch.testing.assert_close, rtol=1e-5, atol=1e-6)
-close_fp16 = partial(torch.testing.assert_close, rtol=4e-3, atol=4e-3)
 
 
 @dataclass(frozen=True)
@@ -100,30 +98,12 @@ def test_degrees_are_those_of_the_whole_graph(case: Case) -> None:
 
 
 @given(case=cases)
-def test_an_fp16_table_gives_fp32_rows_near_those_of_an_fp32_table(case: Case) -> None:
-    table = case.source.half()
-    weights = torch.rand(len(case.block.neighbours), generator=torch.Generator().manual_seed(2)) / 30
-    pairs = [
-        (case.block.mean(table), case.block.mean(table.float())),
-        (case.block.weighted_sum(table, weights), case.block.weighted_sum(table.float(), weights)),
-        (case.block.targets(table), case.block.targets(table.float())),
-    ]
-    for found, expected in pairs:
-        assert found.dtype == torch.float32
-        close_fp16(found, expected)
-
-
-def test_the_mean_of_many_fp16_rows_stays_in_their_range() -> None:
-    rows = 21_700  # the largest degree of Reddit
-    block = Block(
-        ids=torch.zeros(1, dtype=torch.int32),
-        counts=torch.tensor([rows], dtype=torch.int32),
-        neighbours=torch.arange(rows, dtype=torch.int32),
-        source_ids=None,
-        graph_degrees=torch.full((rows,), rows, dtype=torch.int32),
-    )
-    table = torch.full((rows, 3), 4.0, dtype=torch.float16)
-    close_fp16(block.mean(table), torch.full((1, 3), 4.0))
+def test_the_rows_of_an_fp16_table_are_bitwise_those_of_the_same_table_in_fp32(case: Case) -> None:
+    block, table = case.block, case.source.half()
+    weights = torch.rand(len(block.neighbours), generator=torch.Generator().manual_seed(2)) * 1e-6
+    assert torch.equal(block.mean(table), block.mean(table.float()))
+    assert torch.equal(block.weighted_sum(table, weights), block.weighted_sum(table.float(), weights))
+    assert torch.equal(block.targets(table), block.targets(table.float()))
 
 
 @given(case=cases)
@@ -188,44 +168,3 @@ def test_pieces_are_the_block_cut_between_targets_and_bounded_unless_a_target_is
 def test_a_block_without_targets_is_one_piece() -> None:
     (piece,) = make_case([], extra_rows=3, width=2, seed=0).block.pieces(5)
     assert len(piece.ids) == len(piece.neighbours) == 0
-
-
-def relative_error(found: Tensor, exact: Tensor) -> float:
-    return float((found.double() - exact).abs().max() / exact.abs().max())
-
-
-def test_exact_sums_of_fp16_rows_are_those_in_fp64_and_the_fast_ones_are_not() -> None:
-    case = make_case([0, 200, 5000, 1], extra_rows=300, width=37, seed=0, table=True)
-    block, table = case.block, case.source.half() + 1
-    exactly = replace(block, exact=True)
-    weights = torch.rand(len(block.neighbours), generator=torch.Generator().manual_seed(1))
-    row_weights = torch.zeros(4, len(table), dtype=torch.float64)
-    owners = torch.repeat_interleave(torch.arange(4), block.counts.long())
-    row_weights.index_put_((owners, block.neighbours.long()), weights.double(), accumulate=True)
-    mean, weighted = mean_of(replace(case, matrix=case.matrix.double()), table.double()), row_weights @ table.double()
-    assert relative_error(exactly.mean(table), mean) < 1e-5
-    assert relative_error(exactly.weighted_sum(table, weights), weighted) < 1e-5
-    assert relative_error(block.mean(table), mean) > 1e-4
-    assert relative_error(block.weighted_sum(table, weights), weighted) > 1e-4
-
-
-@given(case=cases)
-def test_exact_sums_of_fp16_rows_are_bitwise_those_of_the_same_rows_in_fp32(case: Case) -> None:
-    block, table = replace(case.block, exact=True), case.source.half()
-    weights = torch.rand(len(block.neighbours), generator=torch.Generator().manual_seed(2))
-    assert torch.equal(block.mean(table), block.mean(table.float()))
-    assert torch.equal(block.weighted_sum(table, weights), block.weighted_sum(table.float(), weights))
-
-
-@pytest.mark.parametrize("extra_rows", [10, 200], ids=["columns of all rows", "rows of some targets"])
-def test_a_large_table_is_converted_part_by_part_with_the_same_result(
-    monkeypatch: pytest.MonkeyPatch, extra_rows: int
-) -> None:
-    case = make_case([3, 0, 30], extra_rows=extra_rows, width=50, seed=4)
-    block, table = replace(case.block, exact=True), case.source.half()
-    weights = torch.rand(len(block.neighbours), generator=torch.Generator().manual_seed(2))
-    whole = block.mean(table), block.weighted_sum(table, weights)
-    monkeypatch.setattr("picluster.nn.block._CONVERTED_VALUES", 100)
-    assert torch.equal(block.mean(table), whole[0])
-    assert torch.equal(block.weighted_sum(table, weights), whole[1])
-    assert torch.equal(whole[0], block.mean(table.float()))
