@@ -50,8 +50,8 @@ def doctor(
 
     if plan_file is not None and nodes is not None:
         raise InputError("--plan and --nodes do not go together: the plan names its nodes", fix="leave one of them out")
-    chosen = choose_nodes(inventory, nodes)
     intent = _intent(plan_file, dataset)
+    chosen = choose_nodes(inventory, nodes)
     if intent is not None:
         chosen = _taking_part(chosen, intent)
     health = Doctor(chosen, intent, partial(print, file=sys.stderr, flush=True)).visit()

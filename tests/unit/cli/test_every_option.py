@@ -1,0 +1,164 @@
+"""Every option of every command has a place here, with the words beside which it would mean nothing and is refused.
+
+The options are taken from the commands themselves: a new one fails here until somebody has thought of that. What
+`picluster launch` does with its own is tried in `test_every_option_of_launch`.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import typer
+
+from picluster.cli.main import app
+from tests.unit.cli.conftest import Picluster
+from tests.unit.graph.small_graph import write_small_graph
+
+Words = str
+"""What is typed after the command."""
+ALWAYS: tuple[Words, ...] = ()
+"""Acts whatever stands beside it."""
+
+REFUSED: dict[str, dict[str, tuple[Words, ...]]] = {
+    "report": {"--json": ALWAYS},
+    "runs": {"--tag": ALWAYS, "--json": ALWAYS},
+    "compare": {
+        "--tag": ("abcd --tag x",),
+        "--chart": ("--chart a.gif", "--chart none/a.png"),
+        "--json": ALWAYS,
+        "--rows": ("abcd --rows rows.txt",),
+        "--seeds": ("--seeds 2", "abcd --seeds 2"),
+        "--inventory": ("--inventory a.yml",),
+        "--with": ("--with '--epochs 3'",),
+    },
+    "logs": {"--follow": ALWAYS},
+    "stop": {"--inventory": ALWAYS},
+    "reap": {"--inventory": ALWAYS, "--dry-run": ALWAYS},
+    "doctor": {
+        "--inventory": ALWAYS,
+        "--nodes": ("--nodes pi1 --plan plan.json --dataset mine",),
+        "--plan": ("--plan plan.json",),
+        "--dataset": ("--dataset mine",),
+        "--json": ALWAYS,
+    },
+    "init": {"--force": ALWAYS},
+    "provision": {
+        "--inventory": ALWAYS,
+        "--limit": ALWAYS,
+        "--check": ALWAYS,
+        "--tags": ALWAYS,
+        "--ask-become-pass": ALWAYS,
+        "--json": ALWAYS,
+    },
+    "reset": {
+        "--inventory": ALWAYS,
+        "--limit": ALWAYS,
+        "--delete-data": ALWAYS,
+        "--yes": ALWAYS,
+        "--ask-become-pass": ALWAYS,
+        "--json": ALWAYS,
+    },
+    "trust": {"--inventory": ALWAYS, "--yes": ALWAYS},
+    "export": {
+        "--output": ("--output w.pt", "--output none/w.safetensors", "--output graphs"),
+        "--predictions": ("--predictions p.parquet", "--predictions p"),
+    },
+    "dataset prepare": {
+        "--scale": ("mine --scale 0.1", "cora --scale 0.1"),
+        "--features": ("mine --features fp32", "mine32 --features fp16"),
+        "--split-seed": (
+            "mine --split-seed 1",
+            "mine --split-seed 0",
+            "cora --split-seed 1",
+            "reddit-like --split-seed 1",
+            "cora-linqs-split7 --split-seed 1",
+        ),
+        "--force": ("mine --force",),
+    },
+    "dataset list": {"--json": ALWAYS},
+    "dataset show": {"--json": ALWAYS},
+    "dataset draw": {
+        "--output": ("mine --output a.gif",),
+        "--nodes": ALWAYS,
+        "--seed": ALWAYS,
+        "--scale": ("mine --scale 0.1",),
+        "--features": ("mine --features fp32", "mine32 --features fp16"),
+        "--json": ALWAYS,
+    },
+    "lab up": {
+        "--nodes": ("--like pi4,pi5 --nodes 3",),
+        "--memory": ("--like pi4 --memory 1GiB",),
+        "--cpus": ("--like pi4 --cpus 1",),
+        "--rate": ("--like pi4 --rate 1gbit",),
+        "--disk": ALWAYS,
+        "--like": ("--like pi9",),
+        "--fresh": ALWAYS,
+        "--emulate": ("--emulate",),
+        "--second-interface": ALWAYS,
+        "--name": ("--name UP",),
+    },
+    "lab down": {"--name": ALWAYS},
+    "lab status": {"--name": ALWAYS, "--json": ALWAYS},
+    "lab break": {
+        "--kill": ("pi1 --kill --freeze",),
+        "--link-down": ("pi1 --link-down --freeze",),
+        "--freeze": ("pi1 --freeze --restore",),
+        "--fill-disk": ("pi1 --fill-disk --kill",),
+        "--restore": ("pi1 --restore --kill",),
+        "--name": ALWAYS,
+    },
+}
+ELSEWHERE = {"launch", "dataset import"}
+"""Commands whose options have a test of their own."""
+
+
+def commands(command: Any, path: str = "") -> Iterator[tuple[str, set[str]]]:
+    """Every command below this one, with its options as they are spelt."""
+    below = getattr(command, "commands", None)
+    if below is None:
+        spelt = {max(each.opts, key=len) for each in command.params}
+        yield path.strip(), {word for word in spelt if word.startswith("-")} - {"--help"}
+        return
+    for name, each in below.items():
+        yield from commands(each, f"{path} {name}")
+
+
+def test_every_option_of_every_command_has_its_place() -> None:
+    found = {path: spelt for path, spelt in commands(typer.main.get_command(app)) if path not in ELSEWHERE}
+    assert found == {path: set(spelt) for path, spelt in REFUSED.items()}
+
+
+@pytest.fixture
+def desk(here: Path) -> Path:
+    """A working folder with graphs that were imported or prepared."""
+    for name in ("mine", "cora", "cora-linqs-split7"):
+        write_small_graph(here / "graphs" / name)
+    write_small_graph(here / "graphs" / "mine32", features=np.ones((4, 3), np.float32))
+    (here / "plan.json").write_text("{}")
+    return here
+
+
+PAIRS = [
+    (f"{command} {words}", option)
+    for command, spelt in REFUSED.items()
+    for option, cases in spelt.items()
+    for words in cases
+]
+
+
+@pytest.mark.parametrize(("typed", "option"), PAIRS, ids=[typed for typed, _ in PAIRS])
+@pytest.mark.usefixtures("desk")
+def test_an_option_that_would_mean_nothing_is_refused_by_its_name(
+    picluster: Picluster, here: Path, typed: str, option: str
+) -> None:
+    before = sorted(here.rglob("*"))
+    answer = picluster(*shlex.split(typed))
+    assert (answer.code, answer.out) == (2, "")
+    assert "error: " in answer.err
+    assert option in answer.err or option.removeprefix("--") in answer.err
+    assert sorted(here.rglob("*")) == before
