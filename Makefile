@@ -50,14 +50,20 @@ provision: setup ## make freshly flashed Pis ready to train
 reset: setup ## take from the Pis what provision has put there (DATA=delete|keep)
 	@.venv/bin/picluster reset $(NODES) $(if $(DATA),--yes --$(DATA)-data)
 
-test: setup ## run the tests
-	.venv/bin/pytest -m "not slow and not lab and not emulated"
+# JOBS=1 runs one test at a time; a file's tests stay together, since they share what they have set up.
+PYTEST = .venv/bin/pytest -n $(or $(JOBS),2) --dist loadfile
 
+test: setup ## run the tests
+	$(PYTEST) -m "not slow and not lab and not emulated"
+
+# Those that measure a speed come last, alone.
 test-slow: setup ## run the tests that take longer, such as Cora over ten seeds
-	.venv/bin/pytest -m "slow and not lab and not emulated"
+	$(PYTEST) -m "slow and not quiet and not lab and not emulated"
+	.venv/bin/pytest -m "slow and quiet and not lab and not emulated"
 
 test-lab: setup ## run the tests on virtual Pis (as root)
-	.venv/bin/pytest -m lab
+	$(PYTEST) -m "lab and not quiet"
+	.venv/bin/pytest -m "lab and quiet"
 
 test-provision: setup ## provision nodes of OS=ubuntu|debian|raspios (INVENTORY=FILE; else virtual Pis) and train on them
 	@OS='$(OS)' INVENTORY='$(INVENTORY)' scripts/test_provision.sh

@@ -26,6 +26,7 @@ SPEED_UP = 1.5
 ATTEMPTS = 5
 
 pytestmark = [
+    pytest.mark.quiet,
     pytest.mark.slow,
     pytest.mark.skipif(
         not (INPUT / "cora-linqs" / "cora.content").exists(), reason="needs the LINQS files of Cora in $PICLUSTER_INPUT"

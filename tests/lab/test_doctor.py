@@ -14,7 +14,7 @@ import picluster
 from tests.lab.running import RunningLab
 from tests.lab.shelf import Shelf, make_shelf
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.quiet]
 
 MBIT = 940
 NODES = ["pi1", "pi2", "pi3", "pi4"]

@@ -11,7 +11,7 @@ import pytest
 from tests.lab.running import RunningLab, eventually
 from tests.lab.shelf import Shelf, make_shelf
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.quiet]
 
 GONE_SECONDS = 5.0
 UNPLUGGED_GONE_SECONDS = 10.0

@@ -13,7 +13,7 @@ import pytest
 
 from tests.lab.running import RunningLab, lab_command
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.quiet]
 
 GIB = 1 << 30
 WORKER = "/opt/picluster/.venv/bin/picluster-worker"
