@@ -11,6 +11,7 @@ from picluster.nn.block import Block
 from picluster.nn.rows import Rows
 
 if TYPE_CHECKING:
+    from torch import Tensor
     from torch.nn import Parameter
 
 
@@ -39,7 +40,11 @@ class Layer(torch.nn.Module):
 
     def weights(self) -> Mapping[str, Parameter]:
         """The parameters, by the names that PyG gives them where it has such a layer."""
-        return dict(self.named_parameters())
+        return {name: weight for name, weight in self.named_parameters() if weight.requires_grad}
+
+    def fixed_values(self) -> Mapping[str, Tensor]:
+        """Values that are not trained but belong into the model's file, such as persistent buffers; by PyG's names."""
+        return state_beside(self, self.weights())
 
     def decayed(self) -> Collection[str]:
         """The names of those weights on which weight decay acts; all of them unless a layer says otherwise."""
@@ -52,3 +57,15 @@ class RowLayer(Layer):
     def aggregate(self, block: Block, rows: Rows) -> Rows:
         """Never called."""
         raise NotImplementedError
+
+
+def state_beside(module: torch.nn.Module, weights: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+    """What the state of `module` holds beside `weights`: buffers, frozen parameters, further names of tied weights.
+
+    Weights that go by a name of their own are not repeated.
+    """
+    every = module.state_dict(keep_vars=True).items()
+    every = module.state_dict(keep_vars=True).items()
+    state = {name: value for name, value in every if isinstance(value, torch.Tensor)}
+    renamed = {id(weight) for name, weight in weights.items() if name not in state}
+    return {name: value for name, value in state.items() if name not in weights and id(value) not in renamed}

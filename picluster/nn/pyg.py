@@ -9,8 +9,10 @@ import torch
 from torch import Tensor
 
 from picluster.nn.block import Block
+from picluster.nn.convolving import Way, convolve
 from picluster.nn.dropout import Dropout
-from picluster.nn.layer import Layer
+from picluster.nn.layer import Layer, state_beside
+from picluster.nn.pyg_trial import UnfitError, way_of
 from picluster.nn.rows import Rows
 
 if TYPE_CHECKING:
@@ -24,7 +26,8 @@ class PygLayer(Layer):
     """h' = activation(convolution(dropout(h), edges)); for convolutions of one hop, with parameters in their sums.
 
     Rows of all sources cross the cut before it, not only the targets': wide, unlike picluster's own layers. The
-    convolution sees a bipartite block where it takes one, else the square graph of the block's sources.
+    convolution sees a bipartite block where it takes one, else the square graph of the block's sources. Before it is
+    used it is tried out: where that would not give what it gives in the whole graph, it is refused.
     """
 
     wide = True
@@ -37,18 +40,17 @@ class PygLayer(Layer):
         activation: Callable[[Tensor], Tensor] = torch.relu,
         last: bool = False,
     ) -> None:
-        """`last`: without activation. ValueError where the convolution has dropout of its own."""
+        """`last`: without activation.
+
+        Raises:
+            UnfitError: the convolution has dropout of its own, or does not compute in fp32.
+        """
         super().__init__()
-        if getattr(convolution, "dropout", 0):
-            message = f"{type(convolution).__name__} would drop other values under every plan: PygLayer(…, dropout=…)"
-            raise ValueError(message)
+        _check_made(convolution)
         self.dropout = Dropout(dropout)
         self.convolution = convolution
         self.activation, self.last = activation, last
-        self._is_gcn = type(convolution).__name__ == "GCNConv" and bool(convolution.normalize)
-        if self._is_gcn:  # it would take the degrees of the block for those of the graph
-            convolution.normalize = False  # type: ignore[assignment]
-        self._bipartite: bool | None = None
+        self._way: Way | None = None
 
     @property
     def title(self) -> str:
@@ -56,19 +58,21 @@ class PygLayer(Layer):
         return f"PygLayer({type(self.convolution).__name__})"
 
     def aggregate(self, block: Block, rows: Rows) -> Rows:
-        """`h` (S, inputs) → `h` (T, outputs)."""
+        """`h` (S, inputs) → `h` (T, outputs). UnfitError where the convolution looks at more than a block shows."""
         source = rows["h"]
-        if self._bipartite is None:
-            self._bipartite = not self._is_gcn and self._takes_bipartite(source.shape[1])
+        if self._way is None:
+            self._way = way_of(self.convolution, source.shape[1])
         if block.source_ids is not None:
-            return block.rows(h=self._convolve(block, self.dropout(rows.having(h=source))["h"]))
+            dropped = self.dropout(rows.having(h=source))["h"]
+            return block.rows(h=convolve(self.convolution, self._way, block, dropped))
         at_once = len(block.neighbours) if torch.is_grad_enabled() else _EDGES_AT_ONCE
         parts = []
         for piece in block.pieces(at_once):
             local = piece.gathered()
             assert local.source_ids is not None
             h = source.index_select(0, local.source_ids).float()
-            parts.append(self._convolve(local, self.dropout(Rows({"h": h}, local.source_ids, rows.dropout_key))["h"]))
+            dropped = self.dropout(Rows({"h": h}, local.source_ids, rows.dropout_key))["h"]
+            parts.append(convolve(self.convolution, self._way, local, dropped))
         return block.rows(h=torch.cat(parts))
 
     def transform(self, rows: Rows) -> Rows:
@@ -77,51 +81,21 @@ class PygLayer(Layer):
 
     def weights(self) -> Mapping[str, Parameter]:
         """The convolution's own."""
-        return dict(self.convolution.named_parameters())
+        return {name: weight for name, weight in self.convolution.named_parameters() if weight.requires_grad}
 
-    def _convolve(self, block: Block, h: Tensor) -> Tensor:
-        targets = torch.arange(len(block.ids))
-        edges = torch.stack([block.neighbours.long(), torch.repeat_interleave(targets, block.counts.long())])
-        result: Tensor
-        if self._is_gcn:
-            edges, weights = _gcn_edges(block, edges, self_loops=bool(self.convolution.add_self_loops))
-            result = self.convolution(h, edges, weights)
-        elif self._bipartite:
-            result = self.convolution((h, h[: len(targets)]), edges)
-        else:
-            result = self.convolution(h, edges)
-        return result[: len(targets)]
-
-    @torch.no_grad()
-    def _takes_bipartite(self, width: int) -> bool:
-        """Tried out on four nodes. ValueError where a target's row depends on more than its own edges."""
-        h = torch.linspace(-1, 1, 4 * width).view(4, width).sin()
-        edges = torch.tensor([[1, 2], [0, 0]])
-        expected = self.convolution(h, edges)[0]
-        further = torch.cat([edges, torch.tensor([[3], [1]])], dim=1)
-        if not torch.allclose(self.convolution(h, further)[0], expected, atol=1e-6):
-            message = (
-                f"{type(self.convolution).__name__} looks further than a node's own edges: use a layer for each hop"
-            )
-            raise ValueError(message)
-        try:
-            return torch.allclose(self.convolution((h, h[:1]), edges)[0], expected, atol=1e-6)
-        except Exception:  # noqa: BLE001  every convolution refuses in its own way
-            return False
+    def fixed_values(self) -> Mapping[str, Tensor]:
+        """What else is in the convolution's `state_dict`."""
+        return state_beside(self.convolution, self.weights())
 
 
-def _gcn_edges(block: Block, edges: Tensor, *, self_loops: bool) -> tuple[Tensor, Tensor]:
-    """Edges with `GCNConv`'s weights by the degrees of the whole graph; sampled ones stand for all."""
-    degrees = block.target_degrees()
-    own = _inverse_root(degrees + int(self_loops))
-    sampled = degrees / block.counts.clamp(min=1)
-    weights = _inverse_root(block.neighbour_degrees() + int(self_loops)) * (own * sampled)[edges[1]]
-    if self_loops:
-        loops = torch.arange(len(block.ids))
-        edges, weights = torch.cat([edges, loops.repeat(2, 1)], dim=1), torch.cat([weights, own * own])
-    return edges, weights
-
-
-def _inverse_root(degrees: Tensor) -> Tensor:
-    """Of each degree; 0 where there is none."""
-    return degrees.float().rsqrt().masked_fill(degrees == 0, 0.0)
+def _check_made(convolution: Module) -> None:
+    """UnfitError where the constructor's arguments alone tell that the convolution does not fit."""
+    name, dropout = type(convolution).__name__, getattr(convolution, "dropout", 0)
+    if isinstance(dropout, float | int) and dropout:
+        raise UnfitError(f"{name} would drop other values under every plan", fix="PygLayer(…, dropout=…)")
+    if getattr(convolution, "flow", "source_to_target") != "source_to_target":
+        fix = "leave out flow=, and import the edges with --directed the other way round"
+        raise UnfitError(f"{name} sends from targets to sources, which a block does not show", fix=fix)
+    if any(weight.dtype != torch.float32 for weight in convolution.parameters() if weight.requires_grad):
+        fix = "leave out .double(), .half() and dtype="
+        raise UnfitError(f"{name} has weights of another type than float32", fix=fix)

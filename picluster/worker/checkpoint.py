@@ -28,7 +28,7 @@ class Weights:
     @staticmethod
     def copy_of(parameters: Mapping[str, Tensor], epoch: int) -> Weights:
         """A copy that later updates leave alone."""
-        return Weights(epoch, {name: parameter.detach().clone() for name, parameter in parameters.items()})
+        return Weights(epoch, {name: _copy(parameter) for name, parameter in parameters.items()})
 
     @torch.no_grad()
     def restore(self, parameters: Mapping[str, Tensor]) -> None:
@@ -38,15 +38,18 @@ class Weights:
 
 
 @torch.no_grad()
-def read(file: Path, parameters: Mapping[str, Tensor]) -> None:
-    """Put the weights of an exported model into those parameters that it names alike.
+def read(file: Path, parameters: Mapping[str, Tensor], fixed_values: Mapping[str, Tensor]) -> None:
+    """Put the values of an exported model into what it names alike.
+
+    A file of an earlier version lacks fixed values; then those of the model file stay.
 
     Raises:
         DataError: the file cannot be read, lacks one of them, or has it in another shape.
     """
     try:
         with safe_open(file, framework="pt") as opened:
-            for name, parameter in parameters.items():
+            held = {name: value for name, value in fixed_values.items() if name in opened.keys()}  # noqa: SIM118
+            for name, parameter in {**parameters, **held}.items():
                 tensor = opened.get_tensor(name)
                 if tensor.shape != parameter.shape:
                     message = f"{name} in {file} has shape {tuple(tensor.shape)}, not {tuple(parameter.shape)}"
@@ -56,9 +59,16 @@ def read(file: Path, parameters: Mapping[str, Tensor]) -> None:
         raise DataError(f"cannot read the weights {file}: {error}") from error
 
 
-def write(weights: Weights, folder: str, layers: Sequence[int]) -> CheckpointWritten:
-    """Write a stage's weights as safetensors."""
-    content = save(weights.tensors)
+def write(
+    weights: Weights, fixed_values: Mapping[str, Tensor], folder: str, layers: Sequence[int]
+) -> CheckpointWritten:
+    """Write a stage's weights, and the values beside them that were not trained, as safetensors."""
+    content = save({**{name: _copy(value) for name, value in fixed_values.items()}, **weights.tensors})
     path = Path(folder) / f"layers-{layers[0]}-{layers[-1]}.safetensors"
     path.write_bytes(content)
     return CheckpointWritten(epoch=weights.epoch, path=str(path), sha256=hashlib.sha256(content).hexdigest())
+
+
+def _copy(tensor: Tensor) -> Tensor:
+    """In memory of its own, row after row, as safetensors wants it."""
+    return tensor.detach().clone(memory_format=torch.contiguous_format)

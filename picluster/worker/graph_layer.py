@@ -34,6 +34,10 @@ class Part:
         """By full name, such as `convs.0.lin.weight`."""
         return {f"{self.name}.{name}": parameter for name, parameter in self.layer.weights().items()}
 
+    def fixed_values(self) -> dict[str, Tensor]:
+        """What the model's file holds beside the weights, by full name."""
+        return {f"{self.name}.{name}": value for name, value in self.layer.fixed_values().items()}
+
 
 @dataclass(frozen=True)
 class GraphLayer:

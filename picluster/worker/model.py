@@ -46,6 +46,8 @@ def _build(
     try:
         made: object = module.layers(features=features, classes=classes, **options)
         layers = list(made) if isinstance(made, Iterable) else []
+    except InputError as error:
+        raise InputError(f"model {file}: {error.what}", fix=error.fix) from error
     except Exception as error:
         message = f"model {file} cannot be built with {options}: {type(error).__name__}: {error}"
         raise InputError(message, fix="give other options, or mend the file") from error
@@ -121,6 +123,9 @@ def trace(layers: Sequence[GraphLayer], features: int) -> list[tuple[dict[str, i
             with torch.no_grad():
                 aggregated = _checked(layer.aggregate(block, rows, _any_dropout))
                 rows = _checked(layer.transform(aggregated, _any_dropout))
+        except InputError as error:
+            message = f"layer {layer.number} ({layer.main.layer.title}): {error.what}"
+            raise InputError(message, fix=error.fix) from error
         except Exception as error:
             kind = layer.main.layer.title
             message = f"layer {layer.number} ({kind}) cannot take what comes before it: {error}"

@@ -81,6 +81,8 @@ class Stage:
         self._in_flight: dict[int, tuple[list[Tensor], list[Tensor]]] = {}
         parts = [(number, part) for number in numbers for part in self.layers[number].parts]
         self.parameters = {name: weight for _, part in parts for name, weight in part.weights().items()}
+        self.fixed_values = {name: value for _, part in parts for name, value in part.fixed_values().items()}
+        """Not trained, but of the model's file: buffers."""
         decays = [decay for number, part in parts for decay in _weight_decays(spec.optimizer, number, part)]
         self._optimizer = AdamOptimizer(list(self.parameters.values()), decays, spec.optimizer)
         self._sizes = [parameter.numel() for parameter in self.parameters.values()]

@@ -70,12 +70,13 @@ class StageRole:
         if self._judges:
             self._around.emit(Tested(test_accuracy=score.accuracy if score else None))
         if self._replica == 0:
-            self._around.emit(write(self._best, self._around.job.output_folder, self._stage.numbers))
+            numbers = self._stage.numbers
+            self._around.emit(write(self._best, self._stage.fixed_values, self._around.job.output_folder, numbers))
         self._links.flush()
 
     def predict(self, weights_file: Path) -> None:
         """Class probabilities of all nodes, by weights that were trained before; the judge writes them."""
-        read(weights_file, self._stage.parameters)
+        read(weights_file, self._stage.parameters, self._stage.fixed_values)
         everybody = np.arange(self._around.meta.nodes, dtype=np.int32)
         scores = self._exact_pass.run(everybody, TEST_EPOCH, take=None, at_the_end=(self._ranks.judge,))
         if self._judges:

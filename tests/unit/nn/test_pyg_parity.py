@@ -220,8 +220,8 @@ def test_any_convolution_of_pyg_is_a_layer(convolution: Any) -> None:
 @pytest.mark.parametrize(
     ("convolution", "reason"),
     [
-        (pyg.SGConv(FEATURES, CLASSES, K=2), "looks further than a node's own edges"),
-        (pyg.APPNP(K=3, alpha=0.1), "looks further"),
+        (pyg.SGConv(FEATURES, CLASSES, K=2), "looks at nodes more than one hop away"),
+        (pyg.APPNP(K=3, alpha=0.1), "use a layer for each hop"),
         (pyg.LEConv(FEATURES, CLASSES), None),
     ],
     ids=["SGConv", "APPNP", "LEConv"],

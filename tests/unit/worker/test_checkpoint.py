@@ -41,7 +41,7 @@ def test_restored_parameters_do_not_share_memory_with_the_copy() -> None:
 
 def test_what_is_written_is_read_back_and_the_checksum_is_that_of_the_file(tmp_path: Path) -> None:
     weights = Weights.copy_of(parameters(), epoch=5)
-    event = write(weights, str(tmp_path), (2, 3))
+    event = write(weights, {}, str(tmp_path), (2, 3))
     file = tmp_path / "layers-2-3.safetensors"
     assert (event.epoch, event.path) == (5, str(file))
     assert event.sha256 == hashlib.sha256(file.read_bytes()).hexdigest()

@@ -83,7 +83,7 @@ def exported(folder: Path, name: str, depth: int) -> dict[str, torch.Tensor]:
         model = build(MODELS / f"{name}.py", FEATURES, CLASSES, {**options}, seed=3)
         data = StageData(torch.ones(2, dtype=torch.int32), None, None)
         stage = Stage(model, numbers, spec=spec, width=FEATURES, data=data)
-        written = write(Weights.copy_of(stage.parameters, 1), str(folder), numbers)
+        written = write(Weights.copy_of(stage.parameters, 1), stage.fixed_values, str(folder), numbers)
         tensors = load_file(written.path)
         assert not set(tensors) & set(found)
         found |= tensors

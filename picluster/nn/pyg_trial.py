@@ -1,0 +1,201 @@
+"""The trial of a convolution: does it give on a block what it gives in the whole graph?"""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import itertools
+import random
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from picluster.errors import InputError
+from picluster.nn.convolving import Way, convolve, normalises_as_gcn
+from picluster.nn.trial_graph import TrialGraph, changes, trial_graphs
+
+if TYPE_CHECKING:
+    from torch.nn import Module
+
+    from picluster.nn.block import Block
+
+_TOLERANCES = {torch.float64: 1e-6, torch.float32: 1e-3}
+"""Of rows of about 1. GCN's weights are in fp32 in any case."""
+
+
+class UnfitError(InputError, ValueError):
+    """A convolution that plans would not compute as plain PyG does."""
+
+
+def way_of(convolution: Module, width: int) -> Way:
+    """How a convolution of rows of that `width` takes a block, tried out on small random graphs.
+
+    Forward and gradients, in training and outside, must equal those of the whole graph.
+
+    Raises:
+        UnfitError: they do not in any way, or the convolution cannot run on rows and edges alone, draws random numbers
+            or changes its state.
+    """
+    with torch.random.fork_rng(devices=[]), torch.enable_grad():
+        trial = _Trial(convolution, width)
+        trial.check_alone()
+        if normalises_as_gcn(convolution):
+            ways: tuple[Way, ...] = ("gcn",)
+        else:
+            trial.check_sight()
+            ways = ("bipartite", "square")
+        return trial.first_right(ways)
+
+
+class _Trial:
+    """A copy of a convolution with redrawn weights: those that begin as zeros would hide what they act on."""
+
+    def __init__(self, convolution: Module, width: int) -> None:
+        self._name = type(convolution).__name__
+        self._caches = any(getattr(module, "cached", False) for module in convolution.modules())
+        self._graphs = trial_graphs(width)
+        self._fresh, self._dtype = self._runnable(convolution)
+        self._convolution = copy.deepcopy(self._fresh)
+
+    def _runnable(self, convolution: Module) -> tuple[Module, torch.dtype]:
+        """In fp64, where differences show best, or as it is; what it cannot run on ends the trial."""
+        failure: Exception | None = None
+        for dtype, redraw in itertools.product(_TOLERANCES, (True, False)):
+            try:
+                twin = _twin(convolution, dtype, redraw=redraw)
+                rows = copy.deepcopy(twin)(self._graphs[0].h.to(dtype), self._graphs[0].edges)
+            except Exception as error:  # noqa: BLE001  every convolution refuses in its own way
+                failure = error
+                continue
+            self._check_rows(rows, len(self._graphs[0].h))
+            if rows.isfinite().all():
+                return twin, dtype
+        if failure:
+            raise self._refusal(*_cause(convolution, failure)) from failure
+        raise self._refusal("gives values that are not finite", "see what it divides by, or takes the root of")
+
+    def _check_rows(self, rows: object, nodes: int) -> None:
+        if not isinstance(rows, Tensor):
+            raise self._refusal(f"gives a {type(rows).__name__} instead of rows", "wrap it in a module that gives rows")
+        if rows.dim() != 2 or len(rows) != nodes:  # noqa: PLR2004
+            raise self._refusal(f"gives {tuple(rows.shape)} instead of a row for each of {nodes} nodes", _OWN_LAYER)
+
+    def check_alone(self) -> None:
+        """Nothing but weights, rows and edges may decide: no random numbers, no state that changes, no mode."""
+        convolution, graph = self._convolution, self._graphs[0]
+        before, drawn = {name: value.clone() for name, value in convolution.state_dict().items()}, _generators()
+        first = self._whole(graph)
+        if _generators() != drawn or not self._alike(first, self._whole(graph)):
+            instead = "take one that draws none; PygLayer(…, dropout=…) drops values"
+            raise self._refusal("draws random numbers, other ones under every plan", instead)
+        for name, value in convolution.state_dict().items():
+            if not torch.equal(value, before[name]):
+                reason = f"changes its `{name}` while it computes, otherwise under every plan"
+                raise self._refusal(reason, "take a norm of each row, such as torch.nn.LayerNorm")
+        other = self._graphs[1]
+        if not self._alike(self._whole(other), self._fresh(other.h.to(self._dtype), other.edges)):
+            instead = "leave out cached=True" if self._caches else _OWN_LAYER
+            raise self._refusal("keeps what it computed of the first block for all others", instead)
+        if not self._alike(first, self._in_evaluation(graph)):
+            raise self._refusal("computes something else in training than outside", "PygLayer(…, dropout=…)")
+
+    def check_sight(self) -> None:
+        """A target's row may depend on nothing but its own row and its neighbours'."""
+        for change in (change for graph in self._graphs for change in changes(graph)):
+            before, after = self._whole(change.before), self._whole(change.after)
+            if not self._alike(before[change.targets], after[change.targets]):
+                raise self._refusal(f"looks at {change.seen}, which a block does not show", change.instead)
+
+    def first_right(self, ways: tuple[Way, ...]) -> Way:
+        """The first way in which all blocks give rows and gradients of the whole graph."""
+        reasons = []
+        for way in ways:
+            try:
+                if all(self._equal(way, graph, block) for graph in self._graphs for block in graph.blocks()):
+                    return way
+                reasons.append("gives other rows or gradients on a block than in the whole graph")
+            except Exception as error:  # noqa: BLE001  every convolution refuses in its own way
+                reasons.append(f"fails on a block of the graph ({_first_line(error)})")
+        raise self._refusal(reasons[-1], _OWN_LAYER)
+
+    def _equal(self, way: Way, graph: TrialGraph, block: Block) -> bool:
+        targets = block.ids.long()
+        assert block.source_ids is not None
+        sources = block.source_ids.long()
+        whole = self._with_gradients(graph.h, lambda h: self._convolution(h, graph.edges)[targets])
+        found = self._with_gradients(graph.h, lambda h: convolve(self._convolution, way, block, h[sources]))
+        return all(self._alike(one, other) for one, other in zip(whole, found, strict=True))
+
+    def _with_gradients(self, features: Tensor, run: Callable[[Tensor], Tensor]) -> list[Tensor]:
+        """The rows that `run` makes of features, and the gradients of some function of them."""
+        h = features.to(self._dtype).requires_grad_()
+        rows = run(h)
+        wanted = [h, *(weight for weight in self._convolution.parameters() if weight.requires_grad)]
+        if not rows.requires_grad:
+            return [rows]
+        directions = torch.linspace(1, 9, rows.numel(), dtype=rows.dtype).view(rows.shape).sin()
+        function = (rows * directions).sum()
+        return [rows.detach(), *torch.autograd.grad(function, wanted, allow_unused=True, materialize_grads=True)]
+
+    @torch.no_grad()
+    def _whole(self, graph: TrialGraph) -> Tensor:
+        rows: Tensor = self._convolution(graph.h.to(self._dtype), graph.edges)
+        return rows
+
+    def _in_evaluation(self, graph: TrialGraph) -> Tensor:
+        self._convolution.eval()
+        try:
+            return self._whole(graph)
+        finally:
+            self._convolution.train()
+
+    def _alike(self, one: Tensor, other: Tensor) -> bool:
+        if one.shape != other.shape:
+            return False
+        scale = max(1.0, float(one.abs().max())) if one.numel() else 1.0
+        return torch.allclose(one, other, rtol=0, atol=_TOLERANCES[self._dtype] * scale)
+
+    def _refusal(self, reason: str, instead: str) -> UnfitError:
+        return UnfitError(f"{self._name} {reason}", fix=instead)
+
+
+_OWN_LAYER = "write a layer of your own (docs/models.md)"
+
+
+def _twin(convolution: Module, dtype: torch.dtype, *, redraw: bool) -> Module:
+    """A copy to try out, with weights around those that are there; a GCN's cached edges are left out."""
+    twin = copy.deepcopy(convolution).to(dtype).train()
+    if normalises_as_gcn(twin):
+        twin.cached, twin._cached_edge_index = False, None  # type: ignore[assignment]  # noqa: SLF001
+    generator = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for weight in twin.parameters():
+            if redraw and weight.is_floating_point():
+                spread = float(weight.std()) if weight.numel() > 1 else 0.0
+                scale = spread or weight.shape[-1] ** -0.5 if weight.dim() else 0.3
+                weight.add_(torch.randn(weight.shape, generator=generator).to(dtype) * scale)
+    return twin
+
+
+def _cause(convolution: Module, failure: Exception) -> tuple[str, str]:
+    """Why a convolution does not run on rows and edges, and what to do."""
+    parameters = list(inspect.signature(convolution.forward).parameters.values())
+    needed = [each.name for each in parameters[2:] if each.default is each.empty and each.kind < each.VAR_POSITIONAL]
+    if needed:
+        reason = f"needs {', '.join(f'`{name}`' for name in needed)} beside rows and edges"
+        return reason, "take one that does without, or wrap it in a module that supplies it"
+    others = ", ".join(each.name for each in parameters[2:])
+    cause = _first_line(failure) + (f"; it also takes {others}" if others else "")
+    return f"does not run on rows and edges alone ({cause})", "take one that does"
+
+
+def _first_line(error: Exception) -> str:
+    text = str(error).strip() or type(error).__name__
+    return text.splitlines()[0]
+
+
+def _generators() -> tuple[object, ...]:
+    """The states of the random numbers that modules commonly draw from."""
+    return bytes(torch.get_rng_state().numpy()), random.getstate()
