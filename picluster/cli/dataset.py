@@ -72,6 +72,13 @@ def import_own(
     labels: Annotated[Path | None, typer.Option(help="One column, or two: node, label.")] = None,
     splits: Annotated[Path | None, typer.Option(help="One column, or two: node, split. (default: 60/20/20)")] = None,
     pyg: Annotated[Path | None, typer.Option(help="Instead: a PyG Data, saved with torch.save.")] = None,
+    missing: Annotated[
+        list[str] | None, typer.Option(metavar="WORD", help="Marks a node without a label; repeatable.")
+    ] = None,
+    skip: Annotated[
+        list[str] | None,
+        typer.Option(metavar="COLUMN", help="Leaves a column out, by its name or number (edges:3); repeatable."),
+    ] = None,
     directed: Annotated[bool, typer.Option("--directed/--undirected", help="Whether edges lead one way only.")] = False,
     store: Annotated[FeatureType, typer.Option(help="How features are stored.")] = "fp16",
     split_seed: Annotated[int, typer.Option(help="Draws the split where none is given.", min=0)] = 0,
@@ -83,7 +90,7 @@ def import_own(
     check_free(name, GRAPHS, force=force)
     done = import_graph(
         name,
-        _own_graph(edges, features, labels, splits, pyg),
+        _own_graph(edges, features, labels, splits, pyg, missing=missing, skip=skip, directed=directed),
         graphs_folder=GRAPHS,
         directed=directed,
         feature_dtype=_NUMPY_NAMES[store],
@@ -91,12 +98,20 @@ def import_own(
         force=force,
     )
     typer.echo(_summary(done.graph))
-    for note in done.notes:
-        typer.echo(f"  {note}")
+    for line in (*done.notes, *done.preview):
+        typer.echo(f"  {line}")
 
 
 def _own_graph(
-    edges: Path | None, features: Path | None, labels: Path | None, splits: Path | None, pyg: Path | None
+    edges: Path | None,
+    features: Path | None,
+    labels: Path | None,
+    splits: Path | None,
+    pyg: Path | None,
+    *,
+    missing: list[str] | None,
+    skip: list[str] | None,
+    directed: bool,
 ) -> OwnGraph:
     given = {"--edges": edges, "--features": features, "--labels": labels, "--splits": splits}
     if pyg is not None:
@@ -104,13 +119,15 @@ def _own_graph(
 
         if others := [option for option, file in given.items() if file is not None]:
             raise InputError(f"--pyg and {', '.join(others)} do not go together", fix="the Data holds all of them")
+        if missing or skip:
+            raise InputError("--missing and --skip go with tables, not with --pyg", fix="change the Data itself")
         return read_pyg(pyg)
     if edges is None or features is None or labels is None:
         missing = [option for option in ("--edges", "--features", "--labels") if given[option] is None]
         raise InputError(f"{', '.join(missing)} missing", fix="name the files of edges, features and labels, or --pyg")
     from picluster.graph.own.reading import read_own
 
-    return read_own(edges, features, labels, splits)
+    return read_own(edges, features, labels, splits, missing=missing or (), skip=skip or (), directed=directed)
 
 
 @app.command("list")

@@ -14,6 +14,7 @@ from picluster.graph.names import check_own_name
 from picluster.graph.own.ids import check_ids
 from picluster.graph.own.labels import read_labels
 from picluster.graph.own.own_graph import OwnGraph
+from picluster.graph.own.preview import preview
 from picluster.graph.own.splits import read_splits
 from picluster.graph.own.table import Table
 from picluster.graph.splits import split_by_share, write_splits
@@ -30,13 +31,15 @@ class Imported(NamedTuple):
     graph: GraphFolder
     notes: list[str]
     """Sentences."""
+    preview: list[str]
+    """A line on each of some nodes."""
 
 
 class _Checked(NamedTuple):
     """What the checks have made of the graph."""
 
     labels: NDArray[Any]
-    class_names: list[str]
+    class_names: tuple[str, ...]
     splits: dict[str, NDArray[np.int32]]
     order: NDArray[np.int64] | None
     """The node of every row of features, where not the row's own number."""
@@ -74,7 +77,8 @@ def import_graph(
             write_splits(writer, checked.splits)
             if own.node_names:
                 writer.write_node_names(own.node_names)
-    return Imported(GraphFolder.open(path), [*notes, *_edge_notes(edges)])
+    graph = GraphFolder.open(path)
+    return Imported(graph, [*notes, *_edge_notes(edges)], preview(graph))
 
 
 def _edge_notes(edges: Edges) -> list[str]:
@@ -97,38 +101,26 @@ def check_free(name: str, graphs_folder: Path, *, force: bool) -> None:
 
 def _check(own: OwnGraph, feature_dtype: str, split_seed: int) -> _Checked:
     """DataError where something in the graph does not fit, with its place."""
-    nodes, width = len(own.features.rows), own.features.rows.shape[1] - own.features.node_column
+    nodes, width = len(own.features.rows), own.features.rows.shape[1]
     if nodes > _MOST_NODES or width < 1:
         fix = f"at most {_MOST_NODES:,} nodes, at least one feature"
         raise DataError(f"{own.features.where(0)} and on: {nodes:,} nodes of {width} features cannot be", fix=fix)
-    order = _order(own.features, nodes)
+    order = own.features.nodes
     if own.edges.rows.shape[1] != 2:  # noqa: PLR2004
         what = f"{own.edges.where(0)} has {own.edges.rows.shape[1]} columns; edges have 2: source, target"
         raise DataError(what, fix="leave out the others: edges have no weights here")
     check_ids(own.edges, own.edges.rows, nodes)
-    labels, names = read_labels(own.labels, nodes)
-    notes = [f"classes: {', '.join(f'{label} = {name}' for label, name in enumerate(names))}"] if names else []
+    labels, names, noted = read_labels(own.labels, nodes, own.missing)
+    notes = [*noted]
     if own.splits is None:
         splits = split_by_share(np.flatnonzero(labels >= 0).astype(np.int32), split_seed)
         notes.append(f"split: 60 % train, 20 % validation, 20 % test of the labelled nodes, by seed {split_seed}")
     else:
-        splits = read_splits(own.splits, own.splits_source, labels)
-    if largest := _fp16_overflow(own.features, feature_dtype):
+        splits = read_splits(own.splits, own.splits_source, labels, own.missing)
+    if largest := _fp16_overflow(own, feature_dtype):
         feature_dtype = "float32"
         notes.append(f"features: stored as fp32, because {largest:g} is beyond fp16's {_LARGEST_FP16:,}")
     return _Checked(labels, names, splits, order, feature_dtype, notes)
-
-
-def _order(features: Table, nodes: int) -> NDArray[np.int64] | None:
-    """The node of every row where a column says so. (N,). DataError where one is missing or twice there."""
-    if not features.node_column:
-        return None
-    ids = features.rows[:, 0]
-    if len(bad := np.flatnonzero(ids != np.rint(ids))):
-        raise DataError(f"{features.where(int(bad[0]))}: node {ids[bad[0]]:g} is not a whole number", fix="correct it")
-    order = ids.astype(np.int64)
-    check_ids(features, order[:, None], nodes, once=True)
-    return order
 
 
 def _chunks(table: Table) -> list[slice]:
@@ -136,22 +128,27 @@ def _chunks(table: Table) -> list[slice]:
     return [slice(start, start + rows) for start in range(0, len(table.rows), rows)]
 
 
-def _fp16_overflow(features: Table, dtype: str) -> float:
+def _fp16_overflow(own: OwnGraph, dtype: str) -> float:
     """The largest feature, where fp16 cannot hold it; else 0. DataError names the first that is no number."""
     largest = 0.0
-    for place in _chunks(features):
-        rows = features.rows[place, features.node_column :]
+    for place in _chunks(own.features):
+        rows = own.features.rows[place]
         if not np.isfinite(rows).all():
             row, column = (int(index) for index in np.argwhere(~np.isfinite(rows))[0])
-            where = f"{features.where(place.start + row)}, feature {column} (from 0)"
+            where = f"{own.features.where(place.start + row)}, {_feature(own, column)}"
             raise DataError(f"{where} is {rows[row, column]}, not a finite number", fix="replace it, such as by 0")
         largest = max(largest, float(rows.max()), -float(rows.min()))
     return largest if largest > _LARGEST_FP16 and dtype == "float16" else 0.0
 
 
+def _feature(own: OwnGraph, column: int) -> str:
+    named = f"{own.feature_names[column]!r}" if column < len(own.feature_names) else f"{column} (from 0)"
+    return f"feature {named}"
+
+
 def _write_features(writer: GraphWriter, features: Table, order: NDArray[np.int64] | None, dtype: str) -> None:
     nodes, width = features.rows.shape
-    written = writer.create("features", (nodes, width - features.node_column), dtype)
+    written = writer.create("features", (nodes, width), dtype)
     for place in _chunks(features):
-        written[place if order is None else order[place]] = features.rows[place, features.node_column :]
+        written[place if order is None else order[place]] = features.rows[place]
     written.flush()

@@ -16,16 +16,20 @@ class OwnGraph:
     edges: Table
     """(E, 2): source, target."""
     features: Table
-    """(N, F), in the order of the nodes, or with a column that says which."""
+    """(N, F)."""
+    feature_names: tuple[str, ...] = ()
+    """(F,), for messages; none where columns have no names."""
     labels: Table
-    """(N, 1), or (M, 2): node, label. Numbers from 0 (-1: unlabelled), or words."""
+    """(M, 1) numbers or words, with the node of each where not the row's own; or an array (M, 2): node, label."""
     splits: Table | Mapping[str, NDArray[Any]] | None
-    """(N, 1) or (M, 2) words; or ids or a mask for each split; or nothing: drawn by a seed."""
+    """As labels, words; or ids or a mask for each split; or nothing: drawn by a seed."""
     splits_source: str = ""
     """Where they stand, for messages."""
     origin: str
     """Where the graph is from, in words."""
     node_names: Sequence[str] = ()
     """(N,) the person's own id of each node, where nodes were not numbered; the tables above hold numbers."""
+    missing: tuple[str, ...] = ()
+    """Words for a node without a label, beside those that are known."""
     notes: tuple[str, ...] = ()
     """Sentences: how the files were understood, and what was passed over."""

@@ -1,28 +1,81 @@
-"""Tables of `.parquet` files, where pyarrow is there."""
+"""Columns of `.parquet` files, where pyarrow is there."""
 
 import importlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from picluster.errors import DataError, MissingError
-from picluster.graph.own.table import ID_HEADS, Kind, Table, as_table
+from picluster.graph.own.heads import may_be_ids
+from picluster.graph.own.labels import label_words
+from picluster.graph.own.sheet import Column, Sheet
+from picluster.graph.own.skipping import FileColumns
+from picluster.graph.own.table import Kind
+from picluster.graph.own.words import to_words
+
+_STRINGS = ("string", "large_string", "string_view", "null")
 
 
-def read_parquet(file: Path, kind: Kind) -> Table:
-    """The table of a file. MissingError without pyarrow; DataError where it cannot be read or is of another kind."""
+def open_parquet(file: Path) -> Any:
+    """The pyarrow table of a file. MissingError without pyarrow; DataError where it cannot be read."""
     try:
         parquet = importlib.import_module("pyarrow.parquet")
     except ImportError:
         raise MissingError(f"reading {file} needs the package pyarrow", fix="pip install pyarrow") from None
     try:
-        table = parquet.read_table(file)
+        return parquet.read_table(file)
     except (OSError, ValueError) as error:  # pyarrow's own errors are among these
         raise DataError(f"{file} cannot be read: {error}", fix="save it again as Parquet") from None
-    heads: list[str] = table.column_names
-    columns = [column.to_numpy() for column in table.columns]
-    if kind == "words":
-        columns = [column.astype(str) for column in columns]
-    rows = as_table(np.column_stack(columns) if heads else np.empty(0), kind, str(file))
-    node_column = len(heads) > 1 and heads[0].lower() in ID_HEADS
-    return Table(rows=rows.rows, where=rows.where, node_column=node_column)
+
+
+def parquet_columns(table: Any) -> FileColumns:
+    """What can be skipped."""
+    return FileColumns(len(table.column_names), tuple(table.column_names))
+
+
+def parquet_sheet(table: Any, file: Path, kind: Kind, skipped: frozenset[int]) -> Sheet:
+    """The columns but those left out. DataError names one that holds neither numbers nor words."""
+    names = tuple(table.column_names)
+    if not table.num_rows or not names:
+        raise DataError(f"{file} has no rows", fix="see docs/datasets.md for what belongs there")
+    columns: dict[int, Column] = {
+        place: _column(table.column(place), f"{file}, column {name}", kind, ids=may_be_ids(name))
+        for place, name in enumerate(names)
+        if place not in skipped
+    }
+    numbers = {place: column for place, column in columns.items() if isinstance(column, np.ndarray)}
+    return Sheet(
+        file=str(file),
+        width=len(names),
+        numbers=np.column_stack(list(numbers.values())) if numbers else np.empty((0, 0)),
+        number_columns=tuple(numbers),
+        words={place: column for place, column in columns.items() if not isinstance(column, np.ndarray)},
+        where=lambda row: f"{file}, row {row} (from 0)",
+        names=names,
+    )
+
+
+def _column(column: Any, where: str, kind: Kind, *, ids: bool) -> Column:
+    """Features are float64; ids are int64 where they can be; everything else is words, nothing where it is null."""
+    if (inner := getattr(column.type, "value_type", None)) is not None and str(column.type).startswith("dictionary"):
+        column = column.cast(inner)
+    named = str(column.type)
+    if named in _STRINGS:
+        return to_words("" if value is None else value.strip() for value in column.to_pylist())
+    if named.startswith("decimal"):
+        column = column.cast("float64")
+        named = "double"
+    if named == "bool" and kind != "numbers":
+        return to_words("" if value is None else str(value) for value in column.to_pylist())
+    if not named.startswith(("int", "uint", "float", "double", "halffloat", "bool")):
+        what = f"{where} holds {named}, neither numbers nor words"
+        raise DataError(what, fix=f"convert it, or leave it out: --skip {where.rpartition(' ')[2]}")
+    if kind == "numbers" and not (ids and not column.null_count):
+        return np.asarray(column.cast("float64", safe=False).to_numpy(), np.float64)
+    if named.startswith(("int", "uint")):
+        if column.null_count or named == "uint64":
+            return to_words("" if value is None else str(value) for value in column.to_pylist())
+        whole = column.to_numpy().astype(np.int64)
+        return whole if kind == "ids" else label_words(whole)
+    return label_words(column.cast("float64", safe=False).to_numpy())

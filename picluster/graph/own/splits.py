@@ -1,6 +1,6 @@
 """Splits as a person gives them, checked: words, ids or masks."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -8,8 +8,10 @@ from numpy.typing import NDArray
 
 from picluster.errors import DataError
 from picluster.graph.folder import SPLITS
-from picluster.graph.own.ids import check_ids, ids_and_values
+from picluster.graph.own.ids import check_ids, nodes_of
+from picluster.graph.own.labels import label_words
 from picluster.graph.own.table import Table
+from picluster.graph.own.words import is_missing
 
 _SPLIT_WORDS = {
     "train": "train",
@@ -18,16 +20,26 @@ _SPLIT_WORDS = {
     "valid": "validation",
     "test": "test",
 }
+_IN_NONE = ("-1",)
+
+
+def is_split(word: str) -> bool:
+    """Whether a word is a split's name."""
+    return word.lower() in _SPLIT_WORDS
 
 
 def read_splits(
-    given: Table | Mapping[str, NDArray[Any]], source: str, labels: NDArray[Any]
+    given: Table | Mapping[str, NDArray[Any]], source: str, labels: NDArray[Any], missing: Sequence[str] = ()
 ) -> dict[str, NDArray[np.int32]]:
     """The node ids of `train`, `validation` and `test`, from words, ids or masks. `labels`: (N,).
 
     DataError where something does not fit, a node is in two, or is in one without a label, or none is to train.
     """
-    splits = _from_words(given, len(labels)) if isinstance(given, Table) else _from_arrays(given, source, len(labels))
+    splits = (
+        _from_words(given, len(labels), missing)
+        if isinstance(given, Table)
+        else _from_arrays(given, source, len(labels))
+    )
     owner = np.full(len(labels), -1, np.int8)
     for number, name in enumerate(SPLITS):
         ids = splits[name]
@@ -44,14 +56,15 @@ def read_splits(
     return splits
 
 
-def _from_words(table: Table, nodes: int) -> dict[str, NDArray[np.int32]]:
-    ids, words = ids_and_values(table, nodes)
-    known, number = np.unique(words, return_inverse=True)
-    for place, word in enumerate(known):
-        if word and word.lower() not in _SPLIT_WORDS:  # nothing: in no split
-            row = int(np.argmax(number == place))
-            raise DataError(f"{table.where(row)}: {str(word)!r} is no split", fix="train, validation or test")
-    names = np.array([_SPLIT_WORDS.get(word.lower(), "") for word in known])[number]
+def _from_words(table: Table, nodes: int, missing: Sequence[str]) -> dict[str, NDArray[np.int32]]:
+    ids, values = nodes_of(table, nodes)
+    words = label_words(values)
+    for place, word in enumerate(words.distinct):
+        strange = word.lower() not in _SPLIT_WORDS and not is_missing(word, (*_IN_NONE, *missing))
+        if strange and (row := words.first_row(place)) >= 0:
+            fix = "train, validation or test; nothing where a node is in none"
+            raise DataError(f"{table.where(row)}: {word!r} is no split", fix=fix)
+    names = np.array([*(_SPLIT_WORDS.get(word.lower(), "") for word in words.distinct), ""])[words.codes]
     return {name: ids[names == name].astype(np.int32) for name in SPLITS}
 
 

@@ -1,0 +1,168 @@
+"""The ids by which a person's files name nodes, and the numbers from 0 that they get."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from picluster.errors import DataError
+from picluster.graph.own.sheet import Column
+from picluster.graph.own.words import Words, plain_number, whole_number
+
+_INT64 = np.iinfo(np.int64)
+_CHUNK_ROWS = 1 << 21
+
+
+@dataclass(frozen=True, kw_only=True)
+class NodeIds:
+    """Nodes that are numbered already, or that a column of ids names."""
+
+    count: int
+    source: str
+    """What has a row for each node, for messages."""
+    names: tuple[str, ...] = ()
+    """(N,) in the order of their numbers; none where nodes are numbered already."""
+    by_word: Mapping[str, int] = field(default_factory=dict)
+    """The number of each id, where ids are words."""
+    sorted_ids: NDArray[np.int64] | None = None
+    """(N,) ascending, where ids are whole numbers, but not those from 0 to N - 1."""
+    order: NDArray[np.int64] | None = None
+    """(N,) the node of each of `sorted_ids`."""
+
+    @property
+    def are_words(self) -> bool:
+        """Whether ids are compared letter by letter: 007 is not 7."""
+        return bool(self.by_word)
+
+    def numbers(self, column: Column, where: Callable[[int], str]) -> NDArray[np.int64]:
+        """(rows,) the node of each row. DataError names the first that is no node's id.
+
+        Where nodes are numbered already, they may be out of range.
+        """
+        if isinstance(column, Words):
+            return self._numbers_of_words(column, where)
+        whole = _whole(column, where)
+        if self.are_words:
+            return self._numbers_of_words(words_of_numbers(whole), where)
+        if self.sorted_ids is None:
+            return whole
+        numbers = np.empty(len(whole), np.int64)
+        for start in range(0, len(whole), _CHUNK_ROWS):
+            chunk = whole[start : start + _CHUNK_ROWS]
+            places = np.minimum(np.searchsorted(self.sorted_ids, chunk), self.count - 1)
+            if len(strange := np.flatnonzero(np.not_equal(self.sorted_ids[places], chunk))):
+                raise self._unknown(where(start + int(strange[0])), str(chunk[strange[0]]))
+            assert self.order is not None
+            numbers[start : start + _CHUNK_ROWS] = self.order[places]
+        return numbers
+
+    def knows(self, column: Column) -> bool:
+        """Whether every value of a column is the id of a node."""
+        try:
+            numbers = self.numbers(column, lambda _: "")
+        except DataError:
+            return False
+        return not len(numbers) or bool(numbers.min() >= 0 and numbers.max() < self.count)
+
+    def _numbers_of_words(self, column: Words, where: Callable[[int], str]) -> NDArray[np.int64]:
+        known = [self._number(word) for word in column.distinct]
+        if strange := [place for place, number in enumerate(known) if isinstance(number, str)]:
+            rows = np.isin(column.codes, strange)
+            if rows.any():
+                row = int(np.argmax(rows))
+                word, why = column.distinct[column.codes[row]], str(known[column.codes[row]])
+                raise _no_id(where(row), word, why) if why else self._unknown(where(row), word)
+        return np.array([0 if isinstance(number, str) else number for number in [*known, 0]], np.int64)[column.codes]
+
+    def _number(self, word: str) -> int | str:
+        """The node, or why it cannot be one; nothing where it is unknown."""
+        if self.by_word:
+            return self.by_word.get(word, "")
+        value = whole_number(word)
+        if value is None:
+            return "is empty, not a node's id" if not word else "is not a whole number"
+        if not _INT64.min <= value <= _INT64.max:
+            return "is too large for a node's number"
+        if self.sorted_ids is None or self.order is None:
+            return value
+        place = min(int(np.searchsorted(self.sorted_ids, value)), self.count - 1)
+        return int(self.order[place]) if self.sorted_ids[place] == value else ""
+
+    def _unknown(self, where: str, word: str) -> DataError:
+        what = f"{where}: there is no node {word}: none of the {self.count:,} ids in {self.source} is this"
+        return DataError(what, fix="correct it, or give the node a row of features")
+
+
+def numbered(count: int, source: str) -> NodeIds:
+    """Nodes that are numbered from 0."""
+    return NodeIds(count=count, source=source)
+
+
+def named(column: Column, source: str, where: Callable[[int], str]) -> tuple[NodeIds, NDArray[np.int64] | None]:
+    """Nodes by a column of their ids, and the node of each row where rows are not in the order of nodes.
+
+    Whole numbers from 0 to N - 1 are the nodes' numbers; any other ids number nodes by their rows. DataError where one
+    is missing or twice there.
+    """
+    ids = whole_ids(column)
+    _check_distinct(column if ids is None else ids, where)
+    count = len(column)
+    if ids is None:
+        assert isinstance(column, Words)
+        names = tuple(map(str, column.array().tolist()))
+        return NodeIds(count=count, source=source, names=names, by_word={n: row for row, n in enumerate(names)}), None
+    if count and ids.min() == 0 and ids.max() == count - 1:
+        return numbered(count, source), None if (ids == np.arange(count)).all() else ids
+    order = np.argsort(ids, kind="stable")
+    names = tuple(map(str, ids.tolist()))
+    return NodeIds(count=count, source=source, names=names, sorted_ids=ids[order], order=order), None
+
+
+def whole_ids(column: Column) -> NDArray[np.int64] | None:
+    """The column as whole numbers; None where they are none, or where digits matter, as in 007."""
+    if not isinstance(column, Words):
+        whole = column.dtype.kind in "iu" or bool(
+            np.isfinite(column).all() and (column == np.rint(column)).all() and (abs(column) < 1 << 53).all()
+        )
+        return column.astype(np.int64) if whole else None
+    values = [plain_number(word) for word in column.distinct]
+    if not all(value is not None and _INT64.min <= value <= _INT64.max for value in values):
+        return None
+    return np.array([*values, 0], np.int64)[column.codes]
+
+
+def words_of_numbers(column: NDArray[Any]) -> Words:
+    """Whole numbers as words, in plain digits, numbered as they come."""
+    known, first, codes = np.unique(column, return_index=True, return_inverse=True)
+    order = np.argsort(first)
+    place = np.empty(len(order), np.int32)
+    place[order] = np.arange(len(order), dtype=np.int32)
+    return Words(place[codes], tuple(str(value) for value in known[order].tolist()))
+
+
+def _check_distinct(ids: Column, where: Callable[[int], str]) -> None:
+    codes = ids.codes if isinstance(ids, Words) else ids
+    if isinstance(ids, Words) and "" in ids.distinct and (row := ids.first_row(ids.distinct.index(""))) >= 0:
+        raise DataError(f"{where(row)}: the node has no id", fix="give each node an id of its own")
+    first = np.unique(codes, return_index=True)[1]
+    if len(first) < len(codes):
+        row = int(np.setdiff1d(np.arange(len(codes)), first)[0])
+        word = ids.distinct[ids.codes[row]] if isinstance(ids, Words) else ids[row]
+        raise DataError(f"{where(row)}: node {word} was there before", fix="give each node one row")
+
+
+def _whole(column: NDArray[Any], where: Callable[[int], str]) -> NDArray[np.int64]:
+    if column.dtype.kind in "iu":
+        return column.astype(np.int64, copy=False)
+    if len(bad := np.flatnonzero(~(np.isfinite(column) & (column == np.rint(column))))):
+        raise _no_id(where(int(bad[0])), f"{column[bad[0]]:g}", "is not a whole number")
+    if len(bad := np.flatnonzero(abs(column) >= _INT64.max)):
+        raise _no_id(where(int(bad[0])), f"{column[bad[0]]:g}", "is too large for a node's number")
+    return column.astype(np.int64)
+
+
+def _no_id(where: str, word: str, why: str) -> DataError:
+    fix = "number the nodes from 0 to N - 1, or give features a column of ids"
+    return DataError(f"{where}: {word!r} {why}" if word else f"{where}: a cell {why}", fix=fix)

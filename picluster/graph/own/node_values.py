@@ -1,0 +1,178 @@
+"""Labels or splits from a file's columns: which row is the head, which column has ids, and what empty lines mean."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from picluster.errors import DataError
+from picluster.graph.own.evidence import head_of_values, is_value_name
+from picluster.graph.own.heads import INDEX_HEADS, may_be_ids
+from picluster.graph.own.node_ids import NodeIds
+from picluster.graph.own.sheet import Column, Sheet
+from picluster.graph.own.skipping import FileColumns, skip_option
+from picluster.graph.own.table import Table
+from picluster.graph.own.words import Words, to_words
+
+_PAIR = 2
+
+
+class NodeValues(NamedTuple):
+    """A value for some nodes."""
+
+    table: Table
+    notes: tuple[str, ...]
+
+
+def read_node_values(
+    sheet: Sheet, role: str, ids: NodeIds, files: Mapping[str, FileColumns], *, shuffled: bool
+) -> NodeValues:
+    """`role`: labels or splits. `shuffled`: features are in another order than their nodes.
+
+    DataError where columns do not fit, or two readings are possible.
+    """
+    notes = list(sheet.notes)
+    for place in sheet.columns if len(sheet.columns) > _PAIR else ():
+        if sheet.names and sheet.names[place] in INDEX_HEADS and len(sheet.columns) > _PAIR:
+            sheet = sheet.without((place,))
+            notes.append(f"{role}: {sheet.name(place)} numbers the rows, and is passed over")
+    if len(sheet.columns) > _PAIR and sheet.doubtful and sheet.doubtful[sheet.columns[0]] in INDEX_HEADS:
+        sheet = sheet.head_is(names=True).without(sheet.columns[:1])
+    if len(sheet.columns) > _PAIR or not sheet.columns:
+        skips = ", ".join(f"{sheet.name(place)}: {skip_option(role, place, files)}" for place in sheet.columns)
+        what = f"{sheet.where(0)} has {len(sheet.columns)} columns; {role} have one, or two: node, {role[:-1]}"
+        raise DataError(what, fix=f"leave out what is neither ({skips})")
+    if len(sheet.columns) == 1:
+        return _one_column(sheet, role, ids, notes, shuffled=shuffled)
+    return _pairs(sheet, role, ids, notes)
+
+
+def _one_column(sheet: Sheet, role: str, ids: NodeIds, notes: list[str], *, shuffled: bool) -> NodeValues:
+    place = sheet.columns[0]
+    if shuffled:
+        what = f"{sheet.where(0)} and on: one column is in the order of the nodes, or of the rows of {ids.source}?"
+        raise DataError(what, fix=f"give {role} two columns: node, {role[:-1]}")
+    if sheet.doubtful:
+        head = _one_columns_head(sheet, role, ids, notes)
+        sheet = sheet.head_is(names=head)
+    words = _as_words(sheet.column(place))
+    empty = np.array(sheet.empty_lines, np.int64)
+    rows = len(words) - len(empty)
+    if rows == ids.count or not len(empty):
+        values, kept = words.array(), np.setdiff1d(np.arange(len(words)), empty)
+        if len(empty) and empty.min() < rows:
+            notes.append(
+                f"{role}: {len(empty):,} empty lines are passed over: there is a value for every node without them"
+            )
+        where = sheet.where
+        return _checked_count(
+            Table(rows=values[kept][:, None], where=lambda row: where(int(kept[row]))), role, ids, notes
+        )
+    filled = rows + int(np.sum(empty < len(words) - _trailing(empty, len(words))))
+    inside = filled > rows
+    if not filled <= ids.count <= len(words) + inside:
+        what = (
+            f"{sheet.where(int(empty[0]))} is empty: {rows:,} values, {len(empty):,} empty lines, {ids.count:,} nodes:"
+            " neither with nor without empty lines is there one value for each node"
+        )
+        raise DataError(what, fix=f"write NA where a node has no value, or give two columns: node, {role[:-1]}")
+    values = np.array([*words.array(), ""], object)[: ids.count]
+    notes.append(f"{role}: an empty line stands for a node without a value ({ids.count - rows:,} nodes)")
+    return NodeValues(Table(rows=values[:, None], where=sheet.where), tuple(notes))
+
+
+def _trailing(empty: "np.ndarray[tuple[int], np.dtype[np.int64]]", rows: int) -> int:
+    """The number of empty lines at the end."""
+    count = 0
+    while count < len(empty) and empty[-1 - count] == rows - 1 - count:
+        count += 1
+    return count
+
+
+def _checked_count(table: Table, role: str, ids: NodeIds, notes: list[str]) -> NodeValues:
+    rows = len(table.rows)
+    if rows != ids.count:
+        what = f"{table.where(0)} and on: {rows:,} rows, but the features are of {ids.count:,} nodes"
+        said = f" ({'; '.join(notes)})" if notes else ""
+        fix = f"give one row for each node, or two columns: node, {role[:-1]}"
+        raise DataError(what + said, fix=fix)
+    return NodeValues(table, tuple(notes))
+
+
+def _one_columns_head(sheet: Sheet, role: str, ids: NodeIds, notes: list[str]) -> bool:
+    """Whether the first row is the head, by the words below it and the number of nodes."""
+    word = sheet.doubtful[sheet.columns[0]]
+    column = _as_words(sheet.column(sheet.columns[0]))
+    head = head_of_values(column, role)
+    filled = len(column) - len(sheet.empty_lines)
+    fits_head = ids.count == filled - 1 or (bool(sheet.empty_lines) and filled - 1 <= ids.count <= len(column))
+    fits_row = ids.count == filled or (bool(sheet.empty_lines) and filled <= ids.count <= len(column) + 1)
+    if head is None and is_value_name(word) and ids.count == filled:
+        what = f"{sheet.where(0)} is {word!r}: the name of the column, or the label of the first node?"
+        fix = f"the file has {filled:,} lines for {ids.count:,} nodes: add a head, or the line that is missing"
+        raise DataError(what, fix=fix)
+    if head is None and fits_head and fits_row and not is_value_name(word):
+        what = f"{sheet.where(0)} is {word!r}: a head, or a value? With empty lines both may be"
+        raise DataError(what, fix=f"write NA instead of empty lines, or give two columns: node, {role[:-1]}")
+    if head is None:
+        head = is_value_name(word) or (fits_head and not fits_row)
+    if head and not is_value_name(word):
+        notes.append(f"{role}: line 1, {word!r}, is read as the head")
+    return head
+
+
+def _pairs(sheet: Sheet, role: str, ids: NodeIds, notes: list[str]) -> NodeValues:
+    if sheet.doubtful:
+        head = _pairs_head(sheet, ids)
+        if head and not any(is_value_name(name) or may_be_ids(name) for name in sheet.doubtful):
+            notes.append(f"{role}: line 1, {','.join(sheet.doubtful)}, is read as the head")
+        sheet = sheet.head_is(names=head)
+    if not sheet.rows:
+        raise DataError(f"{sheet.file} has no rows", fix="see docs/datasets.md for what belongs there")
+    first, second = sheet.columns
+    if _second_has_ids(sheet, first, second, ids):
+        first, second = second, first
+        notes.append(f"{role}: {sheet.name(first)} has the nodes, {sheet.name(second)} the {role}")
+    nodes = ids.numbers(sheet.column(first), sheet.where)
+    values = _as_words(sheet.column(second)).array()
+    return NodeValues(Table(rows=values[:, None], where=sheet.where, nodes=nodes), tuple(notes))
+
+
+def _pairs_head(sheet: Sheet, ids: NodeIds) -> bool:
+    """Whether the first row names the columns: none of its cells is a node's id, or it says what columns hold."""
+    first = _as_words(sheet.column(sheet.columns[0]))
+    cells = [sheet.doubtful[place] for place in sheet.columns]
+    called = [ids.knows(to_words([cell])) and bool(cell) for cell in cells]
+    if not called[0]:
+        rest_called = ids.knows(first.rows_from(1))
+        if not called[1] or rest_called or is_value_name(cells[1]) or may_be_ids(cells[0]):
+            numeric = cells[0].lstrip("+-").isdecimal()
+            return not numeric  # a number that is no node is an error of its own
+        return False
+    again = cells[0] in {first.distinct[code] for code in np.unique(first.codes[1:])}
+    counting = cells == ["0", "1"]
+    return again and (counting or may_be_ids(cells[0]) or is_value_name(cells[1]))
+
+
+def _second_has_ids(sheet: Sheet, first: int, second: int, ids: NodeIds) -> bool:
+    """Whether the ids stand in the second column: by the names, else because only its values are ids, each once."""
+    if sheet.names:
+        names = sheet.names[first], sheet.names[second]
+        if may_be_ids(names[1]) and not may_be_ids(names[0]):
+            return True
+        if may_be_ids(names[0]) or is_value_name(names[1]):
+            return False
+    return not _are_ids(sheet.column(first), ids) and _are_ids(sheet.column(second), ids)
+
+
+def _are_ids(column: Column, ids: NodeIds) -> bool:
+    codes = column.codes if isinstance(column, Words) else column
+    return len(np.unique(codes)) == len(codes) and ids.knows(column)
+
+
+def _as_words(column: Column) -> Words:
+    if isinstance(column, Words):
+        return column
+    from picluster.graph.own.labels import label_words
+
+    return label_words(column)

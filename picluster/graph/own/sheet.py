@@ -1,0 +1,81 @@
+"""A file's columns, before anybody has decided which of them are ids, labels or features."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from picluster.graph.own.words import Words
+
+Column = NDArray[Any] | Words
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sheet:
+    """Columns of numbers in one array, and columns of words beside it."""
+
+    file: str
+    """For messages."""
+    width: int
+    """The number of columns in the file; some of them may have been left out."""
+    numbers: NDArray[Any]
+    """(rows, columns of numbers)."""
+    number_columns: tuple[int, ...]
+    """The place of each column of `numbers` in the file, from 0."""
+    words: Mapping[int, Words] = field(default_factory=dict)
+    """Columns of words by their places."""
+    where: Callable[[int], str]
+    """Such as `edges.csv, line 5`, of a row from 0."""
+    names: tuple[str, ...] = ()
+    """The head, where there is surely one."""
+    doubtful: tuple[str, ...] = ()
+    """The cells of row 0, where they may be a head."""
+    empty_lines: tuple[int, ...] = ()
+    """Rows of a single column that are empty lines, the last ones included."""
+    notes: tuple[str, ...] = ()
+    """Sentences: how the file was read."""
+
+    @property
+    def rows(self) -> int:
+        """Rows, a doubtful head among them."""
+        return len(next(iter(self.words.values()))) if self.words else len(self.numbers)
+
+    @property
+    def columns(self) -> tuple[int, ...]:
+        """The places of all columns that are left."""
+        return tuple(sorted((*self.number_columns, *self.words)))
+
+    def column(self, place: int) -> Column:
+        """The column at a place of the file."""
+        return self.words[place] if place in self.words else self.numbers[:, self.number_columns.index(place)]
+
+    def name(self, place: int) -> str:
+        """The name of a column for messages, such as `column 3 (weight)`."""
+        named = self.names[place] if place < len(self.names) else ""
+        return f"column {place + 1} ({named})" if named else f"column {place + 1}"
+
+    def head_is(self, *, names: bool) -> "Sheet":
+        """The sheet once it is decided what row 0 is: the names of the columns, or a row."""
+        if not names:
+            return replace(self, doubtful=())
+        where = self.where
+        return replace(
+            self,
+            names=self.doubtful,
+            doubtful=(),
+            numbers=self.numbers[1:],
+            words={place: column.rows_from(1) for place, column in self.words.items()},
+            where=lambda row: where(row + 1),
+            empty_lines=tuple(row - 1 for row in self.empty_lines if row),
+        )
+
+    def without(self, places: tuple[int, ...]) -> "Sheet":
+        """The sheet without some columns."""
+        kept = [place for place in self.number_columns if place not in places]
+        numbers = self.numbers
+        if len(kept) < len(self.number_columns):
+            numbers = np.ascontiguousarray(numbers[:, [self.number_columns.index(place) for place in kept]])
+        words = {place: column for place, column in self.words.items() if place not in places}
+        return replace(self, numbers=numbers, number_columns=tuple(kept), words=words)

@@ -1,0 +1,1 @@
+"""Text files: their characters, their dialect, their records."""

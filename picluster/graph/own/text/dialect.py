@@ -1,0 +1,135 @@
+"""How a text file divides its lines: separator, comments, Matrix Market's banner, networkx's attributes."""
+
+import csv
+import re
+from collections import Counter
+from collections.abc import Iterable
+from typing import NamedTuple
+
+_COMMENTS = ("#", "%")
+BANNER = "%%MatrixMarket"
+_SEPARATORS = {"\t": "tabs", ";": "semicolons", ",": "commas", "": "blanks"}
+_ATTRIBUTES = re.compile(r"[\s,;]*(\{.*\})\s*$")
+_DECIMAL_COMMA = re.compile(r"[+-]?[0-9]+,[0-9]+([eE][+-]?[0-9]+)?", re.ASCII)
+_THOUSANDS = re.compile(r"[+-]?[1-9][0-9]{0,2},[0-9]{3}", re.ASCII)
+
+
+class Dialect(NamedTuple):
+    """How lines become cells."""
+
+    separator: str = ","
+    """An empty one: blanks of any number."""
+    skipped_lines: int = 0
+    """Lines before the first record: comments, banner, sizes, empty ones."""
+    skipped_comments: tuple[str, ...] = ()
+    """Those of them that are comments."""
+    attributes: bool = False
+    """Every line ends in a Python dict, as networkx writes edges."""
+    decimal_comma: bool = False
+    banner: str = ""
+    """Matrix Market's first line."""
+    sizes: tuple[int, ...] = ()
+    """Rows, columns, entries of a Matrix Market file."""
+
+    @property
+    def separator_name(self) -> str:
+        """In words, for people."""
+        return _SEPARATORS[self.separator]
+
+    def cells(self, line: str) -> list[str]:
+        """The cells of one line that no quote leads beyond; none where it is empty. csv.Error for a stray quote."""
+        return [cell.strip() for cell in self.raw_cells(line)]
+
+    def raw_cells(self, line: str) -> list[str]:
+        """As `cells`, with the blanks around them."""
+        line, attributes = self.without_attributes(line)
+        if not self.separator:
+            line = " ".join(line.split())
+        cells = next(csv.reader([line.rstrip("\r\n")], delimiter=self.separator or " ", strict=True), [])
+        return [*cells, attributes] if self.attributes else cells
+
+    def without_attributes(self, line: str) -> tuple[str, str]:
+        """The line without networkx's dict at its end, and that dict."""
+        found = _ATTRIBUTES.search(line) if self.attributes else None
+        return (line[: found.start()], found[1]) if found else (line, "")
+
+
+def find_dialect(lines: list[str], *, ids_first: bool) -> Dialect:
+    """The dialect of a file by its first lines. `ids_first`: a first column of distinct words may be ids.
+
+    Lines of words that are divided by blanks alone are a phrase, unless what comes first in each could be an id.
+    """
+    banner = lines[0].strip() if lines and lines[0].startswith(BANNER) else ""
+    start, comments = _first_record(lines)
+    sizes: tuple[int, ...] = ()
+    if banner and start < len(lines):
+        sizes = tuple(int(word) for word in lines[start].split() if word.isascii() and word.isdecimal())
+        start += 1
+        while start < len(lines) and not lines[start].strip():
+            start += 1
+    body = [line for line in lines[start:] if line.strip() and not is_comment(line)]
+    attributes = bool(body) and all(_ATTRIBUTES.search(line) for line in body)
+    if attributes:
+        body = [_ATTRIBUTES.sub("", line) for line in body]
+    separator = "" if banner else _separator(body, ids_first=ids_first)
+    return Dialect(
+        separator=separator,
+        skipped_lines=start,
+        skipped_comments=tuple(comments),
+        attributes=attributes,
+        decimal_comma=separator != "," and _has_decimal_commas(body, separator),
+        banner=banner,
+        sizes=sizes,
+    )
+
+
+def is_comment(line: str) -> bool:
+    """Whether a line begins as comments do."""
+    return line.lstrip().startswith(_COMMENTS)
+
+
+def ambiguous_decimal(cells: Iterable[str]) -> bool:
+    """Whether commas in numbers may divide thousands: all have three digits after them, none begins with 0."""
+    numbers = [cell for cell in cells if _DECIMAL_COMMA.fullmatch(cell)]
+    return bool(numbers) and all(_THOUSANDS.fullmatch(cell) for cell in numbers)
+
+
+def _first_record(lines: list[str]) -> tuple[int, list[str]]:
+    """The place of the first line that is no comment, and the comments before it. Empty lines go with comments."""
+    comments: list[str] = []
+    start = 0
+    for place, line in enumerate(lines):
+        if is_comment(line):
+            comments.append(line.strip())
+            start = place + 1
+        elif line.strip():
+            break
+    return start, comments
+
+
+def _separator(lines: list[str], *, ids_first: bool) -> str:
+    """The one that most lines have, in this order; blanks only where every line has equally many words."""
+    for separator in ("\t", ";", ","):
+        if sum(separator in _outside_quotes(line) for line in lines) * 2 > len(lines):
+            return separator
+    words = [line.split() for line in lines if '"' not in line]
+    widths = Counter(map(len, words))
+    if len(words) < len(lines) or not widths or max(widths) == 1:
+        return ","
+    if not ids_first:
+        return ""
+    firsts = [row[0] for row in words[1:] or words]
+    distinct = len(set(firsts)) == len(firsts) and len(firsts) > 1
+    numbered = all(word.isascii() and word.isdecimal() for word in firsts)
+    return "" if len(widths) == 1 and (numbered or distinct) else ","
+
+
+def _outside_quotes(line: str) -> str:
+    return re.sub(r'"[^"]*"', "", line) if '"' in line else line
+
+
+def _has_decimal_commas(lines: list[str], separator: str) -> bool:
+    cells = [
+        cell.strip().strip('"') for line in lines for cell in (line.split(separator) if separator else line.split())
+    ]
+    return any(_DECIMAL_COMMA.fullmatch(cell) for cell in cells)

@@ -1,0 +1,119 @@
+"""What the first lines of a text file tell of its columns: their number, names, and which of them hold numbers."""
+
+from typing import NamedTuple
+
+from picluster.errors import DataError
+from picluster.graph.own.heads import names_ends
+from picluster.graph.own.table import Kind
+from picluster.graph.own.text.records import Peek, Record
+from picluster.graph.own.words import is_missing, is_number
+
+
+class Layout(NamedTuple):
+    """The columns of a text file."""
+
+    width: int
+    names: tuple[str, ...]
+    """The first record, where it is surely a head."""
+    doubtful: bool
+    """The first record is a row like the others, but may be a head."""
+    numeric: frozenset[int]
+    """The places of columns that hold numbers in all of the first lines."""
+    empty: frozenset[int]
+    """The last column, where every line ends in a separator."""
+    body_line: int
+    """The number of the line with which the rows begin; a doubtful head is a row."""
+    comment_names: bool = False
+    """The names stand in a comment."""
+
+    def name(self, place: int) -> str:
+        """The name of a column for messages, such as `column 3 (weight)`."""
+        named = self.names[place] if place < len(self.names) else ""
+        return f"column {place + 1} ({named})" if named else f"column {place + 1}"
+
+
+def find_layout(peek: Peek, kind: Kind) -> Layout:
+    """The columns, by the first lines. DataError names the first line of another width."""
+    first, body = peek.first.cells, [record.cells for record in peek.sample]
+    names: tuple[str, ...] = ()
+    if body and all(len(cells) == len(first) + 1 for cells in body):
+        # R writes no name over the names of rows; a separator at the end of every row but the head's looks the same.
+        names = (*first, "") if not any(cells[-1] for cells in body) else ("", *first)
+    width = len(names or first)
+    check_widths(peek, [*([] if names else [peek.first]), *peek.sample], width)
+    numeric = _numeric(peek, body or [first], width)
+    last = width - 1
+    trailing = width > 1 and len(body) > 0 and not any(cells[last] for cells in body)
+    empty = frozenset([last] if trailing and (names or first)[last] == "" else [])
+    doubtful = False
+    if not names:
+        sure = kind != "words" and _is_head(peek, numeric - empty)
+        names = tuple(first) if sure else ()
+        doubtful = not sure and (kind == "words" or _may_be_head(first, numeric - empty, kind))
+    commented = () if names else _names_in_comment(peek, width, kind)
+    return Layout(
+        width=width,
+        names=names or commented,
+        doubtful=doubtful and not commented,
+        numeric=numeric - empty,
+        empty=empty,
+        body_line=peek.sample[0].line if names and peek.sample else peek.first.line + bool(names),
+        comment_names=bool(commented),
+    )
+
+
+def check_widths(peek: Peek, found: list[Record], width: int) -> None:
+    """DataError names the first record that has more or fewer cells than `width`."""
+    for record in found:
+        if len(record.cells) != width:
+            raise another_width(peek, record, width)
+
+
+def another_width(peek: Peek, record: Record, width: int) -> DataError:
+    """The error of a line that has more or fewer columns than the others."""
+    count = len(record.cells)
+    what = f"{peek.file}, line {record.line} has {count} column{'s' * (count != 1)} instead of {width}"
+    return DataError(what, fix=f"give every line the same columns, separated by {peek.dialect.separator_name}")
+
+
+def number_in(peek: Peek, cell: str) -> str:
+    """The cell with a decimal point, where the file has commas."""
+    return cell.replace(",", ".") if peek.dialect.decimal_comma and cell.count(",") == 1 else cell
+
+
+def _numeric(peek: Peek, body: list[list[str]], width: int) -> frozenset[int]:
+    columns = range(width)
+    return frozenset(place for place in columns if all(is_number(number_in(peek, cells[place])) for cells in body))
+
+
+def _is_head(peek: Peek, numeric: frozenset[int]) -> bool:
+    """Whether the first record names columns that hold numbers below it. A missing number alone is no name."""
+    first = peek.first.cells
+    if not peek.sample:
+        return not any(is_number(number_in(peek, cell)) for cell in first) and names_ends(first)
+    if any(not is_number(number_in(peek, first[place])) and not is_missing(first[place]) for place in numeric):
+        return True
+    return first[0] == "" and 0 in numeric and _counts(first[1:])
+
+
+def _may_be_head(first: list[str], numeric: frozenset[int], kind: Kind) -> bool:
+    if kind == "ids":
+        return _counts(first) or not all(is_number(cell) for cell in first)
+    return _counts([first[place] for place in sorted(numeric)])
+
+
+def _counts(cells: list[str]) -> bool:
+    """Whether these are 0, 1, 2 …, as pandas names columns."""
+    return bool(cells) and cells == [str(place) for place in range(len(cells))]
+
+
+def _names_in_comment(peek: Peek, width: int, kind: Kind) -> tuple[str, ...]:
+    """The names of an edge list's columns, where the last comment before it has them: SNAP's files do."""
+    if kind != "ids" or not peek.dialect.skipped_comments or peek.dialect.banner:
+        return ()
+    comment = peek.dialect.skipped_comments[-1].lstrip("#% \t")
+    for separator in (peek.dialect.separator or None, "\t", ",", None):
+        names = [name.strip() for name in comment.split(separator)]
+        if len(names) == width and names_ends(names):
+            return tuple(names)
+    return ()

@@ -1,0 +1,91 @@
+"""Columns of words, each distinct word once; and which words are numbers, or mean that something is missing."""
+
+import re
+from collections.abc import Iterable
+from itertools import islice
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+_CHUNK_ROWS = 10_000
+_MISSING = frozenset(["", "nan", "-nan", "null", "none", "na", "n/a", "<na>", "#na", "#n/a", "?"])
+_NUMBER = re.compile(
+    r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?|[+-]?(nan|inf|infinity)", re.ASCII | re.IGNORECASE
+)
+_WHOLE = re.compile(r"[+-]?[0-9]+(\.0*)?", re.ASCII)
+_FLOATED = re.compile(r"[+-]?[0-9]+(\.[0-9]*)?[eE][+-]?[0-9]+", re.ASCII)
+_LARGEST = 1 << 63
+
+
+class Words(NamedTuple):
+    """A column of words: `distinct[codes[row]]` is the word of a row."""
+
+    codes: NDArray[np.int32]
+    """(rows,)."""
+    distinct: tuple[str, ...]
+
+    def __len__(self) -> int:
+        """The number of rows."""
+        return len(self.codes)
+
+    def rows_from(self, start: int) -> "Words":
+        """The column without the rows before `start`."""
+        used, codes = np.unique(self.codes[start:], return_inverse=True)
+        return Words(codes.astype(np.int32), tuple(self.distinct[place] for place in used))
+
+    def array(self) -> NDArray[np.object_]:
+        """(rows,) the words themselves."""
+        return np.array([*self.distinct, ""], object)[self.codes]
+
+    def first_row(self, word: int) -> int:
+        """The first row that has a word, by its number; -1 where none has it."""
+        rows = np.flatnonzero(self.codes == word)
+        return int(rows[0]) if len(rows) else -1
+
+
+class _Numbers(dict[str, int]):
+    def __missing__(self, word: str) -> int:
+        number = self[word] = len(self)
+        return number
+
+
+def to_words(values: Iterable[str]) -> Words:
+    """The column of some words."""
+    return columns_of_words(([value] for value in values), 1)[0]
+
+
+def columns_of_words(rows: Iterable[list[str]], width: int) -> list[Words]:
+    """The columns of rows that all have `width` words."""
+    numbers = [_Numbers() for _ in range(width)]
+    codes: list[list[NDArray[np.int32]]] = [[np.empty(0, np.int32)] for _ in range(width)]
+    stream = iter(rows)
+    while chunk := list(islice(stream, _CHUNK_ROWS)):
+        for column, cells in enumerate(zip(*chunk, strict=True)):
+            codes[column].append(np.fromiter(map(numbers[column].__getitem__, cells), np.int32, len(cells)))
+    return [Words(np.concatenate(parts), tuple(known)) for parts, known in zip(codes, numbers, strict=True)]
+
+
+def is_missing(word: str, others: Iterable[str] = ()) -> bool:
+    """Whether a word says that there is no value: nan, null, None, NA, N/A, `?`, nothing, or one of `others`."""
+    return word.casefold() in _MISSING or word in others
+
+
+def is_number(word: str) -> bool:
+    """Whether a word is a decimal number, nan or inf, in ASCII. Python's own float() takes more: 1_000, ٣."""
+    return _NUMBER.fullmatch(word) is not None
+
+
+def whole_number(word: str) -> int | None:
+    """The whole number that a word is, also as 3.0 or 3e2; None for anything else."""
+    if _WHOLE.fullmatch(word):
+        return int(word.partition(".")[0])
+    if _FLOATED.fullmatch(word) and (value := float(word)).is_integer() and abs(value) < _LARGEST:
+        return int(value)
+    return None
+
+
+def plain_number(word: str) -> int | None:
+    """As `whole_number`, but None for 007 and 01: their digits are a name."""
+    digits = word.partition(".")[0].lstrip("+-")
+    return None if len(digits) > 1 and digits.startswith("0") else whole_number(word)
