@@ -10,7 +10,9 @@ from rich.markup import escape
 
 from picluster.cli.tables import plain_table
 from picluster.cli.words import NOTHING, fraction, kibibytes, mebibytes, plain, plural
+from picluster.controller.comparison_notes import sent_below_payload
 from picluster.controller.row_words import common_words, names_of, seconds_words, words_apart
+from picluster.controller.unlike import incomparable_words, unlike_words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 _WORDS = ("model", "data", "strategy", "engine", "threads", "with")
 """What tells rows apart in every table."""
 _ANY_WIDTH = 10_000
+_MOST_UNLIKE = 8
 
 
 def show_comparison(found: Comparison) -> None:
@@ -32,6 +35,7 @@ def show_comparison(found: Comparison) -> None:
     tagged = f", tag {plain(found.tag)}" if found.tag else ""
     console.print(escape(f"compared   {count} run{'' if count == 1 else 's'} in {len(rows)} row{plural(rows)}{tagged}"))
     console.print(escape(plain(f"in all     {', '.join(common_words(rows).values())}")))
+    _show_unlike(found, console)
     wanted = _WORDS if _fit_words(rows, console) else ()
     if not wanted and len(rows) > 1:
         console.print(_legend(rows))
@@ -44,6 +48,20 @@ def show_comparison(found: Comparison) -> None:
     for note in found.notes:
         told = textwrap.fill(plain(note), console.width, subsequent_indent="  ", break_on_hyphens=False)
         console.print(escape(told), soft_wrap=True)
+
+
+def _show_unlike(found: Comparison, console: Console) -> None:
+    """What must be known before two rows are held against each other."""
+    words = [unlike_words(each) for each in found.unlike]
+    if left_out := [each.setting for each in found.unlike[_MOST_UNLIKE:]]:
+        words[_MOST_UNLIKE:] = [f"and {len(left_out)} more: {', '.join(left_out)} (--json has all)"]
+    for place, line in enumerate(words):
+        head = "differ     " if place == 0 else " " * 11
+        told = textwrap.fill(head + plain(line), console.width, subsequent_indent=" " * 13, break_on_hyphens=False)
+        console.print(escape(told), soft_wrap=True)
+    if why := incomparable_words(found.rows, found.tested_alike):
+        told = textwrap.fill(plain(why), console.width, subsequent_indent="  ", break_on_hyphens=False)
+        console.print(escape(told), style="bold", soft_wrap=True)
 
 
 def _fit_words(rows: Sequence[ComparedRow], console: Console) -> bool:
@@ -90,7 +108,8 @@ def _cost_table(rows: Sequence[ComparedRow], wanted: Sequence[str]) -> Table:
     table, words = _begun("cost of a run, bytes of a step", rows, wanted, heads)
     for row, named in zip(rows, words, strict=True):
         before = [_time(row.pretraining.seconds) if row.pretraining else ""] if has_pretraining else []
-        sizes = [kibibytes(_mean(size)) for size in (row.sent_bytes_per_step, row.sent_payload_bytes_per_step)]
+        sent, payload = _mean(row.sent_bytes_per_step), _mean(row.sent_payload_bytes_per_step)
+        sizes = [kibibytes(sent) + ("*" if sent_below_payload(sent, payload) else ""), kibibytes(payload)]
         step = NOTHING if row.step_ms is None else f"{row.step_ms.mean:,.1f}"
         table.add_row(*named, _time(_mean(row.seconds)), *before, step, *sizes)
     return table

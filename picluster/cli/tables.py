@@ -10,6 +10,7 @@ from rich.table import Table
 
 from picluster.cli.words import NOTHING, epochs, fraction, kibibytes, listed, mebibytes, plain, plural
 from picluster.controller.class_words import listed_name
+from picluster.controller.comparison_notes import sent_below_payload, why_below_payload
 from picluster.schema.record import to_json
 
 if TYPE_CHECKING:
@@ -76,6 +77,9 @@ def show_report(report: Report) -> None:
         console.print(_epochs_table(report))
     console.print(_memory_table(report))
     console.print(_time_table(report.nodes))
+    below = [node.name for node in report.nodes if _is_below_payload(node)]
+    if below:
+        console.print(escape(f"\n* {plain(listed(below))} {why_below_payload(report.engine)}"))
 
 
 def _classes(names: Sequence[str]) -> str:
@@ -137,9 +141,13 @@ def _time_table(nodes: Sequence[NodeReport]) -> Table:
     for node in nodes:
         times = [_at(node.step_ms, "p50"), _at(node.step_ms, "p95")]
         times += [_at(measure, "p50") for measure in (node.compute_ms, node.wait_ms, node.send_ms)]
-        sizes = [kibibytes(size) for size in (node.sent_bytes_per_step, node.received_bytes_per_step)]
-        table.add_row(escape(plain(node.name)), *times, *sizes)
+        sent = kibibytes(node.sent_bytes_per_step) + ("*" if _is_below_payload(node) else "")
+        table.add_row(escape(plain(node.name)), *times, sent, kibibytes(node.received_bytes_per_step))
     return table
+
+
+def _is_below_payload(node: NodeReport) -> bool:
+    return sent_below_payload(node.sent_bytes_per_step, node.sent_payload_bytes_per_step)
 
 
 def plain_table(title: str, heads: Sequence[str], *, left: int) -> Table:

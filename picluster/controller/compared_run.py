@@ -27,10 +27,14 @@ Traits = tuple[tuple[str, str], ...]
 """Names and values, such as (("hidden", "64"), …), by name."""
 
 _SPLIT = re.compile(rf"({re.escape(LINQS)})-split([0-9]+)(.*)")
+_HAS_SPLITS = re.compile(rf"{re.escape(LINQS)}(-fp32)?")
 _EMBEDDED = re.compile(r"(.+)-embedded-([0-9a-f]+)")
 _NOT_LEARNT = {"schema_version", "dataset", "seed", "model", "optimizer"}
 """Fields of a spec that are no trait as they are."""
 _OF_ALL_SPLITS = ("indptr", "indices", "features", "labels")
+_OF_A_SPLIT = ("train", "validation", "test")
+_NONE = {"fanout": "all", "batch-size": "all", "patience": "never"}
+"""What the absence of a value means."""
 _DIGITS = 8
 
 
@@ -56,6 +60,11 @@ class Kind:
         return replace(self, machines=())
 
     @property
+    def has_splits(self) -> bool:
+        """Whether a seed draws the split of each run."""
+        return _HAS_SPLITS.fullmatch(self.dataset) is not None
+
+    @property
     def traits(self) -> dict[str, str]:
         """All that do not have a column of their own."""
         return dict((*self.learnt, *self.placed, *self.machines))
@@ -69,6 +78,10 @@ class Entry:
     run: ComparedRun
     place: Path | None = None
     """The folder that its run folder lies in."""
+    tested: str = ""
+    """Fingerprint of the labels and the nodes that it was tested on; empty where there is no run."""
+    version: str = ""
+    """Of picluster."""
 
 
 def read_entry(folder: RunFolder) -> Entry:
@@ -97,7 +110,9 @@ def read_entry(folder: RunFolder) -> Entry:
         learnt=_fingerprint(folder, report),
         pretraining=run.pretraining,
     )
-    return Entry(_kind(folder, run, report), compared, folder.path.parent)
+    kind = _kind(folder, run, report)
+    tested = _digest_of(run, ("labels",) if kind.has_splits else ("labels", "test"))
+    return Entry(kind, compared, folder.path.parent, tested, report.environment.picluster)
 
 
 def kind_of_plan(plan: Plan, *, model: str, dataset: str, learnt: Traits) -> Kind:
@@ -117,8 +132,11 @@ def kind_of_plan(plan: Plan, *, model: str, dataset: str, learnt: Traits) -> Kin
 def _kind(folder: RunFolder, run: Run, report: Report) -> Kind:
     dataset, _, embedded = _named(run.spec.dataset)
     traits = _learnt(run)
-    files = run.graph.files
-    traits["graph"] = _digest("".join(files[name].sha256 for name in _OF_ALL_SPLITS if name in files))
+    traits["graph"] = _digest_of(run, _OF_ALL_SPLITS)
+    if not _HAS_SPLITS.fullmatch(dataset):
+        traits["split"] = _digest_of(run, _OF_A_SPLIT)
+    if stored := run.graph.files.get("features"):
+        traits["features"] = stored.dtype
     traits["model-file"] = _digest(folder.model_file.read_bytes()) if folder.model_file.exists() else "unknown"
     if embedded:
         traits["embedding-of"] = embedded
@@ -141,8 +159,10 @@ def _learnt(run: Run) -> dict[str, str]:
     spec = run.spec
     fields = {name: value for name, value in msgspec.structs.asdict(spec).items() if name not in _NOT_LEARNT}
     fields = {"depth": spec.model.depth, **fields, **msgspec.structs.asdict(spec.optimizer)}
+    fields |= {split: spec.evaluation(split) for split in ("validation", "test")}
     options = {name if name not in fields else f"option {name}": value for name, value in spec.model.options.items()}
-    return {name.replace("_", "-"): _words(value) for name, value in {**options, **fields}.items()}
+    named = {name.replace("_", "-"): value for name, value in {**options, **fields}.items()}
+    return {name: _NONE.get(name, "none") if value is None else _words(value) for name, value in named.items()}
 
 
 def _placed(plan: Plan) -> Traits:
@@ -177,7 +197,12 @@ def _words(value: object) -> str:
         return ",".join(map(str, value))
     if isinstance(value, bool):
         return str(value).lower()
-    return "none" if value is None else str(value)
+    return str(value)
+
+
+def _digest_of(run: Run, arrays: tuple[str, ...]) -> str:
+    files = run.graph.files
+    return _digest("".join(files[name].sha256 for name in arrays if name in files))
 
 
 def _digest(content: bytes | str) -> str:

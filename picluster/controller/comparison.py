@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from math import sqrt
 from pathlib import Path
@@ -15,13 +14,14 @@ from picluster.controller.compared_run import Entry, Kind, read_entry
 from picluster.controller.comparison_notes import all_notes, same_bits
 from picluster.controller.history import history
 from picluster.controller.run_folder import RUNS, RunFolder
+from picluster.controller.unlike import all_unlike, tested_alike
 from picluster.errors import PiclusterError
 from picluster.schema.comparison import ComparedPretraining, ComparedRow, Comparison, NodePeak, Spread
 
 if TYPE_CHECKING:
     from picluster.schema.comparison import ComparedRun
 
-_LAST_NAMED = {"graph", "embedding-of", "model-file", "processor", "torch"}
+_LAST_NAMED = {"graph", "split", "embedding-of", "model-file", "processor", "torch"}
 """Traits that say little by themselves: named only where no other tells rows apart."""
 _MOST_NAMED = 4
 
@@ -56,8 +56,14 @@ def compare(entries: Iterable[Entry], *, tag: str = "") -> Comparison:
         _row(number, kind, group, differences[number - 1])
         for number, (kind, group) in enumerate(groups.items(), start=1)
     )
-    notes = all_notes(rows, list(groups))
-    return Comparison(tag=tag, rows=rows, same_bits=same_bits(rows), notes=notes)
+    return Comparison(
+        tag=tag,
+        rows=rows,
+        same_bits=same_bits(rows),
+        unlike=all_unlike(list(groups), list(groups.values())),
+        tested_alike=tested_alike(list(groups.values())),
+        notes=all_notes(rows, list(groups)),
+    )
 
 
 def _grouped(entries: Sequence[Entry]) -> dict[Kind, list[Entry]]:
@@ -141,19 +147,21 @@ def _way(kind: Kind) -> tuple[str, str, int]:
 
 
 def _differences(kinds: Sequence[Kind]) -> list[str]:
-    """For each, what tells it from those whose columns are the same: as few words as need be."""
+    """For each, what tells it from rows whose columns are the same, and from others of its model: few words."""
     looks = [(kind.model, kind.dataset, *_way(kind), kind.traits.get("threads")) for kind in kinds]
-    alike = Counter(looks)
     told = []
     for kind, look in zip(kinds, looks, strict=True):
-        others = [other for other, its in zip(kinds, looks, strict=True) if its == look]
-        told.append(_distinction(kind, others) if alike[look] > 1 else "")
+        alike = [other for other, its in zip(kinds, looks, strict=True) if its == look]
+        related = [other for other in kinds if (other.model, other.dataset) == (kind.model, kind.dataset)]
+        told.append(_distinction(kind, alike, related))
     return told
 
 
-def _distinction(kind: Kind, alike: Sequence[Kind]) -> str:
-    own = kind.traits
-    names = [name for name in own if any(other.traits.get(name) != own[name] for other in alike)]
-    names = [name for name in names if name not in _LAST_NAMED] or names
+def _distinction(kind: Kind, alike: Sequence[Kind], related: Sequence[Kind]) -> str:
+    own, recipe = kind.traits, {name for name, _ in kind.learnt} - _LAST_NAMED
+    apart = [name for name in own if any(other.traits.get(name) != own[name] for other in alike)]
+    apart = [name for name in apart if name not in _LAST_NAMED] or apart
+    unlike = {name for name in recipe if any(other.traits.get(name) not in (None, own[name]) for other in related)}
+    names = [name for name in own if name in unlike or name in apart]
     rest = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
     return " ".join(f"{name}={own[name]}" for name in names[:_MOST_NAMED]) + rest

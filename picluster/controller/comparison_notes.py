@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from picluster.controller.row_words import numbers
+
 if TYPE_CHECKING:
     from picluster.controller.compared_run import Kind
     from picluster.schema.comparison import ComparedRow
@@ -16,6 +18,7 @@ def all_notes(rows: Sequence[ComparedRow], kinds: Sequence[Kind]) -> tuple[str, 
         *_of_spread(rows),
         *_of_same_bits(rows),
         *_of_other_bits(rows, kinds),
+        *_of_bytes(rows),
         *_of_pretraining(rows),
         *_of_failures(rows),
     )
@@ -31,24 +34,6 @@ def same_bits(rows: Sequence[ComparedRow]) -> tuple[tuple[int, ...], ...]:
         else:
             group.append(row)
     return tuple(tuple(row.number for row in group) for group in groups if len(group) > 1)
-
-
-def numbers(of_rows: Sequence[int]) -> str:
-    """Such as `row 2`, `rows 1 and 3`, `rows 1–4 and 6`."""
-    spans: list[list[int]] = []
-    for number in of_rows:
-        if spans and number == spans[-1][-1] + 1:
-            spans[-1].append(number)
-        else:
-            spans.append([number])
-    pair = 2
-    parts = [
-        part
-        for span in spans
-        for part in ([f"{span[0]}–{span[-1]}"] if len(span) > pair else [str(number) for number in span])
-    ]
-    listed = parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
-    return f"row{'' if len(of_rows) == 1 else 's'} {listed}"
 
 
 def _of_spread(rows: Sequence[ComparedRow]) -> Iterator[str]:
@@ -103,6 +88,29 @@ def _of_failures(rows: Sequence[ComparedRow]) -> Iterator[str]:
         for problem, seeds in problems.items():
             seed = f"seed{'' if len(seeds) == 1 else 's'} {', '.join(map(str, seeds))}"
             yield f"Row {row.number} failed with {seed}: {problem.rstrip('.')}."
+
+
+def sent_below_payload(sent: float | None, payload: float | None) -> bool:
+    """Whether sockets carried less than the tensors' own bytes: then some went another way, or were not counted."""
+    return sent is not None and payload is not None and sent < payload
+
+
+def why_below_payload(engine: str) -> str:
+    """What that means, beginning after the names of those whom it concerns."""
+    if engine == "ray":
+        way = "hand tensors on in shared memory, which no socket carries; on a machine each, all of them cross"
+        return f"sent less than the payload, because workers of Ray on one machine {way}"
+    return "counted less than the payload: some of its connections were not seen, so it sent more than is told"
+
+
+def _of_bytes(rows: Sequence[ComparedRow]) -> Iterator[str]:
+    found: dict[str, list[int]] = {}
+    for row in rows:
+        sent, payload = row.sent_bytes_per_step, row.sent_payload_bytes_per_step
+        if sent and payload and sent_below_payload(sent.mean, payload.mean):
+            found.setdefault(why_below_payload(row.engine), []).append(row.number)
+    for why, of_rows in found.items():
+        yield f"* {numbers(of_rows).capitalize()} {why}."
 
 
 def _learnt(row: ComparedRow) -> dict[tuple[int, int], set[str]]:

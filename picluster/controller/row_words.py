@@ -21,6 +21,28 @@ def seconds_words(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
+def spans(values: Sequence[int]) -> str:
+    """Ascending numbers, such as `2`, `1 and 3`, `1–4 and 6`; nothing where there are none."""
+    found: list[list[int]] = []
+    for number in values:
+        if found and number == found[-1][-1] + 1:
+            found[-1].append(number)
+        else:
+            found.append([number])
+    pair = 2
+    parts = [
+        part
+        for span in found
+        for part in ([f"{span[0]}–{span[-1]}"] if len(span) > pair else [str(number) for number in span])
+    ]
+    return " and ".join(part for part in (", ".join(parts[:-1]), *parts[-1:]) if part)
+
+
+def numbers(of_rows: Sequence[int]) -> str:
+    """Such as `row 2`, `rows 1 and 3`, `rows 1–4 and 6`."""
+    return f"row{'' if len(of_rows) == 1 else 's'} {spans(of_rows)}"
+
+
 def common_words(rows: Sequence[ComparedRow]) -> dict[str, str]:
     """What holds for every row: heads of columns → such as `gcn`, `cora-linqs`, `2 nodes`."""
     first, apart = rows[0], words_apart(rows)

@@ -110,6 +110,15 @@ class ComparedRow(Record, frozen=True, kw_only=True):
     """None where there was none."""
 
 
+class Unlike(Record, frozen=True, kw_only=True):
+    """A setting in which rows differ that has no column of its own."""
+
+    setting: str
+    """Such as `epochs`, `learning-rate` or `seeds`."""
+    values: tuple[str, ...]
+    """That of each row; empty where a row does not know it."""
+
+
 class Comparison(Record, frozen=True, kw_only=True):
     """Several runs, side by side."""
 
@@ -120,5 +129,9 @@ class Comparison(Record, frozen=True, kw_only=True):
     """In the order of their first runs."""
     same_bits: tuple[tuple[int, ...], ...]
     """Numbers of rows that learnt the same, bit for bit, with every seed that they share."""
+    unlike: tuple[Unlike, ...] = ()
+    """Settings that differ between rows."""
+    tested_alike: tuple[tuple[int, ...], ...] = ()
+    """Numbers of rows that were tested on the same labels of the same nodes: accuracies compare only among these."""
     notes: tuple[str, ...]
     """What a person should know, in words."""

@@ -114,9 +114,11 @@ class StepMeter:
         self._counter = TreeCounter() if psutil.Process().children() else SocketCounter()
         self._before = self._mark()
 
-    def finish(self, epoch: int, step: int, loss: float | None = None) -> StepDone:
-        """The measures since the last call."""
-        before, now = self._before, self._mark()
+    def finish(self, epoch: int, step: int, loss: float | None = None, *, flushed: bool = False) -> StepDone:
+        """The measures since the last call; `flushed`: all that was sent has left by now."""
+        before = self._before
+        payload = sum([clock.sent_payload_bytes for clock in self._clocks]) - before.sent_payload_bytes
+        now = self._mark(before.sockets.sent + payload if flushed and before.sockets else 0)
         self._before = now
         elapsed = now.time - before.time
         wait = now.wait_seconds - before.wait_seconds
@@ -139,14 +141,14 @@ class StepMeter:
         """Leave out what happened since the last call: an evaluation, a barrier."""
         self._before = self._mark()
 
-    def _mark(self) -> _Mark:
+    def _mark(self, sent_at_least: int = 0) -> _Mark:
         return _Mark(
             time.perf_counter(),
             self._driver.wait_seconds,
             self._driver.send_seconds,
             sum([clock.sent_payload_bytes for clock in self._clocks]),
             sum([clock.received_payload_bytes for clock in self._clocks]),
-            self._counter.read(),
+            self._counter.read(at_least=sent_at_least),
         )
 
 

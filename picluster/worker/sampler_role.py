@@ -80,7 +80,7 @@ class SamplerRole:
             if step == steps[-1]:
                 self._links.flush()
             if self._meter:
-                self._around.emit(self._meter.finish(epoch, step))
+                self._around.emit(self._meter.finish(epoch, step, flushed=step == steps[-1]))
 
     def _evaluate(self, split: str, epoch: int) -> None:
         if self._around.job.spec.evaluation(split) == "exact":

@@ -11,7 +11,7 @@ import struct
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from picluster.worker.sockets import TCP_INFO, SocketBytes
+from picluster.worker.sockets import TCP_INFO, SocketBytes, carried
 
 _SOCK_DIAG = 4  # of linux/netlink.h and linux/sock_diag.h
 _BY_FAMILY = 20
@@ -122,8 +122,7 @@ def _carried(body: bytes) -> SocketBytes | None:
     while place < len(body):
         length, kind = _ATTRIBUTE.unpack_from(body, place)
         if kind == _INFO and length >= _ATTRIBUTE.size + TCP_INFO.size:
-            received, sent, again = TCP_INFO.unpack_from(body, place + _ATTRIBUTE.size)
-            return SocketBytes(sent - again, received)
+            return carried(body[place + _ATTRIBUTE.size :])
         place += _aligned(length)
     return None
 

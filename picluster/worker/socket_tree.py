@@ -39,8 +39,12 @@ class TreeCounter:
         self._start = time.monotonic()
         self._search_time = 0.0
 
-    def read(self) -> SocketBytes | None:
-        """Totals so far; None where the kernel does not tell."""
+    def read(self, *, at_least: int = 0) -> SocketBytes | None:
+        """Totals so far; None where the kernel does not tell.
+
+        `at_least` is not heeded: within this machine, bytes may cross in memory.
+        """
+        del at_least
         if self._diagnosis is None:
             return None
         try:

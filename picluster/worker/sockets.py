@@ -20,8 +20,9 @@ the next look, and it is missed only of a connection that comes and goes between
 SEARCH_SECONDS = 1.0
 """All descriptors are looked through at least so often: a socket may have come for something else that went."""
 
-# struct tcp_info of linux/tcp.h: bytes received, sent, and of these sent again. The last two came with Linux 4.19.
-TCP_INFO = struct.Struct("=128xQ64xQQ")
+# struct tcp_info of linux/tcp.h: bytes received; bytes that wait to be sent; bytes sent, and of these sent again. The
+# last two came with Linux 4.19.
+TCP_INFO = struct.Struct("=128xQ8xI52xQQ")
 _DESCRIPTORS = Path("/proc/self/fd")
 
 
@@ -30,6 +31,12 @@ class SocketBytes(NamedTuple):
 
     sent: int
     received: int
+
+
+def carried(information: bytes) -> SocketBytes:
+    """From the kernel's `tcp_info`. What waits in a socket's buffer counts as sent: nobody can take it back."""
+    received, waiting, sent, again = TCP_INFO.unpack_from(information)
+    return SocketBytes(sent - again + waiting, received)
 
 
 class SocketCounter:
@@ -53,11 +60,17 @@ class SocketCounter:
         for copy in self._copies.values():
             copy.close()
 
-    def read(self) -> SocketBytes | None:
-        """Totals so far; None where the platform does not tell."""
+    def read(self, *, at_least: int = 0) -> SocketBytes | None:
+        """Totals so far; None where the platform does not tell.
+
+        Where less than `at_least` bytes seem to have been sent, all descriptors are looked through before that is
+        believed.
+        """
         if not self._told:
             return None
         now = time.monotonic()
+        if at_least and _total(self._closed, self._copies).sent < at_least:
+            self._look_time = self._search_time = 0.0
         if now >= self._look_time:
             self._look(now)
             self._look_time = now + LOOK_SECONDS
@@ -94,9 +107,9 @@ def _descriptors() -> list[int]:
 def _total(before: SocketBytes, connections: dict[int, socket.socket]) -> SocketBytes:
     sent, received = before
     for connection in connections.values():
-        more_received, more_sent, again = TCP_INFO.unpack(_information(connection))
-        sent += more_sent - again
-        received += more_received
+        more = carried(_information(connection))
+        sent += more.sent
+        received += more.received
     return SocketBytes(sent, received)
 
 

@@ -92,9 +92,10 @@ class StageRole:
         for step in steps:
             sizes = self._around.micro_batch_sizes(step)
             loss, right = self._train_step(epoch, step, sizes)
-            if step == steps[-1]:
+            is_last = step == steps[-1]
+            if is_last:
                 self._links.flush()
-            self._around.emit(self._meter.finish(epoch, step, loss if self._judges else None))
+            self._around.emit(self._meter.finish(epoch, step, loss if self._judges else None, flushed=is_last))
             if self._judges and not math.isfinite(loss):
                 message = f"the loss became {loss} in step {step} of epoch {epoch}"
                 raise RunFailed(message, fix="lower the learning rate, and look for odd values in the features")

@@ -1,5 +1,6 @@
 """Rows of a comparison as bars, as PNG 1600 pixels wide: test accuracy, time of a run, memory of the largest node."""
 
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -8,14 +9,17 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 
+from picluster.controller.class_words import spoken
 from picluster.controller.drawing.palette import FAINT_INK, HUES, INK
 from picluster.controller.drawing.style import DOTS_PER_INCH, NO_DATES, our_settings
 from picluster.controller.row_words import common_words, names_of, seconds_words, words_apart
-from picluster.schema.comparison import ComparedRow
+from picluster.controller.unlike import incomparable_words, unlike_words
+from picluster.schema.comparison import ComparedRow, Comparison
 
 _WIDTH = 16.0
-_HEAD, _FOOT, _ROW = 1.5, 0.5, 0.6
+_HEAD, _WARNING, _FOOT, _ROW = 1.5, 0.25, 0.5, 0.6
 """Inches, as the width."""
+_TITLE_LETTERS, _LINE_LETTERS, _MOST_LINES = 60, 180, 4
 _PANELS = ((0.22, 0.27), (0.61, 0.11), (0.84, 0.085))
 """Left end and width of accuracy, time and memory, as shares of the picture; their numbers stand to the right."""
 _NUMBER, _NAME = 0.02, 0.042
@@ -30,13 +34,17 @@ _FAILED = "#B42318"
 _MEBIBYTE = 1 << 20
 
 
-def draw_bars(file: Path, rows: Sequence[ComparedRow]) -> None:
-    """Write `file`, whose suffix is .png, .svg or .pdf. The same rows give the same bytes."""
-    height = _HEAD + _FOOT + _ROW * len(rows)
+def draw_bars(file: Path, found: Comparison) -> None:
+    """Write `file`, whose suffix is .png, .svg or .pdf. The same comparison gives the same bytes."""
+    rows, warnings = found.rows, _warnings(found)
+    height = _HEAD + _WARNING * len(warnings) + _FOOT + _ROW * len(rows)
     with our_settings():
         figure = Figure(figsize=(_WIDTH, height), dpi=DOTS_PER_INCH, facecolor="white")
         figure.text(_NUMBER, 1 - 0.45 / height, _title(rows), size=20, weight="bold", color=INK, va="center")
         figure.text(_NUMBER, 1 - 0.85 / height, _subtitle(rows), size=12, color=FAINT_INK, va="center")
+        for place, (words, ink) in enumerate(warnings):
+            above = 1 - (1.15 + _WARNING * place) / height
+            figure.text(_NUMBER, above, words, size=10, color=ink, va="center")
         bottom, tall = _FOOT / height, _ROW * len(rows) / height
         accuracy, time, memory = (figure.add_axes((left, bottom, width, tall)) for left, width in _PANELS)
         colours = _colours(rows)
@@ -48,16 +56,35 @@ def draw_bars(file: Path, rows: Sequence[ComparedRow]) -> None:
 
 
 def _title(rows: Sequence[ComparedRow]) -> str:
-    words = [word for head, word in common_words(rows).items() if head != "threads"]
-    return " · ".join(words) or f"{len(rows)} rows"
+    """What is compared: a model and its data, or how many of them."""
+    models, data = ({getattr(row, name): None for row in rows} for name in ("model", "dataset"))
+    model = next(iter(models)) if len(models) == 1 else f"{len(models)} models"
+    graph = next(iter(data)) if len(data) == 1 else f"{len(data)} graphs"
+    return f"{spoken(model, _TITLE_LETTERS)} on {spoken(graph, _TITLE_LETTERS)}"
 
 
 def _subtitle(rows: Sequence[ComparedRow]) -> str:
+    shared = [word for head, word in common_words(rows).items() if head not in ("model", "data")]
+    inall = f"; in all {', '.join(shared)}" if shared and len(rows) > 1 else ""
     most = max(row.finished for row in rows)
     if most <= 1:
-        return "one run a row"
+        return f"one run a row{inall}"
     runs = f"{most} runs" if len({row.finished for row in rows}) == 1 else f"up to {most} runs"
-    return f"mean of {runs} a row; a dot is a run, a line one standard deviation to either side"
+    return f"mean of {runs} a row; a dot is a run, a line one standard deviation to either side{inall}"
+
+
+def _warnings(found: Comparison) -> list[tuple[str, str]]:
+    """Lines that say what rows do not have in common, each with its colour."""
+    lines = []
+    if found.unlike:
+        words = "differ: " + " · ".join(spoken(unlike_words(each), _LINE_LETTERS) for each in found.unlike)
+        wrapped = textwrap.wrap(words, _LINE_LETTERS, break_on_hyphens=False)
+        if len(wrapped) > _MOST_LINES:
+            wrapped[_MOST_LINES - 1 :] = [f"{wrapped[_MOST_LINES - 1][: _LINE_LETTERS - 20]} … and more"]
+        lines += [(line, INK) for line in wrapped]
+    if why := incomparable_words(found.rows, found.tested_alike):
+        lines += [(line, _FAILED) for line in textwrap.wrap(spoken(why, 2 * _LINE_LETTERS), _LINE_LETTERS)]
+    return lines
 
 
 def _colours(rows: Sequence[ComparedRow]) -> list[str]:

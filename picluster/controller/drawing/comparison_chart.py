@@ -23,4 +23,4 @@ def draw_comparison(found: Comparison, file: Path) -> None:
 
     check_chart(file)
     with written_aside(file) as aside:
-        draw_bars(aside, found.rows)
+        draw_bars(aside, found)

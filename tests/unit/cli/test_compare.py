@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import msgspec
@@ -12,7 +13,7 @@ from picluster.schema.comparison import Comparison
 from tests.unit.cli.conftest import Picluster
 from tests.unit.controller.compared import Shelf
 
-KEYS = {"schema_version", "tag", "rows", "same_bits", "notes"}
+KEYS = {"schema_version", "tag", "rows", "same_bits", "unlike", "tested_alike", "notes"}
 ROW_KEYS = {
     *("number", "model", "dataset", "strategy", "engine", "nodes", "threads", "difference", "finished", "runs"),
     *("test_accuracy", "validation_accuracy", "train_accuracy", "loss", "seconds", "step_ms"),
@@ -180,3 +181,21 @@ def test_what_does_not_fit_is_refused_before_anything_runs(
     assert told in answer.err
     assert "  fix: " in answer.err
     assert sorted(path.name for path in (here / "runs").iterdir()) == ["a"]
+
+
+def test_what_is_sent_below_the_payload_is_marked(picluster: Picluster, shelf: Shelf) -> None:
+    shelf.run("a", engine="ray", sent_bytes=100)
+    out = picluster("compare").out
+    assert re.search(r" 0\.1\* +0\.2$", out, re.MULTILINE)
+    assert "* Row 1 sent less than the payload, because workers of Ray" in out
+
+
+def test_unlike_rows_say_so_above_the_tables(picluster: Picluster, shelf: Shelf) -> None:
+    shelf.run("a", recipe={"epochs": 3})
+    shelf.run("b", engine="rpc", other_arrays=("labels",), dataset="pets")
+    lines = [line.rstrip() for line in picluster("compare").out.splitlines()]
+    place = lines.index("differ     epochs: 3 (row 1), 2 (row 2)")
+    assert lines[place + 1 : place + 3] == [
+        "not comparable: row 1 (cora) and row 2 (pets) were tested on other nodes or",
+        "  labels",
+    ]

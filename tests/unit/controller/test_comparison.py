@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from picluster.controller.comparison import compare_all, compare_named
-from picluster.controller.comparison_notes import numbers
+from picluster.controller.row_words import numbers
 from picluster.errors import InputError, PiclusterError
 from picluster.schema.comparison import Comparison
 from tests.unit.controller.compared import Shelf
@@ -51,7 +51,7 @@ def test_rows_that_would_look_the_same_tell_what_differs(shelf: Shelf) -> None:
     shelf.run("a", hidden=8)
     shelf.run("b", hidden=64)
     shelf.run("c", hidden=8, engine="rpc")
-    assert [row.difference for row in compare_all(root=shelf.root).rows] == ["hidden=8", "hidden=64", ""]
+    assert [row.difference for row in compare_all(root=shelf.root).rows] == ["hidden=8", "hidden=64", "hidden=8"]
 
 
 @pytest.mark.parametrize(
@@ -219,3 +219,15 @@ def test_what_cannot_be_read_is_left_out_and_said_unless_it_was_named(shelf: She
 )
 def test_numbers_of_rows_are_said_as_people_do(rows: list[int], told: str) -> None:
     assert numbers(rows) == told
+
+
+def test_bytes_below_the_payload_are_explained(shelf: Shelf) -> None:
+    shelf.run("a", nodes=("pi1", "pi2"))
+    shelf.run("b", nodes=("pi1", "pi2"), engine="ray", sent_bytes=100)
+    shelf.run("c", nodes=("pi1", "pi2"), engine="rpc", sent_bytes=100)
+    notes = [note for note in compare_all(root=shelf.root).notes if "payload" in note]
+    assert [note.split(",")[0] for note in notes] == [
+        "* Row 2 sent less than the payload",
+        "* Row 3 counted less than the payload: some of its connections were not seen",
+    ]
+    assert "shared memory" in notes[0]

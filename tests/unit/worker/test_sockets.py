@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -70,6 +70,31 @@ def test_the_bytes_of_a_connection_are_counted_at_both_ends(
     # Both ends belong to this process.
     assert after.sent - before.sent == pytest.approx(sum(sizes), rel=0.01)
     assert after.received - before.received == pytest.approx(sum(sizes), rel=0.01)
+
+
+def test_what_waits_in_a_buffer_because_the_other_end_takes_nothing_counts_as_sent(
+    connection: tuple[socket.socket, socket.socket],
+) -> None:
+    first, _ = connection
+    first.settimeout(0)
+    before, written = now(), 0
+    with suppress(BlockingIOError):
+        while True:
+            written += first.send(bytes(1 << 16))
+    assert now().sent - before.sent == written
+
+
+def test_a_reading_that_is_below_what_must_have_been_sent_looks_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sockets, "LOOK_SECONDS", 3600.0)
+    counter = SocketCounter()
+    before = counter.read()
+    assert before is not None
+    with socket.create_server(("127.0.0.1", 0)) as server, ExitStack() as stack:
+        client = stack.enter_context(socket.create_connection(server.getsockname()))
+        carry(client, stack.enter_context(server.accept()[0]), 200_000)
+        after = counter.read(at_least=before.sent + 200_000)
+    assert after is not None
+    assert after.sent - before.sent >= 200_000
 
 
 def test_one_end_alone_tells_the_two_directions_apart() -> None:

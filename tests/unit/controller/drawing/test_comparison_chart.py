@@ -67,3 +67,21 @@ def test_what_cannot_be_written_is_refused_by_the_name_of_our_option(tmp_path: P
     with pytest.raises(InputError) as refused:
         check_chart(tmp_path / name)
     assert "--output" not in str(refused.value)
+
+
+def test_the_chart_says_what_is_compared_and_what_is_unlike(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path / "runs")
+    shelf.run("a", recipe={"epochs": 3})
+    shelf.run("b", nodes=("pi1", "pi2"))
+    draw_comparison(compare_all(root=shelf.root), tmp_path / "a.svg")
+    shelf.run("c", dataset="pets", model="gcn", other_arrays=("labels",))
+    draw_comparison(compare_all(root=shelf.root), tmp_path / "b.svg")
+    alike, unlike = ((tmp_path / name).read_text() for name in ("a.svg", "b.svg"))
+    assert "<!-- sage on cora -->" in alike
+    assert "<!-- one run a row; in all gloo, 1 thread -->" in alike
+    assert "<!-- differ: epochs: 3 (row 1), 2 (row 2) -->" in alike
+    assert "not comparable" not in alike
+    assert "<!-- 2 models on 2 graphs -->" in unlike
+    assert (
+        "<!-- not comparable: rows 1 and 2 (cora) and row 3 (pets) were tested on other nodes or labels -->" in unlike
+    )
