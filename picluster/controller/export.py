@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
     from picluster.graph.folder import GraphFolder
     from picluster.schema.events import AnyEvent
-    from picluster.schema.graph import GraphMeta
 
 WEIGHTS_SUFFIXES = (".safetensors",)
 PREDICTIONS_SUFFIXES = (".csv", ".npy", ".npz")
@@ -104,8 +103,8 @@ def write_predictions(
 ) -> None:
     """Write the class probabilities of all nodes, from all of their neighbours, computed on this machine.
 
-    The file is an array (N, classes) in fp32, as .npy or .npz, or a .csv with a line for each node; the last two name
-    the classes as the graph does. `watch` sees the events of the worker.
+    The file is an array (N, classes) in fp32, as .npy or .npz, or a .csv with a line for each node; the last two call
+    nodes and classes by their names, where the graph has any. `watch` sees the events of the worker.
 
     Raises:
         DataError: the run's graph is not here any more, or the disk is full.
@@ -150,20 +149,21 @@ def _write_array(probabilities: NDArray[Any], source: Path, file: Path, graph: G
     if suffix == ".npy":
         source.replace(file)
         return
-    content = io.BytesIO()
     if suffix == ".npz":
-        names = np.array(graph.meta.class_names, np.str_)
-        np.savez_compressed(content, probabilities=probabilities, class_names=names)
+        content, names = io.BytesIO(), graph.node_names() or ()
+        arrays = {"class_names": graph.meta.class_names, "node_names": names[:]}
+        strings = {name: np.array(values, np.str_) for name, values in arrays.items()}
+        np.savez_compressed(content, allow_pickle=False, probabilities=probabilities, **strings)
         write_whole(file, content.getvalue())
     else:
-        write_whole(file, _table(probabilities, graph.meta).encode())
+        write_whole(file, _table(probabilities, graph).encode("utf-8", "surrogatepass"))
 
 
-def _table(probabilities: NDArray[Any], graph: GraphMeta) -> str:
+def _table(probabilities: NDArray[Any], graph: GraphFolder) -> str:
     """A line for each node, below one of names; a name may hold commas, quotes and breaks of lines."""
-    text = io.StringIO()
-    heads = column_names(graph.class_names, probabilities.shape[1], taken=("node",))
-    csv.writer(text, lineterminator="\n").writerow(["node", *heads])
-    for node, row in enumerate(probabilities):
-        text.write(",".join([str(node), *(f"{value:.6g}" for value in row.tolist())]) + "\n")
+    text, nodes = io.StringIO(), graph.node_names() or range(len(probabilities))
+    lines = csv.writer(text, lineterminator="\n")
+    lines.writerow(["node", *column_names(graph.meta.class_names, probabilities.shape[1], taken=("node",))])
+    for node, row in zip(nodes, probabilities, strict=True):
+        lines.writerow([node, *(f"{value:.6g}" for value in row.tolist())])
     return text.getvalue()

@@ -21,13 +21,16 @@ def write_embedded(path: Path, graph: GraphFolder, embedding: Table, *, neighbou
     each node edges lead to the `neighbours` nodes at the smallest angle to it. DataError where the disk is full.
     """
     found = nearest(embedding, neighbours)
-    with GraphWriter(path, source=f"{graph.meta.source}, embedded", classes=graph.meta.classes) as writer:
+    source, meta = f"{graph.meta.source}, embedded", graph.meta
+    with GraphWriter(path, source=source, classes=meta.classes, class_names=meta.class_names) as writer:
         writer.write("indptr", np.arange(len(found) + 1, dtype=np.int64) * found.shape[1])
         writer.write("indices", found.reshape(-1))
         words = scaled_rows(graph.array("features"))
         writer.write("features", np.concatenate([words, embedding.astype(words.dtype)], axis=1))
         for name in ("labels", *SPLITS):
             writer.write(name, np.array(graph.array(name)))
+        if names := graph.node_names():
+            writer.write_node_names(names)
 
 
 def nearest(embedding: Table, count: int) -> NDArray[np.int32]:

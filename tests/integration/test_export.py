@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import shutil
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -80,6 +82,31 @@ def test_predictions_call_classes_by_their_names(desk: Desk, run: RunFolder, tmp
     assert head == ["node", "node (class 0)", *names[1:]]
     assert len(first) == 42
     assert np.load(tmp_path / "p.npz")["class_names"].tolist() == names
+
+
+def test_predictions_of_ones_own_graph_have_its_names(desk: Desk) -> None:
+    papers = [f"paper, {letter}" for letter in "abcdefgh"]
+    table: dict[str, list[Any]] = {
+        "edges": [["source", "target"], *pairwise(papers)],
+        "features": [["id", "x", "y"], *([paper, place, place / 2] for place, paper in enumerate(papers))],
+        "labels": [["id", "label"], *([paper, ("cat", "dog")[place % 2]] for place, paper in enumerate(papers))],
+    }
+    for name, rows in table.items():
+        with (desk.folder / f"{name}.csv").open("w", newline="") as file:
+            csv.writer(file).writerows(rows)
+    words = [word for name in table for word in (f"--{name}", f"{name}.csv")]
+    imported = desk.picluster("dataset", "import", "papers", *words)
+    assert imported.returncode == 0, imported.stderr
+    run = desk.launch("--dataset", "papers", "--strategy", "single", "--epochs", "1")
+    for form in ("csv", "npz"):
+        assert desk.picluster("export", run.name, "--predictions", f"papers.{form}").returncode == 0
+    with (desk.folder / "papers.csv").open(newline="", encoding="utf-8") as lines:
+        head, *rows = csv.reader(lines)
+    assert head == ["node", "cat", "dog"]
+    assert [row[0] for row in rows] == papers
+    arrays = np.load(desk.folder / "papers.npz")
+    assert (arrays["node_names"].tolist(), arrays["class_names"].tolist()) == (papers, ["cat", "dog"])
+    np.testing.assert_allclose(arrays["probabilities"], [[float(each) for each in row[1:]] for row in rows], rtol=1e-5)
 
 
 def damaged(run: RunFolder, folder: Path) -> RunFolder:
