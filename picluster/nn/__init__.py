@@ -2,7 +2,7 @@
 
 from picluster.nn.block import Block
 from picluster.nn.dense import DenseLayer, glorot_linear
-from picluster.nn.dropout import Dropout
+from picluster.nn.dropout import Dropout, dropout
 from picluster.nn.gcn import GcnLayer, normalised_sum
 from picluster.nn.gcn2 import Gcn2Layer
 from picluster.nn.layer import Layer, RowLayer
@@ -26,6 +26,7 @@ __all__ = [
     "Rows",
     "SageLayer",
     "TrainingDefaults",
+    "dropout",
     "glorot_linear",
     "normalised_sum",
 ]

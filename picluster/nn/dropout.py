@@ -6,44 +6,92 @@ import torch
 from torch import Tensor
 
 from picluster.nn.rows import Rows
-from picluster.randomness import Key, draw_words, row_words
+from picluster.randomness import Key, Purpose, draw_words, key, row_words
 
 _LANE_VALUES = 1 << 16
+_FUNCTION = -1
+"""Who draws where `dropout` is called; modules have numbers from 0."""
 
 
 class Dropout(torch.nn.Module):
     """Zero each value with `probability` and scale the others up (Srivastava et al., 2014).
 
     The mask is hashed from (seed, epoch, step, layer, node id, column): 16 bits for each value, so the probability is
-    met to within 1/131072. Use one for all tensors of a layer: two of them would draw the same.
+    met to within 1/131072. Several in a layer, and several calls of one in the same half of a layer, draw different
+    masks; one that is called in both halves draws the same there.
     """
+
+    number = 0
+    """Among the modules of its layer of this class; picluster tells it."""
 
     def __init__(self, probability: float) -> None:
         super().__init__()
-        if not 0 <= probability < 1:
-            message = f"dropout must lie in [0, 1), not {probability}"
-            raise ValueError(message)
-        self.kept_values = round((1 - probability) * _LANE_VALUES)
+        self.kept_values = _kept_values(probability)
 
-    def forward(self, rows: Rows) -> Rows:
+    def forward(self, rows: Rows | Tensor) -> Rows:
         """Drop from every tensor of `rows`; outside training the rows pass as they are."""
+        if not isinstance(rows, Rows):
+            message = f"picluster.nn.Dropout takes rows, not {type(rows).__name__}: h = dropout(h, 0.5, rows)"
+            raise TypeError(message)
         if rows.dropout_key is None or self.kept_values == _LANE_VALUES:
             return rows
-        key, column, dropped = rows.dropout_key, 0, {}
+        key, column, dropped = _mask_key(rows, rows.dropout_key, self.number), 0, {}
         nodes = row_words(key, rows.ids)
         for name, tensor in rows.tensors.items():
-            if len(tensor) != len(rows.ids):
-                message = "the features are rows of all nodes: drop what is aggregated, or put a DenseLayer first"
-                raise ValueError(message)
+            _check(tensor, rows)
             width = tensor.shape[1]
             scale = _LANE_VALUES / self.kept_values
-            dropped[name] = tensor * (self._kept(key, nodes, column, width) * scale)
+            dropped[name] = tensor * (_kept(key, nodes, column, width, self.kept_values) * scale)
             column += width
         return rows.having(**dropped)
 
-    def _kept(self, key: Key, nodes: Tensor, column: int, width: int) -> Tensor:
-        """Mask (N, width) of the values that stay; each hashed word serves two columns."""
-        half = (width + 1) // 2
-        words = draw_words(key, nodes[:, None], torch.arange(column, column + half, dtype=torch.int32))
-        lanes = torch.cat([words & 0xFFFF, (words >> 16) & 0xFFFF], dim=1)[:, :width]
-        return lanes < self.kept_values
+
+def dropout(tensor: Tensor, probability: float, rows: Rows) -> Tensor:
+    """As `torch.nn.functional.dropout`, but alike under every plan: zero values, and scale the others up.
+
+    Each call in `transform` or `aggregate` draws a mask of its own; outside training `tensor` passes as it is.
+
+    Args:
+        tensor: (N, …), a row for each node of `rows`.
+        probability: in [0, 1).
+        rows: those that `transform` or `aggregate` was given; they tell whose rows `tensor` holds, and the step.
+    """
+    _check(tensor, rows)
+    drop = Dropout(probability)
+    drop.number = _FUNCTION
+    flat = tensor.flatten(1) if tensor.dim() > 1 else tensor[:, None]
+    dropped: Rows = drop(rows.having(h=flat))
+    return dropped["h"].view(tensor.shape)
+
+
+def _mask_key(rows: Rows, layer_key: Key, drawer: int) -> Key:
+    """The layer's own for the first mask of its first module, else one made of it."""
+    drawer, half, call = rows.draws.next(drawer)
+    if (drawer, call) == (0, 0):
+        return layer_key
+    return key(layer_key.word, Purpose.DROPOUT, drawer, half, call)
+
+
+def _kept_values(probability: float) -> int:
+    if not 0 <= probability < 1:
+        message = f"dropout must lie in [0, 1), not {probability}"
+        raise ValueError(message)
+    return round((1 - probability) * _LANE_VALUES)
+
+
+def _check(tensor: Tensor, rows: Rows) -> None:
+    if len(tensor) == len(rows.ids):
+        return
+    if any(len(each) == len(tensor) for each in rows.tensors.values()):
+        message = "the features are rows of all nodes: drop what is aggregated, or put a DenseLayer first"
+    else:
+        message = f"dropout needs a row for each of the {len(rows.ids)} nodes of `rows`, not {len(tensor)}"
+    raise ValueError(message)
+
+
+def _kept(key: Key, nodes: Tensor, column: int, width: int, kept_values: int) -> Tensor:
+    """Mask (N, width) of the values that stay; each hashed word serves two columns."""
+    half = (width + 1) // 2
+    words = draw_words(key, nodes[:, None], torch.arange(column, column + half, dtype=torch.int32))
+    lanes = torch.cat([words & 0xFFFF, (words >> 16) & 0xFFFF], dim=1)[:, :width]
+    return lanes < kept_values

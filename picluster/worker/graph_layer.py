@@ -7,13 +7,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from picluster.errors import InputError
-from picluster.nn import Layer, RowLayer, Rows
+from picluster.nn import Block, Dropout, Layer, RowLayer, Rows
+from picluster.nn.rows import Draws
+from picluster.worker.boundary import boundary
 
 if TYPE_CHECKING:
     from torch import Tensor
     from torch.nn import Parameter
 
-    from picluster.nn import Block
     from picluster.randomness import Key
 
     DropoutKeys = Callable[[int], Key | None]
@@ -37,6 +38,20 @@ class Part:
     def fixed_values(self) -> dict[str, Tensor]:
         """What the model's file holds beside the weights, by full name."""
         return {f"{self.name}.{name}": value for name, value in self.layer.fixed_values().items()}
+
+    def aggregate(self, block: Block, rows: Rows, key: Key | None) -> Rows:
+        """The layer's, in training where there is a key for its dropout."""
+        self._set_training(key)
+        return self.layer.aggregate(block, replace(rows, dropout_key=key, draws=Draws(half=1)))
+
+    def transform(self, rows: Rows, key: Key | None) -> Rows:
+        """The layer's, in training where there is a key for its dropout."""
+        self._set_training(key)
+        return self.layer.transform(replace(rows, dropout_key=key, draws=Draws(half=0)))
+
+    def _set_training(self, key: Key | None) -> None:
+        if self.layer.training != (key is not None):
+            self.layer.train(key is not None)
 
 
 @dataclass(frozen=True)
@@ -69,16 +84,16 @@ class GraphLayer:
             block = block.gathered()
             assert block.source_ids is not None
             rows = self.project(rows["h"].index_select(0, block.source_ids), block.source_ids, keys)
-        return self.main.layer.aggregate(block, replace(rows, dropout_key=keys(self.main.place)))
+        return boundary(self.main.aggregate(block, rows, keys(self.main.place)))
 
     def transform(self, rows: Rows, keys: DropoutKeys) -> Rows:
         """Row by row: the graph layer's own `transform`, then the layers after it."""
-        return _through((self.main, *self.after), rows, keys)
+        return boundary(_through((self.main, *self.after), rows, keys))
 
 
 def _through(parts: Sequence[Part], rows: Rows, keys: DropoutKeys) -> Rows:
     for part in parts:
-        rows = part.layer.transform(replace(rows, dropout_key=keys(part.place)))
+        rows = part.transform(rows, keys(part.place))
     return rows
 
 
@@ -92,6 +107,7 @@ def arrange(layers: Sequence[Layer]) -> list[GraphLayer]:
     found: list[tuple[Part, list[Part]]] = []
     dense = 0
     for place, layer in enumerate(layers, start=1):
+        _number_dropouts(layer)
         if isinstance(layer, RowLayer):
             (found[-1][1] if found else before).append(Part(place, f"lins.{dense}", layer))
             dense += 1
@@ -103,3 +119,9 @@ def arrange(layers: Sequence[Layer]) -> list[GraphLayer]:
         GraphLayer(number, tuple(before) if number == 1 else (), main, tuple(after))
         for number, (main, after) in enumerate(found, start=1)
     ]
+
+
+def _number_dropouts(layer: Layer) -> None:
+    """So that each draws masks of its own."""
+    for number, module in enumerate(each for each in layer.modules() if isinstance(each, Dropout)):
+        module.number = number

@@ -54,13 +54,22 @@ def _describe(arguments: argparse.Namespace) -> None:
 
     from picluster.schema.record import to_json
     from picluster.schema.spec import read_option
-    from picluster.worker.model import describe
+    from picluster.worker.describing import describe
+    from picluster.worker.describing.limits import limited
+    from picluster.worker.describing.printing import kept_apart
 
     file = Path(arguments.model)
     if file.suffix != ".py":
         file = Path("models") / f"{arguments.model}.py"
     options = dict(read_option(text) for text in arguments.option)
-    sys.stdout.buffer.write(to_json(describe(file, arguments.features, arguments.classes, options), indent=True))
+    printed: list[str] = []
+    try:
+        with kept_apart() as printed, limited():
+            described = describe(file, arguments.features, arguments.classes, options)
+    finally:
+        for line in printed:
+            print(f"{file.name} prints: {line}", file=sys.stderr)
+    sys.stdout.buffer.write(to_json(described, indent=True))
 
 
 def _check(arguments: argparse.Namespace) -> None:

@@ -12,9 +12,9 @@ from picluster.nn import RowLayer, Rows
 from picluster.randomness import Purpose, key
 from picluster.worker.adam import AdamOptimizer
 from picluster.worker.graph_layer import no_dropout
-from picluster.worker.model import trace
 from picluster.worker.objective import objective
 from picluster.worker.reduction import summand
+from picluster.worker.tracing import trace
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -133,7 +133,7 @@ class Stage:
         count, at = len(self.parameters), 0
         for size, gradient in zip(self._sizes, found, strict=False):
             if gradient is not None:
-                self.sums[at : at + size] += summand(gradient.view(-1))
+                self.sums[at : at + size] += summand(gradient.reshape(-1))
             at += size
         pairs = zip(inputs, found[count:], strict=True)
         return [torch.zeros_like(tensor) if gradient is None else gradient for tensor, gradient in pairs]

@@ -42,7 +42,7 @@ def test_the_first_rows_are_carried_to_the_last_layer_which_mixes_them_in_for_go
 def test_what_is_dropped_is_what_is_added_up_never_the_first_rows() -> None:
     block, layer = ring(), Gcn2Layer(WIDTH, 1, alpha=0.5, dropout=0.5)
     rows = Rows({"h": torch.ones(4, WIDTH)}, block.ids, key(0, Purpose.DROPOUT, 1, 1, 1))
-    dropped = Dropout(0.5)(rows)["h"]
+    dropped = Dropout(0.5)(Rows(rows.tensors, rows.ids, rows.dropout_key))["h"]
     assert not torch.equal(dropped, rows["h"])
     found = layer.aggregate(block, rows)
     assert torch.equal(found["h0"], rows["h"])

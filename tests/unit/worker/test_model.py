@@ -9,7 +9,8 @@ import torch
 from picluster.errors import InputError
 from picluster.schema.model import ModelDescription
 from picluster.schema.record import from_json, to_json
-from picluster.worker.model import build, describe
+from picluster.worker.describing import describe
+from picluster.worker.model import build
 
 MODELS = Path(__file__).parents[3] / "models"
 HEAD = "from picluster.nn import GcnLayer, Layer, SageLayer\n"
@@ -17,10 +18,11 @@ SIGNATURE = "def layers(*, features, classes, depth=2, hidden=16):\n"
 
 BROKEN = {
     "a syntax error names the line": ("\n\ndef layers(:\n", r"broken\.py.*line 3.*SyntaxError"),
-    "a file that raises": ("raise OSError('no disk')\n", r"broken\.py does not load: OSError: no disk"),
+    "a file that raises": ("raise OSError('no disk')\n", r"broken\.py does not load \(line 1\): OSError: no disk"),
     "no function": ("x = 1\n", r"has no function `layers`"),
     "layers is no function": ("layers = 3\n", r"has no function `layers`"),
-    "no depth": ("def layers(*, features, classes):\n    return []\n", r"does not take depth"),
+    "no features": ("def layers(*, classes, depth=2):\n    return []\n", r"does not take features"),
+    "no default": ("def layers(*, features, classes, width):\n    return []\n", r"has no default for width"),
     "a function that raises": (SIGNATURE + "    raise ZeroDivisionError('oh')\n", r"ZeroDivisionError: oh"),
     "no layer": (SIGNATURE + "    return []\n", r"must return a list of picluster.nn.Layer"),
     "not a layer": (SIGNATURE + "    return [3]\n", r"must return a list of picluster.nn.Layer"),
@@ -62,7 +64,9 @@ def test_an_unknown_option_is_refused_with_the_known_ones() -> None:
 
 
 def test_an_option_of_a_wrong_value_is_refused_with_the_options() -> None:
-    with pytest.raises(InputError, match=r"cannot be built with \{'dropout': 1\.5\}: ValueError: dropout must lie"):
+    with pytest.raises(
+        InputError, match=r"cannot be built with \{'dropout': 1\.5\} \(line \d+\): ValueError: dropout must lie"
+    ):
         build(MODELS / "gcn.py", 5, 3, {"dropout": 1.5}, seed=0)
 
 

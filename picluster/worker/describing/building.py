@@ -1,0 +1,101 @@
+"""A model built twice, as two nodes would: the same weights must come out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+import torch
+
+from picluster.errors import InputError
+from picluster.schema.spec import OptionValue
+from picluster.worker.describing import generators
+from picluster.worker.describing.lines import line_that_changes
+from picluster.worker.describing.printing import muted
+from picluster.worker.model import load, make, parameters_of
+from picluster.worker.model_fault import definition_of
+from picluster.worker.tracing import name_of
+
+if TYPE_CHECKING:
+    from picluster.worker.graph_layer import GraphLayer, Part
+
+
+@dataclass(frozen=True)
+class Built:
+    """A model file as one process sees it."""
+
+    recipe: Recipe
+    module: ModuleType
+    layers: list[GraphLayer]
+
+    @property
+    def options(self) -> dict[str, OptionValue]:
+        """Every option of `layers`, defaults included, as far as it can be told in JSON."""
+        defaults = {name: each.default for name, each in parameters_of(self.module.layers).items()}
+        plain = {name: value for name, value in defaults.items() if isinstance(value, OptionValue)}
+        given = {name: value for name, value in self.recipe.options.items() if name != "depth" or name in defaults}
+        return {**plain, **given}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A model file, and what its `layers` is called with."""
+
+    file: Path
+    features: int
+    classes: int
+    options: dict[str, OptionValue]
+
+    def build(self, *, on_meta: bool = False) -> Built:
+        """Load the file and make its layers."""
+        module = load(self.file)
+        layers = make(module, self.file, self.features, self.classes, self.options, seed=0, on_meta=on_meta)
+        return Built(self, module, layers)
+
+    def build_again(self) -> Built:
+        """The same on another node: whatever was drawn there before, and without a second print."""
+        with muted(), generators.seeded(_ANOTHER_NODE):
+            return self.build()
+
+
+_ANOTHER_NODE = 20201
+FROM_TORCH = "draw it from torch's generator, which picluster seeds alike on every node: torch.randn(…)"
+
+
+def refuse_other_weights(one: Built, other: Built) -> None:
+    """InputError where the seed of the run does not fix all weights."""
+    for layer, twin in zip(one.layers, other.layers, strict=True):
+        for part, part_of_twin in zip(layer.parts, twin.parts, strict=True):
+            _compare(one.recipe, part, part_of_twin)
+
+
+def _compare(recipe: Recipe, part: Part, twin: Part) -> None:
+    weights, of_twin = part.weights(), twin.weights()
+    late = sorted(weights.keys() - of_twin.keys())
+    if late:
+        where = definition_of(part.layer, "__init__") or recipe.file.name
+        message = f"{where}: {name_of(part)} makes its weight {late[0]} when it is first called"
+        raise InputError(message, fix="make it in __init__, so that every node has it from the beginning")
+    for name, weight in weights.items():
+        if not torch.equal(weight.nan_to_num(), of_twin[name].nan_to_num()):
+            raise _other_weight(recipe, f"the weight {name.split('.', 2)[-1]} of {name_of(part)}")
+
+
+def _other_weight(recipe: Recipe, what: str) -> InputError:
+    generator, line = drawn_while_built(recipe)
+    source = f": it is drawn from {generator}" if generator else ""
+    message = f"{line or recipe.file.name}: {what} begins with other values on every node{source}"
+    return InputError(message, fix=FROM_TORCH)
+
+
+def drawn_while_built(recipe: Recipe) -> tuple[str, str]:
+    """A generator that picluster does not seed and the model file draws from while it is built, and the line."""
+    for name in ("numpy", "python"):
+        with muted(), generators.seeded(_ANOTHER_NODE):
+            line = line_that_changes(recipe.build, partial(generators.state, name))
+        if line:
+            return generators.NAMES[name], line
+    return "", ""

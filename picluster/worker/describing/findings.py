@@ -1,0 +1,259 @@
+"""What speaks against one half of one layer: each finding is an error with line, layer and fix, or None."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from picluster.errors import InputError
+from picluster.nn import Dropout, Rows
+from picluster.worker.describing import generators
+from picluster.worker.describing.building import FROM_TORCH, drawn_while_built
+from picluster.worker.describing.keeping import kept
+from picluster.worker.describing.lines import line_that_changes, line_that_parts
+from picluster.worker.describing.printing import muted
+from picluster.worker.model_fault import definition_of
+from picluster.worker.tracing import name_of
+
+if TYPE_CHECKING:
+    from picluster.worker.describing.building import Built
+    from picluster.worker.describing.trial import Answer, Trial, Values
+    from picluster.worker.graph_layer import Part
+
+_DROPOUT_FIX = "h = dropout(h, 0.5, rows), with `from picluster.nn import dropout`"
+_FROM_ROWS = "compute it from the rows and weights alone; random numbers: picluster.nn.dropout(h, 0.5, rows)"
+_BY_ROW = "treat each row by itself: LayerNorm instead of BatchNorm, dim=1 instead of dim=0"
+_TOLERANCE = 2e-4
+"""Of the largest value: products of other shapes round otherwise."""
+
+
+class Findings:
+    """About one half of one layer."""
+
+    def __init__(self, trial: Trial, built: Built, values: Values, order: Tensor, few: int) -> None:
+        """`values`: rows of all nodes; `order`: the nodes in some order, of which `few` are one division."""
+        self._trial, self._built, self._values, self._order = trial, built, values, order
+        self._left, self._right = order[:few], order[few:]
+        self._others = {name: tensor.roll(1, 0) for name, tensor in values.items()}
+
+    def values_of_all(self) -> Values:
+        """What the half gives for all nodes."""
+        inverse = torch.argsort(self._order)
+        return {name: tensor.index_select(0, inverse) for name, tensor in self._whole.rows.items()}
+
+    def of_calls(self) -> InputError | None:
+        """Of random numbers drawn, state kept, rows changed in place, weights of others used."""
+        states, idle = generators.states(), _idle_dropouts()
+        with idle as unkeyed:
+            whole = self._whole
+        if drawn := generators.moved(states, generators.states()):
+            return self._drawn(drawn[0])
+        if unkeyed:
+            fix = "drop the rows that the layer was given: self.dropout(rows); what is aggregated in `transform`"
+            return self._refusal("has a Dropout over rows of block.rows(…), which drops nothing", "", fix)
+        if any(whole.versions):
+            return self._changed_in_place()
+        return self._foreign_weights() or self._kept() or self._unrepeatable()
+
+    def of_rows(self) -> InputError | None:
+        """Of rows that depend on other rows of the micro-batch."""
+        if self._trial.in_place:
+            return None
+        count = len(self._left)
+        found = self._run(self._disturbed, self._order)
+        if all(_same(self._whole.rows[name][:count], found.rows[name][:count]) for name in found.rows):
+            return None
+        line = self._parting(self._values, self._disturbed, partial(_rows_print, count=count, of=len(self._order)))
+        return self._refusal("mixes rows of a micro-batch that have no edge between them", line, _BY_ROW)
+
+    def of_divisions(self) -> InputError | None:
+        """Of rows or gradients that depend on how many rows are computed together."""
+        for values in (self._values, self._others, {name: each.flip(0) for name, each in self._values.items()}):
+            whole, parts = self._run(values, self._order), [self._run(values, each) for each in self._divisions]
+            if self._add_up(whole, parts):
+                return None
+        what = "gives other rows or gradients when a micro-batch is computed in two parts"
+        return self._refusal(what, "", f"{_BY_ROW}; nothing that counts or numbers rows")
+
+    def of_twin(self, twin: Part) -> InputError | None:
+        """Of values kept from an earlier call, or made otherwise in each process: a model built anew tells them."""
+        self._run(self._values, self._order)  # what is kept by the number of rows is of these again
+        weights, new = self._trial.part.weights(), twin.weights()
+        held = {name: weight.detach().clone() for name, weight in weights.items()}
+        with torch.no_grad():
+            dice = torch.Generator().manual_seed(1)
+            for name, weight in weights.items():
+                weight.add_(0.1 * torch.randn(weight.shape, generator=dice) * (held[name].abs().mean() + 0.01))
+                new[name].copy_(weight)
+        used = self._run(self._others, self._order)
+        with muted():
+            fresh = self._trial.of(twin).run(self._others, self._order)
+        with torch.no_grad():
+            for name, weight in weights.items():
+                weight.copy_(held[name])
+        if used.same_as(fresh):
+            return None
+        generator, line = drawn_while_built(self._built.recipe)
+        if generator:
+            return self._refusal(f"has values from {generator}, others on every node", line, FROM_TORCH)
+        what = "keeps values from an earlier call, or makes other ones in every process"
+        return self._refusal(what, "", _FROM_ROWS)
+
+    @cached_property
+    def _whole(self) -> Answer:
+        return self._run(self._values, self._order)
+
+    @property
+    def _divisions(self) -> tuple[Tensor, Tensor]:
+        return self._left, self._right
+
+    @cached_property
+    def _disturbed(self) -> Values:
+        """Other rows everywhere but where the left division looks at."""
+        seen = torch.zeros(len(self._order), dtype=torch.bool)
+        seen[self._left] = True
+        if self._trial.half == "aggregate":
+            seen = self._trial.graph.around(self._left)
+        return {name: torch.where(seen[:, None], tensor, self._others[name]) for name, tensor in self._values.items()}
+
+    def _run(self, values: Values, targets: Tensor) -> Answer:
+        with muted():
+            return self._trial.run(values, targets)
+
+    def _add_up(self, whole: Answer, parts: list[Answer]) -> bool:
+        forward = all(_near(torch.cat([part.rows[name] for part in parts]), rows) for name, rows in whole.rows.items())
+        names = {name for each in (whole, *parts) for name in each.way_back}
+        zero = torch.zeros(())
+        return forward and all(
+            _near(sum((part.way_back.get(name, zero) for part in parts), zero), whole.way_back.get(name, zero))
+            for name in names
+        )
+
+    def _drawn(self, generator: str) -> InputError:
+        line = self._line(partial(generators.state, generator))
+        what = (
+            f"draws random numbers from {generators.NAMES[generator]} in `{self._trial.half}`, others under each plan"
+        )
+        return self._refusal(what, line, _DROPOUT_FIX)
+
+    def _changed_in_place(self) -> InputError:
+        what = f"changes the rows that `{self._trial.half}` is given in place"
+        return self._refusal(what, "", "h = h + x instead of h += x, relu() instead of relu_()")
+
+    def _foreign_weights(self) -> InputError | None:
+        part, outputs, half = self._trial.part, self._whole.outputs, self._trial.half
+        used = {id(leaf): leaf for leaf in _leaves(outputs)}
+        own = {id(weight) for weight in part.weights().values()}
+        if half == "aggregate" and not part.layer.wide and used.keys() & own:
+            fix = "set `wide = True` in its class, or use them in `transform`"
+            return self._refusal("uses weights in `aggregate`, which runs in another stage than they", "", fix)
+        if used.keys() - own - {id(tensor) for tensor in self._whole.inputs}:
+            fix = "make them in __init__, as attributes of their own layer; lists of modules in torch.nn.ModuleList"
+            return self._refusal("uses weights that are not among its own, and would not be trained", "", fix)
+        return None
+
+    def _kept(self) -> InputError | None:
+        layer, module = self._trial.part.layer, self._built.module
+        before = kept(layer, module)
+        self._run(self._others, self._order)
+        self._run(self._values, self._order)
+        after = kept(layer, module)
+        changed = next((name for name in after if after[name] != before.get(name)), None)
+        if changed is None:
+            return None
+        line = self._line(lambda: kept(layer, module).get(changed))
+        return self._refusal(f"keeps a state from call to call: `{changed}` changes", line, _FROM_ROWS)
+
+    def _unrepeatable(self) -> InputError | None:
+        with generators.seeded(_ANOTHER_STATE):
+            again = self._run(self._values, self._order)
+        if again.same_as(self._whole):
+            return None
+        line = self._parting(self._values, self._values, _print_of)
+        return self._refusal("gives other rows or gradients when it is called again", line, _FROM_ROWS)
+
+    def _line(self, observe: Callable[[], object]) -> str:
+        with muted():
+            return line_that_changes(lambda: self._trial.run(self._values, self._order), observe)
+
+    def _parting(self, values: Values, others: Values, print_of: Callable[[object], Any]) -> str:
+        run, order = self._trial.run, self._order
+        with muted():
+            return line_that_parts(partial(run, values, order), partial(run, others, order), print_of)
+
+    def _refusal(self, what: str, line: str, fix: str) -> InputError:
+        part = self._trial.part
+        place = line or definition_of(part.layer, self._trial.half) or self._built.recipe.file.name
+        return InputError(f"{place}: {name_of(part)} {what}", fix=fix)
+
+
+_ANOTHER_STATE = 77
+
+
+def _same(one: Tensor, other: Tensor) -> bool:
+    return torch.equal(one.nan_to_num(nan=1e30), other.nan_to_num(nan=1e30))
+
+
+def _near(one: Tensor | int, other: Tensor) -> bool:
+    largest = float(other.abs().nan_to_num().max()) if other.numel() else 0.0
+    return torch.allclose(
+        torch.as_tensor(one).expand_as(other), other, rtol=0, atol=_TOLERANCE * largest, equal_nan=True
+    )
+
+
+def _leaves(outputs: list[Tensor]) -> Iterator[Tensor]:
+    """Tensors at the other end of the ways back."""
+    waiting = [tensor.grad_fn or tensor for tensor in outputs if tensor.requires_grad]
+    seen: set[Any] = set()
+    while waiting:
+        node: Any = waiting.pop()
+        if node in seen:
+            continue
+        seen.add(node)
+        if isinstance(node, torch.Tensor):
+            yield node
+        elif hasattr(node, "variable"):
+            yield node.variable
+        else:
+            waiting += [following for following, _ in node.next_functions if following is not None]
+
+
+@contextmanager
+def _idle_dropouts() -> Iterator[list[torch.nn.Module]]:
+    """Modules that were called within, though in training, with rows that know of no step."""
+    found: list[torch.nn.Module] = []
+
+    def look(module: torch.nn.Module, arguments: tuple[Any, ...]) -> None:
+        if isinstance(module, Dropout) and isinstance(arguments[0], Rows) and arguments[0].dropout_key is None:
+            found.append(module)
+
+    handle = torch.nn.modules.module.register_module_forward_pre_hook(look)
+    try:
+        yield found
+    finally:
+        handle.remove()
+
+
+def _print_of(value: object) -> Any:
+    """Of all numbers in it."""
+    if isinstance(value, Tensor):
+        return value.detach().contiguous().numpy().tobytes()
+    if isinstance(value, Rows):
+        return [_print_of(tensor) for tensor in value.tensors.values()]
+    if isinstance(value, list | tuple):
+        return [_print_of(each) for each in value]
+    return repr(value) if isinstance(value, bool | int | float | str) or hasattr(value, "dtype") else None
+
+
+def _rows_print(value: object, *, count: int, of: int) -> Any:
+    """Of the first rows, where there are as many as targets."""
+    if isinstance(value, Tensor):
+        return _print_of(value[:count]) if value.dim() > 1 and len(value) == of else None
+    if isinstance(value, Rows):
+        return [_rows_print(tensor, count=count, of=of) for tensor in value.tensors.values()]
+    return None

@@ -1,0 +1,121 @@
+"""One half of one layer, forward and backward on a toy graph, for any targets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from picluster.nn import Block, Rows
+from picluster.worker.tracing import Half, run_half
+
+if TYPE_CHECKING:
+    from picluster.worker.describing.toy_graph import ToyGraph
+    from picluster.worker.graph_layer import Part
+
+Values = Mapping[str, Tensor]
+"""By name, of the rows: (N, width), a row for each node."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a half gave."""
+
+    rows: dict[str, Tensor]
+    """By name, of the targets."""
+    way_back: dict[str, Tensor]
+    """Gradients: of each rows' name (N, width), and of each weight."""
+    outputs: list[Tensor]
+    """Still with their way back."""
+    inputs: list[Tensor]
+    versions: list[int]
+    """How often each input was changed in place."""
+
+    def same_as(self, other: Answer) -> bool:
+        """To the last bit."""
+        return all(
+            one.keys() == two.keys() and all(torch.equal(_bits(one[name]), _bits(two[name])) for name in one)
+            for one, two in ((self.rows, other.rows), (self.way_back, other.way_back))
+        )
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A half of a layer, and the graph that it is tried on."""
+
+    part: Part
+    half: Half
+    graph: ToyGraph
+    in_place: bool
+    """Whether it reads a table of all nodes, as the first layer reads the features."""
+    _cotangents: dict[str, Tensor] = field(default_factory=dict)
+
+    def of(self, part: Part) -> Trial:
+        """The same for another process's layer."""
+        return Trial(part, self.half, self.graph, self.in_place, self._cotangents)
+
+    def run(self, values: Values, targets: Tensor) -> Answer:
+        """The rows of the targets, and gradients of a random weighting of them.
+
+        Raises:
+            InputError: the half fails.
+        """
+        given, block = self._given(values, targets)
+        before = [tensor._version for tensor in given.tensors.values()]  # noqa: SLF001
+        found = run_half(self.part, self.half, given, block)
+        changed = [tensor._version - old for tensor, old in zip(given.tensors.values(), before, strict=True)]  # noqa: SLF001
+        return Answer(
+            rows={name: tensor.detach() for name, tensor in found.tensors.items()},
+            way_back=self._backward(given, found, targets),
+            outputs=list(found.tensors.values()),
+            inputs=list(given.tensors.values()),
+            versions=changed,
+        )
+
+    def _given(self, values: Values, targets: Tensor) -> tuple[Rows, Block | None]:
+        ids = targets.to(torch.int32)
+        if self.half == "transform":
+            return Rows(_leaves(values, targets), ids), None
+        block = self.graph.block(targets)
+        if self.in_place:
+            return Rows({name: tensor.clone() for name, tensor in values.items()}, ids), block
+        block = block.gathered()
+        assert block.source_ids is not None
+        return Rows(_leaves(values, block.source_ids), block.source_ids), block
+
+    def _backward(self, given: Rows, found: Rows, targets: Tensor) -> dict[str, Tensor]:
+        weights = self.part.weights()
+        leaves = {f"rows {name}": tensor for name, tensor in given.tensors.items() if tensor.requires_grad}
+        outputs = {name: tensor for name, tensor in found.tensors.items() if tensor.requires_grad}
+        if not outputs:
+            return {}
+        weighted = [(tensor * self._cotangent(name, tensor)[targets]).sum() for name, tensor in outputs.items()]
+        wanted = [*leaves.values(), *weights.values()]
+        gradients: Sequence[Tensor | None] = torch.autograd.grad(torch.stack(weighted).sum(), wanted, allow_unused=True)
+        back = zip([*leaves, *weights], gradients, strict=True)
+        return {
+            name: self._spread(gradient, given.ids) if name in leaves else gradient
+            for name, gradient in back
+            if gradient is not None
+        }
+
+    def _cotangent(self, name: str, like: Tensor) -> Tensor:
+        if name not in self._cotangents:
+            dice = torch.Generator().manual_seed(len(self._cotangents))
+            self._cotangents[name] = torch.randn(self.graph.nodes, like.shape[1], generator=dice)
+        return self._cotangents[name]
+
+    def _spread(self, gradient: Tensor, ids: Tensor) -> Tensor:
+        return torch.zeros(self.graph.nodes, gradient.shape[1]).index_copy(0, ids.long(), gradient)
+
+
+def _leaves(values: Values, nodes: Tensor) -> dict[str, Tensor]:
+    return {name: tensor.index_select(0, nodes).requires_grad_() for name, tensor in values.items()}
+
+
+def _bits(tensor: Tensor) -> Tensor:
+    """Comparable also where it is no number."""
+    return tensor.nan_to_num(nan=1e30)
