@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from picluster.cli.dataset import prepared
 from picluster.cli.tables import show_plan
-from picluster.cli.training import Placement, Task, train
+from picluster.cli.training import Placement, Task, say_of_model, train
 from picluster.controller.models import describe_model, model_file
 from picluster.controller.pretraining import SEED, Embedding
 from picluster.controller.recipe import Wish, make_spec, model_options, notes_on
@@ -54,7 +54,7 @@ def _learn(embedding: Embedding, placement: Placement, *, again: bool) -> str:
         print(f"embedding  learnt before, by {embedding.run}; --pretrain learns it anew", file=sys.stderr)
         return embedding.run
     graph, file = embedding.pairs(), embedding.model_file
-    description = describe_model(file, graph.meta.features, graph.meta.classes, embedding.options)
+    description = describe_model(file, graph.meta.features, graph.meta.classes, embedding.options, say_of_model)
     spec = make_spec(Wish(fanout="2", seed=SEED), graph.meta, description, file)
     task = Task(spec, file, graph, description)
     print(f"embedding  {embedding.pretraining.model} learns it from {graph.meta.source}", file=sys.stderr, flush=True)
@@ -66,4 +66,4 @@ def _learn(embedding: Embedding, placement: Placement, *, again: bool) -> str:
 
 
 def _describe(file: Path, graph: GraphFolder, options: dict[str, OptionValue]) -> ModelDescription:
-    return describe_model(file, graph.meta.features, graph.meta.classes, options)
+    return describe_model(file, graph.meta.features, graph.meta.classes, options, say_of_model)

@@ -20,6 +20,7 @@ import typer
 import picluster
 from picluster.cli.progress import progress
 from picluster.cli.tables import show_failure
+from picluster.cli.words import plain
 from picluster.controller.child_launch import END_SIGNALS
 from picluster.controller.cluster import reached
 from picluster.controller.inventory import Node, default_inventory, read_inventory
@@ -62,8 +63,13 @@ class Task:
         file, word = earlier.model()
         print(f"model      {word}", file=sys.stderr)
         options = {**spec.model.options, "depth": spec.model.depth}
-        description = describe_model(file, graph.meta.features, graph.meta.classes, options)
+        description = describe_model(file, graph.meta.features, graph.meta.classes, options, say_of_model)
         return Task(spec, file, graph, description, earlier.run.pretraining)
+
+
+def say_of_model(words: str) -> None:
+    """A line that a model file printed, among those about the launch."""
+    print(f"model      {plain(words)}", file=sys.stderr, flush=True)
 
 
 def choose_nodes(inventory: Path | None, wanted: str | None) -> list[Node]:
