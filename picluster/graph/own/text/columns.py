@@ -122,7 +122,7 @@ def _numbers(peek: Peek, layout: Layout, places: tuple[int, ...], dtype: type) -
                 ndmin=2,
                 encoding="utf-8-sig",
                 skiprows=skipped,
-                usecols=None if len(places) == layout.width else places,
+                usecols=None if places == tuple(range(layout.width)) else places,
             )
     except (ValueError, OverflowError):
         return None
