@@ -80,7 +80,9 @@ def import_own(
         typer.Option(metavar="COLUMN", help="Leaves a column out, by its name or number (edges:3); repeatable."),
     ] = None,
     directed: Annotated[bool, typer.Option("--directed/--undirected", help="Whether edges lead one way only.")] = False,
-    store: Annotated[FeatureType, typer.Option(help="How features are stored.")] = "fp16",
+    store: Annotated[
+        FeatureType | None, typer.Option(help="How features are stored. (default: fp16 where it holds them)")
+    ] = None,
     split_seed: Annotated[int, typer.Option(help="Draws the split where none is given.", min=0)] = 0,
     force: Annotated[bool, typer.Option("--force", help="Replace the graph of this name.")] = False,
 ) -> None:
@@ -93,7 +95,7 @@ def import_own(
         _own_graph(edges, features, labels, splits, pyg, missing=missing, skip=skip, directed=directed),
         graphs_folder=GRAPHS,
         directed=directed,
-        feature_dtype=_NUMPY_NAMES[store],
+        feature_dtype=_NUMPY_NAMES[store] if store else None,
         split_seed=split_seed,
         force=force,
     )
@@ -206,7 +208,7 @@ def prepared(
     force: bool = False,
 ) -> GraphFolder:
     """The graph folder, made where it is missing, its checksums compared. A name of one's own must be there already."""
-    from picluster.graph.names import DEFAULT_SCALE, REDDIT_LIKE, is_there
+    from picluster.graph.names import DEFAULT_SCALE, KNOWN, REDDIT_LIKE, is_there
     from picluster.graph.prepare import default_input_folder, prepare
 
     if scale is not None and name != REDDIT_LIKE and is_there(name, GRAPHS):
@@ -223,6 +225,8 @@ def prepared(
     graph.verify()
     if name == "cora" and graph.meta.name.startswith("cora-linqs"):
         typer.echo(f"dataset    {graph.meta.name}: the raw files of Cora are in the form of LINQS", err=True)
+    if name in KNOWN and not graph.meta.name.endswith("-fp32") and graph.meta.files["features"].dtype == "float32":
+        typer.echo(f"dataset    the features of {graph.meta.name} are stored as fp32: fp16 would lose some", err=True)
     return graph
 
 

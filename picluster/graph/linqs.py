@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from picluster.errors import DataError
 from picluster.graph.edges import distinct_edges
 from picluster.graph.planetoid import rows_to_sum_one
+from picluster.graph.precision import fitting_dtype
 from picluster.graph.splits import split_by_class, write_splits
 from picluster.graph.writer import GraphWriter
 
@@ -50,7 +51,8 @@ def write_linqs(path: Path, *, input_folder: Path, feature_dtype: str, split_see
     origin = f"LINQS Cora, {PER_CLASS} per class to train, split seed {split_seed}"
     with GraphWriter(path, source=origin, classes=len(names), class_names=map(str, names)) as writer:
         distinct_edges(source, target).write(writer, len(papers))
-        writer.write("features", rows_to_sum_one(words).astype(feature_dtype))
+        rows = rows_to_sum_one(words)
+        writer.write("features", rows.astype(fitting_dtype(rows, feature_dtype)))
         writer.write("labels", labels.astype(np.int16))
         split = split_by_class(labels.astype(np.int16), split_seed, per_class=PER_CLASS, validation=VALIDATION)
         write_splits(writer, split)

@@ -105,6 +105,8 @@ def _fill(array: NDArray[Any], file: Path) -> None:
     with _opened(file) as stream:
         while filled < len(array):
             rows = _next_rows(stream, dtype, min(_CHUNK_ROWS, len(array) - filled))
+            if array.dtype == np.float16 and np.abs(rows).max(initial=0) > np.finfo(np.float16).max:
+                raise DataError(f"{file} has a value beyond fp16's 65,504", fix="--features fp32 stores more")
             array[filled : filled + len(rows)] = rows
             filled += len(rows)
             if not len(rows):

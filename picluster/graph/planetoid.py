@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from picluster.errors import MissingError
+from picluster.graph.precision import fitting_dtype
 from picluster.graph.raw_files import damaged, raw_files, run_download
 from picluster.graph.writer import GraphWriter
 
@@ -76,7 +77,8 @@ def _convert(reader: Any, folder: Path, path: Path, name: str, feature_dtype: st
         # PyG's reader has sorted the edges by (target, source) and removed duplicates and self-loops.
         writer.write("indptr", np.concatenate(([0], np.cumsum(np.bincount(target, minlength=nodes)))))
         writer.write("indices", source.astype(np.int32))
-        writer.write("features", rows_to_sum_one(data.x.numpy()).astype(feature_dtype))
+        rows = rows_to_sum_one(data.x.numpy())
+        writer.write("features", rows.astype(fitting_dtype(rows, feature_dtype)))
         writer.write("labels", labels)
         for split, mask in (("train", data.train_mask), ("validation", data.val_mask), ("test", data.test_mask)):
             writer.write(split, np.flatnonzero(mask.numpy()).astype(np.int32))

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from picluster.graph.edges import Edges, distinct_edges
 from picluster.graph.folder import SPLITS
+from picluster.graph.precision import fitting_dtype
 from picluster.graph.raw_files import damaged, raw_files, run_download
 from picluster.graph.splits import write_splits
 from picluster.graph.writer import GraphWriter
@@ -66,7 +67,7 @@ def write_reddit(
 def _write_features(writer: GraphWriter, file: Path, feature_dtype: str) -> int:
     """Returns the number of nodes."""
     features = _member(file, "feature")
-    written = writer.create("features", features.shape, feature_dtype)
+    written = writer.create("features", features.shape, fitting_dtype(features, feature_dtype))
     for start in range(0, len(features), _CHUNK_ROWS):
         written[start : start + _CHUNK_ROWS] = features[start : start + _CHUNK_ROWS]
     written.flush()

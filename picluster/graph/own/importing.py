@@ -11,6 +11,7 @@ from picluster.graph.edges import Edges, distinct_edges
 from picluster.graph.folder import GraphFolder
 from picluster.graph.lock import only_maker_of
 from picluster.graph.names import check_own_name
+from picluster.graph.own.feature_type import choose_dtype, chunks_of
 from picluster.graph.own.ids import check_ids
 from picluster.graph.own.labels import read_labels
 from picluster.graph.own.own_graph import OwnGraph
@@ -21,8 +22,6 @@ from picluster.graph.splits import split_by_share, write_splits
 from picluster.graph.writer import GraphWriter
 
 _MOST_NODES = (1 << 31) - 1
-_LARGEST_FP16 = 65504
-_CHUNK_VALUES = 1 << 22
 
 
 class Imported(NamedTuple):
@@ -53,11 +52,13 @@ def import_graph(
     *,
     graphs_folder: Path,
     directed: bool = False,
-    feature_dtype: str = "float16",
+    feature_dtype: str | None = None,
     split_seed: int = 0,
     force: bool = False,
 ) -> Imported:
     """Writes the graph folder `name` below `graphs_folder`. Undirected: every edge in both directions.
+
+    `feature_dtype` None: float16, or float32 where that would lose something.
 
     InputError for a name that is taken or cannot be; DataError where something in the graph does not fit, with its
     place. After an error nothing is left behind.
@@ -99,7 +100,7 @@ def check_free(name: str, graphs_folder: Path, *, force: bool) -> None:
         raise InputError(f"there is a graph {name!r} already", fix="choose another name, or replace it with --force")
 
 
-def _check(own: OwnGraph, feature_dtype: str, split_seed: int) -> _Checked:
+def _check(own: OwnGraph, feature_dtype: str | None, split_seed: int) -> _Checked:
     """DataError where something in the graph does not fit, with its place."""
     nodes, width = len(own.features.rows), own.features.rows.shape[1]
     if nodes > _MOST_NODES or width < 1:
@@ -117,38 +118,13 @@ def _check(own: OwnGraph, feature_dtype: str, split_seed: int) -> _Checked:
         notes.append(f"split: 60 % train, 20 % validation, 20 % test of the labelled nodes, by seed {split_seed}")
     else:
         splits = read_splits(own.splits, own.splits_source, labels, own.missing)
-    if largest := _fp16_overflow(own, feature_dtype):
-        feature_dtype = "float32"
-        notes.append(f"features: stored as fp32, because {largest:g} is beyond fp16's {_LARGEST_FP16:,}")
-    return _Checked(labels, names, splits, order, feature_dtype, notes)
-
-
-def _chunks(table: Table) -> list[slice]:
-    rows = max(1, _CHUNK_VALUES // table.rows.shape[1])
-    return [slice(start, start + rows) for start in range(0, len(table.rows), rows)]
-
-
-def _fp16_overflow(own: OwnGraph, dtype: str) -> float:
-    """The largest feature, where fp16 cannot hold it; else 0. DataError names the first that is no number."""
-    largest = 0.0
-    for place in _chunks(own.features):
-        rows = own.features.rows[place]
-        if not np.isfinite(rows).all():
-            row, column = (int(index) for index in np.argwhere(~np.isfinite(rows))[0])
-            where = f"{own.features.where(place.start + row)}, {_feature(own, column)}"
-            raise DataError(f"{where} is {rows[row, column]}, not a finite number", fix="replace it, such as by 0")
-        largest = max(largest, float(rows.max()), -float(rows.min()))
-    return largest if largest > _LARGEST_FP16 and dtype == "float16" else 0.0
-
-
-def _feature(own: OwnGraph, column: int) -> str:
-    named = f"{own.feature_names[column]!r}" if column < len(own.feature_names) else f"{column} (from 0)"
-    return f"feature {named}"
+    dtype, lost = choose_dtype(own.features, own.feature_names, feature_dtype)
+    return _Checked(labels, names, splits, order, dtype, [*notes, *lost])
 
 
 def _write_features(writer: GraphWriter, features: Table, order: NDArray[np.int64] | None, dtype: str) -> None:
     nodes, width = features.rows.shape
     written = writer.create("features", (nodes, width), dtype)
-    for place in _chunks(features):
+    for place in chunks_of(features):
         written[place if order is None else order[place]] = features.rows[place]
     written.flush()

@@ -123,3 +123,11 @@ def test_bytes_that_are_no_text_are_said(content: Path) -> None:
     content.write_bytes(b"\xff\xfe" + content.read_bytes())
     with pytest.raises(DataError, match="is not text"):
         _convert(content.parents[1])
+
+
+@pytest.mark.parametrize(("word", "dtype"), [("1", "float16"), ("1e-9", "float32")])
+def test_features_that_fp16_would_lose_are_stored_as_fp32(content: Path, word: str, dtype: str) -> None:
+    first, *others = content.read_text().splitlines()
+    content.write_text("\n".join(["\t".join([first.split("\t")[0], *["1"] * (WORDS - 1), word, "Rules"]), *others]))
+    graph = prepare("cora", graphs_folder=content.parents[2] / "graphs", input_folder=content.parents[1])
+    assert graph.array("features").dtype == dtype

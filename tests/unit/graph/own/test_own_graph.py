@@ -190,7 +190,36 @@ def test_features_beyond_fp16_are_stored_as_fp32_and_said(files: dict[str, Path]
     _csv(files["features"], features)
     done = _import(files)
     assert done.graph.array("features").dtype == dtype
-    assert any("stored as fp32" in note for note in done.notes) == (dtype == "float32")
+    assert any("stored as fp32" in note and "line 4" in note for note in done.notes) == (dtype == "float32")
+
+
+def test_a_feature_beyond_fp32_is_refused_with_its_line(files: dict[str, Path]) -> None:
+    files["features"].write_text("\n".join(["1,2"] * 4 + ["1e39,2", "3,4"]))
+    with pytest.raises(DataError, match=r"1e\+39 is beyond fp32's 3\.4e\+38 \(.*line 5, feature 0") as caught:
+        _import(files)
+    assert "scale" in caught.value.fix
+
+
+def test_fp16_is_obeyed_where_it_is_asked_for_and_what_it_loses_is_said(files: dict[str, Path]) -> None:
+    features = FEATURES.copy()
+    features[:, 1] = [2001, 2049, 2050, 2048, 2052, 2053]
+    _csv(files["features"], features)
+    (note,) = [note for note in _import(files, feature_dtype="float16").notes if "features" in note]
+    assert note.startswith("features: stored as fp16 as asked, although ")
+    assert _import(files, "other").graph.array("features")[:, 1].tolist() == features[:, 1].tolist()
+    features[1, 1] = 70_000
+    _csv(files["features"], features)
+    with pytest.raises(DataError, match="70000 is beyond fp16") as caught:
+        _import(files, "third", feature_dtype="float16")
+    assert "leave out --store fp16" in caught.value.fix
+
+
+def test_what_even_fp32_cannot_tell_apart_is_said(files: dict[str, Path]) -> None:
+    stamps = 1_700_000_000_123 + np.arange(6)
+    _csv(files["features"], [[stamp, 1] for stamp in stamps.tolist()])
+    notes = _import(files).notes
+    assert any("stored as fp32, because 1700000000123 is beyond" in note for note in notes)
+    assert any("even fp32 has too few digits" in note for note in notes)
 
 
 def test_more_than_32767_classes_have_room(tmp_path: Path) -> None:

@@ -1,0 +1,191 @@
+"""What a narrower type would do to features: too large, vanishing, or different values that become one. Pure.
+
+Rounding alone is no loss: continuous features keep 11 bits in fp16. It is one where it eats up what tells nodes apart:
+whole numbers (years, ids, counts) or few values that become the same, or rounding as coarse as a column's own spread.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+_CHUNK_VALUES = 1 << 20
+_FEW = 64
+"""A column of at most so many values is taken for one of names or levels: none of them may become another."""
+_COARSE = {"float16": 2.0**-9, "float32": 2.0**-3}
+"""Rounding may be this share of a column's spread; a column around 0 has a quarter of it in fp16. Beyond fp32 there is
+nothing to choose: only what is nearly lost is told.
+"""
+_NOISE = {"float16": 2.0**-22, "float32": 2.0**-44}
+"""A column whose spread is this share of its values is constant, but for what computing it left behind."""
+TITLES = {"float16": "fp16", "float32": "fp32"}
+
+Chunks = Callable[[], Iterable[NDArray[Any]]]
+"""Gives the rows anew at each call, in order: (rows, F) each, every value finite."""
+
+
+class Loss(NamedTuple):
+    """An example of what a type cannot hold."""
+
+    row: int
+    """From 0."""
+    column: int
+    """From 0."""
+    words: str
+    """Such as `fp16 makes 2048 of 2049`."""
+    too_large: bool = False
+    """It would become infinite."""
+
+
+def first_loss(chunks: Chunks, dtype: str) -> Loss | None:
+    """What the type `dtype` (float16, float32) would lose of the values; None where it holds them."""
+    columns = _Columns(dtype)
+    for begin, rows in _numbered(chunks()):
+        if np.can_cast(rows.dtype, dtype):
+            continue
+        if found := _too_large(rows, begin, dtype):
+            return found
+        columns.see(rows)
+    return columns.vanishing(chunks) or columns.coarse(chunks) or _first_merged(chunks, columns, dtype)
+
+
+def fitting_dtype(rows: NDArray[Any], asked: str) -> str:
+    """The type that is asked for, or float32 where float16 would lose something of `rows` (N, F)."""
+    step = max(1, _CHUNK_VALUES // max(1, rows.shape[1]))
+
+    def chunks() -> Iterator[NDArray[Any]]:
+        return (rows[begin : begin + step] for begin in range(0, len(rows), step))
+
+    return "float32" if asked == "float16" and first_loss(chunks, asked) else asked
+
+
+def _numbered(chunks: Iterable[NDArray[Any]]) -> Iterator[tuple[int, NDArray[Any]]]:
+    """Each chunk after the number of its first row."""
+    begin = 0
+    for rows in chunks:
+        yield begin, rows
+        begin += len(rows)
+
+
+def _too_large(rows: NDArray[Any], begin: int, dtype: str) -> Loss | None:
+    """The first value beyond the type's largest."""
+    largest = float(np.finfo(dtype).max)
+    beyond = (rows > largest) | (rows < -largest)
+    if not beyond.any():
+        return None
+    row, column = (int(place) for place in np.unravel_index(int(np.argmax(beyond)), beyond.shape))
+    limit = f"{largest:,.0f}" if dtype == "float16" else f"{largest:.2g}"
+    words = f"{number(rows[row, column])} is beyond {TITLES[dtype]}'s {limit}"
+    return Loss(begin + row, column, words, too_large=True)
+
+
+def _wide(values: NDArray[Any]) -> NDArray[Any]:
+    """The same values in a type that holds them and those of fp16 and fp32."""
+    return values.astype(np.longdouble if values.dtype.kind in "iu" else np.float64)
+
+
+def _place_of(chunks: Chunks, column: int, wanted: Callable[[NDArray[Any]], NDArray[np.bool_]]) -> tuple[int, Any]:
+    """The first row of a column whose value is wanted, and the value."""
+    for begin, rows in _numbered(chunks()):
+        if len(found := np.flatnonzero(wanted(rows[:, column]))):
+            return begin + int(found[0]), rows[found[0], column]
+    raise LookupError(f"no value of column {column} is wanted")
+
+
+@dataclass
+class _Columns:
+    """What is known of each column (F,) after some rows."""
+
+    dtype: str
+    error: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    """The largest rounding."""
+    least: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    """The least value that is not 0: zeros often stand for nothing."""
+    most: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    whole: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, bool))
+    """Whether it has whole numbers only."""
+    vanishes: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, bool))
+    """Whether a value becomes 0."""
+
+    def see(self, rows: NDArray[Any]) -> None:
+        """Take in further rows."""
+        if not len(self.error):
+            width = rows.shape[1]
+            self.error, self.whole, self.vanishes = np.zeros(width), np.ones(width, bool), np.zeros(width, bool)
+            self.least, self.most = np.full(width, np.inf), np.full(width, -np.inf)
+        exact, stored = _wide(rows), _wide(rows.astype(self.dtype))
+        filled = exact != 0
+        self.error = np.maximum(self.error, np.abs(stored - exact).max(axis=0))
+        self.whole &= (exact == np.rint(exact)).all(axis=0)
+        self.vanishes |= (filled & (stored == 0)).any(axis=0)
+        self.least = np.minimum(self.least, np.where(filled, exact, np.inf).min(axis=0))
+        self.most = np.maximum(self.most, np.where(filled, exact, -np.inf).max(axis=0))
+
+    def vanishing(self, chunks: Chunks) -> Loss | None:
+        """A value that becomes 0, in a column of one sign: in others a few are that near to 0 by chance."""
+        one_sign = (self.least > 0) | (self.most < 0)
+        return next((self.vanished(int(column), chunks) for column in np.flatnonzero(self.vanishes & one_sign)), None)
+
+    def vanished(self, column: int, chunks: Chunks) -> Loss:
+        """The first value of a column that becomes 0."""
+        row, value = _place_of(chunks, column, lambda values: (values != 0) & (values.astype(self.dtype) == 0))
+        return Loss(row, column, f"{TITLES[self.dtype]} makes 0 of {number(value)}")
+
+    def coarse(self, chunks: Chunks) -> Loss | None:
+        """A value that is rounded by much of its column's spread."""
+        largest = np.maximum(np.abs(self.most), np.abs(self.least))
+        tiny = largest < float(np.finfo(self.dtype).tiny)
+        varies = self.most - self.least > _NOISE[self.dtype] * largest
+        spread = np.where(varies, self.most - self.least, np.where(tiny, 0.0, np.inf))
+        coarse = np.flatnonzero(self.error > _COARSE[self.dtype] * spread)
+        return self._most_rounded(int(coarse[0]), chunks) if len(coarse) else None
+
+    def _most_rounded(self, column: int, chunks: Chunks) -> Loss:
+        def is_it(values: NDArray[Any]) -> NDArray[np.bool_]:
+            found: NDArray[np.bool_] = np.abs(_wide(values.astype(self.dtype)) - _wide(values)) == self.error[column]
+            return found
+
+        row, value = _place_of(chunks, column, is_it)
+        stored = np.asarray(value).astype(self.dtype)[()]
+        return Loss(row, column, f"{TITLES[self.dtype]} makes {number(stored)} of {number(value)}")
+
+
+def _first_merged(chunks: Chunks, columns: _Columns, dtype: str) -> Loss | None:
+    """Two values of a column that become the same: whole numbers, or values of which there are few."""
+    rounded = (int(column) for column in np.flatnonzero(columns.error > 0))
+    known = {column: np.zeros(0) for column in rounded if columns.whole[column] or dtype == "float16"}
+    for rows in chunks():
+        for column in list(known):
+            whole = columns.whole[column]
+            seen = rows[:, column] if whole else rows[:, column].astype(np.float32)  # what fp32 cannot tell is noise
+            known[column] = np.unique(np.concatenate([known[column].astype(seen.dtype), seen]))
+            if whole and (found := _merged(known[column], column, chunks, dtype)):
+                return found
+            if not whole and len(known[column]) > _FEW:
+                del known[column]
+    for column, values in known.items():
+        if columns.vanishes[column]:
+            return columns.vanished(column, chunks)
+        if found := _merged(values, column, chunks, dtype):
+            return found
+    return None
+
+
+def _merged(values: NDArray[Any], column: int, chunks: Chunks, dtype: str) -> Loss | None:
+    """The first two of a column's ascending values that become one."""
+    stored = values.astype(dtype)
+    same = np.flatnonzero(stored[1:] == stored[:-1])
+    if not len(same):
+        return None
+    one, other = values[same[0] : same[0] + 2]
+    row, _ = _place_of(chunks, column, lambda seen: seen.astype(values.dtype) == other)
+    return Loss(row, column, f"{number(one)} and {number(other)} are one number in {TITLES[dtype]}")
+
+
+def number(value: Any) -> str:
+    """A value as a person would write it: `2049`, `1000.01`, `1e-09`."""
+    if isinstance(value, np.integer) or (float(value).is_integer() and abs(float(value)) < 1 << 53):
+        return str(int(value))
+    return f"{value:.6g}" if isinstance(value, np.float16) else str(value)
