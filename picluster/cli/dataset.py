@@ -83,7 +83,9 @@ def import_own(
     store: Annotated[
         FeatureType | None, typer.Option(help="How features are stored. (default: fp16 where it holds them)")
     ] = None,
-    split_seed: Annotated[int, typer.Option(help="Draws the split where none is given.", min=0)] = 0,
+    split_seed: Annotated[
+        int | None, typer.Option(help="Draws the split where none is given. (default: 0)", min=0)
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the graph of this name.")] = False,
 ) -> None:
     """Make a graph folder of your own graph. Files: .csv, .parquet, .npy or .npz; nodes are numbered from 0."""

@@ -53,12 +53,13 @@ def import_graph(
     graphs_folder: Path,
     directed: bool = False,
     feature_dtype: str | None = None,
-    split_seed: int = 0,
+    split_seed: int | None = None,
     force: bool = False,
 ) -> Imported:
     """Writes the graph folder `name` below `graphs_folder`. Undirected: every edge in both directions.
 
-    `feature_dtype` None: float16, or float32 where that would lose something.
+    `feature_dtype` None: float16, or float32 where that would lose something. `split_seed` draws the split where the
+    graph has none.
 
     InputError for a name that is taken or cannot be; DataError where something in the graph does not fit, with its
     place. After an error nothing is left behind.
@@ -100,7 +101,7 @@ def check_free(name: str, graphs_folder: Path, *, force: bool) -> None:
         raise InputError(f"there is a graph {name!r} already", fix="choose another name, or replace it with --force")
 
 
-def _check(own: OwnGraph, feature_dtype: str | None, split_seed: int) -> _Checked:
+def _check(own: OwnGraph, feature_dtype: str | None, split_seed: int | None) -> _Checked:
     """DataError where something in the graph does not fit, with its place."""
     nodes, width = len(own.features.rows), own.features.rows.shape[1]
     if nodes > _MOST_NODES or width < 1:
@@ -114,8 +115,12 @@ def _check(own: OwnGraph, feature_dtype: str | None, split_seed: int) -> _Checke
     labels, names, noted = read_labels(own.labels, nodes, own.missing)
     notes = [*noted]
     if own.splits is None:
-        splits = split_by_share(np.flatnonzero(labels >= 0).astype(np.int32), split_seed)
-        notes.append(f"split: 60 % train, 20 % validation, 20 % test of the labelled nodes, by seed {split_seed}")
+        seed = split_seed or 0
+        splits = split_by_share(np.flatnonzero(labels >= 0).astype(np.int32), seed)
+        notes.append(f"split: 60 % train, 20 % validation, 20 % test of the labelled nodes, by seed {seed}")
+    elif split_seed is not None:
+        what = "--split-seed draws a split, and this graph comes with one"
+        raise InputError(what, fix="leave it out, or leave out the split that the graph comes with")
     else:
         splits = read_splits(own.splits, own.splits_source, labels, own.missing)
     dtype, lost = choose_dtype(own.features, own.feature_names, feature_dtype)

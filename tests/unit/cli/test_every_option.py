@@ -23,6 +23,13 @@ Words = str
 """What is typed after the command."""
 ALWAYS: tuple[Words, ...] = ()
 """Acts whatever stands beside it."""
+GRAPH_FILES = "--edges edges.csv --features features.csv --labels labels.csv"
+FILES = {
+    "edges": ["source,target", "0,1", "1,2", "2,3"],
+    "features": ["x,y", "0.5,1", "1.5,2", "2.5,3", "3.5,4"],
+    "labels": ["label", "cat", "dog", "cat", "dog"],
+    "splits": ["split", "train", "train", "validation", "test"],
+}
 
 REFUSED: dict[str, dict[str, tuple[Words, ...]]] = {
     "report": {"--json": ALWAYS},
@@ -80,6 +87,19 @@ REFUSED: dict[str, dict[str, tuple[Words, ...]]] = {
         ),
         "--force": ("mine --force",),
     },
+    "dataset import": {
+        "--edges": (f"new {GRAPH_FILES} --pyg graph.pt",),
+        "--features": (f"new {GRAPH_FILES} --pyg graph.pt",),
+        "--labels": (f"new {GRAPH_FILES} --pyg graph.pt",),
+        "--splits": ("new --splits splits.csv --pyg graph.pt",),
+        "--pyg": ("new --edges edges.csv --pyg graph.pt",),
+        "--missing": ("new --missing x --pyg graph.pt",),
+        "--skip": ("new --skip x --pyg graph.pt",),
+        "--directed": ALWAYS,
+        "--store": ALWAYS,
+        "--split-seed": (f"new {GRAPH_FILES} --splits splits.csv --split-seed 1",),
+        "--force": ALWAYS,
+    },
     "dataset list": {"--json": ALWAYS},
     "dataset show": {"--json": ALWAYS},
     "dataset draw": {
@@ -113,7 +133,7 @@ REFUSED: dict[str, dict[str, tuple[Words, ...]]] = {
         "--name": ALWAYS,
     },
 }
-ELSEWHERE = {"launch", "dataset import"}
+ELSEWHERE = {"launch"}
 """Commands whose options have a test of their own."""
 
 
@@ -140,6 +160,8 @@ def desk(here: Path) -> Path:
         write_small_graph(here / "graphs" / name)
     write_small_graph(here / "graphs" / "mine32", features=np.ones((4, 3), np.float32))
     (here / "plan.json").write_text("{}")
+    for name, rows in FILES.items():
+        (here / f"{name}.csv").write_text("\n".join(rows))
     return here
 
 
