@@ -56,7 +56,7 @@ def head_of_values(column: Words, role: str) -> bool | None:
     if is_missing(word) or (word in others and word != _FIRST_NUMBER):
         return False
     if role == "splits":
-        return not is_split(word)
+        return not is_split(word) and not (whole_number(word) is not None and any(numbers))
     if word == _FIRST_NUMBER:
         return True if numbers and not any(numbers) else None
     if whole_number(word) is not None:

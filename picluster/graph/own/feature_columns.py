@@ -63,6 +63,7 @@ def read_features(sheet: Sheet, evidence: Evidence, files: Mapping[str, FileColu
         notes += _said(sheet, found.place, ids, order)
         sheet = sheet.without((found.place,))
     sheet = sheet.without(found.passed_over)
+    sheet = sheet.with_numbers()
     _check_numbers(sheet, files)
     if not sheet.number_columns:
         raise DataError(f"{sheet.where(0)} and on: no column of features is left", fix="give each node at least one")
@@ -102,8 +103,7 @@ def _find_ids(sheet: Sheet, evidence: Evidence, files: Mapping[str, FileColumns]
     called = [place for place in _distinct(sheet) if _calls(sheet, place, evidence)]
     chosen = [place for place in called if place in (*sure, *likely)]
     if not chosen and not positions:
-        chosen = called or [place for place in _distinct(sheet) if place in (*sure, *likely)]
-        chosen = chosen or [place for place in _distinct(sheet) if place in sheet.words and evidence.in_words]
+        chosen = _without_a_name(sheet, evidence, [*sure, *likely], called)
     if len(chosen) > 1 and (owned := [place for place in chosen if names[place] not in INDEX_HEADS]):
         chosen = owned if len(owned) == 1 and not positions else chosen
     if len(chosen) > 1:
@@ -119,6 +119,16 @@ def _find_ids(sheet: Sheet, evidence: Evidence, files: Mapping[str, FileColumns]
         return _Ids(sure[0])
     _refuse_likely(sheet, likely, files)
     return _Ids(None, notes=_counting(sheet, files))
+
+
+def _without_a_name(sheet: Sheet, evidence: Evidence, named_so: list[int], called: list[int]) -> list[int]:
+    """The column of ids where edges use some that are no numbers of rows, but no column that is called so has them."""
+    distinct = _distinct(sheet)
+    if called_so := [place for place in distinct if place in named_so]:
+        return called_so
+    if not evidence.in_words and evidence.largest() <= sheet.rows:
+        return []  # numbered from 1, rather than by a feature that happens to have these values
+    return called or [place for place in distinct if place in sheet.words and evidence.in_words]
 
 
 def _refuse_likely(sheet: Sheet, likely: list[int], files: Mapping[str, FileColumns]) -> None:

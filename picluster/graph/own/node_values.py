@@ -70,7 +70,7 @@ def _one_column(sheet: Sheet, role: str, ids: NodeIds, notes: list[str], *, shuf
         )
     filled = rows + int(np.sum(empty < len(words) - _trailing(empty, len(words))))
     inside = filled > rows
-    if not filled <= ids.count <= len(words) + inside:
+    if sheet.begins_empty or not filled <= ids.count <= len(words) + inside:
         what = (
             f"{sheet.where(int(empty[0]))} is empty: {rows:,} values, {len(empty):,} empty lines, {ids.count:,} nodes:"
             " neither with nor without empty lines is there one value for each node"
@@ -105,6 +105,9 @@ def _one_columns_head(sheet: Sheet, role: str, ids: NodeIds, notes: list[str]) -
     column = _as_words(sheet.column(sheet.columns[0]))
     head = head_of_values(column, role)
     filled = len(column) - len(sheet.empty_lines)
+    if sheet.begins_empty and sheet.empty_lines and not is_value_name(word):
+        what = f"{sheet.file} begins with an empty line: a node without a value, or nothing?"
+        raise DataError(what, fix=f"write NA where a node has no value, or give two columns: node, {role[:-1]}")
     fits_head = ids.count == filled - 1 or (bool(sheet.empty_lines) and filled - 1 <= ids.count <= len(column))
     fits_row = ids.count == filled or (bool(sheet.empty_lines) and filled <= ids.count <= len(column) + 1)
     if head is None and is_value_name(word) and ids.count == filled:

@@ -32,7 +32,7 @@ from picluster.graph.own.skipping import FileColumns, skip_notes, skipped_column
 from picluster.graph.own.table import Kind, Table, as_table
 from picluster.graph.own.text.columns import read_numbers, read_words
 from picluster.graph.own.text.layout import Layout, find_layout
-from picluster.graph.own.text.notes import check_comments, check_decimals, text_notes
+from picluster.graph.own.text.notes import check_comments, check_decimals, check_empty_lines, text_notes
 from picluster.graph.own.text.records import Peek, peek
 
 TEXT_SUFFIXES = (".csv", ".tsv", ".txt", ".tab", ".dat", ".edges", ".edgelist", ".mtx")
@@ -178,6 +178,7 @@ def _sheet(role: str, opened: _Opened, skipped: dict[str, frozenset[int]]) -> Sh
     first, layout = opened.peek, opened.layout
     if role == "features":
         check_decimals(first)
+        check_empty_lines(first, layout)
         words = {place for place in range(layout.width) if place not in layout.numeric}
         words |= {place for place, name in enumerate(layout.names) if may_be_ids(name)}
         sheet = read_numbers(first, layout, frozenset(words - left_out - layout.empty), left_out)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from picluster.graph.own.words import Words
+from picluster.graph.own.words import Words, is_number
 
 Column = NDArray[Any] | Words
 
@@ -34,6 +34,8 @@ class Sheet:
     """The cells of row 0, where they may be a head."""
     empty_lines: tuple[int, ...] = ()
     """Rows of a single column that are empty lines, the last ones included."""
+    begins_empty: bool = False
+    """There are empty lines before the first row."""
     notes: tuple[str, ...] = ()
     """Sentences: how the file was read."""
 
@@ -70,6 +72,19 @@ class Sheet:
             where=lambda row: where(row + 1),
             empty_lines=tuple(row - 1 for row in self.empty_lines if row),
         )
+
+    def with_numbers(self) -> "Sheet":
+        """The sheet with every column of words that are all numbers among the numbers, in the order of the file."""
+        numeric = {place: column for place, column in self.words.items() if all(map(is_number, column.distinct))}
+        if not numeric:
+            return self
+        columns = {place: self.numbers[:, number] for number, place in enumerate(self.number_columns)}
+        for place, column in numeric.items():
+            columns[place] = np.array([float(word) for word in column.distinct])[column.codes]
+        places = tuple(sorted(columns))
+        numbers = np.column_stack([columns[place] for place in places])
+        words = {place: column for place, column in self.words.items() if place not in numeric}
+        return replace(self, numbers=numbers, number_columns=places, words=words)
 
     def without(self, places: tuple[int, ...]) -> "Sheet":
         """The sheet without some columns."""

@@ -62,7 +62,7 @@ def _from_words(table: Table, nodes: int, missing: Sequence[str]) -> dict[str, N
     for place, word in enumerate(words.distinct):
         strange = word.lower() not in _SPLIT_WORDS and not is_missing(word, (*_IN_NONE, *missing))
         if strange and (row := words.first_row(place)) >= 0:
-            fix = "train, validation or test; nothing where a node is in none"
+            fix = f"train, validation or test; nothing where a node is in none (or pass it over with --missing={word})"
             raise DataError(f"{table.where(row)}: {word!r} is no split", fix=fix)
     names = np.array([*(_SPLIT_WORDS.get(word.lower(), "") for word in words.distinct), ""])[words.codes]
     return {name: ids[names == name].astype(np.int32) for name in SPLITS}

@@ -12,6 +12,7 @@ from picluster.graph.own.sheet import Sheet
 from picluster.graph.own.text.layout import Layout, another_width, number_in
 from picluster.graph.own.text.records import Peek, Record, line_of, records
 from picluster.graph.own.text.source import read_lines
+from picluster.graph.own.text.widths import are_even
 from picluster.graph.own.words import columns_of_words, is_number
 
 _NOTHING: NDArray[Any] = np.empty((0, 0))
@@ -21,13 +22,9 @@ _MOST_COLUMNS_OF_WORDS = 8
 
 def read_ids(peek: Peek, layout: Layout, places: tuple[int, ...], *, as_words: bool = False) -> Sheet:
     """The columns at `places`: int64 where all of them are whole numbers in plain digits, else words."""
-    every = len(places) == layout.width
     numbers = None if as_words else _numbers(peek, layout, places, np.int64)
     if numbers is None:
         return _sheet(peek, layout, words_at=places)
-    if not every:
-        for _ in _rows(peek, layout):  # numpy does not look at the others
-            pass
     return _sheet(peek, layout, numbers=numbers, numbers_at=places)
 
 
@@ -67,7 +64,9 @@ def _sheet(
     heads = int(bool(layout.names) and not layout.comment_names)
     empty_lines: list[int] = []
     words = {}
-    if words_at or len(numbers_at) < layout.width:
+    # Where columns are left out, numpy does not look at them, nor how many there are.
+    unseen = len(numbers_at) < layout.width
+    if words_at or (unseen and not are_even(peek.file, peek.dialect.separator, layout.width, layout.body_line)):
         rows = ([row[place] for place in words_at] for row in _rows(peek, layout, empty_lines if empty else None))
         words = dict(zip(words_at, columns_of_words(rows, len(words_at)), strict=True))
     return Sheet(
@@ -80,6 +79,7 @@ def _sheet(
         names=layout.names,
         doubtful=tuple(peek.first.cells) if layout.doubtful else (),
         empty_lines=tuple(empty_lines),
+        begins_empty=peek.first.line > peek.dialect.skipped_lines + 1,
     )
 
 

@@ -10,6 +10,8 @@ _COMMENTS = ("#", "%")
 BANNER = "%%MatrixMarket"
 _SEPARATORS = {"\t": "tabs", ";": "semicolons", ",": "commas", "": "blanks"}
 _ATTRIBUTES = re.compile(r"[\s,;]*(\{.*\})\s*$")
+_BLANKS = re.compile(r""""(?:[^"]|"")*"|\S+""")
+"""Cells between blanks, and those in quotes."""
 _DECIMAL_COMMA = re.compile(r"[+-]?[0-9]+,[0-9]+([eE][+-]?[0-9]+)?", re.ASCII)
 _THOUSANDS = re.compile(r"[+-]?[1-9][0-9]{0,2},[0-9]{3}", re.ASCII)
 
@@ -44,7 +46,7 @@ class Dialect(NamedTuple):
         """As `cells`, with the blanks around them."""
         line, attributes = self.without_attributes(line)
         if not self.separator:
-            line = " ".join(line.split())
+            line = " ".join(_BLANKS.findall(line))
         cells = next(csv.reader([line.rstrip("\r\n")], delimiter=self.separator or " ", strict=True), [])
         return [*cells, attributes] if self.attributes else cells
 
@@ -112,9 +114,9 @@ def _separator(lines: list[str], *, ids_first: bool) -> str:
     for separator in ("\t", ";", ","):
         if sum(separator in _outside_quotes(line) for line in lines) * 2 > len(lines):
             return separator
-    words = [line.split() for line in lines if '"' not in line]
+    words = [_BLANKS.findall(line) for line in lines]
     widths = Counter(map(len, words))
-    if len(words) < len(lines) or not widths or max(widths) == 1:
+    if not widths or max(widths) == 1:
         return ","
     if not ids_first:
         return ""

@@ -36,15 +36,16 @@ def find_layout(peek: Peek, kind: Kind) -> Layout:
     """The columns, by the first lines. DataError names the first line of another width."""
     first, body = peek.first.cells, [record.cells for record in peek.sample]
     names: tuple[str, ...] = ()
-    if body and all(len(cells) == len(first) + 1 for cells in body):
+    words = not all(is_number(number_in(peek, cell)) for cell in first)
+    trailing = bool(body) and not any(cells[-1] for cells in body if cells)
+    if body and (words or trailing) and all(len(cells) == len(first) + 1 for cells in body):
         # R writes no name over the names of rows; a separator at the end of every row but the head's looks the same.
-        names = (*first, "") if not any(cells[-1] for cells in body) else ("", *first)
+        names = (*first, "") if trailing else ("", *first)
     width = len(names or first)
     check_widths(peek, [*([] if names else [peek.first]), *peek.sample], width)
     numeric = _numeric(peek, body or [first], width)
     last = width - 1
-    trailing = width > 1 and len(body) > 0 and not any(cells[last] for cells in body)
-    empty = frozenset([last] if trailing and (names or first)[last] == "" else [])
+    empty = frozenset([last] if width > 1 and trailing and (names or first)[last] == "" else [])
     doubtful = False
     if not names:
         sure = kind != "words" and _is_head(peek, numeric - empty)

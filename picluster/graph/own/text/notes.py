@@ -5,7 +5,7 @@ from picluster.graph.own.evidence import is_value_name
 from picluster.graph.own.heads import may_be_ids
 from picluster.graph.own.text.dialect import ambiguous_decimal
 from picluster.graph.own.text.layout import Layout
-from picluster.graph.own.text.records import Peek, comment_lines
+from picluster.graph.own.text.records import Peek, comment_lines, records
 
 
 def text_notes(role: str, peek: Peek, layout: Layout, *, slowly_read: bool) -> tuple[str, ...]:
@@ -34,6 +34,18 @@ def check_decimals(peek: Peek) -> None:
             f"{peek.file}, line {peek.first.line} and on: a comma in numbers is a decimal comma, or divides thousands"
         )
         raise DataError(what, fix="write numbers with decimal points, without separators of thousands")
+
+
+def check_empty_lines(peek: Peek, layout: Layout) -> None:
+    """DataError names an empty line between numbers of a single column: one may be missing there."""
+    if layout.width > 1:
+        return
+    empty = 0
+    for record in records(peek.file, peek.dialect):
+        if record.cells and empty > peek.first.line:
+            what = f"{peek.file}, line {empty} is empty: a number is missing, or it means nothing?"
+            raise DataError(what, fix="write the number, or delete the line")
+        empty = empty if record.cells else record.line
 
 
 def check_comments(peek: Peek, layout: Layout) -> None:

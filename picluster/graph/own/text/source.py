@@ -20,7 +20,6 @@ def is_gzip(file: Path) -> bool:
 
 def read_lines(file: Path) -> Iterator[str]:
     """Every line with its end, without a byte order mark. DataError where the file is damaged or is no text."""
-    number = 0
     try:
         with _open(file) as stream:
             for number, line in enumerate(stream, 1):
@@ -28,11 +27,8 @@ def read_lines(file: Path) -> Iterator[str]:
                     what = f"{file}, line {number} holds a NUL byte: this is no text"
                     raise DataError(what, fix="save it as text, or mend the line")
                 yield line
-    except UnicodeDecodeError as error:
-        # The stream decodes ahead of the lines that it gives.
-        byte = error.object[error.start]
-        what = f"{file} is not text in UTF-8: after line {number} is the byte 0x{byte:02x}"
-        raise DataError(what, fix=_SAVE_AS_UTF8) from None
+    except UnicodeDecodeError:
+        raise DataError(f"{file}, {_first_undecodable(file)}: this is not text in UTF-8", fix=_SAVE_AS_UTF8) from None
     except (EOFError, OSError, zlib.error) as error:
         raise DataError(f"{file} cannot be read: {error}", fix="copy or save it again") from None
 
@@ -50,6 +46,17 @@ def check_text(file: Path) -> None:
             raise DataError(f"{file} is text in {name}, not in UTF-8", fix=_SAVE_AS_UTF8)
     if start.startswith((b"PK\x03\x04", b"PAR1", b"\x93NUM", b"\xd0\xcf\x11\xe0", b"\x89HDF")):
         raise DataError(f"{file} is no text: it begins like another kind of file", fix="export it as CSV in UTF-8")
+
+
+def _first_undecodable(file: Path) -> str:
+    """The line and the byte: text is decoded ahead of the lines that are given."""
+    with gzip.open(file) if is_gzip(file) else file.open("rb") as stream:
+        for number, line in enumerate(stream, 1):
+            try:
+                line.decode()
+            except UnicodeDecodeError as error:
+                return f"line {number} has the byte 0x{line[error.start]:02x}"
+    return "its end"
 
 
 def _open(file: Path) -> TextIO:
