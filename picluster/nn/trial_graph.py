@@ -63,6 +63,8 @@ class Change:
     before: TrialGraph
     after: TrialGraph
     targets: Tensor
+    """Numbers of the targets before."""
+    targets_after: Tensor
 
 
 def trial_graphs(width: int) -> list[TrialGraph]:
@@ -102,7 +104,9 @@ def changes(graph: TrialGraph) -> Iterator[Change]:
         ("the number of nodes", own, graph, _with_more_nodes(graph)),
         ("the order of edges", order, graph, replace(graph, backwards=True)),
     ):
-        yield Change(seen, instead, before, after, _TARGETS)
+        yield Change(seen, instead, before, after, _TARGETS, _TARGETS)
+    chosen = torch.cat([_TARGETS, _ALONE])
+    yield Change("the numbers of nodes", own, graph, _renumbered(graph), chosen, _NODES - 1 - chosen)
 
 
 def _with_rows(graph: TrialGraph, nodes: Tensor) -> TrialGraph:
@@ -132,3 +136,8 @@ def _with_more_nodes(graph: TrialGraph) -> TrialGraph:
     return replace(
         graph, h=torch.cat([graph.h, graph.h[:3] + 1]), joined=torch.nn.functional.pad(graph.joined, (0, 3, 0, 3))
     )
+
+
+def _renumbered(graph: TrialGraph) -> TrialGraph:
+    """The last node becomes the first."""
+    return replace(graph, h=graph.h.flip(0), joined=graph.joined.flip(0, 1))
