@@ -58,3 +58,8 @@ class Stopped(PiclusterError):
     """Somebody stopped the run: Ctrl-C, or a signal that asks to end."""
 
     exit_code = 130
+
+    def __init__(self, what: str, *, fix: str = "", by: str = "") -> None:
+        super().__init__(what, fix=fix)
+        self.by = by
+        """Who or what stopped it, such as `Ctrl-C`."""

@@ -195,7 +195,7 @@ def _show(found: Comparison, chart: Path | None, *, as_json: bool) -> None:
     from picluster.schema.record import to_json
 
     if as_json:
-        typer.echo(to_json(found, indent=True).decode(), nl=False)
+        typer.echo(to_json(found, indent=True), nl=False)
     else:
         show_comparison(found)
     if chart is not None:

@@ -56,7 +56,7 @@ def doctor(
         chosen = _taking_part(chosen, intent)
     health = Doctor(chosen, intent, partial(print, file=sys.stderr, flush=True)).visit()
     if as_json:
-        typer.echo(to_json(health, indent=True).decode(), nl=False)
+        typer.echo(to_json(health, indent=True), nl=False)
     else:
         show_health(health)
     if not health.ready:

@@ -131,7 +131,7 @@ def status(*, name: Name = "lab", as_json: Json = False) -> None:
     with _as_guest():
         found = look(name)
     if as_json:
-        typer.echo(to_json(found, indent=True).decode(), nl=False)
+        typer.echo(to_json(found, indent=True), nl=False)
         return
     from picluster.cli.lab_table import show_lab
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer  # noqa: TC002 typer looks for its Context in the signature
 
-from picluster.cli import options
+from picluster.cli import options, streams
 from picluster.cli.dataset import GRAPHS, Features, Scale
 from picluster.errors import InputError
 
@@ -89,10 +89,15 @@ def launch(
     tag: options.Tag = "",
 ) -> None:
     """Train a model on the nodes of the inventory. Without options: GraphSAGE on a small generated graph."""
+    from picluster.cli.interrupts import end_on_signals, tell_of_pauses
     from picluster.cli.tables import show_plan
     from picluster.cli.tasks import new_task
     from picluster.cli.training import Placement, Task, choose_nodes, train, with_replicas
 
+    if not dry_run:
+        end_on_signals()
+        tell_of_pauses(grace)
+        streams.go_on("the run goes on; picluster report tells of it")
     check_tag(tag)
     typed = _typed(context)
     earlier = None if rerun is None else _earlier(rerun, typed)

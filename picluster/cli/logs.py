@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from picluster.cli import options
+from picluster.cli import options, streams
 
 EXAMPLES = """Examples:
 
@@ -33,3 +33,5 @@ def logs(run: options.RunName = None, node: Node = None, follow: Follow = False)
     longest = max(len(plain(each)) for each in chosen)
     for name, line in follow_logs(folder, chosen) if follow else read_logs(folder, chosen):
         typer.echo(f"{plain(name):<{longest}} │ {plain(line)}")
+        if streams.nobody_reads():  # --follow would wait for lines that nobody sees
+            return

@@ -21,9 +21,11 @@ from picluster.cli import (
     report,
     runs,
     stop,
+    streams,
     trust,
 )
-from picluster.errors import InputError, PiclusterError, Stopped
+from picluster.errors import DataError, InputError, PiclusterError, Stopped
+from picluster.refusals import refusal
 
 app = typer.Typer(
     name="picluster",
@@ -67,21 +69,39 @@ def _options(
 
 def main() -> None:
     """Entry point: what picluster knows of goes to standard error without a traceback."""
+    streams.open_streams()
+    code = _run()
+    if not code and (why := streams.problem()):
+        code = _say(DataError(why, fix="make room there, or let it write to another place"))
+    sys.exit(code)
+
+
+def _run() -> int:
+    """The exit code of the command that was typed."""
     try:
-        sys.exit(app(standalone_mode=False))
+        return int(app(standalone_mode=False) or 0)
     except typer.TyperException as error:  # what was typed is no command of ours
         context = getattr(error, "ctx", None)
         if told := error.format_message():  # else it was the help
             print(
                 f"error: {told}\n  fix: see {context.command_path if context else 'picluster'} --help", file=sys.stderr
             )
-        sys.exit(InputError.exit_code)
+        return InputError.exit_code
     except PiclusterError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
+        return _say(error)
+    except OSError as error:
+        if (refused := refusal(error)) is None:
+            raise
+        what, fix = refused
+        return _say(DataError(what, fix=fix))
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
-        sys.exit(Stopped.exit_code)
+        return Stopped.exit_code
+
+
+def _say(error: PiclusterError) -> int:
+    print(f"error: {error}", file=sys.stderr)
+    return error.exit_code
 
 
 if __name__ == "__main__":

@@ -181,7 +181,7 @@ def _end(done: Provisioned, *, as_json: bool) -> None:
     from picluster.schema.record import to_json
 
     if as_json:
-        typer.echo(to_json(done, indent=True).decode(), nl=False)
+        typer.echo(to_json(done, indent=True), nl=False)
     else:
         show_outcome(done)
     if not done.is_good:

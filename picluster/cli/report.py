@@ -26,6 +26,6 @@ def report(run: options.RunName = None, as_json: AsJson = False) -> None:
 
     made = make_report(RunFolder.find(run))
     if as_json:
-        typer.echo(to_json(made, indent=True).decode(), nl=False)
+        typer.echo(to_json(made, indent=True), nl=False)
     else:
         show_report(made)

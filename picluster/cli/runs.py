@@ -26,7 +26,7 @@ def runs(*, tag: Tag = None, as_json: AsJson = False) -> None:
 
     found = history(tag)
     if as_json:
-        typer.echo(to_json(found, indent=True).decode(), nl=False)
+        typer.echo(to_json(found, indent=True), nl=False)
     else:
         show_runs(found.runs)
 

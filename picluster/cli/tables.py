@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -28,7 +29,7 @@ _CLASSES_SHOWN, _CLASS_LETTERS = 12, 24
 def show_plan(plan: Plan, *, as_json: bool) -> None:
     """Who does what, a line each on standard error; with `as_json` the plan itself on standard output."""
     if as_json:
-        print(to_json(plan, indent=True).decode(), end="")
+        typer.echo(to_json(plan, indent=True), nl=False)
     console = Console(stderr=True, highlight=False, emoji=False, soft_wrap=True)
     console.print(f"plan       {plan.strategy} over {len(plan.nodes)} node{plural(plan.nodes)}, engine {plan.engine}")
     width = max(10, *map(len, plan.nodes))
@@ -72,6 +73,9 @@ def show_report(report: Report) -> None:
         console.print(f"           fix: {escape(failure.fix)}", soft_wrap=True)
         if failure.log:
             console.print(f"           log: {escape(failure.log)}", soft_wrap=True)
+    if report.status == "stopped" and report.stopped_by:
+        done = f"after {len(report.epochs)} of {epochs(report.epochs_planned)}"
+        console.print(f"stopped    by {escape(report.stopped_by)}, {done}", soft_wrap=True)
     _show_results(console, report)
     if report.epochs:
         console.print(_epochs_table(report))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -21,7 +20,6 @@ import picluster
 from picluster.cli.progress import progress
 from picluster.cli.tables import show_failure
 from picluster.cli.words import plain
-from picluster.controller.child_launch import END_SIGNALS
 from picluster.controller.cluster import reached
 from picluster.controller.inventory import Node, default_inventory, read_inventory
 from picluster.controller.launch import Launch
@@ -30,7 +28,7 @@ from picluster.controller.leader import this_controller
 from picluster.controller.models import describe_model
 from picluster.controller.planner import fit_plan, machine_of, make_plan
 from picluster.controller.run_folder import RunFolder
-from picluster.errors import InputError, RunFailed, Stopped
+from picluster.errors import InputError, RunFailed
 from picluster.schema.plan import Plan
 from picluster.schema.record import from_json
 from picluster.schema.run import Environment, Run
@@ -156,7 +154,7 @@ def train(task: Task, plan: Plan, placement: Placement) -> RunFolder:
 
     Raises:
         NodesFailed: some nodes cannot be used; nothing has begun.
-        Stopped: Ctrl-C, SIGTERM or SIGHUP.
+        Stopped: Ctrl-C, or another signal that asks to end.
         typer.Exit: a node failed; its name, cause and log are printed before.
     """
     say = partial(print, file=sys.stderr, flush=True)
@@ -176,8 +174,6 @@ def train(task: Task, plan: Plan, placement: Placement) -> RunFolder:
             grace_seconds=grace_seconds,
             folder=folder,
         )
-        for number in END_SIGNALS:
-            signal.signal(number, _stop)
         with progress(task.spec, plan, task.graph.meta.splits["train"]) as watch:
             result = Launcher(launch, watch).run()
     if result.failure:
@@ -207,13 +203,6 @@ def _begin(task: Task, plan: Plan, tag: str) -> RunFolder:
     return folder
 
 
-def _stop(number: int, _frame: object) -> None:
-    """Once: what ends the run must not be interrupted in turn."""
-    for each in END_SIGNALS:
-        signal.signal(each, signal.SIG_IGN)
-    raise Stopped(f"{signal.Signals(number).name} came")
-
-
 def _environment() -> Environment:
     return Environment(
         picluster=picluster.__version__,
@@ -222,5 +211,5 @@ def _environment() -> Environment:
         machine=platform.machine(),
         cores=os.cpu_count() or 1,
         memory_bytes=psutil.virtual_memory().total,
-        command=tuple(sys.argv),
+        command=tuple(os.fsencode(word).decode(errors="replace") for word in sys.argv),
     )

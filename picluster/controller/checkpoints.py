@@ -7,6 +7,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from picluster.controller.record_files import refuse
 from picluster.errors import DataError
 from picluster.schema.run import Manifest
 
@@ -26,11 +27,14 @@ class CheckpointCollector:
         self._checksums: dict[int, dict[str, str]] = defaultdict(dict)
 
     def fetch(self, transport: Transport, written: CheckpointWritten) -> None:
-        """Fetch one stage's file; DataError where it arrives damaged."""
+        """Fetch one stage's file; DataError where it arrives damaged, or the disk does not take it."""
         folder = self._folder.checkpoint_folder(written.epoch)
-        folder.mkdir(parents=True, exist_ok=True)
         file = folder / Path(written.path).name
-        transport.fetch(written.path, file)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            transport.fetch(written.path, file)
+        except OSError as error:
+            refuse("write", file, error)
         if hashlib.sha256(file.read_bytes()).hexdigest() != written.sha256:
             raise DataError(f"{file} did not arrive as {written.path} was written")
         files = self._checksums[written.epoch]

@@ -14,7 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, Self
 
-END_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+END_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 _LOOK_SECONDS = 0.25
 _LEAVE_SECONDS = 60.0
 """A launch that is asked to end does so within its grace, and says why it did not."""
@@ -22,7 +22,7 @@ _RUN, _ERROR, _FIX = "run        ", "error: ", "  fix: "
 
 
 class EndSignals:
-    """While it is entered, Ctrl-C, SIGTERM and SIGHUP are noted instead of ending this process."""
+    """While it is entered, signals that ask to end are noted instead of ending this process."""
 
     def __init__(self) -> None:
         self.came: signal.Signals | None = None
@@ -78,6 +78,7 @@ def launch(words: Sequence[str], signals: EndSignals, hear: Callable[[str], None
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=errors,
+            env={**os.environ, "PYTHONIOENCODING": "utf-8"},
             process_group=0,  # else a Ctrl-C would reach it twice
         )
         try:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from picluster.schema.events import Done, Ended, Failed
+from picluster.schema.job import LONGEST_GRACE_SECONDS, ORPHANED_EXIT_CODE
 from picluster.schema.run import Failure
 
 if TYPE_CHECKING:
@@ -77,6 +79,33 @@ def diagnose(witnesses: Mapping[str, Witness], plan: Plan, logs: Mapping[str, st
     return Failure(node=node, layers=plan.layers_of(node), cause=cause, fix=fix, log=logs.get(node))
 
 
+def asleep(failure: Failure, witnesses: Mapping[str, Witness], pause_seconds: float, grace_seconds: float) -> Failure:
+    """The same failure; or the controller's own pause, where that is why the workers ended.
+
+    `pause_seconds`: the longest time between two of its heartbeats.
+    """
+    witness = witnesses.get(failure.node or "")
+    if witness is None or pause_seconds <= grace_seconds or not _waited_in_vain(witness):
+        return failure
+    cause = (
+        f"the controller slept for {pause_seconds:.0f} s (Ctrl-Z, SIGSTOP, or its machine was suspended), "
+        f"and its workers wait for {grace_seconds:g} s"
+    )
+    enough = 10 * math.ceil(pause_seconds / 10 + 1)
+    fix = f"launch again; with --grace {enough} the workers outlast such a pause"
+    if enough > LONGEST_GRACE_SECONDS:
+        fix = "launch again, and keep this machine awake: systemd-inhibit picluster launch …"
+    return Failure(node=None, layers=(), cause=cause, fix=fix, log=None)
+
+
+def _waited_in_vain(witness: Witness) -> bool:
+    """Whether it ended for want of its controller, or its connection, or of another worker."""
+    ended, failed = witness.ended, witness.failed
+    if failed is not None:
+        return failed.lost_peer
+    return ended is not None and not ended.signal and ended.exit_code in (None, ORPHANED_EXIT_CODE)
+
+
 def _words(witness: Witness) -> tuple[str, str]:
     """Cause and fix."""
     failed, ended = witness.failed, witness.ended
@@ -89,6 +118,14 @@ def _words(witness: Witness) -> tuple[str, str]:
     if witness.silent_seconds:
         fix = "see whether the node still answers: it may be swapping, frozen or cut off"
         return f"said nothing for {witness.silent_seconds:.0f} s", fix
+    return _words_of_the_end(ended)
+
+
+def _words_of_the_end(ended: Ended | None) -> tuple[str, str]:
+    """Where it ended without a word."""
+    if ended and ended.exit_code == ORPHANED_EXIT_CODE:
+        fix = "see whether its network is cut off at times; a longer --grace outlasts short cuts"
+        return "it heard nothing from the controller for longer than --grace, and ended", fix
     if ended is None or ended.exit_code is None:
         fix = "see whether it still answers: it may have lost power or its network; picluster doctor tells"
         return "the connection to it was lost before its work was done", fix

@@ -41,7 +41,7 @@ def _summary(folder: RunFolder) -> RunSummary:
     return RunSummary(
         run=folder.name,
         status=result.status,
-        problem=result.failure.cause if result.failure else "",
+        problem=result.failure.cause if result.failure else result.stopped_by and f"stopped by {result.stopped_by}",
         tag=run.tag,
         started=run.started,
         seconds=None if ended is None else ended - run.started,

@@ -7,8 +7,10 @@ import os
 import shlex
 import subprocess
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import msgspec
@@ -113,20 +115,32 @@ def _ansible_inventory(path: Path) -> dict[str, Any]:
     }
     words = [command, "-i", str(path.absolute()), "--list"]
     try:
-        listed = subprocess.run(
-            words,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            check=False,
-            env=environment,
-            timeout=READ_TIMEOUT_SECONDS,
-        )
+        with _home_of_ansible() as home:
+            listed = subprocess.run(
+                words,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                check=False,
+                env=environment | home,
+                timeout=READ_TIMEOUT_SECONDS,
+            )
     except subprocess.TimeoutExpired:
         what = f"Ansible takes longer than {READ_TIMEOUT_SECONDS} s to read inventory {path}"
         raise InputError(what, fix=f"see what `{shlex.join(words)}` does") from None
     if listed.returncode != 0:
         raise InputError(f"Ansible cannot read inventory {path}: {_reason(listed.stderr.decode(errors='replace'))}")
     return msgspec.json.decode(listed.stdout, type=dict[str, Any])
+
+
+@contextmanager
+def _home_of_ansible() -> Iterator[dict[str, str]]:
+    """Variables that give Ansible a place for its own files where the person's home cannot be written to."""
+    home = Path(os.environ.get("HOME") or "/")
+    if "ANSIBLE_HOME" in os.environ or os.access(home / ".ansible", os.W_OK) or os.access(home, os.W_OK):
+        yield {}
+        return
+    with TemporaryDirectory() as folder:
+        yield {"ANSIBLE_HOME": folder}
 
 
 def _reason(words: str) -> str:

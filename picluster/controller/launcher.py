@@ -5,12 +5,13 @@ from __future__ import annotations
 import queue
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 from picluster.controller.checkpoints import CheckpointCollector
-from picluster.controller.diagnosis import Witness, diagnose
+from picluster.controller.diagnosis import Witness, asleep, diagnose
 from picluster.controller.launch import Launch
 from picluster.controller.workforce import Workforce, one_line
-from picluster.errors import Stopped
+from picluster.errors import DataError, PiclusterError, Stopped
 from picluster.schema.events import (
     AnyEvent,
     CheckpointWritten,
@@ -55,12 +56,15 @@ class Launcher:
             self._workforce.start()
             failure = self._lead()
         except (KeyboardInterrupt, Stopped) as error:
+            by = (error.by if isinstance(error, Stopped) else "") or "Ctrl-C"
             self._stop_workers()
-            self._end("stopped", None)
-            raise Stopped(f"run {self._folder.name} was stopped") from error
+            with suppress(DataError):  # it was stopped, whether or not the disk takes that
+                self._end("stopped", None, by)
+            raise Stopped(f"run {self._folder.name} was stopped by {by}", by=by) from error
         except BaseException as error:
             self._stop_workers()
-            self._end("failed", Failure(node=None, layers=(), cause=one_line(error), fix="", log=None))
+            with suppress(DataError):  # the reason why it failed may be the reason why that cannot be written
+                self._end("failed", _own_failure(error))
             raise
         for node, event in self._stop_workers():
             if isinstance(event, Logged) and failure and node == failure.node:
@@ -122,17 +126,32 @@ class Launcher:
         while time.monotonic() < deadline and not any(witness.is_cause for witness in self._witnesses.values()):
             self._hear(_TICK_SECONDS)
         logs = {node: str(self._folder.log_file(node).relative_to(self._folder.path)) for node in self._plan.nodes}
-        return diagnose(self._witnesses, self._plan, logs)
+        failure = diagnose(self._witnesses, self._plan, logs)
+        pause_seconds, grace_seconds = self._workforce.longest_pause_seconds, self._launch.grace_seconds
+        return failure and asleep(failure, self._witnesses, pause_seconds, grace_seconds)
 
     def _stop_workers(self) -> list[tuple[str, AnyEvent]]:
         """End all of them; returns their last words, which it has taken down."""
         words = self._workforce.stop()
         for node, event in words:
             if not isinstance(event, Logged):
-                self._folder.record(node, event)
+                with suppress(DataError):  # the run is over; what it came to matters more
+                    self._folder.record(node, event)
         return words
 
-    def _end(self, status: Status, failure: Failure | None) -> Result:
-        result = Result(status=status, failure=failure, test_accuracy=self._test_accuracy, ended=time.time())
+    def _end(self, status: Status, failure: Failure | None, stopped_by: str = "") -> Result:
+        result = Result(
+            status=status,
+            failure=failure,
+            test_accuracy=self._test_accuracy,
+            ended=time.time(),
+            stopped_by=stopped_by,
+        )
         self._folder.end(result)
         return result
+
+
+def _own_failure(error: BaseException) -> Failure:
+    """Of the controller itself."""
+    cause, fix = (error.what, error.fix) if isinstance(error, PiclusterError) else (one_line(error), "")
+    return Failure(node=None, layers=(), cause=cause, fix=fix, log=None)

@@ -71,8 +71,11 @@ def describe_model(
 
 def _ask(file: Path, question: list[str], tell: Callable[[str], None]) -> bytes:
     command = [*worker_command(), "describe", str(file), *question]
+    environment = {**os.environ, "PYTHONIOENCODING": "utf-8"}
     try:
-        told = subprocess.run(command, capture_output=True, check=False, timeout=DESCRIBE_TIMEOUT_SECONDS)
+        told = subprocess.run(
+            command, capture_output=True, check=False, timeout=DESCRIBE_TIMEOUT_SECONDS, env=environment
+        )
     except subprocess.TimeoutExpired:
         message = f"describing the model {file} took longer than {DESCRIBE_TIMEOUT_SECONDS} s"
         raise InputError(message, fix=f"does it end? picluster-worker describe {shlex.quote(str(file))}") from None

@@ -59,6 +59,7 @@ def stop(folder: RunFolder) -> bool:
         return False
     try:
         os.kill(controller.pid, signal.SIGTERM)
+        os.kill(controller.pid, signal.SIGCONT)  # it may be paused by Ctrl-Z
     except PermissionError:
         raise InputError(f"run {folder.name} belongs to user {controller.user}", fix="ask them, or use sudo") from None
     deadline = time.monotonic() + STOP_SECONDS

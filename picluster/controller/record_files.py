@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 from collections.abc import Iterator
 from contextlib import suppress
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 import msgspec
 
 from picluster.errors import DataError, InputError
+from picluster.refusals import words
 from picluster.schema.events import Recorded
 from picluster.schema.record import Record, from_json, to_json
 
@@ -20,22 +20,11 @@ if TYPE_CHECKING:
 
 RecordType = TypeVar("RecordType", bound=Record)
 
-_MAKE_ROOM = "make room on the disk"
-_ANOTHER_FOLDER = "work in a folder that you may write to"
-_FIXES = {
-    errno.ENOSPC: _MAKE_ROOM,
-    errno.EDQUOT: _MAKE_ROOM,
-    errno.EACCES: _ANOTHER_FOLDER,
-    errno.EROFS: _ANOTHER_FOLDER,
-}
-
 
 def refuse(action: str, path: Path, error: OSError) -> Never:
     """Raise DataError: the disk did not allow `action`, such as `write`."""
-    fix = _FIXES.get(error.errno or 0, "")
-    if isinstance(error, PermissionError) and action == "read":
-        fix = "ask its owner for the right to read it"
-    raise DataError(f"cannot {action} {path.absolute()}: {error.strerror}", fix=fix) from error
+    what, fix = words(action, path, error)
+    raise DataError(what, fix=fix) from error
 
 
 def write_whole(file: Path, content: bytes) -> None:
@@ -59,10 +48,19 @@ def write_record(file: Path, record: Record) -> None:
 
 
 def append_record(file: Path, record: Record) -> None:
-    """A line of JSON."""
+    """A line of JSON. What is written stays readable: where a disk takes but a part of a line, none of it remains."""
+    line = to_json(record) + b"\n"
     try:
-        with file.open("ab") as lines:
-            lines.write(to_json(record) + b"\n")
+        with file.open("ab", buffering=0) as lines:
+            end = lines.tell()
+            try:
+                written = 0
+                while written < len(line):
+                    written += lines.write(line[written:])
+            except OSError:
+                with suppress(OSError):
+                    lines.truncate(end)
+                raise
     except OSError as error:
         refuse("write", file, error)
 

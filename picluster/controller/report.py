@@ -28,6 +28,7 @@ def make_report(folder: RunFolder) -> Report:
         run=run.run,
         tag=run.tag,
         status=result.status,
+        stopped_by=result.stopped_by,
         failure=_failure(folder, result),
         dataset=run.spec.dataset,
         class_names=run.graph.class_names,
@@ -66,7 +67,8 @@ def result_of(folder: RunFolder) -> Result:
     controller = folder.run().controller
     if is_alive(controller):
         return Result(status="running", failure=None, test_accuracy=None, ended=0.0)
-    cause = f"there is no result: the controller on {controller.host} was killed, or its machine went down"
+    who = f"the controller on {controller.host}"
+    cause = f"there is no result: {who} was killed, its machine went down, or its disk failed"
     fix = "its workers ended by themselves; launch again"
     failure = Failure(node=None, layers=(), cause=cause, fix=fix, log=None)
     return Result(status="failed", failure=failure, test_accuracy=None, ended=0.0)

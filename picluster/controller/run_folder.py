@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import glob
+import os
 import secrets
+import shutil
 import string
 import time
 from collections.abc import Iterator
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 
 RUNS = Path("runs")
 LETTERS = 4
+_ROOM_BYTES = 64 << 10
 
 
 def new_letters() -> str:
@@ -48,17 +51,25 @@ class RunFolder:
         self.result_file = path / "result.json"
         self.model_file = path / "model.py"
         """The model as it was when the run began; runs of version 0.1 have none."""
+        self._room_file = path / ".room"
+        """Room for the last words: given back when the run ends, or when the disk is full."""
 
     @property
     def name(self) -> str:
-        """Of the run."""
-        return self.path.name
+        """Of the run, as text, whatever a copied folder is called."""
+        return os.fsencode(self.path.name).decode(errors="replace")
 
     @staticmethod
     def create(model: str, dataset: str, root: Path = RUNS) -> RunFolder:
         """A new folder, named after date, model, data and four random letters."""
         date = time.strftime("%Y-%m-%d")
         path = root / f"{date}-{model}-{dataset}-{new_letters()}"
+        _require_folder(root)
+        try:
+            str(path.absolute()).encode()
+        except UnicodeEncodeError:
+            what = f"the folder {str(root.absolute())!r} has a name that is not UTF-8"
+            raise InputError(what, fix="rename it, or work in another folder") from None
         try:
             path.mkdir(parents=True)
         except OSError as error:
@@ -71,6 +82,7 @@ class RunFolder:
 
         InputError where there is none, or more than one.
         """
+        _require_folder(root)
         if name is None:
             runs = [RunFolder(file.parent) for file in root.glob("*/run.json")]
             if not runs:
@@ -89,6 +101,7 @@ class RunFolder:
     @staticmethod
     def every(root: Path = RUNS) -> list[RunFolder]:
         """All folders among the runs, whether they can be read or not. DataError where these cannot be listed."""
+        _require_folder(root)
         try:
             paths = sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
         except FileNotFoundError:
@@ -119,7 +132,15 @@ class RunFolder:
         return self.path / "checkpoints" / str(epoch)
 
     def begin(self, run: Run, plan: Plan, environment: Environment) -> None:
-        """Write what is known before anything starts."""
+        """Write what is known before anything starts. Where the disk does not take it, nothing of the run remains."""
+        try:
+            self._begin(run, plan, environment)
+        except PiclusterError:
+            shutil.rmtree(self.path, ignore_errors=True)
+            raise
+
+    def _begin(self, run: Run, plan: Plan, environment: Environment) -> None:
+        write_whole(self._room_file, secrets.token_bytes(_ROOM_BYTES))
         write_record(self.environment_file, environment)
         write_record(self.plan_file, plan)
         write_record(self.run_file, run)
@@ -138,10 +159,31 @@ class RunFolder:
         A failure that the worker tells in words, rather than by a traceback, goes to its log as well.
         """
         file = self.metrics_file(node) if isinstance(event, StepDone | Resources) else self.events_file
-        append_record(file, Recorded(time=time.time(), node=node, event=event))
+        self._append(file, Recorded(time=time.time(), node=node, event=event))
         if isinstance(event, Failed) and event.expected:
             with suppress(OSError), self.log_file(node).open("a", encoding="utf-8") as log:
                 print(f"error: {event.cause}", file=log)
+
+    def _append(self, file: Path, recorded: Recorded) -> None:
+        """Where the disk is full, what the run has learnt so far must not be lost for want of a line."""
+        try:
+            append_record(file, recorded)
+        except DataError as error:
+            self._require()
+            self._give_room_back()
+            with suppress(DataError):
+                append_record(file, recorded)
+            raise error from error.__cause__
+
+    def _require(self) -> None:
+        """DataError where the folder has gone."""
+        if not self.path.is_dir():
+            what = f"the run folder {self.path.absolute()} has gone while the run was under way"
+            raise DataError(what, fix="leave it, and the disk that it is on, in place until the run has ended")
+
+    def _give_room_back(self) -> None:
+        with suppress(OSError):
+            self._room_file.unlink()
 
     def keep_checkpoint(self, manifest: Manifest) -> None:
         """Write a checkpoint's manifest, which makes it exist."""
@@ -157,6 +199,8 @@ class RunFolder:
 
     def end(self, result: Result) -> None:
         """Write the result: the run is over."""
+        self._require()
+        self._give_room_back()
         write_record(self.result_file, result)
 
     def run(self) -> Run:
@@ -185,6 +229,17 @@ class RunFolder:
 
     def _node(self, node: str) -> Path:
         return self.path / "nodes" / node
+
+
+def _require_folder(root: Path) -> None:
+    """DataError where something else has the name of the folder of runs."""
+    if root.is_symlink() and not root.exists():
+        what = f"{root.absolute()} is a link to {os.readlink(root)}, which does not exist"
+        raise DataError(what, fix="make that folder (is its disk mounted?), or remove the link")
+    if root.exists() and not root.is_dir():
+        raise DataError(
+            f"{root.absolute()} is not a folder", fix="move it away: runs are kept in a folder of that name"
+        )
 
 
 def _started(folder: RunFolder) -> float:

@@ -14,6 +14,7 @@ import msgspec
 from picluster.controller.fan_out import try_all
 from picluster.controller.transport import Exit
 from picluster.errors import PiclusterError
+from picluster.refusals import refusal
 from picluster.schema.events import AnyEvent, Ended, Failed, Logged, WorkerEvent
 from picluster.schema.job import HEARTBEAT_SECONDS
 from picluster.schema.record import to_json
@@ -36,6 +37,8 @@ _ENVIRONMENT = {
     "MALLOC_MMAP_THRESHOLD_": str(256 << 20),
     "MALLOC_TRIM_THRESHOLD_": str(512 << 20),
 }
+# The time that a suspended machine sleeps counts: other machines' workers wait for its heartbeat meanwhile.
+_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
 class Workforce:
@@ -51,6 +54,7 @@ class Workforce:
         self._workers: dict[str, WorkerProcess] = {}
         self._readers: list[threading.Thread] = []
         self._over = threading.Event()
+        self._beaten, self._longest_pause = _now(), 0.0
         self._lock = threading.Lock()
 
     def start(self) -> None:
@@ -73,7 +77,9 @@ class Workforce:
         except PiclusterError as error:
             self.heard.put((node, Failed(cause=error.what, fix=error.fix, expected=True)))
         except BaseException as error:  # noqa: BLE001  the thread that decides must hear of it
-            self.heard.put((node, Failed(cause=one_line(error), expected=False)))
+            refused = refusal(error) if isinstance(error, OSError) else None
+            cause, fix = refused or (one_line(error), "")
+            self.heard.put((node, Failed(cause=cause, fix=fix, expected=refused is not None)))
 
     def _take_in(self, node: str, worker: WorkerProcess) -> bool:
         """Listen to a new worker and keep it alive; end it where the run is over already."""
@@ -133,16 +139,27 @@ class Workforce:
         self.heard.put((node, Ended(exit_code=ended.code, signal=ended.signal, out_of_memory=starved)))
 
     def _read_log(self, node: str, worker: WorkerProcess) -> None:
-        with self._launch.folder.log_file(node).open("ab", buffering=0) as log:
-            for line in worker.log:
-                with suppress(OSError):  # the worker must not stall for a full disk: the events' file tells of it
-                    log.write(line)
-                self.heard.put((node, Logged(line=line.decode(errors="replace").rstrip())))
+        file = self._launch.folder.log_file(node)
+        for line in worker.log:
+            # The worker must not stall for a full disk, or a run folder that has gone: the events' file tells of it.
+            with suppress(OSError), file.open("ab", buffering=0) as log:
+                log.write(line)
+            self.heard.put((node, Logged(line=line.decode(errors="replace").rstrip())))
+
+    @property
+    def longest_pause_seconds(self) -> float:
+        """The longest time between two heartbeats so far, or since the last: this process or its machine slept."""
+        return max(self._longest_pause, _now() - self._beaten)
 
     def _beat(self) -> None:
         while not self._over.wait(HEARTBEAT_SECONDS):
+            self._longest_pause, self._beaten = self.longest_pause_seconds, _now()
             for worker in self._started():
                 worker.tell(b"\n")
+
+
+def _now() -> float:
+    return time.clock_gettime(_CLOCK)
 
 
 def one_line(error: BaseException) -> str:

@@ -8,6 +8,9 @@ from picluster.schema.spec import Spec
 JOB_SCHEMA_VERSION = 2
 
 HEARTBEAT_SECONDS = 1.0
+LONGEST_GRACE_SECONDS = 3600.0
+ORPHANED_EXIT_CODE = 6
+"""Of a worker that heard nothing from its controller for the grace, or whose input was closed."""
 
 
 class Claim(Record, frozen=True, kw_only=True):

@@ -21,8 +21,13 @@ RecordType = TypeVar("RecordType", bound=Record)
 
 
 def to_json(record: Record, *, indent: bool = False) -> bytes:
-    """One line of JSON, or a readable page of it."""
-    line = msgspec.json.encode(record)
+    """One line of JSON, or a readable page of it. InputError where a name in it is not text, as file names may be."""
+    try:
+        line = msgspec.json.encode(record)
+    except UnicodeEncodeError as error:
+        raise InputError(
+            f"the name {error.object!r} is not UTF-8", fix="rename it, or work in another folder"
+        ) from error
     return msgspec.json.format(line, indent=2) + b"\n" if indent else line
 
 

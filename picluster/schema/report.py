@@ -84,6 +84,8 @@ class Report(Record, frozen=True, kw_only=True):
     tag: str
     """The person's own word for it; may be empty."""
     status: Status
+    stopped_by: str = ""
+    """Who or what stopped it, such as `Ctrl-C`; empty unless it was stopped, and of older runs."""
     failure: Failure | None
     dataset: str
     class_names: tuple[str, ...] = ()
@@ -127,7 +129,7 @@ class RunSummary(Record, frozen=True, kw_only=True):
     """Name of the folder."""
     status: Status | Literal["unreadable"]
     problem: str = ""
-    """Why it cannot be read, or why it failed."""
+    """Why it cannot be read, why it failed, or who stopped it."""
     tag: str = ""
     started: float
     """Seconds since 1970; of an unreadable folder when it was last changed."""

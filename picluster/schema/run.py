@@ -93,6 +93,8 @@ class Result(Record, frozen=True, kw_only=True):
     """With the weights of the epoch with the best validation accuracy."""
     ended: float
     """Seconds since 1970."""
+    stopped_by: str = ""
+    """Who or what stopped it, such as `Ctrl-C`; empty unless it was stopped, and in older runs."""
 
 
 class Manifest(Record, frozen=True, kw_only=True):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from picluster.errors import DataError
+from picluster.refusals import words
 from picluster.schema.events import CheckpointWritten
 
 
@@ -62,10 +64,19 @@ def read(file: Path, parameters: Mapping[str, Tensor], fixed_values: Mapping[str
 def write(
     weights: Weights, fixed_values: Mapping[str, Tensor], folder: str, layers: Sequence[int]
 ) -> CheckpointWritten:
-    """Write a stage's weights, and the values beside them that were not trained, as safetensors."""
+    """Write a stage's weights, and the values beside them that were not trained, as safetensors.
+
+    DataError where the disk does not take them.
+    """
     content = save({**{name: _copy(value) for name, value in fixed_values.items()}, **weights.tensors})
     path = Path(folder) / f"layers-{layers[0]}-{layers[-1]}.safetensors"
-    path.write_bytes(content)
+    try:
+        path.write_bytes(content)
+    except OSError as error:
+        what, fix = words("write", path, error)
+        with suppress(OSError):
+            path.unlink()
+        raise DataError(what, fix=fix) from error
     return CheckpointWritten(epoch=weights.epoch, path=str(path), sha256=hashlib.sha256(content).hexdigest())
 
 

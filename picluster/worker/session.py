@@ -13,9 +13,10 @@ import traceback
 from contextlib import suppress
 from typing import TYPE_CHECKING, BinaryIO, NoReturn
 
-from picluster.errors import PeerLost, PiclusterError
+from picluster.errors import DataError, PeerLost, PiclusterError
+from picluster.refusals import refusal
 from picluster.schema.events import Done, Failed, Ready, StepDone
-from picluster.schema.job import Claim, Job, Start
+from picluster.schema.job import ORPHANED_EXIT_CODE, Claim, Job, Start
 from picluster.schema.record import RecordType, from_json, to_json
 from picluster.worker.claim import hold, release
 
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from picluster.schema.events import WorkerEvent
 
 FAILED_EXIT_CODE = 5
-ORPHANED_EXIT_CODE = 6
 CLAIM_SECONDS = 30.0
 """A worker to which nobody has said a word for so long ends: its controller may be cut off."""
 _has_failed = threading.Event()
@@ -103,6 +103,8 @@ def work(commands: BinaryIO, events: BinaryIO) -> None:
 def fail(voice: Voice, error: BaseException) -> NoReturn:
     """Tell the controller why, and end. What was not expected leaves its traceback in the log."""
     _has_failed.set()
+    if isinstance(error, OSError) and (refused := refusal(error)):
+        error = DataError(refused[0], fix=refused[1])
     with suppress(OSError):  # nobody may be listening any more
         if isinstance(error, PiclusterError):
             echo = isinstance(error, PeerLost)

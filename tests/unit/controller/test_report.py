@@ -55,6 +55,7 @@ REPORT = {
     "run": "",
     "tag": "",
     "status": "",
+    "stopped_by": "",
     "failure": {"node": "", "layers": [""], "cause": "", "fix": "", "log": ""},
     "dataset": "",
     "model": "",

@@ -1,0 +1,144 @@
+"""Standard output and error as they may be: closed, full, read by nobody any more, or unable to show a letter.
+
+None of it may end a run or show a traceback. What cannot be written is dropped, and the first reason kept.
+"""
+
+from __future__ import annotations
+
+import codecs
+import errno
+import io
+import os
+import select
+import sys
+from typing import TYPE_CHECKING, TextIO
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+
+# One letter for one: a table or a live view must stay as wide as it is.
+_PLAINER = str.maketrans("–—…│·°±━→\N{MULTIPLICATION SIGN}", "--.|-o~->x")
+_STANDARD_OUTPUT, _STANDARD_ERROR = 1, 2
+_READERS_LEFT = (errno.EPIPE, errno.EBADF, errno.EIO)
+"""The reader of a pipe has gone, the stream was closed, the terminal has vanished."""
+
+
+class Outlet(io.RawIOBase):
+    """A descriptor that takes whatever it is given. None stands for a stream that was closed from the beginning."""
+
+    def __init__(self, descriptor: int | None) -> None:
+        super().__init__()
+        self.error: OSError | None = None
+        """Why nothing is written any more."""
+        self.word = ""
+        """What goes on nevertheless, and is to be said on standard error then."""
+        self._descriptor = descriptor
+
+    def write(self, data: ReadableBuffer) -> int:
+        """Write all of it, or drop it."""
+        rest = memoryview(data).cast("B")
+        size = len(rest)
+        while len(rest) and self.error is None and self._descriptor is not None:
+            try:
+                rest = rest[os.write(self._descriptor, rest) :]
+            except BlockingIOError:  # a terminal that another program made non-blocking
+                select.select([], [self._descriptor], [])
+            except OSError as error:
+                self._lose(error)
+        return size
+
+    def _lose(self, error: OSError) -> None:
+        self.error = error
+        if self.word:
+            why = "nobody reads standard output any more" if self.has_no_reader else _reason(error)
+            print(f"note       {why}; {self.word}", file=sys.stderr, flush=True)
+
+    @property
+    def has_no_reader(self) -> bool:
+        """Whether that is why nothing is written, rather than a full disk."""
+        return self.error is not None and self.error.errno in _READERS_LEFT
+
+    def fileno(self) -> int:
+        """The descriptor's number."""
+        if self._descriptor is None:
+            raise io.UnsupportedOperation
+        return self._descriptor
+
+    def isatty(self) -> bool:
+        """Whether it is a terminal."""
+        return self._descriptor is not None and os.isatty(self._descriptor)
+
+    def writable(self) -> bool:
+        """Always."""
+        return True
+
+
+def open_streams() -> None:
+    """Put both streams on outlets. Streams that are not the interpreter's own, as in tests, stay as they are."""
+    codecs.register_error("picluster", _plainer)
+    were_closed = [stream is None for stream in (sys.__stdout__, sys.__stderr__)]
+    for number in range(3):
+        _fill(number)
+    if sys.stdout is sys.__stdout__:
+        sys.stdout = _opened(sys.stdout, None if were_closed[0] else _STANDARD_OUTPUT)
+    if sys.stderr is sys.__stderr__:
+        sys.stderr = _opened(sys.stderr, None if were_closed[1] else _STANDARD_ERROR)
+
+
+def go_on(word: str) -> None:
+    """From now on, the loss of standard output is said on standard error, with what goes on nevertheless."""
+    if outlet := _outlet():
+        outlet.word = word
+
+
+def nobody_reads() -> bool:
+    """Whether the reader of standard output has gone."""
+    outlet = _outlet()
+    return outlet is not None and outlet.has_no_reader
+
+
+def problem() -> str:
+    """Why what was asked for could not be printed, unless that was said, or nobody wanted to read it; else empty."""
+    sys.stdout.flush()
+    outlet = _outlet()
+    if outlet is None or outlet.error is None or outlet.has_no_reader or outlet.word:
+        return ""
+    return _reason(outlet.error)
+
+
+def _reason(error: OSError) -> str:
+    return f"cannot write to standard output: {error.strerror}"
+
+
+def _outlet() -> Outlet | None:
+    raw = getattr(getattr(sys.stdout, "buffer", None), "raw", None)
+    return raw if isinstance(raw, Outlet) else None
+
+
+def _fill(number: int) -> None:
+    """Open a closed descriptor on nothing: else the next file that is opened would become the standard stream."""
+    try:
+        os.fstat(number)
+    except OSError:
+        nothing = os.open(os.devnull, os.O_RDWR)
+        os.dup2(nothing, number)
+        if nothing != number:
+            os.close(nothing)
+
+
+def _opened(before: TextIO | None, descriptor: int | None) -> TextIO:
+    if before is not None:
+        before.flush()
+    return io.TextIOWrapper(
+        io.BufferedWriter(Outlet(descriptor)),
+        encoding=before.encoding if before else "utf-8",
+        errors="picluster",
+        line_buffering=descriptor == _STANDARD_ERROR or (before is not None and before.isatty()),
+    )
+
+
+def _plainer(error: UnicodeError) -> tuple[str, int]:
+    """For letters that the terminal's encoding lacks: our own signs in plainer form, any other as a question mark."""
+    assert isinstance(error, UnicodeEncodeError)
+    lacking = error.object[error.start : error.end].translate(_PLAINER)
+    return "".join(letter if letter.isascii() else "?" for letter in lacking), error.end

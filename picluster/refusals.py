@@ -1,0 +1,59 @@
+"""Why the operating system refused a file, in the words of a person, and what to do about it."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from contextlib import suppress
+from pathlib import Path
+
+_MAKE_ROOM = "make room on the disk"
+_ANOTHER_FOLDER = "work in a folder that you may write to"
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_FIXES = {
+    **dict.fromkeys(_FULL, _MAKE_ROOM),
+    errno.EACCES: _ANOTHER_FOLDER,
+    errno.EPERM: _ANOTHER_FOLDER,
+    errno.EROFS: _ANOTHER_FOLDER,
+    errno.EFBIG: "allow larger files: ulimit -f unlimited",
+    errno.EMFILE: "allow more open files: ulimit -n 4096",
+    errno.ENFILE: "end what keeps so many files open on this machine",
+    errno.EIO: "see whether the disk is still well: dmesg tells",
+}
+_NO_TEMPORARY_FOLDER = "No usable temporary directory"
+
+
+def words(action: str, path: Path, error: OSError) -> tuple[str, str]:
+    """What could not be done, such as `write`, why, and the fix, which may be empty."""
+    what = f"cannot {action} {path.absolute()}: {error.strerror or error}"
+    if error.errno in _FULL:
+        what += f"; {room(path)}"
+    if error.errno == errno.EACCES and action == "read":
+        return what, "ask its owner for the right to read it"
+    return what, _FIXES.get(error.errno or 0, "")
+
+
+def refusal(error: OSError) -> tuple[str, str] | None:
+    """What and fix of an error that came from somewhere; None where it may be a bug of ours."""
+    if _NO_TEMPORARY_FOLDER in str(error):
+        told = "there is no folder for temporary files that can be written to: /tmp may be full"
+        return told, "make room there, or name another: TMPDIR=FOLDER before the command"
+    if error.errno not in _FIXES:
+        return None
+    if error.filename is None:
+        return f"cannot go on: {error.strerror}", _FIXES[error.errno]
+    return words("use", Path(os.fsdecode(error.filename)), error)
+
+
+def room(path: Path) -> str:
+    """How much is free on the file system that a path is on, or would be, and where that is mounted."""
+    place = path.absolute()
+    with suppress(OSError):
+        while not place.exists():
+            place = place.parent
+        free = shutil.disk_usage(place).free
+        while not place.is_mount():
+            place = place.parent
+        return f"{free / 1e6:,.1f} MB are free on the file system at {place}"
+    return "its file system does not tell how much is free"
