@@ -32,7 +32,7 @@ def runs(*, tag: Tag = None, as_json: AsJson = False) -> None:
 
 
 def show_runs(found: tuple[RunSummary, ...]) -> None:
-    """Two lines for each: a name says model and data and may be long, so it has a line of its own."""
+    """Two lines for each, since a name says model and data and may be long; a third where it did not finish."""
     from rich.console import Console
     from rich.text import Text
 
@@ -44,6 +44,8 @@ def show_runs(found: tuple[RunSummary, ...]) -> None:
         name, tag = Text(plain(run.run)), Text(f"  {plain(run.tag)}" if run.tag else "", style="cyan")
         console.print(name + tag, soft_wrap=True)
         console.print(Text(_values(run)), soft_wrap=True)
+        if run.problem and run.status != "unreadable":
+            console.print(Text(f"  {plain(run.problem)}"), soft_wrap=True)
 
 
 def _values(run: RunSummary) -> str:

@@ -10,6 +10,7 @@ import errno
 import io
 import os
 import select
+import shutil
 import sys
 from typing import TYPE_CHECKING, TextIO
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 # One letter for one: a table or a live view must stay as wide as it is.
 _PLAINER = str.maketrans("–—…│·°±━→\N{MULTIPLICATION SIGN}", "--.|-o~->x")
+_FEWEST_COLUMNS = 20
 _STANDARD_OUTPUT, _STANDARD_ERROR = 1, 2
 _READERS_LEFT = (errno.EPIPE, errno.EBADF, errno.EIO)
 """The reader of a pipe has gone, the stream was closed, the terminal has vanished."""
@@ -79,10 +81,17 @@ def open_streams() -> None:
     were_closed = [stream is None for stream in (sys.__stdout__, sys.__stderr__)]
     for number in range(3):
         _fill(number)
+    _widen()
     if sys.stdout is sys.__stdout__:
         sys.stdout = _opened(sys.stdout, None if were_closed[0] else _STANDARD_OUTPUT)
     if sys.stderr is sys.__stderr__:
         sys.stderr = _opened(sys.stderr, None if were_closed[1] else _STANDARD_ERROR)
+
+
+def _widen() -> None:
+    """Tables cannot be drawn in hardly any columns: then they are cut off or wrapped by the terminal."""
+    if 0 < shutil.get_terminal_size().columns < _FEWEST_COLUMNS or os.environ.get("COLUMNS") == "0":
+        os.environ["COLUMNS"] = str(_FEWEST_COLUMNS)
 
 
 def go_on(word: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 
@@ -29,7 +30,12 @@ def summary(folder: RunFolder) -> RunSummary:
     try:
         return _summary(folder)
     except PiclusterError as error:
-        return RunSummary(run=folder.name, status="unreadable", problem=error.what, started=_changed(folder.path))
+        return RunSummary(
+            run=folder.name,
+            status="unreadable",
+            problem=os.fsencode(error.what).decode(errors="replace"),
+            started=_changed(folder.path),
+        )
 
 
 def _summary(folder: RunFolder) -> RunSummary:

@@ -27,6 +27,24 @@ def refuse(action: str, path: Path, error: OSError) -> Never:
     raise DataError(what, fix=fix) from error
 
 
+def require_text(path: Path) -> None:
+    """DataError where a name in a path is no text: it could not stand in a record."""
+    try:
+        str(path.absolute()).encode()
+    except UnicodeEncodeError:
+        what = f"the folder {str(path.absolute())!r} has a name that is not UTF-8"
+        raise DataError(what, fix="rename it, or work in another folder") from None
+
+
+def require_folder_or_nothing(path: Path) -> None:
+    """DataError where something else has the name of a folder."""
+    if path.is_symlink() and not path.exists():
+        what = f"{path.absolute()} is a link to {path.readlink()}, which does not exist"
+        raise DataError(what, fix="make that folder (is its disk mounted?), or remove the link")
+    if path.exists() and not path.is_dir():
+        raise DataError(f"{path.absolute()} is not a folder", fix="move it away: a folder must have that name")
+
+
 def write_whole(file: Path, content: bytes) -> None:
     """The file appears whole, or stays as it was."""
     aside = file.with_name(f".{file.name}.{os.getpid()}")

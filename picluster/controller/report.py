@@ -67,8 +67,7 @@ def result_of(folder: RunFolder) -> Result:
     controller = folder.run().controller
     if is_alive(controller):
         return Result(status="running", failure=None, test_accuracy=None, ended=0.0)
-    who = f"the controller on {controller.host}"
-    cause = f"there is no result: {who} was killed, its machine went down, or its disk failed"
+    cause = f"there is no result: the controller on {controller.host} was killed, or its machine went down"
     fix = "its workers ended by themselves; launch again"
     failure = Failure(node=None, layers=(), cause=cause, fix=fix, log=None)
     return Result(status="failed", failure=failure, test_accuracy=None, ended=0.0)

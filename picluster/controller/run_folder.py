@@ -18,6 +18,8 @@ from picluster.controller.record_files import (
     read_lines,
     read_record,
     refuse,
+    require_folder_or_nothing,
+    require_text,
     write_record,
     write_whole,
 )
@@ -64,12 +66,9 @@ class RunFolder:
         """A new folder, named after date, model, data and four random letters."""
         date = time.strftime("%Y-%m-%d")
         path = root / f"{date}-{model}-{dataset}-{new_letters()}"
-        _require_folder(root)
-        try:
-            str(path.absolute()).encode()
-        except UnicodeEncodeError:
-            what = f"the folder {str(root.absolute())!r} has a name that is not UTF-8"
-            raise InputError(what, fix="rename it, or work in another folder") from None
+        require_text(root)
+        if root.is_symlink():
+            require_folder_or_nothing(root)
         try:
             path.mkdir(parents=True)
         except OSError as error:
@@ -82,7 +81,7 @@ class RunFolder:
 
         InputError where there is none, or more than one.
         """
-        _require_folder(root)
+        require_folder_or_nothing(root)
         if name is None:
             runs = [RunFolder(file.parent) for file in root.glob("*/run.json")]
             if not runs:
@@ -101,7 +100,7 @@ class RunFolder:
     @staticmethod
     def every(root: Path = RUNS) -> list[RunFolder]:
         """All folders among the runs, whether they can be read or not. DataError where these cannot be listed."""
-        _require_folder(root)
+        require_folder_or_nothing(root)
         try:
             paths = sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
         except FileNotFoundError:
@@ -229,17 +228,6 @@ class RunFolder:
 
     def _node(self, node: str) -> Path:
         return self.path / "nodes" / node
-
-
-def _require_folder(root: Path) -> None:
-    """DataError where something else has the name of the folder of runs."""
-    if root.is_symlink() and not root.exists():
-        what = f"{root.absolute()} is a link to {os.readlink(root)}, which does not exist"
-        raise DataError(what, fix="make that folder (is its disk mounted?), or remove the link")
-    if root.exists() and not root.is_dir():
-        raise DataError(
-            f"{root.absolute()} is not a folder", fix="move it away: runs are kept in a folder of that name"
-        )
 
 
 def _started(folder: RunFolder) -> float:

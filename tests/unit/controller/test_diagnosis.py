@@ -2,7 +2,7 @@
 
 import pytest
 
-from picluster.controller.diagnosis import Witness, diagnose
+from picluster.controller.diagnosis import Witness, asleep, diagnose
 from picluster.schema.events import AnyEvent, Done, Ended, Failed
 from picluster.schema.run import Failure
 from tests.unit.controller.made import a_plan
@@ -115,3 +115,35 @@ def test_every_failure_comes_with_a_fix(event: AnyEvent) -> None:
     failure = blame(("b", event))
     assert failure is not None
     assert "log" in failure.fix
+
+
+def blame_after_a_pause(pause_seconds: float, *words: tuple[str, AnyEvent]) -> Failure:
+    witnesses = heard(*words)
+    failure = diagnose(witnesses, a_plan(), LOGS)
+    assert failure is not None
+    return asleep(failure, witnesses, pause_seconds, 5.0)
+
+
+@pytest.mark.parametrize("event", [Ended(exit_code=6, signal=None), Ended(exit_code=None, signal=None), ECHO])
+def test_a_controller_that_slept_beyond_the_grace_is_the_cause_itself(event: AnyEvent) -> None:
+    failure = blame_after_a_pause(12.3, ("b", event))
+    assert (failure.node, failure.log) == (None, None)
+    assert failure.cause.startswith("the controller slept for 12 s ")
+    assert failure.cause.endswith("its workers wait for 5 s")
+    assert failure.fix == "launch again; with --grace 30 the workers outlast such a pause"
+
+
+def test_a_pause_that_no_grace_outlasts_is_to_be_prevented() -> None:
+    assert "keep this machine awake" in blame_after_a_pause(7200.0, ("b", Ended(exit_code=6, signal=None))).fix
+
+
+@pytest.mark.parametrize("event", [OWN, KILLED, LEFT])
+def test_a_pause_excuses_no_failure_of_another_kind(event: AnyEvent) -> None:
+    assert blame_after_a_pause(12.3, ("b", event)).node == "b"
+
+
+def test_a_worker_that_heard_nothing_though_the_controller_was_awake_points_to_the_network() -> None:
+    failure = blame_after_a_pause(1.1, ("b", Ended(exit_code=6, signal=None)))
+    assert failure.node == "b"
+    assert "heard nothing from the controller for longer than --grace" in failure.cause
+    assert "network" in failure.fix

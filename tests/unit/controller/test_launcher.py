@@ -3,6 +3,7 @@
 import hashlib
 import io
 import queue
+import shutil
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -264,8 +265,10 @@ def test_weights_that_arrive_damaged_are_not_kept_as_a_checkpoint(shelf: Shelf, 
     assert result.status == "failed"
 
 
-@pytest.mark.parametrize("reason", [KeyboardInterrupt(), Stopped("SIGTERM came")])
-def test_a_run_that_somebody_stops_has_a_result_that_says_so(shelf: Shelf, reason: BaseException) -> None:
+@pytest.mark.parametrize(
+    ("reason", "by"), [(KeyboardInterrupt(), "Ctrl-C"), (Stopped("SIGTERM came", by="SIGTERM"), "SIGTERM")]
+)
+def test_a_run_that_somebody_stops_has_a_result_that_says_so(shelf: Shelf, reason: BaseException, by: str) -> None:
     def watch(_node: str, event: AnyEvent) -> None:
         if isinstance(event, EpochDone):
             raise reason
@@ -275,6 +278,7 @@ def test_a_run_that_somebody_stops_has_a_result_that_says_so(shelf: Shelf, reaso
     result = shelf.folder.result()
     assert result is not None
     assert (result.status, result.failure) == ("stopped", None)
+    assert result.stopped_by == by
 
 
 def test_a_bug_in_the_controller_leaves_a_result_too(shelf: Shelf) -> None:
@@ -287,6 +291,30 @@ def test_a_bug_in_the_controller_leaves_a_result_too(shelf: Shelf) -> None:
     assert result is not None
     assert result.failure is not None
     assert result.failure.cause == "ZeroDivisionError: a bug"
+
+
+def test_a_full_disk_ends_the_run_and_is_told_in_its_result(shelf: Shelf) -> None:
+    shelf.folder.path.mkdir()
+    shelf.folder.events_file.symlink_to("/dev/full")
+    with pytest.raises(DataError, match=r"No space left on device; .* MB are free on the file system at /") as caught:
+        shelf.run()
+    assert caught.value.fix == "make room on the disk"
+    result = shelf.folder.result()
+    assert result is not None
+    assert result.failure is not None
+    assert (result.failure.cause, result.failure.fix) == (caught.value.what, caught.value.fix)
+    assert all(transport.worker.wait(5) for transport in shelf.transports.values())
+
+
+def test_a_run_folder_that_has_gone_is_told(shelf: Shelf) -> None:
+    def watch(_node: str, event: AnyEvent) -> None:
+        if isinstance(event, EpochDone):
+            shutil.rmtree(shelf.folder.path)
+
+    shelf.put("b", says(Done()))
+    shelf.put("d", says(EPOCH, Done()))
+    with pytest.raises(DataError, match=f"the run folder {shelf.folder.path} has gone while the run was under way"):
+        shelf.run(watch)
 
 
 def test_all_workers_are_hung_up_on_when_one_fails(shelf: Shelf) -> None:

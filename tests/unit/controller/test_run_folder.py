@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -259,3 +260,48 @@ def test_a_process_that_has_ended_and_only_waits_for_its_parent_is_not_alive() -
             assert time.monotonic() < deadline
             time.sleep(0.01)
         assert not is_alive(controller)
+
+
+def test_a_line_of_which_the_disk_takes_but_a_part_leaves_nothing(tmp_path: Path) -> None:
+    """As a full disk: the system takes no byte beyond a limit, in a process of its own."""
+    code = (
+        "import resource, sys; from pathlib import Path; from picluster.controller.run_folder import RunFolder\n"
+        "from picluster.schema.events import Done\n"
+        "folder = RunFolder(Path(sys.argv[1])); folder.record('a', Done()); size = folder.events_file.stat().st_size\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (size + 7, size + 7)); folder.record('b', Done())"
+    )
+    done = subprocess.run([sys.executable, "-c", code, tmp_path], capture_output=True, text=True, check=False)
+    assert "DataError: cannot write" in done.stderr
+    assert "File too large" in done.stderr
+    folder = RunFolder(tmp_path)
+    assert [recorded.node for recorded in folder.events()] == ["a"]
+    assert folder.events_file.read_bytes().endswith(b"\n")
+
+
+def test_room_for_the_last_words_is_kept_until_the_end(tmp_path: Path) -> None:
+    folder = a_run(tmp_path / "run")
+    before = sum(file.stat().st_size for file in folder.path.iterdir())
+    folder.end(FINISHED)
+    assert sum(file.stat().st_size for file in folder.path.iterdir()) < before - 60_000
+
+
+def test_something_else_in_place_of_the_folder_of_runs_is_named(tmp_path: Path) -> None:
+    link, file = tmp_path / "link", tmp_path / "file"
+    link.symlink_to(tmp_path / "not mounted")
+    file.touch()
+    with pytest.raises(DataError, match=r"is a link to .*not mounted, which does not exist"):
+        RunFolder.create("sage", "cora", link)
+    for root, told in ((link, "is a link to .*not mounted, which does not exist"), (file, "is not a folder")):
+        for use in (partial(RunFolder.find, None), RunFolder.every):
+            with pytest.raises(DataError, match=told):
+                use(root)
+
+
+def test_a_folder_whose_name_is_no_text_is_refused_before_anything_starts(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="has a name that is not UTF-8"):
+        RunFolder.create("sage", "cora", tmp_path / os.fsdecode(b"caf\xe9"))
+
+
+def test_a_copied_run_of_such_a_name_is_listed(tmp_path: Path) -> None:
+    a_run(tmp_path / "cafe").path.rename(tmp_path / os.fsdecode(b"caf\xe9"))
+    assert [folder.name for folder in RunFolder.every(tmp_path)] == ["caf\ufffd"]
