@@ -71,13 +71,20 @@ def import_own(
     features: Annotated[Path | None, typer.Option(help="One row for each node.")] = None,
     labels: Annotated[Path | None, typer.Option(help="One column, or two: node, label.")] = None,
     splits: Annotated[Path | None, typer.Option(help="One column, or two: node, split. (default: 60/20/20)")] = None,
-    pyg: Annotated[Path | None, typer.Option(help="Instead: a PyG Data, saved with torch.save.")] = None,
+    pyg: Annotated[Path | None, typer.Option(help="Instead: a PyG Data or data set, saved with torch.save.")] = None,
+    npz: Annotated[Path | None, typer.Option(help="Instead: an archive of numpy arrays with the whole graph.")] = None,
+    mask: Annotated[
+        int | None, typer.Option(metavar="NUMBER", help="Of several splits in it, the one to take, from 0.", min=0)
+    ] = None,
     missing: Annotated[
         list[str] | None, typer.Option(metavar="WORD", help="Marks a node without a label; repeatable.")
     ] = None,
     skip: Annotated[
         list[str] | None,
-        typer.Option(metavar="COLUMN", help="Leaves a column out, by its name or number (edges:3); repeatable."),
+        typer.Option(
+            metavar="COLUMN",
+            help="Leaves out a column, by its name or number (edges:3), or an entry of --pyg, --npz; repeatable.",
+        ),
     ] = None,
     directed: Annotated[bool, typer.Option("--directed/--undirected", help="Whether edges lead one way only.")] = False,
     store: Annotated[
@@ -94,7 +101,14 @@ def import_own(
     check_free(name, GRAPHS, force=force)
     done = import_graph(
         name,
-        _own_graph(edges, features, labels, splits, pyg, missing=missing, skip=skip, directed=directed),
+        _own_graph(
+            {"--edges": edges, "--features": features, "--labels": labels, "--splits": splits},
+            {"--pyg": pyg, "--npz": npz},
+            mask,
+            missing=tuple(missing or ()),
+            skip=tuple(skip or ()),
+            directed=directed,
+        ),
         graphs_folder=GRAPHS,
         directed=directed,
         feature_dtype=_NUMPY_NAMES[store] if store else None,
@@ -107,31 +121,44 @@ def import_own(
 
 
 def _own_graph(
-    edges: Path | None,
-    features: Path | None,
-    labels: Path | None,
-    splits: Path | None,
-    pyg: Path | None,
+    tables: dict[str, Path | None],
+    whole: dict[str, Path | None],
+    mask: int | None,
     *,
-    missing: list[str] | None,
-    skip: list[str] | None,
+    missing: tuple[str, ...],
+    skip: tuple[str, ...],
     directed: bool,
 ) -> OwnGraph:
-    given = {"--edges": edges, "--features": features, "--labels": labels, "--splits": splits}
-    if pyg is not None:
-        from picluster.graph.own.pyg_file import read_pyg
+    """Reads the files, which are given by their options: several tables, or one that holds the whole graph."""
+    given = [option for option, file in whole.items() if file is not None]
+    others = [option for option, file in tables.items() if file is not None]
+    if given and (others or len(given) > 1):
+        together = " and ".join([*given, *others])
+        raise InputError(f"{together} do not go together", fix=f"{given[0]} alone: its file holds the whole graph")
+    if whole["--pyg"]:
+        from picluster.graph.own.whole.pyg_file import read_pyg
 
-        if others := [option for option, file in given.items() if file is not None]:
-            raise InputError(f"--pyg and {', '.join(others)} do not go together", fix="the Data holds all of them")
-        if missing or skip:
-            raise InputError("--missing and --skip go with tables, not with --pyg", fix="change the Data itself")
-        return read_pyg(pyg)
+        return read_pyg(whole["--pyg"], skip=skip, mask=mask, missing=missing)
+    if whole["--npz"]:
+        from picluster.graph.own.whole.archive import read_archive
+
+        return read_archive(whole["--npz"], skip=skip, mask=mask, missing=missing)
+    if mask is not None:
+        raise InputError("--mask goes with --pyg and --npz", fix="leave it out: tables have one split")
+    return _own_tables(tables, missing=missing, skip=skip, directed=directed)
+
+
+def _own_tables(
+    tables: dict[str, Path | None], *, missing: tuple[str, ...], skip: tuple[str, ...], directed: bool
+) -> OwnGraph:
+    edges, features, labels, splits = tables.values()
     if edges is None or features is None or labels is None:
-        missing = [option for option in ("--edges", "--features", "--labels") if given[option] is None]
-        raise InputError(f"{', '.join(missing)} missing", fix="name the files of edges, features and labels, or --pyg")
+        absent = [option for option in ("--edges", "--features", "--labels") if tables[option] is None]
+        fix = "name the files of edges, features and labels; or one that holds the whole graph: --pyg, --npz"
+        raise InputError(f"{', '.join(absent)} missing", fix=fix)
     from picluster.graph.own.reading import read_own
 
-    return read_own(edges, features, labels, splits, missing=missing or (), skip=skip or (), directed=directed)
+    return read_own(edges, features, labels, splits, missing=missing, skip=skip, directed=directed)
 
 
 @app.command("list")

@@ -1,5 +1,6 @@
 """One's own graph: how it is checked, and how it becomes a graph folder."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -113,7 +114,7 @@ def _check(own: OwnGraph, feature_dtype: str | None, split_seed: int | None) -> 
         raise DataError(what, fix="leave out the others: edges have no weights here")
     check_ids(own.edges, own.edges.rows, nodes)
     labels, names, noted = read_labels(own.labels, nodes, own.missing)
-    notes = [*noted]
+    names, notes = _named(names, int(labels.max()) + 1, own.class_names), [*noted]
     if own.splits is None:
         seed = split_seed or 0
         splits = split_by_share(np.flatnonzero(labels >= 0).astype(np.int32), seed)
@@ -125,6 +126,13 @@ def _check(own: OwnGraph, feature_dtype: str | None, split_seed: int | None) -> 
         splits = read_splits(own.splits, own.splits_source, labels, own.missing)
     dtype, lost = choose_dtype(own.features, own.feature_names, feature_dtype)
     return _Checked(labels, names, splits, order, dtype, [*notes, *lost])
+
+
+def _named(names: tuple[str, ...], classes: int, given: Sequence[str]) -> tuple[str, ...]:
+    """The names of classes. `names`: words, or numbers where these were not 0, 1, 2 …; `given`: by number, or none."""
+    if not given:
+        return names
+    return tuple(given[int(name)] for name in names) if names else tuple(given[:classes])
 
 
 def _write_features(writer: GraphWriter, features: Table, order: NDArray[np.int64] | None, dtype: str) -> None:

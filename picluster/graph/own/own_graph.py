@@ -21,6 +21,8 @@ class OwnGraph:
     """(F,), for messages; none where columns have no names."""
     labels: Table
     """(M, 1) numbers or words, with the node of each where not the row's own; or an array (M, 2): node, label."""
+    class_names: Sequence[str] = ()
+    """The name of each class, where labels are numbers that have names."""
     splits: Table | Mapping[str, NDArray[Any]] | None
     """As labels, words; or ids or a mask for each split; or nothing: drawn by a seed."""
     splits_source: str = ""

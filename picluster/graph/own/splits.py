@@ -68,16 +68,29 @@ def _from_words(table: Table, nodes: int, missing: Sequence[str]) -> dict[str, N
     return {name: ids[names == name].astype(np.int32) for name in SPLITS}
 
 
+def as_ids(array: NDArray[Any], nodes: int, *, is_mask: bool) -> NDArray[Any]:
+    """The nodes of a mask (N,), whatever its type; anything else as it is: it may be ids.
+
+    Zeros and ones are a mask where they are called one, or where a node would be named twice. `is_mask`: called one.
+    """
+    if array.shape != (nodes,) or array.dtype.kind not in "iufb":
+        return array
+    if array.dtype.kind != "b" and not np.isin(array, (0, 1)).all():
+        return array
+    is_twice = len(np.unique(array)) < nodes
+    return np.flatnonzero(array) if is_mask or is_twice or array.dtype.kind == "b" else array
+
+
 def _from_arrays(arrays: Mapping[str, NDArray[Any]], source: str, nodes: int) -> dict[str, NDArray[np.int32]]:
     splits = dict.fromkeys(SPLITS, np.zeros(0, np.int32))
     for given, array in arrays.items():
         name = _SPLIT_WORDS.get(given.lower().removesuffix("_mask"))
         if name is None:
             raise DataError(f"{source}: {given!r} is no split", fix="name the arrays train, validation and test")
-        if array.ndim != 1 or array.dtype.kind not in "iub" or (array.dtype.kind == "b" and len(array) != nodes):
+        ids = as_ids(array, nodes, is_mask="mask" in given.lower())
+        if ids.ndim != 1 or ids.dtype.kind not in "iu":
             what = f"{source}: {given} is {array.dtype.name}{array.shape}"
             raise DataError(what, fix=f"give node ids, or a mask of the {nodes:,} nodes")
-        ids = np.flatnonzero(array) if array.dtype.kind == "b" else array
         if len(ids):
             where = f"{source}, array {given}"
             table = Table(rows=ids[:, None], where=lambda row, where=where: f"{where}, row {row} (from 0)")  # type: ignore[misc]

@@ -1,0 +1,1 @@
+"""Graphs that come whole in one file: saved by PyG, or as an archive of numpy arrays."""

@@ -1,0 +1,101 @@
+"""A graph in an archive of numpy arrays, in the usual forms: PyG's names, sparse matrices in parts, scipy's own."""
+
+import re
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from picluster.errors import DataError, InputError
+from picluster.graph.own.own_graph import OwnGraph
+from picluster.graph.own.whole.entries import Entries, Entry, Matrix, Odd, Words
+from picluster.graph.own.whole.matrices import from_compressed, from_entries
+from picluster.graph.own.whole.meaning import graph_in
+
+_PART = re.compile(r"(?:(.*)[._])?(data|indices|indptr|row|col|shape|format)", re.DOTALL)
+_COMPRESSED, _SINGLE = {"data", "indices", "indptr", "shape"}, {"data", "row", "col", "shape"}
+_ALONE = "matrix"
+"""What a matrix is called that is alone in its archive."""
+
+
+def read_archive(
+    file: Path, *, skip: tuple[str, ...] = (), mask: int | None = None, missing: tuple[str, ...] = ()
+) -> OwnGraph:
+    """The graph of an archive; see `graph_in` for the arguments.
+
+    InputError where there is no such file or entry; DataError where something is missing in it, is unclear, or would be
+    lost.
+    """
+    return graph_in(entries_in(file), skip=skip, mask=mask, missing=missing)
+
+
+def entries_in(file: Path) -> Entries:
+    """The arrays of an archive by name, and the matrices that several of them make."""
+    if not file.is_file():
+        raise InputError(f"there is no file {file}")
+    arrays: dict[str, Entry] = {}
+    try:
+        with zipfile.ZipFile(file) as archive:
+            names = archive.namelist()
+            if any(name.endswith("data.pkl") for name in names):
+                raise DataError(f"{file} was written by torch.save, not by numpy", fix=f"--pyg {file}")
+            for name in names:
+                arrays[name.removesuffix(".npy")] = _member(archive, name)
+    except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
+        raise DataError(f"{file} cannot be read: {error}", fix="save it with numpy.savez") from None
+    return _with_matrices(file, arrays)
+
+
+def _member(archive: zipfile.ZipFile, name: str) -> Entry:
+    if not name.endswith(".npy"):
+        return Odd("no array", is_single=True)
+    with archive.open(name) as stream:
+        version = np.lib.format.read_magic(stream)
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, _, dtype = read(stream)
+    if dtype.hasobject:
+        return Odd("pickled Python objects" if shape else "a pickled Python object", is_single=not shape)
+    with archive.open(name) as stream:
+        array: Any = np.lib.format.read_array(stream, allow_pickle=False)
+    if dtype.kind in "US" and array.ndim == 1:
+        return Words(tuple(_text(word) for word in array.tolist()))
+    return array if dtype.kind in "iufbcUS" else Odd(f"an array of {dtype}")
+
+
+def _text(word: str | bytes) -> str:
+    return word.decode("utf-8", "replace") if isinstance(word, bytes) else word
+
+
+def _with_matrices(file: Path, arrays: dict[str, Entry]) -> Entries:
+    groups: dict[str, dict[str, str]] = {}
+    for name in arrays:
+        if match := _PART.fullmatch(name):
+            groups.setdefault(match[1] or "", {})[match[2]] = name
+    entries, values = dict(arrays), {}
+    for owner, parts in groups.items():
+        if not (parts.keys() >= _COMPRESSED or parts.keys() >= _SINGLE or "format" in parts):
+            continue
+        name = owner or _ALONE
+        matrix = _matrix(file, name, {part: arrays[whole] for part, whole in parts.items()})
+        for whole in parts.values():
+            del entries[whole]
+        entries[name] = matrix
+        values[parts["data"]] = name
+    return Entries(file=file, by_name=entries, values=values)
+
+
+def _matrix(file: Path, name: str, parts: dict[str, Entry]) -> Matrix:
+    form = parts.get("format", np.array(b"csr"))
+    text = _text(form.item()) if isinstance(form, np.ndarray) and form.size == 1 else ""
+    matrix = None
+    if parts.keys() >= _SINGLE:
+        matrix = from_entries(parts["data"], parts["row"], parts["col"], parts["shape"])
+    elif parts.keys() >= _COMPRESSED and text in ("csr", "csc"):
+        data, indices, indptr, shape = (parts[part] for part in ("data", "indices", "indptr", "shape"))
+        matrix = from_compressed(data, indices, indptr, shape, by_column=text == "csc")
+    if matrix is None:
+        why = f"in the form {text}" if text not in ("csr", "csc", "coo") else "whose parts do not fit together"
+        fix = "save it as rows: scipy.sparse.save_npz(FILE, matrix.tocsr())"
+        raise DataError(f"{file} holds a sparse matrix {name} {why}", fix=fix)
+    return matrix

@@ -1,0 +1,179 @@
+"""A graph that was saved with `torch.save`: a PyG `Data`, its `to_dict()`, or a data set of one graph."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from picluster.errors import DataError
+from picluster.graph.own.own_graph import OwnGraph
+from picluster.graph.own.whole.entries import Entries, Entry, Odd, Words
+from picluster.graph.own.whole.matrices import from_stand_in, from_torch
+from picluster.graph.own.whole.meaning import graph_in
+from picluster.graph.own.whole.unpickling import BatchStandIn, StandIn, load
+
+_DATA = "x (N, F), edge_index (2, E) and y (N,)"
+_NUMPY_FLOATS = ("torch.float16", "torch.float32", "torch.float64")
+_WITH_CLASS = 3
+"""A data set's file says of which class its graphs are, after the graphs and where each ends."""
+
+
+def read_pyg(
+    file: Path, *, skip: tuple[str, ...] = (), mask: int | None = None, missing: tuple[str, ...] = ()
+) -> OwnGraph:
+    """The only graph of a file; see `graph_in` for the arguments.
+
+    InputError where there is no such file or entry; DataError where something is missing in it, is unclear, or would be
+    lost; MissingError without torch.
+    """
+    saved = _one_graph(load(file), file)
+    values = {str(name): value for name, value in saved.items() if value is not None and not _is_inner(name)}
+    entries = Entries(file=file, by_name={name: _entry(value) for name, value in values.items()}, owner="data.")
+    return graph_in(entries, skip=skip, mask=mask, missing=missing)
+
+
+def _is_inner(name: object) -> bool:
+    """Whether PyG keeps this for itself."""
+    return isinstance(name, str) and name.startswith("_") and name != "__num_nodes__"
+
+
+def _one_graph(saved: Any, file: Path) -> Mapping[Any, Any]:
+    """The entries of the only graph in what was saved. DataError says what it is instead."""
+    if isinstance(saved, tuple) and _is_data_set(saved):
+        if len(saved) == _WITH_CLASS:
+            _refuse_kinds(getattr(saved[2], "path", ""), file)
+        _check_count(_count(saved[1]), "a data set", "dataset", file)
+        return _one_graph(saved[0], file)
+    if isinstance(saved, list | tuple) and saved and all(_holds_graph(each) for each in saved):
+        _check_count(len(saved), "a list", "graphs", file)
+        return _one_graph(saved[0], file)
+    if isinstance(saved, StandIn):
+        return _of_stand_in(saved, file)
+    if not isinstance(saved, dict):
+        raise DataError(f"{file} holds {_kind(saved)}, not a graph", fix=f"save a Data with {_DATA}")
+    if any(isinstance(name, tuple) or name == "_global_store" for name in saved):
+        _refuse_kinds("HeteroData", file)
+    if "edge_index" not in saved and (inner := [name for name, value in saved.items() if _holds_graph(value)]):
+        what = f"{file} holds a dictionary with a graph in it: {', '.join(map(repr, inner))}"
+        raise DataError(what, fix=f"save the graph alone: torch.save(saved[{inner[0]!r}], FILE)")
+    return saved
+
+
+def _of_stand_in(saved: StandIn, file: Path) -> Mapping[Any, Any]:
+    fields = saved.fields
+    _refuse_kinds(saved.path, file)
+    if isinstance(saved, BatchStandIn) or "_slice_dict" in fields:
+        _check_count(int(fields.get("_num_graphs", 2)), "a batch", "batch", file)
+    data = fields.get("_data", fields.get("data"))
+    if isinstance(data, StandIn) and "slices" in fields:
+        chosen = fields.get("_indices")
+        count = _count(fields["slices"]) if chosen is None else len(chosen)
+        _check_count(count, "a data set", "dataset", file)
+        return _one_graph(data, file)
+    store = fields.get("_store")
+    if isinstance(store, StandIn):
+        mapping: Mapping[Any, Any] = store.fields.get("_mapping", {})
+        return mapping
+    if "edge_index" in fields:  # a Data of PyG before 2.0
+        return fields
+    raise DataError(f"{file} holds a {saved.path}, not a graph", fix=f"save a Data with {_DATA}")
+
+
+def _is_data_set(saved: tuple[Any, ...]) -> bool:
+    """Whether these are (graphs, where each ends), as PyG's data sets are stored, or (graphs, ends, their class)."""
+    return (
+        len(saved) in (_WITH_CLASS - 1, _WITH_CLASS)
+        and isinstance(saved[0], dict | StandIn)
+        and (saved[1] is None or (isinstance(saved[1], dict) and not _holds_ends(saved[1])))
+    )
+
+
+def _holds_graph(value: Any) -> bool:
+    if isinstance(value, dict):
+        return "edge_index" in value
+    return isinstance(value, StandIn) and ("_store" in value.fields or "edge_index" in value.fields)
+
+
+def _holds_ends(value: Mapping[Any, Any]) -> bool:
+    """Whether these are edges of a graph, not the places where those of each graph begin."""
+    return getattr(value.get("edge_index"), "ndim", 1) > 1
+
+
+def _count(slices: Any) -> int:
+    """The number of graphs that are stored one after the other, by where each ends."""
+    if not isinstance(slices, dict):
+        return 1
+    counts = [_count(ends) if isinstance(ends, dict) else len(ends) - 1 for ends in slices.values()]
+    return max(counts, default=1)
+
+
+def _check_count(count: int, what: str, variable: str, file: Path) -> None:
+    if count != 1:
+        fix = f"save one of them: torch.save({variable}[0], FILE)"
+        raise DataError(f"{file} holds {what} of {count:,} graphs; a graph folder has one", fix=fix)
+
+
+def _refuse_kinds(path: str, file: Path) -> None:
+    kind = path.rpartition(".")[2]
+    if "HeteroData" in kind:
+        what = f"{file} holds a HeteroData; nodes and edges are of one kind here"
+        raise DataError(what, fix="make them one kind: torch.save(data.to_homogeneous(), FILE)")
+    if "TemporalData" in kind:
+        raise DataError(f"{file} holds a TemporalData: edges in time, not a graph", fix=f"save a Data with {_DATA}")
+
+
+def _entry(value: Any) -> Entry:
+    if isinstance(value, StandIn):
+        return from_stand_in(value) or Odd(f"a {value.path}")
+    if hasattr(value, "layout") and hasattr(value, "detach"):
+        return _of_tensor(value)
+    if isinstance(value, np.ndarray | np.generic | int | float):
+        return _of_array(np.asarray(value))
+    if isinstance(value, list | tuple):
+        return _of_list(value)
+    return Odd(_kind(value), is_single=isinstance(value, str | bytes))
+
+
+def _of_tensor(tensor: Any) -> Entry:
+    plain = getattr(tensor, "__dict__", {}).get("_data", tensor)  # an EdgeIndex of PyG holds one
+    if not str(plain.layout).endswith("strided"):
+        return from_torch(plain) or Odd(f"a tensor of {plain.layout}")
+    try:
+        plain = plain.detach().cpu().resolve_conj().resolve_neg()
+        plain = plain.dequantize() if plain.is_quantized else plain
+        exotic = plain.is_floating_point() and str(plain.dtype) not in (
+            "torch.float16",
+            "torch.float32",
+            "torch.float64",
+        )
+        array: Entry = (plain.float() if exotic else plain).numpy()
+    except (TypeError, RuntimeError, NotImplementedError):
+        return Odd(f"a tensor of {plain.dtype} without values")
+    return array
+
+
+def _of_array(array: Any) -> Entry:
+    if array.dtype.kind == "O":
+        return _of_list(array.tolist()) if array.ndim == 1 else Odd("an array of Python objects")
+    if array.dtype.kind in "US" and array.ndim == 1:
+        return _of_list(array.astype(str).tolist())
+    return array if array.dtype.kind in "iufbc" else Odd(f"an array of {array.dtype}")
+
+
+def _of_list(values: Any) -> Entry:
+    if values and all(isinstance(value, str) for value in values):
+        return Words(tuple(value.encode("utf-8", "replace").decode() for value in values))
+    try:
+        array = np.array(values)
+    except (TypeError, ValueError, RuntimeError):
+        return Odd("a list")
+    return array if array.dtype.kind in "iufb" and array.size else Odd("a list")
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, type) and issubclass(value, StandIn):
+        return f"the class {value.path}"
+    names = {"dict": "a dictionary", "str": "a text", "list": "a list", "tuple": "a tuple", "Tensor": "a tensor"}
+    name = type(value).__name__
+    return names.get(name, f"a {name}")
