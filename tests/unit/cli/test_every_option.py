@@ -93,8 +93,10 @@ REFUSED: dict[str, dict[str, tuple[Words, ...]]] = {
         "--labels": (f"new {GRAPH_FILES} --pyg graph.pt",),
         "--splits": ("new --splits splits.csv --pyg graph.pt",),
         "--pyg": ("new --edges edges.csv --pyg graph.pt",),
-        "--missing": ("new --missing x --pyg graph.pt",),
-        "--skip": ("new --skip x --pyg graph.pt",),
+        "--npz": ("new --edges edges.csv --npz graph.npz", "new --pyg graph.pt --npz graph.npz"),
+        "--mask": (f"new {GRAPH_FILES} --mask 0", "new --npz graph.npz --mask 0"),
+        "--missing": ALWAYS,
+        "--skip": (f"new {GRAPH_FILES} --skip speed", "new --skip speed --npz graph.npz"),
         "--directed": ALWAYS,
         "--store": ALWAYS,
         "--split-seed": (f"new {GRAPH_FILES} --splits splits.csv --split-seed 1",),
@@ -160,6 +162,7 @@ def desk(here: Path) -> Path:
         write_small_graph(here / "graphs" / name)
     write_small_graph(here / "graphs" / "mine32", features=np.ones((4, 3), np.float32))
     (here / "plan.json").write_text("{}")
+    np.savez(here / "graph.npz", edge_index=[[0, 1], [1, 0]], x=np.eye(2), y=[0, 1])
     for name, rows in FILES.items():
         (here / f"{name}.csv").write_text("\n".join(rows))
     return here
