@@ -95,7 +95,10 @@ def import_own(
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the graph of this name.")] = False,
 ) -> None:
-    """Make a graph folder of your own graph. Files: .csv, .parquet, .npy or .npz; nodes are numbered from 0."""
+    """Make a graph folder of your own graph, from text (.csv, .tsv, .mtx … .gz), .parquet, .npy or .npz.
+
+    It tells how the files were understood; docs/datasets.md has their forms.
+    """
     from picluster.graph.own.importing import check_free, import_graph
 
     check_free(name, GRAPHS, force=force)

@@ -204,6 +204,23 @@ def test_an_own_graph_with_impossible_values_is_refused(
     refused(place, "dataset", "import", "mine", *words, code=3, told=told, fix="")
 
 
+def test_an_own_graph_is_told_as_it_was_read(place: Desk, tmp_path: Path) -> None:
+    words = own_graph(tmp_path / "own", edges="target,source,weight\n1,0,0.5\n2,0,0.25\n")
+    refused(place, "dataset", "import", "told", *words, code=3, told="column 3 (weight) holds '0.5'", fix="--skip weight")
+    (tmp_path / "own" / "labels.csv").write_text("label\ncat\nunknown\ndog\n")
+    more = ("--skip", "weight", "--missing", "unknown", "--directed")
+    done = place.picluster("dataset", "import", "told", *words, *more)
+    assert done.returncode == 0, done.stderr
+    lines = [line.strip() for line in done.stdout.splitlines()]
+    assert "edges: column 3 (weight) is left out" in lines
+    assert "edges: lead from source (column 2) to target (column 1)" in lines
+    assert "unlabelled: 1 of 3 nodes (1 'unknown'); if 'unknown' is a class, call it something else" in lines
+    node = next(line for line in lines if line.startswith("node 0: "))
+    assert node.startswith("node 0: features 1 2, label cat, ")
+    assert node.endswith(", no neighbours")
+    assert "node 1: features 3 1.5, no label, neighbours 0" in lines
+
+
 def plan_with(desk: Desk, change: Callable[[dict[str, object]], None]) -> Iterator[str]:
     done = desk.picluster(*SMALL, "--layers-per-node", "1", "--nodes", "3", "--dry-run")
     plan = json.loads(done.stdout)

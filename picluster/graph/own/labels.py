@@ -79,9 +79,9 @@ def _classes(table: Table, words: Words, missing: Sequence[str]) -> _Classes:
     names = sorted(labelled.values())
     number_of = {name: number for number, name in enumerate(names)}
     notes = [_named(names)]
-    figures = [word for word in names if whole_number(word) is not None]
+    figures = [word for word in names if plain_number(word) is not None]
     if figures:
-        other = next(word for word in labelled.values() if whole_number(word) is None)
+        other = next(word for word in labelled.values() if plain_number(word) is None)
         notes.append(
             f"labels: read as words, because {other!r} is no number; {figures[0]!r} is the name of a class too"
         )

@@ -22,7 +22,7 @@ from picluster.graph.own.edge_list import (
 )
 from picluster.graph.own.evidence import Evidence, possible_counts
 from picluster.graph.own.feature_columns import Features, read_features
-from picluster.graph.own.heads import INDEX_HEADS, may_be_ids
+from picluster.graph.own.heads import INDEX_HEADS, may_be_ids, names_ends
 from picluster.graph.own.node_ids import NodeIds, numbered
 from picluster.graph.own.node_values import read_node_values
 from picluster.graph.own.own_graph import OwnGraph
@@ -224,7 +224,9 @@ class _Ends:
         if self._table is not None:
             return tuple(self._table.rows.T)
         assert self._sheet is not None
-        sheet = self._sheet.head_is(names=True) if self._sheet.doubtful else self._sheet
+        sheet = self._sheet
+        if sheet.doubtful and sheet.rows > 1 and (names_ends(list(sheet.doubtful)) or not sheet.words):
+            sheet = sheet.head_is(names=True)
         return sheet.column(self._ends.source), sheet.column(self._ends.target)
 
     @property
