@@ -206,7 +206,9 @@ def test_an_own_graph_with_impossible_values_is_refused(
 
 def test_an_own_graph_is_told_as_it_was_read(place: Desk, tmp_path: Path) -> None:
     words = own_graph(tmp_path / "own", edges="target,source,weight\n1,0,0.5\n2,0,0.25\n")
-    refused(place, "dataset", "import", "told", *words, code=3, told="column 3 (weight) holds '0.5'", fix="--skip weight")
+    refused(
+        place, "dataset", "import", "told", *words, code=3, told="column 3 (weight) holds '0.5'", fix="--skip weight"
+    )
     (tmp_path / "own" / "labels.csv").write_text("label\ncat\nunknown\ndog\n")
     more = ("--skip", "weight", "--missing", "unknown", "--directed")
     done = place.picluster("dataset", "import", "told", *words, *more)
