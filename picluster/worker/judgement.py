@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING
 
+from picluster.errors import RunFailed
 from picluster.worker.role import Verdict
 
 if TYPE_CHECKING:
@@ -42,3 +43,13 @@ class Judgement:
         patience = self._spec.patience
         has_waited = patience is not None and epoch - self._best_epoch >= patience
         return Verdict(is_best, has_waited or epoch == self._spec.epochs)
+
+
+def no_number(loss: float, epoch: int, step: int, spec: Spec) -> RunFailed:
+    """The error that ends a run whose loss is infinite or no number, with advice that fits the moment."""
+    what = f"the loss became {loss} in step {step} of epoch {epoch}"
+    if (epoch, step) == (1, 1):
+        causes = "very large features (scale them) or an operation of the model (a logarithm or quotient of 0)"
+        return RunFailed(f"{what}, before anything was learnt", fix=f"look for {causes}; the learning rate is no cause")
+    lower = f"lower the learning rate: it is {spec.optimizer.learning_rate:g}, try --learning-rate"
+    return RunFailed(what, fix=f"{lower} {spec.optimizer.learning_rate / 10:g}; scale features that are far above 1")

@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from picluster.errors import RunFailed
 from picluster.schema.events import EpochDone, Predicted, Tested
 from picluster.worker.blocks import MicroBatch, micro_batch_of
 from picluster.worker.checkpoint import Weights, read, write
 from picluster.worker.inference import ExactPass, write_probabilities
-from picluster.worker.judgement import Judgement, Score
+from picluster.worker.judgement import Judgement, Score, no_number
 from picluster.worker.links import Channel
 from picluster.worker.messages import Message
 from picluster.worker.metrics import StepMeter
@@ -97,8 +96,7 @@ class StageRole:
                 self._links.flush()
             self._around.emit(self._meter.finish(epoch, step, loss if self._judges else None, flushed=is_last))
             if self._judges and not math.isfinite(loss):
-                message = f"the loss became {loss} in step {step} of epoch {epoch}"
-                raise RunFailed(message, fix="lower the learning rate, and look for odd values in the features")
+                raise no_number(loss, epoch, step, self._around.job.spec)
             total_loss += loss * sum(sizes)
             total_right += right
         return total_loss / self._around.meta.splits["train"], total_right

@@ -7,14 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from picluster.schema.spec import Adam, ModelChoice, Monitor, Spec
-from picluster.worker.judgement import Judgement, Score
+from picluster.worker.judgement import Judgement, Score, no_number
 
 EPOCHS = 12
 ALWAYS = 99
 
 
-def judgement(patience: int | None, monitor: Monitor = "accuracy", epochs: int = EPOCHS) -> Judgement:
-    spec = Spec(
+def spec_of(patience: int | None = None, monitor: Monitor = "accuracy", epochs: int = EPOCHS) -> Spec:
+    return Spec(
         dataset="any",
         model=ModelChoice(name="any", depth=1, options={}),
         fanout=(2,),
@@ -26,7 +26,10 @@ def judgement(patience: int | None, monitor: Monitor = "accuracy", epochs: int =
         patience=patience,
         monitor=monitor,
     )
-    return Judgement(spec)
+
+
+def judgement(patience: int | None, monitor: Monitor = "accuracy", epochs: int = EPOCHS) -> Judgement:
+    return Judgement(spec_of(patience, monitor, epochs))
 
 
 def verdicts(judge: Judgement, scores: list[Score | None]) -> tuple[list[int], int | None]:
@@ -108,3 +111,13 @@ def test_it_ends_patience_epochs_after_the_first_of_the_best(
     waits = len(seen) - best[-1]
     assert waits <= patience
     assert (end is not None) == (waits == patience or len(values) == EPOCHS)
+
+
+@pytest.mark.parametrize("loss", [nan, inf])
+def test_a_loss_that_is_no_number_is_laid_on_the_learning_rate_only_after_something_was_learnt(loss: float) -> None:
+    first, later = (no_number(loss, epoch, step, spec_of()) for epoch, step in ((1, 1), (1, 2)))
+    assert f"the loss became {loss} in step 1 of epoch 1, before anything was learnt" in str(first)
+    assert "very large features" in first.fix
+    assert "the learning rate is no cause" in first.fix
+    assert "lower the learning rate: it is 0.1, try --learning-rate 0.01" in later.fix
+    assert no_number(loss, 2, 1, spec_of()).fix == later.fix
