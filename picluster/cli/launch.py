@@ -92,7 +92,9 @@ def launch(
     from picluster.cli.interrupts import end_on_signals, tell_of_pauses
     from picluster.cli.tables import show_plan
     from picluster.cli.tasks import new_task
-    from picluster.cli.training import Placement, Task, choose_nodes, train, with_replicas
+    from picluster.cli.training import Placement, Task, all_nodes, choose_from, train, with_replicas
+    from picluster.controller.inventory import default_inventory
+    from picluster.controller.survey import surveyed
 
     if not dry_run:
         end_on_signals()
@@ -101,12 +103,17 @@ def launch(
     check_tag(tag)
     typed = _typed(context)
     earlier = None if rerun is None else _earlier(rerun, typed)
-    chosen = choose_nodes(inventory, nodes)
+    path = inventory or default_inventory()
+    everybody = all_nodes(path)
+    chosen = choose_from(everybody, nodes, path)
+    in_order = nodes is not None and not nodes.isdecimal()
     if earlier is not None:
         threads = threads if "threads" in typed else earlier.threads()
         names = [node.name for node in chosen]
         if earlier.keeps_its_plan(set(typed), names if inventory else None):
             plan_file = earlier.folder.plan_file
+    if plan_file is None and not in_order:
+        chosen = surveyed(chosen)
     placement = Placement(
         nodes=chosen,
         plan_file=plan_file,
@@ -118,7 +125,10 @@ def launch(
         grace_seconds=grace,
         tag=tag,
         wait=wait,
+        in_order=in_order,
+        others=[node for node in everybody if node.name not in {each.name for each in chosen}],
     )
+    placement.say_order()
     task = Task.again(earlier, GRAPHS) if earlier else new_task(context.params, placement, only_plan=dry_run)
     plan = placement.plan(task)
     if wait and all(node.is_local for node in with_replicas(chosen, plan)):

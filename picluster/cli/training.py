@@ -28,6 +28,7 @@ from picluster.controller.leader import this_controller
 from picluster.controller.models import describe_model
 from picluster.controller.planner import fit_plan, machine_of, make_plan
 from picluster.controller.run_folder import RunFolder
+from picluster.controller.strength import are_unlike, memory_words, seated
 from picluster.errors import InputError, RunFailed
 from picluster.schema.plan import Plan
 from picluster.schema.record import from_json
@@ -35,6 +36,7 @@ from picluster.schema.run import Environment, Run
 
 if TYPE_CHECKING:
     from picluster.controller.earlier_run import EarlierRun
+    from picluster.controller.strength import Strength
     from picluster.graph.folder import GraphFolder
     from picluster.schema.model import ModelDescription
     from picluster.schema.plan import EngineName, Strategy
@@ -73,8 +75,18 @@ def say_of_model(words: str) -> None:
 def choose_nodes(inventory: Path | None, wanted: str | None) -> list[Node]:
     """The nodes of an inventory: all, the first few, or those named. Says which inventory it is."""
     path = inventory or default_inventory()
-    nodes = read_inventory(path)
-    print(f"inventory  {path}: {len(nodes)} node{'' if len(nodes) == 1 else 's'}", file=sys.stderr)
+    return choose_from(all_nodes(path), wanted, path)
+
+
+def all_nodes(inventory: Path) -> list[Node]:
+    """The nodes of an inventory. Says which one it is."""
+    nodes = read_inventory(inventory)
+    print(f"inventory  {inventory}: {len(nodes)} node{'' if len(nodes) == 1 else 's'}", file=sys.stderr)
+    return nodes
+
+
+def choose_from(nodes: list[Node], wanted: str | None, path: Path) -> list[Node]:
+    """All nodes of the inventory `path`, the first few, or those named."""
     if wanted is None:
         return nodes
     if wanted.isdecimal():
@@ -106,10 +118,42 @@ class Placement:
     grace_seconds: float = 5.0
     tag: str = ""
     wait: bool = False
+    in_order: bool = False
+    """The nodes stand in an order of the person's own, which a plan keeps."""
+    others: Sequence[Node] = ()
+    """Further nodes of the inventory."""
+
+    @property
+    def strengths(self) -> dict[str, Strength]:
+        """Of those nodes of the inventory of which it is known."""
+        return {node.name: node.strength for node in (*self.nodes, *self.others) if node.strength}
+
+    def say_order(self) -> None:
+        """Say that nodes are unlike, where that decides who does what."""
+        told = self.strengths
+        if self.plan_file or self.in_order or not are_unlike([node.name for node in self.nodes], told):
+            return
+        words = ", ".join(f"{node.name} {memory_words(told[node.name])}" for node in self.nodes)
+        print(f"note       the strongest nodes do most ({words}); --nodes A,B keeps an order of yours", file=sys.stderr)
+
+    def _names(self, task: Task) -> list[str]:
+        """In the order in which a plan takes them."""
+        names = [node.name for node in self.nodes]
+        if self.in_order:
+            return names
+        strategy, depth = self.strategy or "layer-split", task.spec.model.depth
+        return seated(
+            names,
+            self.strengths,
+            task.graph.meta,
+            strategy=strategy,
+            depth=depth,
+            layers_per_node=self.layers_per_node,
+        )
 
     def plan(self, task: Task) -> Plan:
         """The plan of the file, checked against nodes and model; without a file, the one that the strategy makes."""
-        names, spec, model = [node.name for node in self.nodes], task.spec, task.description
+        names, spec, model = self._names(task), task.spec, task.description
         if self.plan_file is None:
             return make_plan(
                 names,
@@ -173,6 +217,7 @@ def train(task: Task, plan: Plan, placement: Placement) -> RunFolder:
             threads=placement.threads,
             grace_seconds=grace_seconds,
             folder=folder,
+            strengths=placement.strengths,
         )
         with progress(task.spec, plan, task.graph.meta.splits["train"]) as watch:
             result = Launcher(launch, watch).run()

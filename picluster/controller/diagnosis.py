@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from picluster.controller.planner import REPLICA_MARK
+from picluster.controller.strength import better_order, memory_words
 from picluster.schema.events import Done, Ended, Failed
 from picluster.schema.job import LONGEST_GRACE_SECONDS, ORPHANED_EXIT_CODE
 from picluster.schema.run import Failure
@@ -13,6 +15,7 @@ from picluster.schema.run import Failure
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from picluster.controller.strength import Strength
     from picluster.schema.events import AnyEvent
     from picluster.schema.plan import Plan
 
@@ -60,10 +63,16 @@ class Witness:
         return self.is_failing and not (self.failed and self.failed.lost_peer)
 
 
-def diagnose(witnesses: Mapping[str, Witness], plan: Plan, logs: Mapping[str, str]) -> Failure | None:
+def diagnose(
+    witnesses: Mapping[str, Witness],
+    plan: Plan,
+    logs: Mapping[str, str],
+    strengths: Mapping[str, Strength] | None = None,
+) -> Failure | None:
     """The first worker that failed by itself; else the first that lost another; None where nobody failed.
 
-    A worker killed by a signal comes first: the others' words may arrive sooner than the news of its end.
+    A worker killed by a signal comes first: the others' words may arrive sooner than the news of its end. `strengths`
+    of nodes of the inventory serve the advice to one that had too little memory.
     """
 
     def rank(item: tuple[str, Witness]) -> tuple[bool, bool, int]:
@@ -76,6 +85,9 @@ def diagnose(witnesses: Mapping[str, Witness], plan: Plan, logs: Mapping[str, st
         return None
     node, witness = failing[0]
     cause, fix = _words(witness)
+    if witness.ended and (witness.ended.out_of_memory or witness.ended.signal == "SIGKILL"):
+        stronger = _stronger(node, plan, strengths or {})
+        fix = "; or ".join(filter(None, [stronger, fix] if witness.ended.out_of_memory else [fix, stronger]))
     return Failure(node=node, layers=plan.layers_of(node), cause=cause, fix=fix, log=logs.get(node))
 
 
@@ -130,3 +142,16 @@ def _words_of_the_end(ended: Ended | None) -> tuple[str, str]:
         fix = "see whether it still answers: it may have lost power or its network; picluster doctor tells"
         return "the connection to it was lost before its work was done", fix
     return f"ended with exit code {ended.exit_code} before its work was done", _READ_LOG
+
+
+def _stronger(node: str, plan: Plan, strengths: Mapping[str, Strength]) -> str:
+    """Which node has more memory than one that had too little, and what to type; nothing where there is none."""
+    machine = node if node in strengths else node.rpartition(REPLICA_MARK)[0]
+    order = list(dict.fromkeys(name if name in strengths else name.rpartition(REPLICA_MARK)[0] for name in plan.nodes))
+    found = better_order(machine, order, strengths)
+    if found is None or plan.strategy == "data-parallel":
+        return ""
+    best, names = found
+    does = f"does {plan.role_of(best)}" if best in plan.nodes else "idles"
+    has = f"{best} has {memory_words(strengths[best])} and {does}, {machine} has {memory_words(strengths[machine])}"
+    return f"{has}: --nodes {','.join(names)}"

@@ -18,6 +18,7 @@ import msgspec
 from picluster.controller.host_variables import host_variables
 from picluster.controller.places import find, program
 from picluster.controller.ssh_address import ssh_words
+from picluster.controller.strength import Strength
 from picluster.errors import InputError, MissingError
 
 READ_TIMEOUT_SECONDS = 60
@@ -42,6 +43,8 @@ class Node:
     """Where it keeps data: `picluster_cache` in the inventory."""
     owned_address: str | None = None
     """The IP address of its data plane, where the person says so: `picluster_address`."""
+    strength: Strength | None = None
+    """`picluster_memory_mb` and `picluster_cores`, where the inventory has both; else what the node says itself."""
 
 
 def default_inventory() -> Path:
@@ -78,13 +81,25 @@ def _node(name: str, variables: Mapping[str, str]) -> Node:
     if address is not None:
         _check_address(name, address)
     if connection.rpartition(".")[2] == "local":
-        return Node(name, is_local=True, owned_address=address)
+        return Node(name, is_local=True, owned_address=address, strength=_strength(name, variables))
     if connection.rpartition(".")[2] not in _OVER_SSH:
         what = f"ansible_connection of {name} is {connection!r}: picluster enters nodes over SSH"
         raise InputError(what, fix="leave it out, or say local for a process on this machine")
     told = {"home": variables.get("picluster_home"), "cache": variables.get("picluster_cache")}
     given = {key: value for key, value in told.items() if value}
-    return Node(name, is_local=False, ssh_words=tuple(ssh_words(name, variables)), owned_address=address, **given)
+    words, strength = tuple(ssh_words(name, variables)), _strength(name, variables)
+    return Node(name, is_local=False, ssh_words=words, owned_address=address, strength=strength, **given)
+
+
+def _strength(name: str, variables: Mapping[str, str]) -> Strength | None:
+    found = []
+    for variable in ("picluster_memory_mb", "picluster_cores"):
+        text = variables.get(variable, "")
+        if text and not (text.isdecimal() and int(text)):
+            raise InputError(f"{variable} of {name} is {text!r}: it must be a whole number above 0")
+        found.append(int(text or 0))
+    memory_mb, cores = found
+    return Strength(memory_mb << 20, cores) if memory_mb and cores else None
 
 
 def _check_address(name: str, address: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ from picluster.schema.job import Claim, Job
 
 if TYPE_CHECKING:
     from picluster.controller.run_folder import RunFolder
+    from picluster.controller.strength import Strength
     from picluster.controller.transport import Transport
     from picluster.schema.plan import Plan
     from picluster.schema.spec import Spec
@@ -40,6 +41,8 @@ class Launch:
     threads: int
     grace_seconds: float
     folder: RunFolder
+    strengths: Mapping[str, Strength] = field(default_factory=dict)
+    """Of the nodes of the inventory of which it is known, whether they take part or not."""
     prediction: Prediction | None = None
     """Predict all nodes instead of training."""
 

@@ -25,7 +25,7 @@ ANSWER_SECONDS = 20.0
 _SIGNAL_CODES = 128
 _NOT_FOUND = 127
 _PROGRAMS = {
-    "steward": ("answering", "claims", "premises", "steward"),
+    "steward": ("answering", "claims", "control_groups", "premises", "steward"),
     "examiner": ("answering", "control_groups", "premises", "examiner"),
     "prober": ("answering", "prober"),
 }

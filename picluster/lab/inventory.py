@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import ceil
+
 from picluster.lab.places import LabPlaces
 from picluster.lab.recipe import USER
 from picluster.lab.spec import LabSpec
@@ -12,7 +14,11 @@ def inventory_text(lab: LabSpec) -> str:
     places = LabPlaces(lab.name)
     # nftables speaks a netlink that qemu does not pass on to the kernel.
     firewall = "    firewall_enabled: false\n" if lab.emulated else ""
-    hosts = "".join(f"    {node.name}:\n      ansible_host: {node.address}\n" for node in lab.nodes)
+    hosts = "".join(
+        f"    {node.name}:\n      ansible_host: {node.address}\n"
+        f"      picluster_memory_mb: {max(1, node.memory_bytes >> 20)}\n      picluster_cores: {ceil(node.cpus)}\n"
+        for node in lab.nodes
+    )
     return (
         f"---\n# The lab {lab.name}; picluster lab down takes it away.\n"
         f"picluster:\n  hosts:\n{hosts}"

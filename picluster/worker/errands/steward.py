@@ -209,13 +209,24 @@ def _lives(group: int) -> bool:
     return True
 
 
+def strength() -> Answer:
+    """What a plan must know of the node: memory that a process can have at most, and processors."""
+    from picluster.worker.errands.control_groups import memory_limit
+
+    memory, limit = premises.memory("MemTotal"), memory_limit()
+    return {
+        "memory_bytes": min(each for each in (memory, limit, 1 << 62) if each),
+        "cores": len(os.sched_getaffinity(0)),
+    }
+
+
 def routes(*, peers: list[str]) -> Answer:
     """See `premises.routes`."""
     return premises.routes(peers)
 
 
 ANSWERS: dict[str, Callable[..., Answer]] = {
-    each.__name__: each for each in (look, routes, work, claimed, oom, end, remove)
+    each.__name__: each for each in (look, strength, routes, work, claimed, oom, end, remove)
 }
 
 

@@ -10,6 +10,7 @@ from picluster.schema.plan import Plan
 from picluster.schema.record import from_json, to_json
 from tests.unit.cli.conftest import NODES, Picluster
 from tests.unit.controller.made import a_graph, a_model, a_spec
+from tests.unit.controller.stand_in import StandIn
 
 
 def plan_file(path: Path, nodes: list[str]) -> str:
@@ -159,3 +160,38 @@ def test_without_torch_the_person_is_told_how_to_get_it(launch: Picluster, here:
     answer = launch("--dry-run")
     assert answer.code == 4
     assert answer.err.endswith("error: torch is not installed here\n  fix: make setup\n")
+
+
+def _of_unlike_memory(here: Path, memory_mb: dict[str, int]) -> None:
+    """Let the inventory say so."""
+    listing = {
+        node: {"ansible_connection": "local", "picluster_memory_mb": memory_mb[node], "picluster_cores": 4}
+        for node in NODES
+    }
+    told = json.dumps({"_meta": {"hostvars": listing}, "picluster": {"hosts": NODES}})
+    StandIn(here.parent / "programs" / "ansible-inventory", told)
+
+
+def test_the_largest_node_works_alone_unless_an_order_is_given(launch: Picluster, here: Path) -> None:
+    _of_unlike_memory(here, {"pi1": 500, "pi2": 900, "pi3": 3800, "pi4": 900})
+    answer = launch("--dry-run", "--strategy", "single")
+    assert from_json(Plan, answer.out, source="the output").stages[0].nodes == ("pi3",)
+    assert "pi1 0.5 GB, pi2 0.9 GB, pi3 4.0 GB, pi4 0.9 GB" in answer.err
+    own = launch("--dry-run", "--strategy", "single", "--nodes", "pi1,pi3")
+    assert from_json(Plan, own.out, source="the output").stages[0].nodes == ("pi1",)
+    assert "strongest" not in own.err
+
+
+def test_the_first_stage_is_on_the_largest_nodes(launch: Picluster, here: Path) -> None:
+    _of_unlike_memory(here, {"pi1": 500, "pi2": 900, "pi3": 3800, "pi4": 900})
+    plan = from_json(Plan, launch("--dry-run", "--layers-per-node", "1").out, source="the output")
+    assert (plan.sampler, [stage.nodes for stage in plan.stages]) == (("pi4",), [("pi3", "pi2"), ("pi1",)])
+
+
+@pytest.mark.parametrize("memory", ["much", "0", "-5"])
+def test_a_memory_that_is_no_number_is_refused(launch: Picluster, here: Path, memory: str) -> None:
+    told = {"_meta": {"hostvars": {"pi1": {"picluster_memory_mb": memory}}}, "picluster": {"hosts": ["pi1"]}}
+    StandIn(here.parent / "programs" / "ansible-inventory", json.dumps(told))
+    answer = launch("--dry-run")
+    assert answer.code == 2
+    assert f"picluster_memory_mb of pi1 is {memory!r}: it must be a whole number above 0" in answer.err

@@ -3,7 +3,9 @@
 import pytest
 
 from picluster.controller.diagnosis import Witness, asleep, diagnose
+from picluster.controller.strength import Strength
 from picluster.schema.events import AnyEvent, Done, Ended, Failed
+from picluster.schema.plan import Plan, StagePlan
 from picluster.schema.run import Failure
 from tests.unit.controller.made import a_plan
 
@@ -147,3 +149,36 @@ def test_a_worker_that_heard_nothing_though_the_controller_was_awake_points_to_t
     assert failure.node == "b"
     assert "heard nothing from the controller for longer than --grace" in failure.cause
     assert "network" in failure.fix
+
+
+STARVED = Ended(exit_code=None, signal="SIGKILL", out_of_memory=True)
+GB = 10**9
+
+
+@pytest.mark.parametrize(
+    ("larger", "words"),
+    [
+        ("e", "e has 3.8 GB and idles, b has 1.0 GB: --nodes a,e,c,d; or use more nodes"),
+        ("d", "d has 3.8 GB and does stage 2, b has 1.0 GB: --nodes a,d,c,b; or use more nodes"),
+        ("b", "use more nodes"),
+    ],
+)
+def test_a_node_with_more_memory_is_named_to_one_that_had_too_little(larger: str, words: str) -> None:
+    strengths = {name: Strength(38 * GB // 10 if name == larger else GB, 4) for name in "abcde"}
+    failure = diagnose(heard(("b", STARVED)), a_plan(), LOGS, strengths)
+    assert failure is not None
+    assert failure.fix.startswith(words)
+
+
+def test_a_replica_is_advised_as_its_machine() -> None:
+    plan = Plan(
+        strategy="mirrored",
+        engine="gloo",
+        sampler=("a.1", "a.2"),
+        stages=(StagePlan(layers=(1, 2), nodes=("a.1", "a.2")),),
+    )
+    witnesses = {"a.1": Witness(), "a.2": Witness()}
+    witnesses["a.2"].hear(STARVED, 1)
+    failure = diagnose(witnesses, plan, {}, {"a": Strength(GB, 4), "b": Strength(4 * GB, 4)})
+    assert failure is not None
+    assert "--nodes b; or" in failure.fix

@@ -53,7 +53,11 @@ def test_a_nodes_own_packages_stand_before_the_controllers() -> None:
 
 def test_the_inventory_keeps_host_keys_checked() -> None:
     group = yaml.safe_load(inventory_text(LAB))["picluster"]
-    assert group["hosts"] == {f"pi{number}": {"ansible_host": f"10.66.0.{10 + number}"} for number in (1, 2, 3)}
+    assert {name: host["ansible_host"] for name, host in group["hosts"].items()} == {
+        f"pi{number}": f"10.66.0.{10 + number}" for number in (1, 2, 3)
+    }
+    told = {"picluster_memory_mb": LAB.nodes[0].memory_bytes >> 20, "picluster_cores": 1}
+    assert group["hosts"]["pi1"] == {"ansible_host": "10.66.0.11", **told}
     assert group["vars"] == {
         "ansible_user": "pi",
         "ansible_ssh_private_key_file": "/var/lib/picluster-lab/lab/key",

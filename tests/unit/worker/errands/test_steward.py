@@ -52,6 +52,13 @@ def look(**changes: object) -> Any:
         return ask("look", **{**details, **changes})
 
 
+def test_it_tells_how_strong_the_machine_is() -> None:
+    with running() as ask:
+        told = ask("strength")
+    assert told == {"memory_bytes": told["memory_bytes"], "cores": len(os.sched_getaffinity(0))}
+    assert 0 < told["memory_bytes"] <= (premises.memory("MemTotal") or 0)
+
+
 def test_a_machine_without_picluster_says_so_and_changes_nothing(tmp_path: Path) -> None:
     seen = look(cache=str(tmp_path / "cache"))
     assert (seen["worker"], seen["version"], seen["torch"]) == (None, None, None)
