@@ -13,8 +13,8 @@ from picluster.graph.folder import GraphFolder
 from picluster.graph.lock import only_maker_of
 from picluster.graph.names import check_own_name
 from picluster.graph.own.feature_type import choose_dtype, chunks_of
-from picluster.graph.own.ids import check_ids
-from picluster.graph.own.labels import read_labels
+from picluster.graph.own.ids import check_ids, nodes_of
+from picluster.graph.own.labels import label_words, read_labels
 from picluster.graph.own.own_graph import OwnGraph
 from picluster.graph.own.preview import preview
 from picluster.graph.own.splits import read_splits
@@ -23,6 +23,7 @@ from picluster.graph.splits import split_by_share, write_splits
 from picluster.graph.writer import GraphWriter
 
 _MOST_NODES = (1 << 31) - 1
+_MOST_WORDS = 12
 
 
 class Imported(NamedTuple):
@@ -113,6 +114,7 @@ def _check(own: OwnGraph, feature_dtype: str | None, split_seed: int | None) -> 
         what = f"{own.edges.where(0)} has {own.edges.rows.shape[1]} columns; edges have 2: source, target"
         raise DataError(what, fix="leave out the others: edges have no weights here")
     check_ids(own.edges, own.edges.rows, nodes)
+    _check_missing(own, nodes)
     labels, names, noted = read_labels(own.labels, nodes, own.missing)
     names, notes = _named(names, int(labels.max()) + 1, own.class_names), [*noted]
     if own.splits is None:
@@ -133,6 +135,17 @@ def _named(names: tuple[str, ...], classes: int, given: Sequence[str]) -> tuple[
     if not given:
         return names
     return tuple(given[int(name)] for name in names) if names else tuple(given[:classes])
+
+
+def _check_missing(own: OwnGraph, nodes: int) -> None:
+    """InputError where a word for "no label" stands nowhere: it may be misspelt."""
+    if not own.missing:
+        return
+    tables = [own.labels, *([own.splits] if isinstance(own.splits, Table) else [])]
+    words = {word for table in tables for word in label_words(nodes_of(table, nodes)[1]).distinct}
+    if strange := [word for word in own.missing if word not in words]:
+        some = ", ".join(sorted(words)[:_MOST_WORDS])
+        raise InputError(f"--missing {strange[0]}: no label is called so", fix=f"leave it out; there are {some}")
 
 
 def _write_features(writer: GraphWriter, features: Table, order: NDArray[np.int64] | None, dtype: str) -> None:

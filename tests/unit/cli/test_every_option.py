@@ -95,7 +95,7 @@ REFUSED: dict[str, dict[str, tuple[Words, ...]]] = {
         "--pyg": ("new --edges edges.csv --pyg graph.pt",),
         "--npz": ("new --edges edges.csv --npz graph.npz", "new --pyg graph.pt --npz graph.npz"),
         "--mask": (f"new {GRAPH_FILES} --mask 0", "new --npz graph.npz --mask 0"),
-        "--missing": ALWAYS,
+        "--missing": (f"new {GRAPH_FILES} --missing bird",),
         "--skip": (f"new {GRAPH_FILES} --skip speed", "new --skip speed --npz graph.npz"),
         "--directed": ALWAYS,
         "--store": ALWAYS,
