@@ -159,7 +159,7 @@ def _own_tables(
         absent = [option for option in ("--edges", "--features", "--labels") if tables[option] is None]
         fix = "name the files of edges, features and labels; or one that holds the whole graph: --pyg, --npz"
         raise InputError(f"{', '.join(absent)} missing", fix=fix)
-    from picluster.graph.own.reading import read_own
+    from picluster.graph.own.tables.reading import read_own
 
     return read_own(edges, features, labels, splits, missing=missing, skip=skip, directed=directed)
 

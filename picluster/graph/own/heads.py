@@ -83,3 +83,8 @@ def names_ends(names: list[str]) -> bool:
     """Whether all of these are names of the ends of edges, or of ids, weights and the like beside them."""
     known = [bool(end_of(name)) or plain(name) in DOUBTFUL_ENDS | WEIGHTS or may_be_ids(name) for name in names]
     return bool(known) and all(known)
+
+
+def is_value_name(word: str) -> bool:
+    """Whether a word is what columns of labels or splits are called."""
+    return plain(word) in LABELS | SPLITS

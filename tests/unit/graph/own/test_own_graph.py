@@ -11,7 +11,7 @@ import pytest
 from picluster.errors import DataError, InputError, PiclusterError
 from picluster.graph.folder import GraphFolder
 from picluster.graph.own.importing import Imported, import_graph
-from picluster.graph.own.reading import read_own
+from picluster.graph.own.tables.reading import read_own
 
 NODES = 6
 EDGES = np.array([[0, 1], [1, 0], [1, 2], [1, 2], [3, 3], [4, 5]])

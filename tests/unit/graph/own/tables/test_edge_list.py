@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from picluster.errors import DataError, InputError
-from tests.unit.graph.own.tables import EDGES, read
+from tests.unit.graph.own.tables.small_files import EDGES, read
 
 THREE = [[0, 1], [1, 2], [3, 5]]
 MARKET = "%%MatrixMarket matrix coordinate pattern general\n% made by hand\n6 6 3\n1 2\n2 3\n4 6\n"

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from picluster.errors import DataError
 from picluster.graph.own.heads import DOUBTFUL_ENDS, INDEX_HEADS, WEIGHTS, end_of, plain
-from picluster.graph.own.skipping import FileColumns, skip_option
+from picluster.graph.own.tables.skipping import FileColumns, skip_option
 from picluster.graph.own.words import is_number
 
 _ENDS = 2

@@ -4,7 +4,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from picluster.graph.own.heads import LABELS, SPLITS, plain
 from picluster.graph.own.node_ids import NodeIds, whole_ids
 from picluster.graph.own.sheet import Column
 from picluster.graph.own.splits import is_split
@@ -62,11 +61,6 @@ def head_of_values(column: Words, role: str) -> bool | None:
     if whole_number(word) is not None:
         return False
     return True if numbers and all(numbers) else None
-
-
-def is_value_name(word: str) -> bool:
-    """Whether a word is what columns of labels or splits are called."""
-    return plain(word) in LABELS | SPLITS
 
 
 def possible_counts(column: Words, role: str, empty_lines: tuple[int, ...], *, headed: bool) -> frozenset[int]:

@@ -6,7 +6,7 @@ import pytest
 
 from picluster.errors import DataError
 from picluster.graph.own.ids import check_ids
-from tests.unit.graph.own.tables import FEATURES, LABELS, read
+from tests.unit.graph.own.tables.small_files import FEATURES, LABELS, read
 
 NUMBERS = "\n".join(line.partition(",")[2] for line in FEATURES.splitlines()[1:]) + "\n"
 """The features without ids and head."""

@@ -6,12 +6,12 @@ from typing import NamedTuple
 import numpy as np
 
 from picluster.errors import DataError
-from picluster.graph.own.evidence import head_of_values, is_value_name
-from picluster.graph.own.heads import INDEX_HEADS, may_be_ids
+from picluster.graph.own.heads import INDEX_HEADS, is_value_name, may_be_ids
 from picluster.graph.own.node_ids import NodeIds
 from picluster.graph.own.sheet import Column, Sheet
-from picluster.graph.own.skipping import FileColumns, skip_option
 from picluster.graph.own.table import Table
+from picluster.graph.own.tables.evidence import head_of_values
+from picluster.graph.own.tables.skipping import FileColumns, skip_option
 from picluster.graph.own.words import Words, to_words
 
 _PAIR = 2

@@ -10,8 +10,8 @@ from picluster.errors import DataError, MissingError
 from picluster.graph.own.heads import may_be_ids
 from picluster.graph.own.labels import label_words
 from picluster.graph.own.sheet import Column, Sheet
-from picluster.graph.own.skipping import FileColumns
 from picluster.graph.own.table import Kind
+from picluster.graph.own.tables.skipping import FileColumns
 from picluster.graph.own.words import to_words
 
 _STRINGS = ("string", "large_string", "string_view", "null")

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from picluster.graph.own.own_graph import OwnGraph
-from picluster.graph.own.reading import read_own
+from picluster.graph.own.tables.reading import read_own
 
 EDGES = "source,target\n0,1\n1,2\n2,3\n3,4\n4,5\n5,0\n"
 FEATURES = "node,a,b\n0,0.5,1.0\n1,0.25,2\n2,1,3\n3,2,4\n4,3,5\n5,4,6\n"

@@ -7,12 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from picluster.errors import DataError
-from picluster.graph.own.evidence import Evidence
 from picluster.graph.own.heads import INDEX_HEADS, may_be_ids, plain
 from picluster.graph.own.node_ids import NodeIds, named, numbered, whole_ids
 from picluster.graph.own.sheet import Sheet
-from picluster.graph.own.skipping import FileColumns, skip_option
 from picluster.graph.own.table import Table
+from picluster.graph.own.tables.evidence import Evidence
+from picluster.graph.own.tables.skipping import FileColumns, skip_option
 from picluster.graph.own.words import Words, is_missing, is_number
 
 _SURE_IDS = ("node", "nodeid", "id")

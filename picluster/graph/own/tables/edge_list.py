@@ -8,12 +8,12 @@ from typing import NamedTuple
 import numpy as np
 
 from picluster.errors import DataError
-from picluster.graph.own.edge_columns import EdgeFile, Ends, find_ends
 from picluster.graph.own.heads import names_ends
 from picluster.graph.own.node_ids import NodeIds, numbered
 from picluster.graph.own.sheet import Column, Sheet
-from picluster.graph.own.skipping import FileColumns
 from picluster.graph.own.table import Table
+from picluster.graph.own.tables.edge_columns import EdgeFile, Ends, find_ends
+from picluster.graph.own.tables.skipping import FileColumns
 from picluster.graph.own.text.columns import read_ids
 from picluster.graph.own.text.layout import Layout, find_layout
 from picluster.graph.own.text.records import Peek

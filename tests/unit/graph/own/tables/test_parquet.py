@@ -10,7 +10,7 @@ import pytest
 from picluster.errors import DataError
 from picluster.graph.own.labels import read_labels
 from picluster.graph.own.own_graph import OwnGraph
-from picluster.graph.own.reading import read_own
+from picluster.graph.own.tables.reading import read_own
 
 arrow = pytest.importorskip("pyarrow", reason="pyarrow reads it")
 parquet = pytest.importorskip("pyarrow.parquet", reason="pyarrow reads it")

@@ -10,7 +10,7 @@ from picluster.graph.own.labels import Labels, read_labels
 from picluster.graph.own.own_graph import OwnGraph
 from picluster.graph.own.splits import read_splits
 from picluster.graph.own.table import Table
-from tests.unit.graph.own.tables import read
+from tests.unit.graph.own.tables.small_files import read
 
 
 def _labels(words: list[object], *missing: str) -> Labels:

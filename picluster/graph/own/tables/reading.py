@@ -1,0 +1,116 @@
+"""From the files of one's own graph to the graph: each file is opened, then all are understood together."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from picluster.errors import DataError
+from picluster.graph.own.heads import INDEX_HEADS, may_be_ids
+from picluster.graph.own.node_ids import numbered
+from picluster.graph.own.own_graph import OwnGraph
+from picluster.graph.own.sheet import Column, Sheet
+from picluster.graph.own.table import Table
+from picluster.graph.own.tables.edge_ends import EdgeEnds
+from picluster.graph.own.tables.evidence import Evidence, possible_counts
+from picluster.graph.own.tables.feature_columns import Features, read_features
+from picluster.graph.own.tables.node_values import read_node_values
+from picluster.graph.own.tables.opening import Opened, ParquetFile, TextFile, columns_of, open_file, sheet_of
+from picluster.graph.own.tables.skipping import FileColumns, skip_notes, skipped_columns
+
+_PAIR = 2
+
+
+def read_own(
+    edges: Path,
+    features: Path,
+    labels: Path,
+    splits: Path | None,
+    *,
+    missing: Sequence[str] = (),
+    skip: Sequence[str] = (),
+    directed: bool = False,
+) -> OwnGraph:
+    """Reads the files of a graph; for their forms see docs/datasets.md.
+
+    `missing`: further words for a node without a label. `skip`: columns to leave out, by name or number from 1,
+    `edges:NAME` where several files have them. `directed`: the order of an edge's ends matters.
+
+    InputError where a file is not there or of another kind, or there is no such column; DataError where a file does
+    not hold what it should, or may mean two things; MissingError where it is `.parquet` and pyarrow is missing.
+    """
+    given = {"edges": edges, "features": features, "labels": labels} | ({"splits": splits} if splits else {})
+    opened = {role: open_file(role, file) for role, file in given.items()}
+    files = {role: columns_of(one) for role, one in opened.items() if isinstance(one, TextFile | ParquetFile)}
+    skipped = skipped_columns(skip, files)
+    sheets: dict[str, Sheet] = {}
+    for role in ("labels", "splits"):
+        if role in files:
+            sheets[role] = sheet_of(role, opened[role], skipped)
+    ends = EdgeEnds(opened["edges"], skipped.get("edges", frozenset()), files, directed=directed)
+    found = _features(opened["features"], features, _evidence(ends, opened, sheets), skipped, files)
+    table, noted = ends.numbered_by(found.ids, numbered_heads=found.numbered_head)
+    notes = [*skip_notes(skipped, files), *ends.notes, *noted, *found.notes]
+    _check_order(opened, found.table)
+    values: dict[str, Any] = {"splits": None} | {role: opened[role] for role in ("labels", "splits") if role in opened}
+    for role, sheet in sheets.items():
+        read = read_node_values(sheet, role, found.ids, files, shuffled=found.table.nodes is not None)
+        values[role] = read.table
+        notes += read.notes
+    return OwnGraph(
+        edges=table,
+        features=found.table,
+        feature_names=found.names,
+        labels=values["labels"],
+        splits=values["splits"],
+        splits_source=str(splits),
+        origin=f"imported from {', '.join(file.name for file in given.values())}",
+        node_names=found.ids.names,
+        missing=tuple(missing),
+        notes=tuple(notes),
+    )
+
+
+def _check_order(opened: dict[str, Opened], features: Table) -> None:
+    """DataError where an array has one value for each node, and features are in another order than their nodes."""
+    for role in ("labels", "splits"):
+        one = opened.get(role)
+        if features.nodes is not None and isinstance(one, Table) and one.rows.shape[1] == 1:
+            what = f"{one.where(0)} and on: {role} in the order of the nodes, or of the rows of features?"
+            raise DataError(what, fix=f"give {role} two columns: node, {role[:-1]}")
+
+
+def _features(
+    opened: Opened,
+    file: Path,
+    evidence: Evidence,
+    skipped: dict[str, frozenset[int]],
+    files: dict[str, FileColumns],
+) -> Features:
+    if isinstance(opened, Table):
+        return Features(opened, numbered(len(opened.rows), str(file)), (), (), numbered_head=False)
+    return read_features(sheet_of("features", opened, skipped), evidence, files)
+
+
+def _evidence(ends: EdgeEnds, opened: dict[str, Opened], sheets: dict[str, Sheet]) -> Evidence:
+    """What edges, labels and splits tell of the nodes."""
+    ids: list[Column] = []
+    counts: list[frozenset[int]] = []
+    for role in ("labels", "splits"):
+        one = opened.get(role)
+        if isinstance(one, Table) and one.rows.shape[1] == 1:
+            counts.append(frozenset([len(one.rows)]))
+        if sheet := sheets.get(role):
+            names = sheet.names or sheet.doubtful
+            columns = [
+                place for place in sheet.columns if len(sheet.columns) <= _PAIR or names[place] not in INDEX_HEADS
+            ]
+            column = sheet.column(columns[0])
+            if len(columns) == 1 and not isinstance(column, np.ndarray):
+                counts.append(possible_counts(column, role, sheet.empty_lines, headed=bool(sheet.names)))
+            elif len(columns) == _PAIR:
+                headless = sheet.head_is(names=True) if sheet.doubtful else sheet
+                places = sorted(columns, key=lambda place: not (bool(names) and may_be_ids(names[place])))
+                ids.append(headless.column(places[0]))
+    return Evidence(() if ends.from_one else ends.columns, tuple(ids), tuple(counts))
