@@ -29,10 +29,10 @@ class Desk:
     def command(self, *words: str) -> list[str]:
         return [sys.executable, "-m", "picluster.cli.main", *words]
 
-    def start(self, *words: str) -> subprocess.Popen[str]:
-        """`picluster` in the background, in a process group of its own as under a shell."""
+    def start(self, *words: str, under: Sequence[str] = ()) -> subprocess.Popen[str]:
+        """`picluster` in the background, in a process group of its own as under a shell; by way of another program."""
         return subprocess.Popen(
-            self.command(*words),
+            [*under, *self.command(*words)],
             cwd=self.folder,
             env=self.environment,
             stdin=subprocess.DEVNULL,

@@ -306,8 +306,12 @@ def test_a_disk_that_fills_up_during_the_run_is_told(little_room: Path, place: D
     assert done.returncode == 3, done.stdout[-500:] + done.stderr
     error = next(line for line in done.stderr.splitlines() if line.startswith("error: "))
     assert "No space left on device" in error
+    assert f"MB are free on the file system at {little_room}" in error
     assert "  fix: make room on the disk" in done.stderr
     assert "Traceback" not in done.stderr
+    report = json.loads(desk.picluster("report", "--json").stdout)
+    assert report["failure"]["cause"] in error
+    assert len(report["epochs"]) > 1
 
 
 def test_hostile_names_and_paths_do_no_harm(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -15,6 +16,7 @@ import psutil
 import pytest
 
 from picluster.controller.run_folder import RunFolder
+from picluster.schema.events import EpochDone
 from tests.integration.desk import GRAPH, RUN_TIMEOUT_SECONDS, Desk, workers_of
 
 GONE_SECONDS = 5.0
@@ -23,10 +25,12 @@ LONG = ("launch", *GRAPH, "--hidden", "16", "--layers-per-node", "1", "--nodes",
 
 
 @contextmanager
-def running(desk: Desk, *more: str) -> Iterator[tuple[subprocess.Popen[str], RunFolder, dict[str, psutil.Process]]]:
+def running(
+    desk: Desk, *more: str, under: tuple[str, ...] = ()
+) -> Iterator[tuple[subprocess.Popen[str], RunFolder, dict[str, psutil.Process]]]:
     """A run in the middle of its training, and its workers by node."""
     before = desk.runs()
-    with desk.start(*LONG, *more) as controller:
+    with desk.start(*LONG, *more, under=under) as controller:
         try:
             deadline = time.monotonic() + RUN_TIMEOUT_SECONDS
             while not desk.runs() - before:
@@ -82,8 +86,10 @@ def report_of(desk: Desk, run: RunFolder) -> dict[str, object]:
     return report
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_stopped_run_ends_at_once_and_says_so(desk: Desk, number: signal.Signals) -> None:
+@pytest.mark.parametrize(
+    ("number", "by"), [(signal.SIGINT, "Ctrl-C"), (signal.SIGHUP, "SIGHUP (its terminal was closed)")]
+)
+def test_a_stopped_run_ends_at_once_and_says_so(desk: Desk, number: signal.Signals, by: str) -> None:
     with running(desk) as (controller, run, workers):
         began = time.monotonic()
         os.killpg(controller.pid, number)  # as a terminal does
@@ -92,7 +98,9 @@ def test_a_stopped_run_ends_at_once_and_says_so(desk: Desk, number: signal.Signa
     assert controller.returncode == 130
     assert "stopped" in errors
     assert "Traceback" not in errors
-    assert report_of(desk, run)["status"] == "stopped"
+    report = report_of(desk, run)
+    assert (report["status"], report["stopped_by"]) == ("stopped", by)
+    assert report["epochs"]
 
 
 def test_an_impatient_second_ctrl_c_changes_nothing(desk: Desk) -> None:
@@ -136,10 +144,76 @@ def test_workers_that_are_not_ready_yet_end_too_when_their_controller_is_killed(
 
 
 def test_workers_end_when_their_controller_falls_silent(desk: Desk) -> None:
-    with running(desk, "--grace", "2") as (controller, _, workers):
+    with running(desk, "--grace", "2") as (controller, run, workers):
         began = time.monotonic()
         os.kill(controller.pid, signal.SIGSTOP)
         assert_gone(workers.values(), began)
+        os.kill(controller.pid, signal.SIGCONT)
+        _, errors = controller.communicate(timeout=GONE_SECONDS)
+    assert controller.returncode == 5
+    assert "error: the run failed: the controller slept for " in errors
+    assert "its workers wait for 2 s" in errors
+    assert "  fix: launch again; with --grace " in errors
+    assert "exit code" not in errors
+    failure = report_of(desk, run)["failure"]
+    assert isinstance(failure, dict)
+    assert "the controller slept" in failure["cause"]
+
+
+def test_a_pause_within_the_grace_changes_nothing(desk: Desk) -> None:
+    with running(desk, "--grace", "30") as (controller, _, workers):
+        os.kill(controller.pid, signal.SIGSTOP)
+        time.sleep(3)
+        os.kill(controller.pid, signal.SIGCONT)
+        time.sleep(1)
+        assert controller.poll() is None
+        assert all(worker.is_running() for worker in workers.values())
+
+
+def test_a_run_under_nohup_outlives_its_terminal(desk: Desk) -> None:
+    nohup = shutil.which("nohup")
+    assert nohup
+    with running(desk, under=(nohup,)) as (controller, run, workers):
+        os.kill(controller.pid, signal.SIGHUP)
+        time.sleep(1)
+        assert controller.poll() is None
+        assert all(worker.is_running() for worker in workers.values())
+        os.kill(controller.pid, signal.SIGTERM)
+        controller.communicate(timeout=GONE_SECONDS)
+    assert report_of(desk, run)["stopped_by"] == "SIGTERM (picluster stop, or kill)"
+
+
+@pytest.mark.parametrize(
+    ("redirection", "told"),
+    [
+        ("| head -1", ["nobody reads standard output any more"]),
+        ("> /dev/full", ["cannot write to standard output: No space left on device"]),
+        (">&- 2>&-", []),
+    ],
+)
+def test_a_run_that_nobody_reads_goes_on_to_its_end(desk: Desk, redirection: str, told: list[str]) -> None:
+    shell, before = shutil.which("bash"), desk.runs()
+    assert shell
+    words = desk.command("launch", *GRAPH, "--hidden", "8", "--layers-per-node", "1", "--nodes", "3", "--epochs", "3")
+    done = subprocess.run(
+        [shell, "-o", "pipefail", "-c", f'"$@" {redirection}', "shell", *words],
+        cwd=desk.folder,
+        env=desk.environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=RUN_TIMEOUT_SECONDS,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    notes = [line.removeprefix("note       ") for line in done.stderr.splitlines() if "; the run goes on" in line]
+    assert [note.partition(";")[0] for note in notes] == told
+    (name,) = desk.runs() - before
+    run = RunFolder(desk.folder / "runs" / name)
+    result = run.result()
+    assert result is not None
+    assert result.status == "finished"
+    assert len([each for each in run.events() if isinstance(each.event, EpochDone)]) == 3
 
 
 @pytest.mark.parametrize("role", ["sampler", "stage 1", "stage 2"])

@@ -13,10 +13,11 @@ import struct
 import subprocess
 import termios
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import psutil
 import pytest
 
 from picluster.controller.run_folder import RunFolder
@@ -127,6 +128,42 @@ def test_ctrl_c_gives_the_terminal_back_as_it_was(desk: Desk, terminals: list[Te
     assert re.search(r"error: run \S+ was stopped", words[words.rfind(SHOW_CURSOR) :])
     assert "Traceback" not in words
     assert before == termios.tcgetattr(terminal.screen)
+
+
+def test_ctrl_z_says_how_long_the_workers_wait_and_a_longer_pause_is_told(
+    desk: Desk, terminals: list[Terminal]
+) -> None:
+    terminal = launch(desk, terminals, *SMALL, "--epochs", "100000", "--grace", "2")
+    terminal.read(until="validation")
+    os.write(terminal.screen, b"\x1a")
+    terminal.read(until="(--grace); fg")
+    assert SHOW_CURSOR in terminal.written.decode()
+    (controller,) = {worker.ppid() for worker in workers_of(terminal.process.pid)}
+    wait_until(lambda: psutil.Process(controller).status() == psutil.STATUS_STOPPED)
+    wait_until(lambda: all(worker.status() == psutil.STATUS_ZOMBIE for worker in psutil.Process(controller).children()))
+    os.kill(controller, signal.SIGCONT)
+    code, words = terminal.end()
+    assert code == 5, words
+    told = words[words.rfind(SHOW_CURSOR) :]
+    assert "error: the run failed: the controller slept for " in told
+    assert "--grace" in told
+    assert "exit code" not in told
+
+
+def wait_until(happens: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + RUN_TIMEOUT_SECONDS
+    while not happens():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_a_terminal_that_shows_ascii_only_gets_a_view_of_the_same_width(desk: Desk, terminals: list[Terminal]) -> None:
+    poor = replace(desk, environment={**desk.environment, "PYTHONIOENCODING": "ascii"})
+    code, words = launch(poor, terminals, *SMALL, "--epochs", "2", columns=30).end()
+    assert code == 0, words
+    assert words.isascii()
+    view = words[words.find("\x1b[?25l") : words.rfind(SHOW_CURSOR)]
+    assert max(map(len, plain(view))) <= 30
 
 
 def test_a_failure_is_told_after_the_view_has_closed(desk: Desk, terminals: list[Terminal]) -> None:
