@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 MODULE_PREFIX = "picluster_model_"
 """Names of the modules that model files become begin with it."""
 _NO_DEVICE = re.compile(r"cuda|nvidia|\bhip\b|\bmps\b|\bxpu\b|same device", re.IGNORECASE)
-_NO_MEMORY = re.compile(r"allocate|out of memory|not enough memory|overflowed", re.IGNORECASE)
+_NO_MEMORY = re.compile(r"allocate|out of memory|not enough memory|overflow", re.IGNORECASE)
 _IN_PLACE = re.compile(r"in-?place", re.IGNORECASE)
 _METHODS = {
     "aggregate": 'def aggregate(self, block, rows): return block.rows(h=block.mean(rows["h"])), or make it a RowLayer',
@@ -101,7 +101,7 @@ def _cause(error: BaseException) -> str:
         return str(error)
     if method := missing_method(error):
         return f"its class has no method `{method}`"
-    text = str(error).split("\n\n", maxsplit=1)[0].strip()
+    text = (str(error).strip().splitlines() or [""])[0]
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 

@@ -12,8 +12,10 @@ import torch
 
 NAMES = {"torch": "torch's generator", "numpy": "numpy's generator", "python": "Python's `random`"}
 
+States = dict[str, Any]
 
-def states() -> dict[str, Any]:
+
+def states() -> States:
     """The state of each, comparable."""
     return {name: state(name) for name in NAMES}
 
@@ -28,21 +30,34 @@ def state(name: str) -> Any:
     return (kind, np.asarray(words).tobytes(), *rest)
 
 
-def moved(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
+def moved(before: States, after: States) -> list[str]:
     """Those from which somebody has drawn in between."""
     return [name for name, state in before.items() if after[name] != state]
+
+
+def restore(states: States) -> None:
+    """Bring each back to a state."""
+    torch.set_rng_state(torch.frombuffer(bytearray(states["torch"]), dtype=torch.uint8))
+    kind, words, *rest = states["numpy"]
+    np.random.set_state((kind, np.frombuffer(words, np.uint32), *rest))  # noqa: NPY002
+    random.setstate(states["python"])
+
+
+@contextmanager
+def kept() -> Iterator[None]:
+    """Afterwards they are as before."""
+    before = states()
+    try:
+        yield
+    finally:
+        restore(before)
 
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
     """Other states within, those of before afterwards."""
-    kept = torch.get_rng_state(), np.random.get_state(), random.getstate()  # noqa: NPY002
-    torch.manual_seed(seed)
-    np.random.seed(seed)  # noqa: NPY002
-    random.seed(seed)
-    try:
+    with kept():
+        torch.manual_seed(seed)
+        np.random.seed(seed)  # noqa: NPY002
+        random.seed(seed)
         yield
-    finally:
-        torch.set_rng_state(kept[0])
-        np.random.set_state(kept[1])  # noqa: NPY002
-        random.setstate(kept[2])
