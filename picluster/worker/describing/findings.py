@@ -29,7 +29,9 @@ _DROPOUT_FIX = "h = dropout(h, 0.5, rows), with `from picluster.nn import dropou
 _FROM_ROWS = "compute it from the rows and weights alone; random numbers: picluster.nn.dropout(h, 0.5, rows)"
 _BY_ROW = "treat each row by itself: LayerNorm instead of BatchNorm, dim=1 instead of dim=0"
 _TOLERANCE = 2e-4
-"""Of the largest value: products of other shapes round otherwise."""
+"""Of a tensor's largest value: products of other shapes round otherwise."""
+_NOISE = 1e-5
+"""Of the largest value of all: a sum that ought to be zero is what rounding leaves, such as gradients of attention."""
 
 
 class Findings:
@@ -126,16 +128,18 @@ class Findings:
             return self._trial.run(values, targets)
 
     def _add_up(self, whole: Answer, parts: list[Answer]) -> bool:
-        forward = all(_near(torch.cat([part.rows[name] for part in parts]), rows) for name, rows in whole.rows.items())
-        names = {name for each in (whole, *parts) for name in each.way_back}
         zero = torch.zeros(())
-        return forward and all(
-            _near(sum((part.way_back.get(name, zero) for part in parts), zero), whole.way_back.get(name, zero))
-            for name in names
+        rows = {name: torch.cat([part.rows[name] for part in parts]) for name in whole.rows}
+        names = {name for each in (whole, *parts) for name in each.way_back}
+        back = {name: sum((part.way_back.get(name, zero) for part in parts), zero) for name in names}
+        given = max(_largest(tensor) for tensor in self._values.values())
+        return _near(rows, whole.rows, given) and _near(
+            back, {name: whole.way_back.get(name, zero) for name in names}, 0
         )
 
     def _drawn(self, generator: str) -> InputError:
-        line = self._line(partial(generators.state, generator))
+        with generators.seeded(_ANOTHER_STATE):  # a layer that seeds it would leave it as it was
+            line = self._line(partial(generators.state, generator))
         what = (
             f"draws random numbers from {generators.NAMES[generator]} in `{self._trial.half}`, others under each plan"
         )
@@ -199,11 +203,19 @@ def _same(one: Tensor, other: Tensor) -> bool:
     return torch.equal(one.nan_to_num(nan=1e30), other.nan_to_num(nan=1e30))
 
 
-def _near(one: Tensor | int, other: Tensor) -> bool:
-    largest = float(other.abs().nan_to_num().max()) if other.numel() else 0.0
-    return torch.allclose(
-        torch.as_tensor(one).expand_as(other), other, rtol=0, atol=_TOLERANCE * largest, equal_nan=True
+def _near(found: Values, expected: Values, around: float) -> bool:
+    """Equal but for rounding; `around`: the size of values that may have cancelled out."""
+    floor = _NOISE * max([around, *map(_largest, expected.values())])
+    return all(
+        torch.allclose(
+            found[name].expand_as(tensor), tensor, rtol=0, atol=floor + _TOLERANCE * _largest(tensor), equal_nan=True
+        )
+        for name, tensor in expected.items()
     )
+
+
+def _largest(tensor: Tensor) -> float:
+    return float(tensor.detach().nan_to_num(posinf=0, neginf=0).abs().max()) if tensor.numel() else 0.0
 
 
 def _leaves(outputs: list[Tensor]) -> Iterator[Tensor]:

@@ -1,6 +1,7 @@
 """What the controller asks of `picluster-worker describe`, and what it remembers. Nearly always of a stand-in."""
 
 import importlib.util
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -114,6 +115,35 @@ def test_without_torch_the_error_says_how_to_get_it(model: Path, worker: StandIn
     with pytest.raises(MissingError, match="torch is not installed") as caught:
         describe_model(model, 3, 2, {})
     assert caught.value.fix == "make setup"
+
+
+def test_what_the_model_file_prints_is_told_and_not_taken_for_the_worker_s_words(model: Path, worker: StandIn) -> None:
+    told: list[str] = []
+    prints = "a model's.py prints: hello\na model's.py prints: error: of its own\n"
+    worker.answers(ANSWER, err=prints)
+    assert describe_model(model, 3, 2, {}, told.append) == a_model()
+    worker.answers(out="", err=f"{prints}error: no\n  fix: yes\n", code=2)
+    with pytest.raises(InputError) as caught:
+        describe_model(model, 4, 2, {}, told.append)
+    assert (caught.value.what, caught.value.fix) == ("no", "yes")
+    assert told == prints.splitlines() * 2
+
+
+@pytest.mark.parametrize(("ending", "how"), [("import os; os._exit(0)", "it\n"), ("import os; os.abort()", "SIGABRT")])
+def test_a_model_file_that_ends_the_program_is_told(model: Path, ending: str, how: str) -> None:
+    model.write_text(ending)
+    with pytest.raises(InputError, match=f"a model's.py ended the program that described .*{how}"):
+        describe_model(model, 3, 2, {})
+
+
+def test_a_description_that_does_not_end_is_told(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def waits(*_arguments: object, **_options: object) -> None:
+        raise subprocess.TimeoutExpired("describe", 300)
+
+    monkeypatch.setattr(subprocess, "run", waits)
+    with pytest.raises(InputError, match=r"took longer than 300 s") as caught:
+        describe_model(model, 3, 2, {})
+    assert "picluster-worker describe '" in caught.value.fix
 
 
 def test_what_was_not_expected_keeps_its_words(model: Path, worker: StandIn) -> None:

@@ -1,12 +1,16 @@
 """Dropout hashed from node ids."""
 
+from dataclasses import replace
+from itertools import combinations
+
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats  # type: ignore[import-untyped]
 
-from picluster.nn import Dropout, Rows
+from picluster.nn import Dropout, Rows, dropout
+from picluster.nn.rows import Draws
 from picluster.randomness import Key, Purpose, key
 
 UNLIKELY = 1e-5
@@ -88,3 +92,40 @@ def test_names_order_and_nodes_stay() -> None:
 def test_a_probability_outside_0_to_1_is_refused(probability: float) -> None:
     with pytest.raises(ValueError, match="dropout must lie in"):
         Dropout(probability)
+
+
+def test_each_dropout_and_each_call_in_a_layer_draws_a_mask_of_its_own() -> None:
+    first, second = Dropout(0.5), Dropout(0.5)
+    second.number = 1  # as a layer's second one
+    rows = ones("h")
+    masks = [kept_values(module(rows)["h"]) for module in (first, second, first)]
+    masks += [kept_values(dropout(rows["h"], 0.5, rows)) for _ in range(2)]
+    masks.append(kept_values(dropout(rows["h"], 0.5, replace(rows, draws=Draws(half=1)))))
+    for one, other in combinations(masks, 2):
+        assert stats.binomtest(int((one == other).sum()), one.numel(), 0.5).pvalue > UNLIKELY
+    again = ones("h")
+    assert torch.equal(kept_values(first(again)["h"]), masks[0])
+    assert torch.equal(kept_values(dropout(again["h"], 0.5, again)), masks[3])
+
+
+def test_the_function_takes_any_shape_with_a_row_for_each_node_and_scales_what_it_keeps() -> None:
+    rows = ones("h")
+    for shape in ((), (3,), (2, 5)):
+        dropped = dropout(torch.ones(len(NODES), *shape), 0.25, rows)
+        assert dropped.shape == (len(NODES), *shape)
+        assert torch.equal(dropped[dropped != 0], torch.full((int((dropped != 0).sum()),), 4 / 3))
+    with pytest.raises(ValueError, match=f"a row for each of the {len(NODES)} nodes of `rows`, not 3"):
+        dropout(torch.ones(3, 2), 0.5, rows)
+    with pytest.raises(ValueError, match="must lie in"):
+        dropout(rows["h"], 1.0, rows)
+    outside = ones("h", dropout_key=None)
+    assert torch.equal(dropout(outside["h"], 0.5, outside), outside["h"])
+
+
+def test_a_tensor_given_to_the_module_is_refused_with_the_function_to_call() -> None:
+    with pytest.raises(TypeError, match=r"h = dropout\(h, 0.5, rows\)"):
+        Dropout(0.5)(torch.ones(3, 2))
+
+
+def kept_values(dropped: torch.Tensor) -> torch.Tensor:
+    return dropped != 0
