@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from picluster.cli import complete
+from picluster.cli.words import plain
 from picluster.errors import InputError
 
 if TYPE_CHECKING:
@@ -120,7 +121,7 @@ def import_own(
     )
     typer.echo(_summary(done.graph))
     for line in (*done.notes, *done.preview):
-        typer.echo(f"  {line}")
+        typer.echo(f"  {plain(line)}")
 
 
 def _own_graph(

@@ -41,6 +41,13 @@ def test_import_says_what_it_made_and_what_it_left_out(mine: Path, picluster: Pi
 
 
 @pytest.mark.usefixtures("mine")
+def test_names_in_a_summary_do_not_reach_the_terminal(picluster: Picluster, here: Path) -> None:
+    (here / "labels.csv").write_text("".join(f"{'ab'[i % 2]}\x1b[2J\n" for i in range(10)))
+    answer = picluster("dataset", "import", "odd", *FILES)
+    assert (answer.code, "\x1b" in answer.out, "a?[2J" in answer.out) == (0, False, True)
+
+
+@pytest.mark.usefixtures("mine")
 def test_options_of_import_reach_the_folder(picluster: Picluster, here: Path) -> None:
     assert picluster("dataset", "import", "a b", *FILES, "--directed", "--store", "fp32", "--split-seed", "1").code == 0
     meta = json.loads((here / "graphs" / "a b" / "meta.json").read_text())
