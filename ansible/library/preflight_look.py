@@ -65,7 +65,7 @@ def look(root: Path, home: str) -> Facts:
 def reasons(facts: Facts, wants: Mapping[str, Any]) -> list[str]:
     """Why this node cannot train, each with what to do."""
     found = [*_system_reasons(facts)]
-    found += [f"run {run} trains there: wait for its end, or picluster stop {run}" for run in facts["runs"]]
+    found += [f"run {run} trains there: wait for its end, or end it: picluster stop {run}" for run in facts["runs"]]
     low, high = PYTHONS
     if not low <= _numbers(facts["python_version"]) <= high:
         has = f"is {facts['python_version']}" if facts["python_version"] else "is not there"
@@ -93,7 +93,7 @@ def _system_reasons(facts: Facts) -> list[str]:
         kernel = f" under a 64-bit kernel ({machine})" if machine in ARCHITECTURES else ""
         return [f"the system is 32-bit ({architecture}){kernel}: flash the 64-bit image"]
     if machine not in ARCHITECTURES:
-        return [f"its processor is {machine}: picluster runs on {' and '.join(ARCHITECTURES)}"]
+        return [f"its processor is {machine}: picluster needs {' or '.join(ARCHITECTURES)}"]
     supported = "Ubuntu 24.04, Debian 12, Raspberry Pi OS (64-bit) 12, or a later one"
     least = RELEASES.get(facts["distribution"])
     if least is None or _numbers(facts["version"]) < least or architecture != ARCHITECTURES[machine]:

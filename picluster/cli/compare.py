@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -143,7 +144,7 @@ def _run(
         found = compared(entries_of(attempts), tag=tag)
         _show(found, chart, as_json=as_json)
     if signals.came:
-        raise Stopped(f"{signals.came.name} came", fix=f"picluster compare --tag {tag} shows what was run")
+        raise Stopped(f"{signals.came.name} came", fix=f"see what was run: picluster compare --tag {shlex.quote(tag)}")
     if not any(attempt.entry and attempt.entry.run.status == "finished" for attempt in attempts):
         raise typer.Exit(attempts[-1].end.code)
 

@@ -10,6 +10,7 @@ import typer
 from picluster.cli import complete
 from picluster.cli.words import plain
 from picluster.errors import InputError
+from picluster.wording import counted
 
 if TYPE_CHECKING:
     from picluster.graph.folder import GraphFolder
@@ -266,4 +267,5 @@ def prepared(
 def _summary(graph: GraphFolder) -> str:
     meta = graph.meta
     splits = ", ".join(f"{count:,} {split}" for split, count in meta.splits.items())
-    return f"{graph.path}: {meta.nodes:,} nodes, {meta.edges:,} edges, {meta.features} features, {splits}"
+    sizes = {"node": meta.nodes, "edge": meta.edges, "feature": meta.features}
+    return f"{graph.path}: {', '.join(counted(size, noun) for noun, size in sizes.items())}, {splits}"

@@ -9,6 +9,7 @@ import typer
 
 from picluster.cli.words import plain
 from picluster.controller.class_words import listed_name
+from picluster.wording import counted
 
 if TYPE_CHECKING:
     from picluster.schema.datasets import DatasetDetails, DatasetDrawing, DatasetList
@@ -49,7 +50,7 @@ def show_details(graph: DatasetDetails) -> None:
         "features": f"{graph.features:,}, {graph.feature_dtype}",
         "splits": ", ".join(f"{count:,} {split}" for split, count in graph.splits.items()),
         "degrees": f"{degrees.smallest:,} to {degrees.largest:,}, mean {degrees.mean:,.1f}, median {degrees.median:,g}",
-        "components": f"{graph.components.count:,}, the largest has {graph.components.largest:,} nodes",
+        "components": f"{graph.components.count:,}, the largest has {counted(graph.components.largest, 'node')}",
         "homophily": homophily,
         "classes": f"{graph.classes:,}",
         "labels": _labels(graph),

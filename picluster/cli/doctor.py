@@ -84,5 +84,5 @@ def _taking_part(nodes: list[Node], intent: Intent) -> list[Node]:
     strangers = [name for name in intent.plan.nodes if name not in {node.name for node in nodes}]
     if strangers:
         what = f"the plan names {', '.join(strangers)}, which the inventory does not"
-        raise InputError(what, fix="picluster launch --dry-run > plan.json writes a plan for it")
+        raise InputError(what, fix="have one written for it: picluster launch --dry-run > plan.json")
     return [node for node in nodes if node.name in intent.plan.nodes]

@@ -10,6 +10,7 @@ import typer
 from picluster.cli import options
 from picluster.errors import InputError
 from picluster.schema.events import AnyEvent, Ready
+from picluster.wording import counted
 
 EXAMPLES = """Examples:
 
@@ -49,7 +50,7 @@ def export(
     if output is not None:
         write_weights(folder, weights, output)
         values = sum(array.size for array in weights.values())
-        typer.echo(f"{output}: {values:,} values in {len(weights)} arrays, of {folder.path}")
+        typer.echo(f"{output}: {counted(values, 'value')} in {counted(len(weights), 'array')}, of {folder.path}")
     if predictions is not None:
         write_predictions(folder, weights, predictions, GRAPHS, _tell)
         typer.echo(f"{predictions}: class probabilities of all nodes, by {folder.path}")

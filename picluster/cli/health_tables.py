@@ -8,10 +8,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from picluster.cli.typeable import typeable
 from picluster.cli.words import NOTHING, mebibytes, plain, plural
 from picluster.controller.findings_links import best_mbit
 from picluster.controller.findings_node import usable_bytes
 from picluster.schema.health import Finding, Health, Link, NodeHealth, Severity
+from picluster.wording import counted
 
 _GIB = 1 << 30
 _STYLES: dict[Severity | None, str] = {"problem": "red", "warning": "yellow", "note": "green", None: "green"}
@@ -34,7 +36,7 @@ def show_health(health: Health) -> None:
     bad = [node.name for node in health.nodes if not node.ready]
     ready = len(health.nodes) - len(bad)
     if bad:
-        told = f"{ready} of {len(health.nodes)} nodes ready; not ready: {plain(', '.join(bad))}"
+        told = f"{ready} of {counted(len(health.nodes), 'node')} ready; not ready: {plain(', '.join(bad))}"
     else:
         warned = [node.name for node in health.nodes if _worst(node.name, health.findings) == "warning"]
         told = f"{'all ' if ready > 1 else ''}{ready} node{plural(health.nodes)} ready"
@@ -49,7 +51,7 @@ def show_finding(console: Console, finding: Finding, nodes: int) -> None:
     line = Text(f"{finding.severity:<9}", style=_STYLES[finding.severity]) + Text(f"{who}: {plain(finding.what)}")
     console.print(line, soft_wrap=True)
     if finding.fix:
-        console.print(Text(f"{'':<9}fix: {plain(finding.fix)}"), soft_wrap=True)
+        console.print(Text(f"{'':<9}fix: {plain(typeable(finding.fix))}"), soft_wrap=True)
 
 
 def _nodes_table(health: Health) -> Table:

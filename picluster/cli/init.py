@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from picluster.cli.words import plural
+from picluster.wording import counted
 
 EXAMPLES = """Examples:
 
@@ -26,11 +26,12 @@ def init(
 ) -> None:
     """Write inventory/hosts.yml, and for every node's SD card what it needs at its first start."""
     from picluster.controller.first_boot_files import CARDS, HOSTS, read_cluster, read_public_key, write_all
+    from picluster.controller.places import find
 
     cluster = read_cluster(file)
     public_key = read_public_key(cluster, file.parent)
     write_all(cluster, public_key, force=force)
-    print(f"inventory  {HOSTS}: {len(cluster.nodes)} node{plural(list(cluster.nodes))}")
+    print(f"inventory  {HOSTS}: {counted(len(cluster.nodes), 'node')}")
     for name in cluster.nodes:
         print(f"card       {CARDS / name}: {name} at {cluster.address(name) or f'{name}.local'}")
-    print("next       copy each card's files to its boot partition: docs/first-boot.md")
+    print(f"next       copy each card's files to its boot partition: {find('docs/first-boot.md')}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 import time
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from picluster.errors import InputError
+from picluster.wording import counted
 
 if TYPE_CHECKING:
     from picluster.lab.likeness import Likeness
@@ -89,10 +91,12 @@ def up(
     with _as_guest():
         lab = make(wanted, typer.echo)
     inventory = LabPlaces(name).inventory
-    typer.echo(f"up        {len(lab.nodes)} nodes in {time.monotonic() - began:.1f} s; inventory {inventory}")
+    typer.echo(
+        f"up        {counted(len(lab.nodes), 'node')} in {time.monotonic() - began:.1f} s; inventory {inventory}"
+    )
     if not fresh:
-        typer.echo(f"train     picluster launch --inventory {inventory} --layers-per-node 1")
-    typer.echo(f"default   cp {inventory} inventory/hosts.yml")
+        typer.echo(f"train     picluster launch --inventory {shlex.quote(str(inventory))} --layers-per-node 1")
+    typer.echo(f"default   mkdir -p inventory; cp {shlex.quote(str(inventory))} inventory/hosts.yml")
     typer.echo(f"look      picluster lab status{_named(name)}")
 
 

@@ -8,8 +8,10 @@ from rich.text import Text
 
 from picluster.cli.words import NOTHING, mebibytes
 from picluster.lab.state import LabState, NodeState
+from picluster.wording import counted
 
 _GIB = 1 << 30
+_UNSEEN = "; whether links are up is seen by root only"
 _MEGABIT = 10**6
 _STYLES = {"running": "green", "frozen": "yellow", "link down": "yellow", "dead": "red"}
 
@@ -25,10 +27,17 @@ def show_lab(lab: LabState) -> None:
     for node in lab.nodes:
         table.add_row(*_cells(node))
     console.print(table)
-    kind = "bare nodes" if lab.fresh else "nodes ready to train"
-    if lab.emulated:
-        kind += ", emulated"
-    console.print(f"{kind}; inventory {lab.inventory}", soft_wrap=True)
+    console.print(Text(f"{readiness(lab)}; inventory {lab.inventory}"), soft_wrap=True)
+
+
+def readiness(lab: LabState) -> str:
+    """How many nodes can be used, and which cannot. Without root nobody knows of links."""
+    good = sum(node.state == "running" for node in lab.nodes)
+    is_known = all(node.disk_used_bytes is not None for node in lab.nodes)
+    kind = ("bare" if lab.fresh else "ready to train" if is_known else "running") + (", emulated" * lab.emulated)
+    bad = [f"{node.name} ({node.state})" for node in lab.nodes if node.state != "running"]
+    told = counted(good, "node") if not bad else f"{good} of {counted(len(lab.nodes), 'node')}"
+    return f"{told} {kind}" + (f"; not so {', '.join(bad)}" if bad else "") + ("" if is_known else _UNSEEN)
 
 
 def _cells(node: NodeState) -> list[Text]:

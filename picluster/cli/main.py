@@ -24,6 +24,9 @@ from picluster.cli import (
     streams,
     trust,
 )
+from picluster.cli.mistyped import in_words
+from picluster.cli.parameters import HELP_NAMES, dressed
+from picluster.cli.typeable import typeable
 from picluster.errors import DataError, InputError, PiclusterError, Stopped
 from picluster.refusals import refusal
 
@@ -34,6 +37,7 @@ app = typer.Typer(
     "5 a node failed · 130 stopped",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    context_settings={"help_option_names": HELP_NAMES},
 )
 app.command("launch", epilog=launch.EXAMPLES)(launch.launch)
 app.command("report", epilog=report.EXAMPLES)(report.report)
@@ -78,14 +82,12 @@ def main() -> None:
 
 def _run() -> int:
     """The exit code of the command that was typed."""
+    command = dressed(app)
     try:
-        return int(app(standalone_mode=False) or 0)
+        return int(command(prog_name="picluster", standalone_mode=False) or 0)
     except typer.TyperException as error:  # what was typed is no command of ours
-        context = getattr(error, "ctx", None)
-        if told := error.format_message():  # else it was the help
-            print(
-                f"error: {told}\n  fix: see {context.command_path if context else 'picluster'} --help", file=sys.stderr
-            )
+        if error.format_message():  # else it was the help
+            _say(in_words(error, command, sys.argv[1:]))
         return InputError.exit_code
     except PiclusterError as error:
         return _say(error)
@@ -100,7 +102,7 @@ def _run() -> int:
 
 
 def _say(error: PiclusterError) -> int:
-    print(f"error: {error}", file=sys.stderr)
+    print(f"error: {typeable(str(error))}", file=sys.stderr)
     return error.exit_code
 
 

@@ -16,6 +16,7 @@ from picluster.cli.view import view
 from picluster.cli.words import epochs, learnt, plain
 from picluster.errors import Stopped
 from picluster.schema.events import AnyEvent, EpochDone, Logged, Ready, StepDone, Tested
+from picluster.wording import counted
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -96,7 +97,11 @@ class Lines:
     def _line(self, event: AnyEvent) -> str | None:
         if isinstance(event, Ready):
             self._ready += 1
-            return f"ready      {self._nodes} nodes after {event.seconds:.1f} s" if self._ready == self._nodes else None
+            return (
+                f"ready      {counted(self._nodes, 'node')} after {event.seconds:.1f} s"
+                if self._ready == self._nodes
+                else None
+            )
         if isinstance(event, EpochDone):
             self._last_epoch = event.epoch
             return self._epoch_line(event)

@@ -15,6 +15,7 @@ from picluster.cli import options
 from picluster.cli.asking import agrees
 from picluster.cli.words import plain
 from picluster.errors import InputError, RunFailed
+from picluster.wording import counted
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -114,14 +115,17 @@ def reset(
 def _choose(inventory: Path | None, limit: str | None) -> tuple[Path, list[Node], list[Node], bool]:
     """The inventory, its machines, those that are meant, and whether this one is a node as well."""
     from picluster.controller.inventory import default_inventory, read_inventory
+    from picluster.controller.places import find
     from picluster.controller.provision.playbook import hosts_of
 
     path = inventory or default_inventory()
     nodes = read_inventory(path)
     members = [node for node in nodes if not node.is_local]
     if not members:
-        raise InputError(f"inventory {path} names no machine but this one", fix="docs/inventory.md: write one's own")
-    print(f"inventory  {path}: {len(members)} nodes", file=sys.stderr)
+        raise InputError(
+            f"inventory {path} names no machine but this one", fix=f"write your own: see {find('docs/inventory.md')}"
+        )
+    print(f"inventory  {path}: {counted(len(members), 'node')}", file=sys.stderr)
     chosen = members
     if limit is not None:
         wanted = hosts_of(path, limit, [node.name for node in members])

@@ -12,8 +12,10 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from picluster.cli.typeable import typeable
 from picluster.cli.words import NOTHING, duration, plain
 from picluster.controller.provision.progress import Progress
+from picluster.wording import counted
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -46,7 +48,9 @@ def _tell(console: Console, progress: Progress, event: Mapping[str, Any], *, qui
         line = Text(f"{plain(name)}  {plain(data.get('role') or '')}: {plain(data.get('task') or '')}")
         console.print(line, soft_wrap=True)
     elif event["event"] == "runner_on_failed" and node.failed:
-        line = Text(f"{plain(name)}  {plain(node.role)}: {plain(node.task)}: {plain(node.reason)}", style="red")
+        line = Text(
+            f"{plain(name)}  {plain(node.role)}: {plain(node.task)}: {plain(typeable(node.reason))}", style="red"
+        )
         console.print(line, soft_wrap=True)
 
 
@@ -76,7 +80,7 @@ def show_outcome(done: Provisioned) -> None:
         line = Text(f"{plain(node.name):<{width}}  ") + Text(f"{node.state:<11}  ", style=_STYLES[node.state])
         console.print(line + Text(f"{counts} skipped={node.skipped}  {duration(node.seconds)}"), soft_wrap=True)
     for note in done.notes:
-        console.print(Text(f"note: {plain(note)}", style="yellow"), soft_wrap=True)
+        console.print(Text(f"note: {plain(typeable(note))}", style="yellow"), soft_wrap=True)
     for node in done.nodes:
         if node.state in _LOUD:
             console.print(Text(_why(node), style="red"), soft_wrap=True)
@@ -85,10 +89,12 @@ def show_outcome(done: Provisioned) -> None:
         console.print(Text(told, style="yellow"), soft_wrap=True)
     good = sum(node.state not in (*_LOUD, "untouched") for node in done.nodes)
     word = "came through" if any(node.state == "done" for node in done.nodes) else "ready"
-    console.print(Text(f"{good} of {len(done.nodes)} nodes {word} in {duration(done.seconds)}", style="bold"))
+    console.print(
+        Text(f"{good} of {counted(len(done.nodes), 'node')} {word} in {duration(done.seconds)}", style="bold")
+    )
 
 
 def _why(node: NodeOutcome) -> str:
-    said = plain(node.reason)
+    said = plain(typeable(node.reason))
     named = said if said.startswith(f"{plain(node.name)}: ") else f"{plain(node.name)}: {said}"
     return f"error: {named}\n  at: {plain(node.role)}: {plain(node.task)}" if node.role else f"error: {named}"

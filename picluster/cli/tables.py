@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from picluster.cli.typeable import typeable
 from picluster.cli.words import NOTHING, epochs, fraction, kibibytes, listed, mebibytes, plain, plural
 from picluster.controller.class_words import listed_name
 from picluster.controller.comparison_notes import sent_below_payload, why_below_payload
@@ -40,7 +41,7 @@ def show_plan(plan: Plan, *, as_json: bool) -> None:
     if plan.idle:
         console.print(f"  {escape(plain(', '.join(plan.idle)))}: not used by this plan")
     for note in plan.notes:
-        console.print(f"  note: {escape(note)}")
+        console.print(f"  note: {escape(typeable(note))}")
 
 
 def show_failure(failure: Failure, folder: str) -> None:
@@ -50,13 +51,13 @@ def show_failure(failure: Failure, folder: str) -> None:
     held = f" (layer{plural(failure.layers)} {listed(failure.layers)})" if failure.layers else ""
     console.print(f"error: {escape(f'{who}{held} failed: {failure.cause}')}")
     if failure.fix:
-        console.print(f"  fix: {escape(failure.fix)}")
+        console.print(f"  fix: {escape(typeable(failure.fix))}")
     if failure.log:
         console.print(f"  log: {escape(f'{folder}/{failure.log}')}")
 
 
-def show_report(report: Report) -> None:
-    """Tables of a run: result, epochs, memory and time of every node."""
+def show_report(report: Report, typed: Sequence[str] | None = None) -> None:
+    """Tables of a run: result, epochs, memory and time of every node. `typed` is the command line that began it."""
     console = Console(highlight=False, emoji=False)
     console.print(f"run        {escape(report.run)}: {report.status}", soft_wrap=True)
     if report.tag:
@@ -70,7 +71,7 @@ def show_report(report: Report) -> None:
     if report.failure:
         failure = report.failure
         console.print(f"failure    {escape(failure.node or 'controller')}: {escape(failure.cause)}", soft_wrap=True)
-        console.print(f"           fix: {escape(failure.fix)}", soft_wrap=True)
+        console.print(f"           fix: {escape(typeable(failure.fix, typed))}", soft_wrap=True)
         if failure.log:
             console.print(f"           log: {escape(failure.log)}", soft_wrap=True)
     if report.status == "stopped" and report.stopped_by:

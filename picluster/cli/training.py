@@ -33,6 +33,7 @@ from picluster.errors import InputError, RunFailed
 from picluster.schema.plan import Plan
 from picluster.schema.record import from_json
 from picluster.schema.run import Environment, Run
+from picluster.wording import counted
 
 if TYPE_CHECKING:
     from picluster.controller.earlier_run import EarlierRun
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
     from picluster.schema.plan import EngineName, Strategy
     from picluster.schema.spec import Spec
 
-_PLAN_FIX = "picluster launch --dry-run > plan.json writes one"
+_PLAN_FIX = "have one written: picluster launch --dry-run > plan.json"
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ def choose_nodes(inventory: Path | None, wanted: str | None) -> list[Node]:
 def all_nodes(inventory: Path) -> list[Node]:
     """The nodes of an inventory. Says which one it is."""
     nodes = read_inventory(inventory)
-    print(f"inventory  {inventory}: {len(nodes)} node{'' if len(nodes) == 1 else 's'}", file=sys.stderr)
+    print(f"inventory  {inventory}: {counted(len(nodes), 'node')}", file=sys.stderr)
     return nodes
 
 
@@ -91,7 +92,10 @@ def choose_from(nodes: list[Node], wanted: str | None, path: Path) -> list[Node]
         return nodes
     if wanted.isdecimal():
         if not 1 <= int(wanted) <= len(nodes):
-            raise InputError(f"--nodes {wanted}: the inventory has {len(nodes)} nodes")
+            raise InputError(
+                f"--nodes {wanted}: the inventory has {counted(len(nodes), 'node')}",
+                fix=f"a number from 1 to {len(nodes)}, or names",
+            )
         return nodes[: int(wanted)]
     by_name = {node.name: node for node in nodes}
     names = [name.strip() for name in wanted.split(",") if name.strip()]

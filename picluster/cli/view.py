@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from picluster.cli.words import NOTHING, duration, epochs, learnt, mebibytes, milliseconds, plain, ranges
+from picluster.wording import counted
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -60,7 +61,7 @@ def _headline(state: RunState, width: int) -> Table:
 
 def _place(state: RunState) -> str:
     if state.phase == "starting":
-        return f"{state.ready} of {len(state.nodes)} nodes ready"
+        return f"{state.ready} of {counted(len(state.nodes), 'node')} ready"
     if state.phase == "training":
         epoch = min(state.epochs_done + 1, state.epochs)
         step = "" if state.steps == 1 else f", step {state.step} of {state.steps}"

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from picluster.wording import counted
+
 if TYPE_CHECKING:
     from picluster.schema.events import EpochDone
 
@@ -70,4 +72,4 @@ def plural(values: Sequence[object]) -> str:
 
 def epochs(count: int | None) -> str:
     """Such as `1 epoch` or `5 epochs`."""
-    return f"{count} epoch{'' if count == 1 else 's'}"
+    return f"{NOTHING} epochs" if count is None else counted(count, "epoch")

@@ -139,7 +139,7 @@ def _words_of_the_end(ended: Ended | None) -> tuple[str, str]:
         fix = "see whether its network is cut off at times; a longer --grace outlasts short cuts"
         return "it heard nothing from the controller for longer than --grace, and ended", fix
     if ended is None or ended.exit_code is None:
-        fix = "see whether it still answers: it may have lost power or its network; picluster doctor tells"
+        fix = "see whether it still answers: it may have lost power or its network: picluster doctor"
         return "the connection to it was lost before its work was done", fix
     return f"ended with exit code {ended.exit_code} before its work was done", _READ_LOG
 

@@ -14,7 +14,7 @@ from picluster.controller.patient import Patient
 from picluster.schema.health import Finding, Health, Link, NodeHealth, Severity
 
 _ORDER: tuple[Severity, ...] = ("problem", "warning", "note")
-_SAME = "make provision installs the same on all nodes"
+_SAME = "install the same on all nodes: picluster provision"
 
 
 def judge(patients: Sequence[Patient], links: Sequence[Link]) -> Health:

@@ -21,8 +21,8 @@ HOT_CELSIUS = 75.0
 OLDEST_PYTHON = (3, 11)
 _WITH_ATOMICS = (2, 10)
 """From this torch on, aarch64 needs them; the Cortex-A72 of a Pi 4 and the A53 of a Pi 3 have none."""
-_ANEW = "make provision installs it anew there"
-_OLDER = "make provision installs torch 2.9.1 there, which runs on every Pi"
+_ANEW = "install it anew there: picluster provision"
+_OLDER = "install torch 2.9.1 there, which runs on every Pi: picluster provision"
 _POWER = {0: "is too low", 16: "has been too low since it was started"}
 _HEAT = {
     2: "is slowed down now",
@@ -150,7 +150,7 @@ def usable_bytes(facts: Facts) -> int | None:
 def _memory_controller(patient: Patient, facts: Facts) -> Finding | None:
     if facts.memory_controller is not False:
         return None
-    fix = "make provision adds cgroup_enable=memory to the line that it boots with, and restarts it"
+    fix = "add cgroup_enable=memory to the line that it boots with, and restart it: picluster provision"
     what = "its kernel does not bound memory: control groups lack the memory controller"
     return _found(patient, "cgroup", "warning", what, fix)
 
@@ -171,7 +171,7 @@ def _disk(patient: Patient, facts: Facts) -> Finding | None:
 def _governor(patient: Patient, facts: Facts) -> Finding | None:
     if facts.governor != "powersave":
         return None
-    fix = "make provision sets another governor for good"
+    fix = "set another governor for good: picluster provision"
     return _found(patient, "governor", "warning", "its processor is kept at its lowest speed (powersave)", fix)
 
 

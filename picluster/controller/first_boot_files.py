@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import os
+import shlex
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -15,13 +16,15 @@ from typing import Any
 import msgspec
 
 from picluster.controller.first_boot import card, inventory
+from picluster.controller.places import find
 from picluster.controller.record_files import refuse
 from picluster.errors import InputError
 from picluster.schema.cluster_file import ClusterFile
+from picluster.wording import in_words, yaml_in_words
 
 CARDS = Path("cards")
 HOSTS = Path("inventory/hosts.yml")
-EXAMPLE = "inventory/cluster.example.yml"
+_EXAMPLE = "inventory/cluster.example.yml"
 _KEY_TYPES = ("ssh-ed25519", "ssh-rsa", "ecdsa-sha2-", "sk-ssh-ed25519@openssh.com", "sk-ecdsa-sha2-")
 
 
@@ -34,16 +37,17 @@ def read_cluster(file: Path) -> ClusterFile:
     try:
         text = file.read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise InputError(f"there is no {file}", fix=f"cp {EXAMPLE} {file}, and put in your own names") from None
+        copy = shlex.join(["cp", str(find(_EXAMPLE)), str(file)])
+        raise InputError(f"there is no {file}", fix=f"{copy}, and put in your own names") from None
     except UnicodeDecodeError:
-        raise InputError(f"{file} is no text", fix=f"see {EXAMPLE}") from None
+        raise InputError(f"{file} is no text", fix=f"see {find(_EXAMPLE)}") from None
     except OSError as error:
         raise InputError(f"cannot read {file}: {error.strerror}") from None
     try:
-        return msgspec.convert(_read_yaml(file, text), ClusterFile)
+        return msgspec.convert(_read_yaml(text), ClusterFile)
     except msgspec.ValidationError as error:
         raise InputError(
-            f"{file} does not fit: {error}", fix=f"see {EXAMPLE}; what YAML mistakes goes in quotes"
+            f"{file} does not fit: {in_words(error)}", fix=f"see {find(_EXAMPLE)}; what YAML mistakes goes in quotes"
         ) from None
     except InputError as error:
         raise InputError(f"{file}: {error.what}", fix=error.fix) from None
@@ -59,9 +63,10 @@ def read_public_key(cluster: ClusterFile, beside: Path) -> str:
     try:
         text = file.read_text(encoding="utf-8").strip()
     except FileNotFoundError:
-        raise InputError(f"there is no public key {file}", fix="ssh-keygen -t ed25519 makes one") from None
+        make = shlex.join(["ssh-keygen", "-t", "ed25519", "-f", str(file.with_suffix(""))])
+        raise InputError(f"there is no public key {file}", fix=f"make one: {make}") from None
     except (OSError, UnicodeDecodeError):
-        raise InputError(f"cannot read the public key {file}", fix=f"see ls -l {file}") from None
+        raise InputError(f"cannot read the public key {file}", fix=f"see ls -l {shlex.quote(str(file))}") from None
     if "PRIVATE KEY" in text:
         raise InputError(f"{file} is a private key, which belongs on no card", fix=f"name the public one: {file}.pub")
     if not _is_public_key(text):
@@ -125,7 +130,7 @@ def _is_public_key(text: str) -> bool:
     return blob[4:].startswith(words[0].encode())
 
 
-def _read_yaml(file: Path, text: str) -> Any:
+def _read_yaml(text: str) -> Any:
     import yaml  # type: ignore[import-untyped]
 
     class Loader(yaml.SafeLoader):  # type: ignore[misc]
@@ -142,6 +147,6 @@ def _read_yaml(file: Path, text: str) -> Any:
         return yaml.load(text, Loader)  # noqa: S506 -- it is a SafeLoader
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        where = f" in line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        reason = getattr(error, "problem", None) or "it cannot be read"
-        raise InputError(f"{file} is no YAML: {reason}{where}", fix=f"see {EXAMPLE}") from None
+        where = f"line {mark.line + 1}: " if mark else ""
+        reason = yaml_in_words(str(getattr(error, "problem", None) or getattr(error, "reason", "")))
+        raise InputError(f"{where}{reason}", fix=f"see {find(_EXAMPLE)}") from None

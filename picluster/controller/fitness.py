@@ -14,7 +14,7 @@ from picluster.schema.run import Controller
 
 SPARE_BYTES = 64 << 20
 """What must stay free on a node's disk beside the data: logs, weights, temporary tables."""
-_PROVISION = "make provision installs it there"
+_PROVISION = "install it there: picluster provision"
 
 
 class Claimed(msgspec.Struct, frozen=True):
@@ -87,7 +87,7 @@ def _wrongly_installed(seen: Seen, home: str) -> PiclusterError | None:
         return MissingError(f"{seen.worker} does not start there: {seen.trouble}", fix=_PROVISION)
     if seen.version != picluster.__version__:
         what = f"it has picluster {seen.version}, and this is {picluster.__version__}"
-        return MissingError(what, fix="make provision installs this one there")
+        return MissingError(what, fix="install this one there: picluster provision")
     if seen.torch is None:
         return MissingError(f"torch is not installed in {home} there", fix=_PROVISION)
     return None
@@ -95,7 +95,7 @@ def _wrongly_installed(seen: Seen, home: str) -> PiclusterError | None:
 
 def _cannot_be_shipped_to(seen: Seen, sizes: Mapping[str, int]) -> PiclusterError | None:
     if seen.lacking and not seen.rsync:
-        return MissingError("rsync is not installed there", fix="make provision installs it there")
+        return MissingError("rsync is not installed there", fix=_PROVISION)
     needed = sum(sizes[name] for name in seen.lacking)
     if seen.free_bytes is not None and seen.free_bytes < needed + SPARE_BYTES:
         room = f"{seen.free_bytes >> 20} MiB are free, {(needed + SPARE_BYTES) >> 20} are needed"
@@ -110,7 +110,7 @@ def busy(claims: Sequence[Claimed]) -> Busy | None:
         if claim.is_exclusive:
             since = time.strftime("%H:%M", time.localtime(claim.since))
             what = f"busy with run {claim.run} of user {claim.controller.user or 'unknown'} since {since}"
-            return Busy(what, fix="picluster launch --wait waits for its end")
+            return Busy(what, fix="wait for its end: picluster launch --wait")
     return None
 
 

@@ -17,7 +17,7 @@ def history(tag: str | None = None, root: Path = RUNS) -> History:
     """The runs below `root`, or those with this tag; the newest first. InputError where there is none."""
     found = [summary(folder) for folder in RunFolder.every(root)]
     if not found:
-        raise InputError(f"there are no runs in {root.absolute()}", fix="picluster launch makes one")
+        raise InputError(f"there are no runs in {root.absolute()}", fix="make one: picluster launch")
     chosen = [run for run in found if tag is None or run.tag == tag]
     if not chosen:
         tags = ", ".join(sorted({run.tag for run in found if run.tag})) or "none"

@@ -64,12 +64,17 @@ def _text(name: str, variable: str, value: object, context: Mapping[str, Any]) -
         what = f"{variable} of {name} is encrypted by Ansible Vault, which picluster does not open"
         raise InputError(what, fix="it is no secret: write it in plain text")
     if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise InputError(f"{variable} of {name} is {value!r}: it must be a text or a number")
+        raise InputError(f"{variable} of {name} is {value!r}: it must be a text or a number", fix="write one value")
     try:
         return _render(str(value), context)
     except (jinja2.TemplateError, LookupError, TypeError, ValueError, ArithmeticError) as error:
-        what = f"{variable} of {name} is {value!r}, which cannot be worked out without Ansible: {error}"
+        what = f"{variable} of {name} is {value!r}, which cannot be worked out without Ansible: {_why(error)}"
         raise InputError(what, fix="write it in plain, or with variables of the inventory only") from None
+
+
+def _why(error: Exception) -> str:
+    is_unread = type(error) is jinja2.TemplateSyntaxError  # an unknown filter is a kind of it
+    return "its braces do not fit together" if is_unread else str(error)
 
 
 def _render(text: str, context: Mapping[str, Any]) -> str:

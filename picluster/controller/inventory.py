@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 import shlex
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import msgspec
 
+from picluster.controller import inventory_file
 from picluster.controller.host_variables import host_variables
 from picluster.controller.places import find, program
 from picluster.controller.ssh_address import ssh_words
@@ -63,17 +66,25 @@ def read_inventory(path: Path) -> list[Node]:
     if "," in str(path):
         raise InputError(f"Ansible takes {path} for a list of hosts", fix="give it a name without a comma")
     if not path.exists():
-        raise InputError(f"there is no inventory {path}", fix="copy inventory/example.yml to inventory/hosts.yml")
+        raise InputError(f"there is no inventory {path}", fix=_make_one(path))
+    inventory_file.check(path)
     listing = _ansible_inventory(path)
     names = list(dict.fromkeys(_hosts(listing, _GROUP if _GROUP in listing else "all")))
     if not names:
-        raise InputError(f"inventory {path} names no host", fix="see inventory/example.yml")
+        raise InputError(f"inventory {path} names no host", fix=inventory_file.see_example())
     strange = [name for name in names if "/" in name or name.startswith(".")]
     if strange:
         raise InputError(f"inventory {path} names {strange[0]!r}: no host may contain / or begin with a dot")
     variables = listing.get("_meta", {}).get("hostvars", {})
     groups = {group: list(dict.fromkeys(_hosts(listing, group))) for group in listing if group != "_meta"}
     return [_node(name, host_variables(name, variables, groups)) for name in names]
+
+
+def _make_one(path: Path) -> str:
+    there = sorted(each for each in Path("inventory").glob("*.yml") if not each.name.startswith("cluster"))
+    near = get_close_matches(str(path), map(str, there), n=1)
+    copy = shlex.join(["cp", str(find("inventory/example.yml")), str(path)])
+    return f"did you mean {near[0]}? Or begin with the example: {copy}" if near else f"begin with the example: {copy}"
 
 
 def _node(name: str, variables: Mapping[str, str]) -> Node:
@@ -143,7 +154,8 @@ def _ansible_inventory(path: Path) -> dict[str, Any]:
         what = f"Ansible takes longer than {READ_TIMEOUT_SECONDS} s to read inventory {path}"
         raise InputError(what, fix=f"see what `{shlex.join(words)}` does") from None
     if listed.returncode != 0:
-        raise InputError(f"Ansible cannot read inventory {path}: {_reason(listed.stderr.decode(errors='replace'))}")
+        what = f"Ansible cannot read inventory {path}: {_reason(listed.stderr.decode(errors='replace'))}"
+        raise InputError(what, fix=f"see what it says: {shlex.join(words)}")
     return msgspec.json.decode(listed.stdout, type=dict[str, Any])
 
 
@@ -159,10 +171,16 @@ def _home_of_ansible() -> Iterator[dict[str, str]]:
 
 
 def _reason(words: str) -> str:
-    """What Ansible says of a broken file, in one line."""
+    """What Ansible says of a file that looks right, in one line."""
     lines = [line.strip() for line in words.splitlines() if line.strip()]
     if _SCRIPT_SAYS in lines:
         said = lines[lines.index(_SCRIPT_SAYS) + 1 :]
         return f"the program failed: {said[0]}" if said else "the program failed"
-    telling = [line for line in lines if line.startswith(("YAML parsing failed", "Origin:"))]
-    return " ".join(dict.fromkeys(telling)) or (lines[-1] if lines else "it gives no reason")
+    if "'script' plugin" in words:
+        return "it is a program, and what it prints is no inventory in JSON"
+    if "'toml' plugin" in words:
+        return "it is no TOML" + (f": line {found[1]}" if (found := re.search(r"at line (\d+)", words)) else "")
+    failed = [line.partition("Failed to parse inventory: ")[2] for line in lines]
+    return next(
+        filter(None, failed), "it gives no reason" if any("Completely" in line for line in lines) else lines[-1]
+    )

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from picluster.errors import InputError
 from picluster.schema.plan import Cut, EngineName, Plan, StagePlan, Strategy
+from picluster.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -79,7 +80,9 @@ def fit_plan(plan: Plan, nodes: Sequence[str], spec: Spec, model: ModelDescripti
         message = f"the plan names {', '.join(strangers)}, not in the inventory"
         raise InputError(message, fix=f"the inventory has {', '.join(nodes)}")
     if plan.depth != spec.model.depth:
-        raise InputError(f"the plan places {plan.depth} layers, but {spec.model.name} has {spec.model.depth}")
+        raise InputError(
+            f"the plan places {counted(plan.depth, 'layer')}, but {spec.model.name} has {spec.model.depth}"
+        )
     for number, stage in enumerate(plan.stages[1:], start=2):
         layer = model.layers[stage.layers[0] - 1]
         if layer.wide and stage.receives == "aggregated":
@@ -132,7 +135,7 @@ def _split(nodes: Sequence[str], depth: int, layers_per_node: int) -> list[Stage
         tuple(range(first, min(first + layers_per_node, depth + 1))) for first in range(1, depth + 1, layers_per_node)
     ]
     if len(nodes) < len(slices):
-        message = f"{len(slices)} stages need {len(slices)} nodes, but there are {len(nodes)}: {', '.join(nodes)}"
+        message = f"{len(slices)} stages need {len(slices)} nodes, not {len(nodes)}: {', '.join(nodes)}"
         raise InputError(message, fix=f"use --layers-per-node {ceil(depth / len(nodes))}, or more nodes")
     spare = len(nodes) - len(slices)
     samplers = min(spare, 1)
@@ -149,7 +152,7 @@ def _notes(plan: Plan, spec: Spec) -> list[str]:
         surplus = stage.nodes[spec.micro_batches :]
         if surplus:
             notes.append(
-                f"a step has {spec.micro_batches} micro-batch{'es' if spec.micro_batches > 1 else ''}: "
+                f"a step has {counted(spec.micro_batches, 'micro-batch', 'micro-batches')}: "
                 f"{', '.join(surplus)} will idle in stage {number}; --micro-batches {len(stage.nodes)} gives all work"
             )
     return notes

@@ -20,6 +20,7 @@ from picluster.graph.folder import GraphFolder
 from picluster.graph.lock import only_maker_of
 from picluster.graph.pairs import scaled_rows, write_pairs
 from picluster.schema.record import Record
+from picluster.wording import counted
 
 if TYPE_CHECKING:
     from typing import Any
@@ -80,7 +81,9 @@ class Embedding:
         weights = {name.removeprefix("convs.0."): weight for name, weight in read_weights(folder).items()}
         table = weights.get("embedding.weight")
         if table is None or len(table) != self.graph.meta.nodes:
-            what = f"{self.model_file} has no `embedding` with a row for each of {self.graph.meta.nodes} nodes"
+            what = (
+                f"{self.model_file} has no `embedding` with a row for each of {counted(self.graph.meta.nodes, 'node')}"
+            )
             raise DataError(what, fix="see models/node_pairs.py")
         if "dense.weight" in weights:
             seen = scaled_rows(self.graph.array("features")).astype(np.float32)

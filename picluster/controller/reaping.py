@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import time
 from collections.abc import Callable, Sequence
@@ -51,10 +52,12 @@ def stop(folder: RunFolder) -> bool:
     """
     controller = folder.run().controller
     if folder.result() is not None:
-        raise InputError(f"run {folder.name} has ended already", fix="picluster runs lists them")
+        raise InputError(f"run {folder.name} has ended already", fix="see which there are: picluster runs")
     if not is_here(controller):
         what = f"run {folder.name} is led from {controller.host}, not from this machine"
-        raise InputError(what, fix=f"run picluster stop there, as {controller.user or 'its user'}")
+        raise InputError(
+            what, fix=f"there, as {controller.user or 'its user'}: picluster stop {shlex.quote(folder.name)}"
+        )
     if not is_alive(controller):
         return False
     try:

@@ -14,6 +14,7 @@ from picluster.errors import DataError, InputError
 from picluster.refusals import words
 from picluster.schema.events import Recorded
 from picluster.schema.record import Record, from_json, to_json
+from picluster.wording import in_words
 
 if TYPE_CHECKING:
     from typing import Never
@@ -104,10 +105,10 @@ def read_lines(file: Path) -> Iterator[Recorded]:
     except OSError as error:
         refuse("read", file, error)
     with lines:
-        for line in lines:
+        for number, line in enumerate(lines, start=1):
             if not line.endswith(b"\n"):
                 return
             try:
                 yield msgspec.json.decode(line, type=Recorded)
-            except msgspec.DecodeError as error:
-                raise DataError(f"{file} has a line that is no event: {error}") from error
+            except (msgspec.DecodeError, UnicodeDecodeError) as error:
+                raise DataError(f"{file} has no event in line {number}: {in_words(error)}") from error

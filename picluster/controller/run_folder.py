@@ -85,13 +85,13 @@ class RunFolder:
         if name is None:
             runs = [RunFolder(file.parent) for file in root.glob("*/run.json")]
             if not runs:
-                raise InputError(f"there are no runs in {root.absolute()}", fix="picluster launch makes one")
+                raise InputError(f"there are no runs in {root.absolute()}", fix="make one: picluster launch")
             return max(runs, key=_started)
         found = [path for path in (Path(name), root / name) if _holds_a_run(path)][:1]
         if not found and len(name) == LETTERS:
             found = sorted(path for path in root.glob(f"*-{glob.escape(name)}") if _holds_a_run(path))
         if not found:
-            raise InputError(f"there is no run {name}", fix=f"picluster runs lists those in {root.absolute()}")
+            raise InputError(f"there is no run {name}", fix=f"see those in {root.absolute()}: picluster runs")
         if len(found) > 1:
             names = ", ".join(path.name for path in found)
             raise InputError(f"{len(found)} runs end with {name}: {names}", fix="give the whole name")

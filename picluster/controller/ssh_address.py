@@ -92,14 +92,16 @@ def ssh_words(name: str, variables: Mapping[str, object]) -> list[str]:
     def split(*names: str) -> list[str]:
         try:
             return [word for each in names for word in shlex.split(first(each) or "")]
-        except ValueError as error:
-            raise InputError(f"{' or '.join(names)} of {name} cannot be split into words: {error}") from None
+        except ValueError:
+            raise InputError(
+                f"{' or '.join(names)} of {name} cannot be split into words", fix="close each quote"
+            ) from None
 
     # ssh takes what it is told first, so the order is Ansible's.
     words = split("ansible_ssh_args")
     if port := first("ansible_port", "ansible_ssh_port"):
         if not port.isdecimal() or not 0 < int(port) <= _LAST_PORT:
-            raise InputError(f"ansible_port of {name} is {port!r}, and no port")
+            raise InputError(f"ansible_port of {name} is {port!r}, and no port", fix="a number from 1 to 65535")
         words += ["-p", port]
     if key := first("ansible_ssh_private_key_file", "ansible_private_key_file"):
         words += ["-i", str(Path(key).expanduser())]
@@ -113,7 +115,7 @@ def ssh_words(name: str, variables: Mapping[str, object]) -> list[str]:
 def _no_option(name: str, variable: str, value: str) -> str:
     """What begins with a dash, ssh or rsync could take for an option."""
     if value.startswith("-"):
-        raise InputError(f"{variable} of {name} is {value!r}: it must not begin with a dash")
+        raise InputError(f"{variable} of {name} is {value!r}: it must not begin with a dash", fix="write it without")
     return value
 
 

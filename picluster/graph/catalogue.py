@@ -11,6 +11,8 @@ from picluster.graph.statistics import Statistics, statistics_of
 from picluster.graph.writer import PARTIAL_MARK
 from picluster.schema.datasets import Components, DatasetDetails, DatasetEntry, DatasetList, Degrees
 
+_MAKE_ONE = "make one: picluster dataset prepare cora, or import your own: picluster dataset import NAME"
+
 
 def list_graphs(graphs_folder: Path) -> DatasetList:
     """Every folder below `graphs_folder`. One that is damaged says so, and hides no other."""
@@ -24,7 +26,7 @@ def look_into(graphs_folder: Path, name: str) -> DatasetDetails:
     check_folder_name(name)
     if not (graphs_folder / name).is_dir():
         there = ", ".join(entry.name for entry in list_graphs(graphs_folder).datasets)
-        fix = f"there are {there}" if there else "make one: picluster dataset prepare NAME, or import"
+        fix = f"there are {there}" if there else _MAKE_ONE
         raise InputError(f"there is no graph {name!r} in {graphs_folder}", fix=fix)
     graph = GraphFolder.open(graphs_folder / name)
     graph.verify()

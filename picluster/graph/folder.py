@@ -15,6 +15,7 @@ import numpy as np
 
 from picluster.errors import DataError
 from picluster.schema.graph import GRAPH_SCHEMA_VERSION, GraphMeta
+from picluster.wording import in_words
 
 META_FILE = "meta.json"
 SPLITS = ("train", "validation", "test")
@@ -32,7 +33,6 @@ OPTIONAL_DTYPES = {
     "node_name_ends": ("int64",),  # (N,), where each ends
 }
 """Arrays of a graph whose nodes have names of their own. Training does without them: no node is sent them."""
-_PREPARE_AGAIN = "prepare it again: picluster dataset prepare NAME --force (your own graph: import it again)"
 
 
 class GraphFolder:
@@ -66,7 +66,9 @@ class GraphFolder:
         expected = self.meta.files[name]
         if (array.shape, array.dtype.name) != (expected.shape, expected.dtype):
             what = f"{array_path(self.path, name)} holds {array.dtype.name}{array.shape}, "
-            raise DataError(what + f"but {META_FILE} says {expected.dtype}{expected.shape}", fix=_PREPARE_AGAIN)
+            raise DataError(
+                what + f"but {META_FILE} says {expected.dtype}{expected.shape}", fix=_making_again(self.path)
+            )
         mapping: object = array.base
         if not read_ahead and isinstance(mapping, mmap.mmap):
             mapping.madvise(mmap.MADV_RANDOM)
@@ -83,7 +85,9 @@ class GraphFolder:
         for name, expected in self.meta.files.items():
             file = array_path(self.path, name)
             if sha256(file) != expected.sha256:
-                raise DataError(f"{file} is damaged: its sha256 is not the one in {META_FILE}", fix=_PREPARE_AGAIN)
+                raise DataError(
+                    f"{file} is damaged: its sha256 is not the one in {META_FILE}", fix=_making_again(self.path)
+                )
 
 
 class NodeNames(Sequence[str]):
@@ -121,19 +125,26 @@ def sha256(file: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+def _making_again(path: Path) -> str:
+    from picluster.graph.names import making_again
+
+    return making_again(path.name)
+
+
 def _read_meta(path: Path) -> GraphMeta:
     file = path / META_FILE
+    text = b""
     try:
         text = file.read_bytes()
         version = msgspec.json.decode(text, type=dict[str, Any]).get("schema_version")
         if version != GRAPH_SCHEMA_VERSION:
             what = f"{file} has schema version {version}; this picluster reads {GRAPH_SCHEMA_VERSION}"
-            raise DataError(what, fix=_PREPARE_AGAIN)
+            raise DataError(what, fix=_making_again(path))
         return msgspec.json.decode(text, type=GraphMeta)
     except FileNotFoundError:
-        raise DataError(f"{path} is not a graph folder: {file} is missing", fix=_PREPARE_AGAIN) from None
-    except msgspec.MsgspecError as error:
-        raise DataError(f"{file} cannot be understood: {error}", fix=_PREPARE_AGAIN) from None
+        raise DataError(f"{path} is not a graph folder: {file} is missing", fix=_making_again(path)) from None
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise DataError(f"{file} cannot be understood: {in_words(error, text)}", fix=_making_again(path)) from None
 
 
 def _check_size(path: Path, name: str, meta: GraphMeta, dtypes: tuple[str, ...]) -> None:
@@ -141,10 +152,10 @@ def _check_size(path: Path, name: str, meta: GraphMeta, dtypes: tuple[str, ...])
     expected = meta.files.get(name)
     if expected is None or expected.dtype not in dtypes:
         found = "nothing" if expected is None else expected.dtype
-        raise DataError(f"{path / META_FILE} says {found} of {name}, not {dtypes}", fix=_PREPARE_AGAIN)
+        raise DataError(f"{path / META_FILE} says {found} of {name}, not {dtypes}", fix=_making_again(path))
     try:
         size = file.stat().st_size
     except FileNotFoundError:
-        raise DataError(f"{file} is missing", fix=_PREPARE_AGAIN) from None
+        raise DataError(f"{file} is missing", fix=_making_again(path)) from None
     if size != expected.bytes:
-        raise DataError(f"{file} has {size:,} bytes instead of {expected.bytes:,}", fix=_PREPARE_AGAIN)
+        raise DataError(f"{file} has {size:,} bytes instead of {expected.bytes:,}", fix=_making_again(path))

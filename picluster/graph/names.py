@@ -1,6 +1,7 @@
 """The names of data sets: those that can be prepared, their folders, and what one may call one's own."""
 
 import re
+import shlex
 from pathlib import Path
 
 from picluster.errors import InputError
@@ -17,7 +18,7 @@ SMALLEST_SCALE, LARGEST_SCALE = 0.001, 2.0
 _LONGEST_NAME = 100
 _LONGEST_NAME_BYTES = 200
 """File systems end at 255, and the name of a folder that is being written is longer."""
-_PREPARED = re.compile(f"({'|'.join(KNOWN)})(-split[0-9]+|-[0-9.e+-]+)?(-fp32)?")
+_PREPARED = re.compile(f"({'|'.join(sorted(KNOWN, reverse=True))})(?:-split([0-9]+)|-([0-9.e+-]+))?(-fp32)?")
 
 
 def dataset_folder_name(
@@ -42,6 +43,17 @@ def dataset_folder_name(
 def is_prepared(folder_name: str) -> bool:
     """Whether a folder of that name is one that `dataset prepare` makes, rather than one's own graph."""
     return _PREPARED.fullmatch(folder_name) is not None
+
+
+def making_again(folder: str) -> str:
+    """The command that makes a damaged graph folder anew, and what it does."""
+    found = _PREPARED.fullmatch(folder)
+    if not found:
+        return f"import it again, from its files: picluster dataset import {shlex.quote(folder)} --force"
+    name, split_seed, scale, is_fp32 = found.groups()
+    options = {"--split-seed": split_seed, "--scale": scale, "--features": is_fp32 and "fp32"}
+    given = "".join(f" {option} {value}" for option, value in options.items() if value)
+    return f"prepare it again: picluster dataset prepare {name}{given} --force"
 
 
 def is_there(name: str, graphs_folder: Path) -> bool:

@@ -9,7 +9,15 @@ from picluster.errors import InputError
 from picluster.graph import linqs, ogb, planetoid, reddit
 from picluster.graph.folder import GraphFolder
 from picluster.graph.lock import only_maker_of
-from picluster.graph.names import DEFAULT_SCALE, KNOWN, REDDIT_LIKE, check_folder_name, dataset_folder_name, is_prepared
+from picluster.graph.names import (
+    DEFAULT_SCALE,
+    KNOWN,
+    REDDIT_LIKE,
+    check_folder_name,
+    dataset_folder_name,
+    is_prepared,
+    making_again,
+)
 from picluster.graph.reddit_like import write_reddit_like
 
 USUAL_DTYPE = "float16"
@@ -61,10 +69,10 @@ def _open(
     check_folder_name(name)
     path = graphs_folder / name
     if not path.is_dir():
-        fix = f"choose one of {', '.join(KNOWN)}, or bring your own: picluster dataset import"
+        fix = f"choose one of {', '.join(KNOWN)}, or bring your own: picluster dataset import {shlex.quote(name)}"
         raise InputError(f"there is no data set {name!r}", fix=fix)
     if force:
-        raise InputError(f"{name!r} cannot be prepared again", fix="import it again: picluster dataset import --force")
+        raise InputError(f"{name!r} cannot be prepared again", fix=making_again(name))
     if split_seed is not None:
         _refuse_split_seed(name)
     graph = GraphFolder.open(path)

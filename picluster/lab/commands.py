@@ -6,6 +6,7 @@ import os
 import shlex
 import shutil
 import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -41,7 +42,14 @@ def check_root(command: str) -> None:
         MissingError: this process has not got them.
     """
     if os.geteuid() != 0:
-        raise MissingError(f"picluster lab {command} needs root", fix=f'sudo "$(command -v picluster)" lab {command} …')
+        raise MissingError(f"lab {command} needs root", fix=as_root(sys.argv))
+
+
+def as_root(typed: Sequence[str]) -> str:
+    """The same command line with root's rights; sudo searches other folders for programs than the person's shell."""
+    program, *words = typed
+    found = shlex.quote(str(Path(program).absolute())) if "/" in program else '"$(command -v picluster)"'
+    return f"sudo {found} {shlex.join(words)}"
 
 
 def check_programs(*, emulated: bool = False) -> None:

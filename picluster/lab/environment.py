@@ -65,7 +65,7 @@ def own_environment() -> Environment:
     if not (packages / "torch").is_dir():
         raise MissingError(
             f"ready nodes share the packages of {sys.prefix}, which has no torch",
-            fix="make setup, then run that environment's picluster; or picluster lab up --fresh for bare nodes",
+            fix="make setup, then run that environment's picluster; or, for bare nodes: picluster lab up --fresh",
         )
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     return Environment(packages, Path(picluster.__file__).resolve().parent, version)
@@ -79,9 +79,9 @@ def check_version(environment: Environment, node_version: str) -> None:
     """
     if environment.version != node_version:
         raise MissingError(
-            f"the nodes have this system's Python {node_version}, but picluster runs on {environment.version}, "
+            f"the nodes have this system's Python {node_version}, but picluster has {environment.version}, "
             "and they share its packages",
-            fix=f"make setup PYTHON=/usr/bin/python{node_version}; or picluster lab up --fresh for bare nodes",
+            fix=f"make setup PYTHON=/usr/bin/python{node_version}; or, for bare nodes: picluster lab up --fresh",
         )
 
 

@@ -6,6 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from picluster.errors import MissingError
+from picluster.wording import counted
 
 INSTANCES_PER_NODE = 8
 """Seven were counted: systemd, its manager of the user, logind, dbus."""
@@ -28,7 +29,8 @@ def shortage(nodes: int, allowed: int, used: int) -> str | None:
     needed = nodes * INSTANCES_PER_NODE
     if used + needed <= allowed:
         return None
-    return f"{nodes} nodes need {needed} inotify instances: the kernel allows root {allowed}, and {used} are in use"
+    what = f"{needed} inotify instances are needed for {counted(nodes, 'node')}"
+    return f"{what}: the kernel allows root {allowed}, and {used} are in use"
 
 
 def instances_in_use() -> int:

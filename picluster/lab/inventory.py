@@ -20,7 +20,7 @@ def inventory_text(lab: LabSpec) -> str:
         for node in lab.nodes
     )
     return (
-        f"---\n# The lab {lab.name}; picluster lab down takes it away.\n"
+        f"---\n# The lab {lab.name}; taken away by: picluster lab down\n"
         f"picluster:\n  hosts:\n{hosts}"
         f"  vars:\n    ansible_user: {USER}\n"
         f"    ansible_ssh_private_key_file: {places.key}\n"

@@ -24,11 +24,13 @@ def locked(tell: Callable[[str], None]) -> Iterator[None]:
     """
     with LOCK.open("a") as file:
         if not _taken(file):
-            tell("waiting for another picluster lab command to end")
+            tell("waiting for another command about labs to end")
             deadline = time.monotonic() + LOCK_TIMEOUT_SECONDS
             while not _taken(file):
                 if time.monotonic() > deadline:
-                    raise MissingError("another picluster lab command does not end", fix=f"fuser --verbose {LOCK}")
+                    raise MissingError(
+                        "another command about labs does not end", fix=f"see whose it is: fuser --verbose {LOCK}"
+                    )
                 time.sleep(_POLL_SECONDS)
         yield
 

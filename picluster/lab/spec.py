@@ -11,6 +11,7 @@ from picluster.errors import InputError, MissingError
 from picluster.lab.likeness import PIS, Likeness
 from picluster.lab.recipe import Recipe
 from picluster.schema.record import Record
+from picluster.wording import counted
 
 MAX_NODES = 64
 _NAME = re.compile(r"[a-z][a-z0-9]{0,7}")
@@ -104,7 +105,10 @@ class Wanted:
         if not 1 <= self.nodes <= MAX_NODES:
             raise InputError(f"--nodes {self.nodes}: a lab has 1 to {MAX_NODES} nodes")
         if self.like and len(self.like) != self.nodes:
-            raise InputError(f"--like names {len(self.like)} Pis for {self.nodes} nodes", fix="name one for each node")
+            raise InputError(
+                f"--like names {counted(len(self.like), 'Pi')} for {counted(self.nodes, 'node')}",
+                fix="name one for each node",
+            )
         if self.emulated and not self.fresh:
             raise InputError(
                 "--emulate: ready nodes share this machine's packages, which are not theirs", fix="add --fresh"
@@ -156,5 +160,6 @@ def free_network(taken: Iterable[str]) -> str:
         if not any(both.overlaps(route) for route in routes):
             return str(next(both.subnets(new_prefix=24)))
     raise MissingError(
-        f"no network in {_POOL} is free on this machine", fix="picluster lab down a lab that is not used"
+        f"no network in {_POOL} is free on this machine",
+        fix="take a lab away that is not used: picluster lab down --name NAME",
     )

@@ -45,7 +45,7 @@ class Plan(Record, frozen=True, kw_only=True):
         layers = [layer for stage in self.stages for layer in stage.layers]
         if not layers or layers != list(range(1, len(layers) + 1)):
             message = f"a plan's stages must hold layers 1, 2, 3 … in order, each once; this one has {layers}"
-            raise InputError(message, fix="picluster launch --dry-run prints a plan to begin with")
+            raise InputError(message, fix="begin with another: picluster launch --dry-run > plan.json")
         if not all(stage.nodes and stage.layers for stage in self.stages) or not self.sampler:
             message = "every stage of a plan needs a node and a layer, and somebody must sample"
             raise InputError(message, fix="name the stage's nodes and layers, and the sampler's nodes")

@@ -1,10 +1,12 @@
 """The base of every record, and the way from and to JSON."""
 
+import re
 from typing import TypeVar
 
 import msgspec
 
 from picluster.errors import InputError
+from picluster.wording import in_words
 
 
 class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -43,5 +45,11 @@ def from_json(kind: type[RecordType], text: bytes | str, *, source: str, fix: st
         if version is not None and expected is not None and version != expected:
             raise InputError(f"{source} has schema version {version}; this picluster reads {expected}", fix=fix)
         return msgspec.json.decode(text, type=kind)
-    except msgspec.DecodeError as error:
-        raise InputError(f"{source} is not a valid {kind.__name__.lower()}: {error}", fix=fix) from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        what = f"{source} is not a valid {_noun(kind)}: {in_words(error, text)}"
+        raise InputError(what, fix=fix) from error
+
+
+def _noun(kind: type[Record]) -> str:
+    """Such as `model description` for ModelDescription."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", kind.__name__).lower()

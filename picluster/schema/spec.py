@@ -7,6 +7,7 @@ import msgspec
 
 from picluster.errors import InputError
 from picluster.schema.record import Record
+from picluster.wording import counted
 
 SPEC_SCHEMA_VERSION = 1
 
@@ -117,24 +118,23 @@ class Spec(Record, frozen=True, kw_only=True):
         if self.fanout is not None and len(self.fanout) != depth:
             given = ",".join(map(str, self.fanout))
             fix = "give one number for each layer, the seeds' neighbours first, such as --fanout 25,10; or --fanout all"
-            raise InputError(
-                f"fanout {given} has {len(self.fanout)} numbers, but {self.model.name} has {depth} layers", fix=fix
-            )
+            has = f"has {counted(len(self.fanout), 'number')}, but {self.model.name} has {counted(depth, 'layer')}"
+            raise InputError(f"fanout {given} {has}", fix=fix)
         for name, value in (
-            ("batch size", self.batch_size),
+            ("batch-size", self.batch_size),
             ("micro-batches", self.micro_batches),
             ("epochs", self.epochs),
             ("patience", self.patience),
         ):
             if value is not None and value < 1:
-                raise InputError(f"{name} must be at least 1, not {value}")
+                raise InputError(f"--{name} must be at least 1, not {value}")
         if self.fanout is not None and min(self.fanout) < 1:
             raise InputError(f"a fanout must be at least 1, not {min(self.fanout)}", fix="--fanout all takes them all")
         if self.loss == "absolute-error" and self.monitor == "accuracy":
             raise InputError("values have no accuracy", fix="--monitor loss")
         if len(self.optimizer.weight_decay) != depth:
             given = ",".join(map(str, self.optimizer.weight_decay))
-            message = f"weight decay {given} does not fit the {depth} layers of {self.model.name}"
+            message = f"weight decay {given} does not fit the {counted(depth, 'layer')} of {self.model.name}"
             raise InputError(message, fix="give one value for all layers or one for each")
 
     def evaluation(self, split: str) -> Evaluation:

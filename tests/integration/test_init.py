@@ -82,5 +82,5 @@ def test_what_is_wrong_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == (
         "error: there is no cluster.yml\n"
-        "  fix: cp inventory/cluster.example.yml cluster.yml, and put in your own names\n"
+        f"  fix: cp {CHECKOUT}/inventory/cluster.example.yml cluster.yml, and put in your own names\n"
     )

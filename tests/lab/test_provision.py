@@ -117,7 +117,7 @@ def test_a_node_that_is_not_reached_is_named_before_anything_is_changed_anywhere
         told = provision(shelf)
     assert told.returncode == 5
     assert "error: pi3: it cannot be reached: " in told.stdout
-    assert "make provision LIMIT='all:!pi3'" in told.stdout
+    assert "provision --limit 'all:!pi3'" in told.stdout
     assert [line.split()[1] for line in told.stdout.splitlines() if " ok=" in line] == [
         "untouched",
         "untouched",

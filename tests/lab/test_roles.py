@@ -160,7 +160,7 @@ def test_all_reasons_against_a_node_are_told_before_anything_is_done(play: Play,
         recap = play(SITE, preflight_memory_mib=5000, picluster_chosen="pi1")
     assert recap.counts("failures") == {"pi1": 1}
     assert "pi1: it has 1024 MiB of memory: training needs 5000 MiB; sudo asks for a password" in recap.words
-    assert "make provision LIMIT='all:!pi1'" in recap.words
+    assert "picluster provision --limit 'all:!pi1'" in recap.words
     assert shelf.in_node("pi1", STATE).stdout == bare
 
 

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from picluster.controller.class_words import spoken
 from picluster.controller.drawing.palette import BETWEEN_CLASSES, FAINT_INK, INK, UNLABELLED
 from picluster.schema.datasets import DatasetDetails
+from picluster.wording import counted
 
 _SPLIT_SHADES = ("#3E4C59", "#7B8794", "#CBD2D9", "#EEF1F4")
 _NAMED_CLASSES = 13
@@ -74,7 +75,7 @@ def draw_classes(axes: Axes, graph: DatasetDetails, colours: list[str]) -> None:
     places = np.arange(len(sizes))
     if len(names) > _NAMED_CLASSES:
         grey = ", in grey those of none" if graph.unlabelled else ""
-        _head(axes, f"nodes in each of {graph.classes:,} classes{grey}")
+        _head(axes, f"nodes in each of {counted(graph.classes, 'class', 'classes')}{grey}")
         axes.bar(places, sizes, color=inks, width=0.85)
         axes.margins(x=0.01)
         axes.yaxis.set_major_formatter(lambda value, _: f"{value:,g}")

@@ -12,6 +12,7 @@ from picluster.graph.sample import edges_among, forest_fire
 from picluster.graph.statistics import statistics_of
 from picluster.randomness import Purpose, key
 from picluster.schema.datasets import DatasetDrawing
+from picluster.wording import counted
 
 SUFFIXES = (".png", ".svg", ".pdf")
 
@@ -59,7 +60,9 @@ def describe(drawing: DatasetDrawing) -> str:
     """What the picture shows of the graph, in a line."""
     nodes, pairs, lines = drawing.drawn_nodes, drawing.drawn_pairs, drawing.drawn_lines
     if drawing.is_sampled:
-        shown = f"a sampled view: {nodes:,} of {drawing.graph.nodes:,} nodes (forest fire, seed {drawing.seed})"
+        shown = (
+            f"a sampled view: {nodes:,} of {counted(drawing.graph.nodes, 'node')} (forest fire, seed {drawing.seed})"
+        )
     else:
         shown = f"all {nodes:,} nodes" if nodes > 1 else "its only node"
     between = f"{lines:,} line{'' if lines == 1 else 's'}" if lines == pairs else f"{lines:,} of the {pairs:,} lines"

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from picluster.schema.plan import EngineName
     from picluster.worker.engines.base import Engine, Peers
 
-INSTALL = "make setup EXTRAS={0} on this machine; on Pis picluster_engines: [{0}] in the inventory, then make provision"
+_ON_PIS = "picluster_engines: [{0}] in the inventory, then picluster provision"
+INSTALL = f"on this machine: make setup EXTRAS={{0}}; on Pis: {_ON_PIS}"
 
 
 def check(name: EngineName) -> None:

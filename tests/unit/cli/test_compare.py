@@ -33,7 +33,7 @@ def lines(text: str) -> list[str]:
 def test_without_runs_the_person_is_told_what_makes_one(picluster: Picluster, here: Path) -> None:
     answer = picluster("compare")
     assert (answer.code, answer.out) == (2, "")
-    assert answer.err == f"error: there are no runs in {here}/runs\n  fix: picluster launch makes one\n"
+    assert answer.err == f"error: there are no runs in {here}/runs\n  fix: make one: picluster launch\n"
 
 
 def test_rows_are_shown_calmly_with_the_words_that_tell_them_apart(picluster: Picluster, shelf: Shelf) -> None:

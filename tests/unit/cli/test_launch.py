@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from picluster.controller.places import CHECKOUT
 from picluster.controller.planner import make_plan
 from picluster.schema.plan import Plan
 from picluster.schema.record import from_json, to_json
@@ -31,7 +32,7 @@ def plan_file(path: Path, nodes: list[str]) -> str:
         (["--model", "none.py"], "there is no model none.py"),
         (["--fanout", "ten"], "--fanout ten: 'ten' is not a whole number"),
         (["--fanout", "5,5,5"], "fanout 5,5,5 has 3 numbers, but sage has 2 layers"),
-        (["--batch-size", "0"], "batch size must be at least 1, not 0"),
+        (["--batch-size", "0"], "--batch-size must be at least 1, not 0"),
         (["--weight-decay", "-1"], "weight decay must not be negative"),
         (["--lr", "0"], "learning rate must be above 0"),
         (["--hidden", "0"], "--hidden must be at least 1, not 0"),
@@ -42,7 +43,7 @@ def plan_file(path: Path, nodes: list[str]) -> str:
             ["--strategy", "single", "--layers-per-node", "1"],
             "--layers-per-node goes with layer-split, not with single",
         ),
-        (["--nodes", "1", "--layers-per-node", "1"], "2 stages need 2 nodes, but there are 1: pi1"),
+        (["--nodes", "1", "--layers-per-node", "1"], "2 stages need 2 nodes, not 1: pi1"),
         (["--nodes", "5"], "--nodes 5: the inventory has 4 nodes"),
         (["--nodes", "0"], "--nodes 0: the inventory has 4 nodes"),
         (["--nodes", "pi1,pi9"], "--nodes: pi9 not in inventory hosts.yml"),
@@ -159,7 +160,7 @@ def test_without_torch_the_person_is_told_how_to_get_it(launch: Picluster, here:
     program.write_text("\n".join([*words[:-1], "sys.exit(\"ModuleNotFoundError: No module named 'torch'\")"]))
     answer = launch("--dry-run")
     assert answer.code == 4
-    assert answer.err.endswith("error: torch is not installed here\n  fix: make setup\n")
+    assert answer.err.endswith(f"error: torch is not installed here\n  fix: make -C {CHECKOUT} setup\n")
 
 
 def _of_unlike_memory(here: Path, memory_mb: dict[str, int]) -> None:

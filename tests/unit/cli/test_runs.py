@@ -34,7 +34,7 @@ def listed(picluster: Picluster, *words: str) -> History:
 def test_without_runs_the_person_is_told_what_makes_one(picluster: Picluster, here: Path) -> None:
     answer = picluster("runs")
     assert (answer.code, answer.out) == (2, "")
-    assert answer.err == f"error: there are no runs in {here}/runs\n  fix: picluster launch makes one\n"
+    assert answer.err == f"error: there are no runs in {here}/runs\n  fix: make one: picluster launch\n"
 
 
 def test_the_newest_run_comes_first(picluster: Picluster, here: Path) -> None:

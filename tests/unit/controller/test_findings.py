@@ -79,7 +79,7 @@ def test_memory_that_cannot_hold_a_node_s_part_of_the_graph_is_told_with_the_num
         (
             {"step": "multiplying", "signal": "SIGILL"},
             "torch 2.10.0 dies while multiplying: the processor lacks instructions (SIGILL)",
-            "make provision installs torch 2.9.1",
+            "install torch 2.9.1",
         ),
         (
             {"step": "importing torch", "signal": "SIGKILL"},
@@ -89,12 +89,12 @@ def test_memory_that_cannot_hold_a_node_s_part_of_the_graph_is_told_with_the_num
         (
             {"step": "importing the worker", "error": "ModuleNotFoundError: No module named 'msgspec'"},
             "importing the worker fails: ModuleNotFoundError: No module named 'msgspec'",
-            "make provision installs it anew",
+            "install it anew there: picluster provision",
         ),
         (
             {"step": "", "error": "/x/python: No such file"},
             "starting its python fails: /x/python",
-            "make provision installs it anew",
+            "install it anew there: picluster provision",
         ),
     ],
 )

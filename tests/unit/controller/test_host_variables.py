@@ -66,7 +66,7 @@ def test_a_value_that_cannot_be_had_is_refused(value: object, why: str) -> None:
     [
         ("ansible_port", "70000", "'70000', and no port"),
         ("ansible_port", "ssh", "'ssh', and no port"),
-        ("ansible_ssh_common_args", "-o 'x", "No closing quotation"),
+        ("ansible_ssh_common_args", "-o 'x", "cannot be split into words"),
         ("ansible_host", "-oProxyCommand=x", "must not begin with a dash"),
         ("ansible_user", "-oProxyCommand=x", "must not begin with a dash"),
     ],

@@ -196,8 +196,8 @@ def test_an_inventory_without_hosts_is_refused_by_name(answers: Mapping[str, Ans
 def test_a_broken_inventory_is_refused_by_name_in_one_line(answers: Mapping[str, Answer]) -> None:
     refused = answers["broken.yml"]
     assert isinstance(refused, InputError)
-    assert refused.what.startswith("Ansible cannot read inventory ")
-    assert "broken.yml: " in refused.what
+    assert refused.what.startswith("inventory ")
+    assert "broken.yml, line " in refused.what
     assert "\n" not in refused.what
 
 
@@ -205,8 +205,7 @@ def test_a_broken_inventory_is_refused_by_name_in_one_line(answers: Mapping[str,
 def test_the_place_of_the_mistake_is_told(answers: Mapping[str, Answer], name: str) -> None:
     answer = answers[name]
     assert isinstance(answer, InputError)
-    assert "YAML parsing failed" in answer.what
-    assert ".yml:" in answer.what
+    assert ".yml, line 3: a bracket is never closed" in answer.what
 
 
 def test_a_host_whose_name_would_be_a_path_is_refused(answers: Mapping[str, Answer]) -> None:
@@ -223,7 +222,7 @@ def test_a_file_that_ansible_takes_for_a_list_of_hosts_is_refused(tmp_path: Path
 def test_a_missing_inventory_is_refused_with_what_to_copy(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"there is no inventory .*none\.yml") as caught:
         read_inventory(tmp_path / "none.yml")
-    assert caught.value.fix == "copy inventory/example.yml to inventory/hosts.yml"
+    assert caught.value.fix.endswith(f"inventory/example.yml {tmp_path}/none.yml")
 
 
 def test_the_example_has_four_pis_with_one_user_and_key() -> None:

@@ -186,7 +186,7 @@ def test_a_last_line_that_was_cut_is_ignored(tmp_path: Path, cut: int) -> None:
 def test_a_whole_line_that_is_no_event_is_an_error_that_names_the_file(tmp_path: Path) -> None:
     folder = a_run(tmp_path / "run")
     folder.events_file.write_bytes(b"nonsense\n")
-    with pytest.raises(PiclusterError, match=rf"{folder.events_file} has a line that is no event"):
+    with pytest.raises(PiclusterError, match=rf"{folder.events_file} has no event in line 1"):
         list(folder.events())
 
 

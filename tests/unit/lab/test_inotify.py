@@ -14,7 +14,7 @@ def test_nodes_that_fit_are_not_refused() -> None:
 
 def test_one_node_too_many_is_refused_with_the_numbers() -> None:
     assert shortage(20, allowed=128, used=3) == (
-        "20 nodes need 160 inotify instances: the kernel allows root 128, and 3 are in use"
+        "160 inotify instances are needed for 20 nodes: the kernel allows root 128, and 3 are in use"
     )
 
 

@@ -120,14 +120,14 @@ def _with(changes: dict[str, Any]) -> str:
 @pytest.mark.parametrize(
     ("text", "place"),
     [
-        ("", "truncated"),
-        ("{", "truncated"),
-        ("no JSON", "malformed"),
-        ("[]", r"\$|object"),
-        ("{}", "rendezvous_address"),
-        (_with({"colour": "red"}), "colour"),
-        (_with({"rendezvous_port": "4242"}), r"\$\.rendezvous_port"),
-        (_with({"rendezvous_port": None}), r"\$\.rendezvous_port"),
+        ("", "it is empty"),
+        ("{", "it ends too early"),
+        ("{\n  no JSON}", "line 2 cannot be understood"),
+        ("[]", "it must be a group of names and values, and is a list"),
+        ("{}", "'rendezvous_address' is missing"),
+        (_with({"colour": "red"}), "'colour' is unknown"),
+        (_with({"rendezvous_port": "4242"}), "rendezvous_port must be a whole number, and is a text"),
+        (_with({"rendezvous_port": None}), "rendezvous_port must be a whole number, and is nothing"),
     ],
 )
 def test_wrong_json_is_an_input_error_that_names_source_and_place(text: str, place: str) -> None:

@@ -33,13 +33,13 @@ def make_adam(**changes: Any) -> Adam:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"fanout": (25,)}, "fanout 25 has 1 numbers, but sage has 2 layers"),
+        ({"fanout": (25,)}, "fanout 25 has 1 number, but sage has 2 layers"),
         ({"fanout": (25, 10, 5)}, "fanout 25,10,5 has 3 numbers, but sage has 2 layers"),
         ({"fanout": ()}, "has 0 numbers"),
         ({"fanout": (25, 0)}, "fanout must be at least 1, not 0"),
         ({"fanout": (-1, 5)}, "fanout must be at least 1, not -1"),
-        ({"batch_size": 0}, "batch size must be at least 1, not 0"),
-        ({"batch_size": -5}, "batch size must be at least 1, not -5"),
+        ({"batch_size": 0}, "--batch-size must be at least 1, not 0"),
+        ({"batch_size": -5}, "--batch-size must be at least 1, not -5"),
         ({"micro_batches": 0}, "micro-batches must be at least 1, not 0"),
         ({"epochs": 0}, "epochs must be at least 1, not 0"),
         ({"model": ModelChoice(name="sage", depth=0, options={})}, "at least one layer, not 0"),

@@ -1,0 +1,93 @@
+"""The words that messages share: a count with its noun, and what a reader of JSON or YAML found, in plain English."""
+
+from __future__ import annotations
+
+import re
+
+_TYPES = {
+    "int": "a whole number",
+    "float": "a number",
+    "str": "a text",
+    "bool": "true or false",
+    "array": "a list",
+    "object": "a group of names and values",
+    "null": "nothing",
+    "bytes": "a text",
+}
+_EXPECTED = re.compile(r"Expected `(?P<wanted>[^`]*)`(?P<limit>[^,]*)(?:, got `(?P<got>[^`]*)`)?")
+_PLACE = re.compile(r" - at (?P<key>`key` in )?`\$?(?P<place>[^`]*)`$")
+_BYTE = re.compile(r"\(byte (?P<byte>\d+)\)")
+_YAML = {
+    r"'\t'": "a tab stands where YAML takes spaces",
+    "mapping values are not allowed": "a second name with a colon on one line, or a line that is indented too far",
+    "<block end>": "it is indented otherwise than the lines around it",
+    "expected ':'": "a name lacks its colon",
+    "unexpected end of stream": "a quote or a bracket is never closed",
+    "expected ',' or": "a bracket is never closed, or a comma is missing",
+    "expected the node content": "a bracket is never closed, or a value is missing",
+    "undefined alias": "an alias (*) has no anchor (&) before it",
+    "cannot start any token": "a value begins with a sign that YAML keeps for itself: put it into quotes",
+    "unknown escape": "in double quotes a backslash begins an escape: use single quotes",
+    "special characters are not allowed": "it holds what cannot be printed",
+}
+"""What PyYAML says, and what a person did."""
+_FIELD = re.compile(r"Object (?P<what>missing required|contains unknown) field `(?P<name>[^`]*)`")
+
+
+def counted(count: int, noun: str, several: str = "") -> str:
+    """Such as `1 node` or `5 nodes`; `several` is for words such as batches."""
+    return f"{count:,} {noun if count == 1 else several or f'{noun}s'}"
+
+
+def in_words(error: Exception, text: bytes | str = b"") -> str:
+    """What a reader of JSON says of a text, without its own terms, and where.
+
+    Args:
+        error: msgspec's, or that a text is not UTF-8.
+        text: what was read, to name the line.
+    """
+    if isinstance(error, UnicodeDecodeError):
+        return f"it is no text in UTF-8: see line {_line(text, error.start)}"
+    told = str(error)
+    found = _PLACE.search(told)
+    place = found["place"].removeprefix(".").replace("[...]", ".…") if found else ""
+    place = f"a name in {place}" if found and found["key"] else place
+    told = told[: found.start()] if found else told
+    if field := _FIELD.fullmatch(told):
+        told = f"{field['name']!r} is missing" if "missing" in field["what"] else f"{field['name']!r} is unknown"
+        return f"{told} in {place}" if place else told
+    if expected := _EXPECTED.fullmatch(told):
+        wanted, got = _type(expected["wanted"]) + _limit(expected["limit"]), expected["got"]
+        return f"{place or 'it'} must be {wanted}" + (f", and is {_type(got)}" if got else "")
+    return _broken(told, text) or (f"{place}: {told}" if place else told)
+
+
+def _broken(told: str, text: bytes | str) -> str:
+    """Why a text cannot be read at all; empty where it can."""
+    if byte := _BYTE.search(told):
+        return f"it is no JSON: line {_line(text, int(byte['byte']))} cannot be understood"
+    if "truncated" in told:
+        return "it is no JSON: it ends too early" if text.strip() else "it is empty"
+    return ""
+
+
+def _type(name: str) -> str:
+    return " or ".join(_TYPES.get(each, each) for each in name.split(" | "))
+
+
+def _limit(words: str) -> str:
+    words = words.strip()
+    return f" {words}".replace(" >= ", " of at least ").replace(" <= ", " of at most ") if words else ""
+
+
+def _line(text: bytes | str, byte: int) -> int:
+    content = text.encode() if isinstance(text, str) else text
+    return content[:byte].count(b"\n") + 1
+
+
+def yaml_in_words(problem: str) -> str:
+    """What is wrong with a line of YAML, from what its reader says."""
+    for words, meaning in _YAML.items():
+        if words in problem:
+            return meaning
+    return "it cannot be understood"
