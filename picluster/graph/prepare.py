@@ -74,7 +74,7 @@ def _open(
     if force:
         raise InputError(f"{name!r} cannot be prepared again", fix=making_again(name))
     if split_seed is not None:
-        _refuse_split_seed(name)
+        _refuse_split_seed(name, split_seed)
     graph = GraphFolder.open(path)
     stored = graph.meta.files["features"].dtype
     if feature_dtype not in (None, stored):
@@ -84,11 +84,11 @@ def _open(
     return graph
 
 
-def _refuse_split_seed(name: str) -> NoReturn:
+def _refuse_split_seed(name: str, split_seed: int) -> NoReturn:
     if is_prepared(name):
-        fix = f"leave out --split-seed, or name the data set: --dataset {linqs.NAME} --split-seed N draws splits"
+        fix = f"leave out --split-seed, or name the data set: --dataset {linqs.NAME} --split-seed {split_seed}"
         raise InputError(f"the split of {name!r} was drawn when it was prepared", fix=fix)
-    fix = f"import it again with --split-seed: picluster dataset import {shlex.quote(name)} --force --split-seed N …"
+    fix = f"{making_again(name)} --split-seed {split_seed}"
     raise InputError(f"the split of {name!r} was drawn when it was imported", fix=fix)
 
 
