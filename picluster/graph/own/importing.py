@@ -82,10 +82,11 @@ def import_graph(
             if own.node_names:
                 writer.write_node_names(own.node_names)
     graph = GraphFolder.open(path)
-    return Imported(graph, [*notes, *_edge_notes(edges)], preview(graph))
+    from_one = own.edges.rows.min() == 1 and not own.node_names
+    return Imported(graph, [*notes, *_edge_notes(edges, from_one=bool(from_one))], preview(graph))
 
 
-def _edge_notes(edges: Edges) -> list[str]:
+def _edge_notes(edges: Edges, *, from_one: bool) -> list[str]:
     """What became of the edges that were given."""
     notes = []
     if edges.loops or edges.repeated:
@@ -93,6 +94,10 @@ def _edge_notes(edges: Edges) -> list[str]:
     if edges.one_way and not edges.directed:
         what = f"edges added: {edges.one_way:,} of {edges.given:,} had no opposite, and now lead both ways"
         notes.append(f"{what} (--directed keeps their directions)")
+    if from_one:
+        notes.append(
+            "edges: node 0 is in none: where your ids begin with 1, subtract 1, or give features a column of ids"
+        )
     return notes
 
 

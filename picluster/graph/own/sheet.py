@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from picluster.graph.own.words import Words, is_number
+from picluster.graph.own.words import Words, is_number, is_truth, number_of
 
 Column = NDArray[Any] | Words
 
@@ -75,12 +75,16 @@ class Sheet:
 
     def with_numbers(self) -> "Sheet":
         """The sheet with every column of words that are all numbers among the numbers, in the order of the file."""
-        numeric = {place: column for place, column in self.words.items() if all(map(is_number, column.distinct))}
+        numeric = {
+            place: column
+            for place, column in self.words.items()
+            if all(is_number(w) or is_truth(w) for w in column.distinct)
+        }
         if not numeric:
             return self
         columns = {place: self.numbers[:, number] for number, place in enumerate(self.number_columns)}
         for place, column in numeric.items():
-            columns[place] = np.array([float(word) for word in column.distinct])[column.codes]
+            columns[place] = np.array([number_of(word) for word in column.distinct])[column.codes]
         places = tuple(sorted(columns))
         numbers = np.column_stack([columns[place] for place in places])
         words = {place: column for place, column in self.words.items() if place not in numeric}

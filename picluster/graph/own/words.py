@@ -15,6 +15,7 @@ _NUMBER = re.compile(
 )
 _WHOLE = re.compile(r"[+-]?[0-9]+(\.0*)?", re.ASCII)
 _FLOATED = re.compile(r"[+-]?[0-9]+(\.[0-9]*)?[eE][+-]?[0-9]+", re.ASCII)
+_TRUTH = {"true": 1.0, "false": 0.0}
 _LARGEST = 1 << 63
 
 
@@ -74,6 +75,16 @@ def is_missing(word: str, others: Iterable[str] = ()) -> bool:
 def is_number(word: str) -> bool:
     """Whether a word is a decimal number, nan or inf, in ASCII. Python's own float() takes more: 1_000, ٣."""
     return _NUMBER.fullmatch(word) is not None
+
+
+def is_truth(word: str) -> bool:
+    """Whether a word is True or False, as pandas writes indicators."""
+    return word.casefold() in _TRUTH
+
+
+def number_of(word: str) -> float:
+    """The number that a word is, True and False being 1 and 0."""
+    return float(word) if is_number(word) else _TRUTH[word.casefold()]
 
 
 def whole_number(word: str) -> int | None:

@@ -103,8 +103,9 @@ def number_edges(sheet: Sheet, ends: Ends, ids: NodeIds, *, numbered_heads: bool
     """(E, 2) source and target as numbers of nodes. DataError for what is no node, or a first line of two readings."""
     notes: tuple[str, ...] = ()
     if sheet.doubtful:
+        notes = (f"edges: line 1, {','.join(sheet.doubtful)}, is read as an edge",)
         head = _is_head(sheet, ends, ids, numbered_heads=numbered_heads)
-        if head and not names_ends(list(sheet.doubtful)):
+        if head:
             notes = (f"edges: line 1, {','.join(sheet.doubtful)}, is read as the head",)
         sheet = sheet.head_is(names=head)
     if not sheet.rows:

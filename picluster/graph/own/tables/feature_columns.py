@@ -13,7 +13,7 @@ from picluster.graph.own.sheet import Sheet
 from picluster.graph.own.table import Table
 from picluster.graph.own.tables.evidence import Evidence
 from picluster.graph.own.tables.skipping import FileColumns, skip_option
-from picluster.graph.own.words import Words, is_missing, is_number
+from picluster.graph.own.words import Words, is_missing, is_number, is_truth
 
 _SURE_IDS = ("node", "nodeid", "id")
 _STRANGE_NUMBERS = {
@@ -67,6 +67,10 @@ def read_features(sheet: Sheet, evidence: Evidence, files: Mapping[str, FileColu
     _check_numbers(sheet, files)
     if not sheet.number_columns:
         raise DataError(f"{sheet.where(0)} and on: no column of features is left", fix="give each node at least one")
+    if not sheet.names and evidence.counts_exactly(sheet.rows - 1) and evidence.largest() < sheet.rows - 1:
+        notes.append(
+            f"features: the last of {sheet.rows:,} nodes has no label and no edge: is line 1 a head of numbers?"
+        )
     names = tuple(sheet.names[place] for place in sheet.number_columns) if sheet.names else ()
     table = Table(rows=sheet.numbers, where=sheet.where, nodes=order)
     return Features(table, ids, names, (*notes, *found.notes), numbered_head)
@@ -112,13 +116,22 @@ def _find_ids(sheet: Sheet, evidence: Evidence, files: Mapping[str, FileColumns]
         raise DataError(f"{sheet.where(0)} and on: {told} may both be the ids of nodes", fix=f"leave one out: {skips}")
     if chosen:
         rest = tuple(place for place in sheet.columns if place not in chosen and names[place] in INDEX_HEADS)
-        return _Ids(
-            chosen[0], rest, tuple(f"features: {sheet.name(place)} numbers the rows: passed over" for place in rest)
-        )
+        notes = [f"features: {sheet.name(place)} numbers the rows, and is passed over" for place in rest]
+        return _Ids(chosen[0], rest, (*notes, *_other_ids(sheet, (*chosen, *rest), [*sure, *likely], files)))
     if sure:
         return _Ids(sure[0])
     _refuse_likely(sheet, likely, files)
     return _Ids(None, notes=_counting(sheet, files))
+
+
+def _other_ids(sheet: Sheet, used: tuple[int, ...], named_so: list[int], files: Mapping[str, FileColumns]) -> list[str]:
+    """A note on each column that is read as a feature, but looks like ids."""
+    return [
+        f"features: {sheet.name(place)} looks like ids; it is read as a feature"
+        f" ({skip_option('features', place, files)} leaves it out)"
+        for place in _distinct(sheet)
+        if place in named_so and place not in used
+    ]
 
 
 def _without_a_name(sheet: Sheet, evidence: Evidence, named_so: list[int], called: list[int]) -> list[int]:
@@ -191,7 +204,7 @@ def _calls(sheet: Sheet, place: int, evidence: Evidence) -> bool:
 def _check_numbers(sheet: Sheet, files: Mapping[str, FileColumns]) -> None:
     """DataError names the first word among features, and how to leave its column out."""
     for place, column in sorted(sheet.words.items()):
-        strange = [code for code, word in enumerate(column.distinct) if not is_number(word)]
+        strange = [code for code, word in enumerate(column.distinct) if not (is_number(word) or is_truth(word))]
         rows = np.isin(column.codes, strange)
         row = int(np.argmax(rows)) if rows.any() else 0
         word = column.distinct[column.codes[row]]

@@ -22,6 +22,8 @@ class NodeValues(NamedTuple):
 
     table: Table
     notes: tuple[str, ...]
+    numbered_head: bool = False
+    """The head consists of numbers, as pandas writes it."""
 
 
 def read_node_values(
@@ -43,8 +45,13 @@ def read_node_values(
         what = f"{sheet.where(0)} has {len(sheet.columns)} columns; {role} have one, or two: node, {role[:-1]}"
         raise DataError(what, fix=f"leave out what is neither ({skips})")
     if len(sheet.columns) == 1:
-        return _one_column(sheet, role, ids, notes, shuffled=shuffled)
-    return _pairs(sheet, role, ids, notes)
+        sheet = _headed_column(sheet, role, ids, notes)
+        read = _one_column(sheet, role, ids, notes, shuffled=shuffled)
+    else:
+        sheet = _headed_pairs(sheet, role, ids, notes)
+        read = _pairs(sheet, role, ids, notes)
+    named = [name for name in sheet.names if name]
+    return read._replace(numbered_head=bool(named) and all(map(str.isdecimal, named)))
 
 
 def _one_column(sheet: Sheet, role: str, ids: NodeIds, notes: list[str], *, shuffled: bool) -> NodeValues:
@@ -52,9 +59,6 @@ def _one_column(sheet: Sheet, role: str, ids: NodeIds, notes: list[str], *, shuf
     if shuffled:
         what = f"{sheet.where(0)} and on: one column is in the order of the nodes, or of the rows of {ids.source}?"
         raise DataError(what, fix=f"give {role} two columns: node, {role[:-1]}")
-    if sheet.doubtful:
-        head = _one_columns_head(sheet, role, ids, notes)
-        sheet = sheet.head_is(names=head)
     words = _as_words(sheet.column(place))
     empty = np.array(sheet.empty_lines, np.int64)
     rows = len(words) - len(empty)
@@ -99,6 +103,10 @@ def _checked_count(table: Table, role: str, ids: NodeIds, notes: list[str]) -> N
     return NodeValues(table, tuple(notes))
 
 
+def _headed_column(sheet: Sheet, role: str, ids: NodeIds, notes: list[str]) -> Sheet:
+    return sheet.head_is(names=_one_columns_head(sheet, role, ids, notes)) if sheet.doubtful else sheet
+
+
 def _one_columns_head(sheet: Sheet, role: str, ids: NodeIds, notes: list[str]) -> bool:
     """Whether the first row is the head, by the words below it and the number of nodes."""
     word = sheet.doubtful[sheet.columns[0]]
@@ -124,12 +132,16 @@ def _one_columns_head(sheet: Sheet, role: str, ids: NodeIds, notes: list[str]) -
     return head
 
 
-def _pairs(sheet: Sheet, role: str, ids: NodeIds, notes: list[str]) -> NodeValues:
+def _headed_pairs(sheet: Sheet, role: str, ids: NodeIds, notes: list[str]) -> Sheet:
     if sheet.doubtful:
         head = _pairs_head(sheet, ids)
         if head and not any(is_value_name(name) or may_be_ids(name) for name in sheet.doubtful):
             notes.append(f"{role}: line 1, {','.join(sheet.doubtful)}, is read as the head")
         sheet = sheet.head_is(names=head)
+    return sheet
+
+
+def _pairs(sheet: Sheet, role: str, ids: NodeIds, notes: list[str]) -> NodeValues:
     if not sheet.rows:
         raise DataError(f"{sheet.file} has no rows", fix="see docs/datasets.md for what belongs there")
     first, second = sheet.columns

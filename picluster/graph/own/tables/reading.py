@@ -50,12 +50,16 @@ def read_own(
             sheets[role] = sheet_of(role, opened[role], skipped)
     ends = EdgeEnds(opened["edges"], skipped.get("edges", frozenset()), files, directed=directed)
     found = _features(opened["features"], features, _evidence(ends, opened, sheets), skipped, files)
-    table, noted = ends.numbered_by(found.ids, numbered_heads=found.numbered_head)
-    notes = [*skip_notes(skipped, files), *ends.notes, *noted, *found.notes]
     _check_order(opened, found.table)
     values: dict[str, Any] = {"splits": None} | {role: opened[role] for role in ("labels", "splits") if role in opened}
-    for role, sheet in sheets.items():
-        read = read_node_values(sheet, role, found.ids, files, shuffled=found.table.nodes is not None)
+    by_node = {
+        role: read_node_values(sheet, role, found.ids, files, shuffled=found.table.nodes is not None)
+        for role, sheet in sheets.items()
+    }
+    numbered_heads = found.numbered_head or any(read.numbered_head for read in by_node.values())
+    table, noted = ends.numbered_by(found.ids, numbered_heads=numbered_heads)
+    notes = [*skip_notes(skipped, files), *ends.notes, *noted, *found.notes]
+    for role, read in by_node.items():
         values[role] = read.table
         notes += read.notes
     return OwnGraph(

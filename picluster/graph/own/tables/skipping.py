@@ -1,5 +1,6 @@
 """Columns that a person leaves out: `--skip weight`, `--skip 3`, `--skip edges:weight`."""
 
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -53,16 +54,15 @@ def skip_option(role: str, place: int, files: Mapping[str, FileColumns]) -> str:
     """What to type to leave out a column."""
     names = files[role].names
     named = names[place] if place < len(names) else ""
-    word = named or str(place + 1)
+    word = named if names.count(named) == 1 and named else str(place + 1)
     others = not files[role].spare and any(
         _place(word, columns) is not None for of, columns in files.items() if of != role
     )
-    quoted = f"{role}:{word}" if others else word
-    return f"--skip {quoted}" if quoted.replace("_", "").replace(":", "").isalnum() else f"--skip '{quoted}'"
+    return f"--skip {shlex.quote(f'{role}:{word}' if others else word)}"
 
 
 def _place(name: str, columns: FileColumns) -> int | None:
-    if name in columns.names:
+    if columns.names.count(name) == 1:
         return columns.names.index(name)
     number = int(name) if name.isascii() and name.isdecimal() else 0
     return number - 1 if 0 < number <= columns.width else None

@@ -121,9 +121,9 @@ def _separator(lines: list[str], *, ids_first: bool) -> str:
     if not ids_first:
         return ""
     firsts = [row[0] for row in words[1:] or words]
-    distinct = len(set(firsts)) == len(firsts) and len(firsts) > 1
+    distinct = len(set(firsts)) == len(firsts)
     numbered = all(word.isascii() and word.isdecimal() for word in firsts)
-    return "" if len(widths) == 1 and (numbered or distinct) else ","
+    return "" if distinct and (numbered or (len(widths) == 1 and len(firsts) > 1)) else ","
 
 
 def _outside_quotes(line: str) -> str:

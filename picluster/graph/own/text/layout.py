@@ -1,12 +1,15 @@
 """What the first lines of a text file tell of its columns: their number, names, and which of them hold numbers."""
 
+from itertools import pairwise
 from typing import NamedTuple
 
 from picluster.errors import DataError
 from picluster.graph.own.heads import names_ends
 from picluster.graph.own.table import Kind
 from picluster.graph.own.text.records import Peek, Record
-from picluster.graph.own.words import is_missing, is_number
+from picluster.graph.own.words import is_missing, is_number, is_truth
+
+_SEPARATORS = frozenset("\t;,")
 
 
 class Layout(NamedTuple):
@@ -36,14 +39,14 @@ def find_layout(peek: Peek, kind: Kind) -> Layout:
     """The columns, by the first lines. DataError names the first line of another width."""
     first, body = peek.first.cells, [record.cells for record in peek.sample]
     names: tuple[str, ...] = ()
-    words = not all(is_number(number_in(peek, cell)) for cell in first)
+    words = not any(is_number(number_in(peek, cell)) or _SEPARATORS & set(cell) for cell in first)
     trailing = bool(body) and not any(cells[-1] for cells in body if cells)
     if body and (words or trailing) and all(len(cells) == len(first) + 1 for cells in body):
         # R writes no name over the names of rows; a separator at the end of every row but the head's looks the same.
         names = (*first, "") if trailing else ("", *first)
     width = len(names or first)
     check_widths(peek, [*([] if names else [peek.first]), *peek.sample], width)
-    numeric = _numeric(peek, body or [first], width)
+    numeric = _numeric(peek, body or [first], width, kind)
     last = width - 1
     empty = frozenset([last] if width > 1 and trailing and (names or first)[last] == "" else [])
     doubtful = False
@@ -82,9 +85,11 @@ def number_in(peek: Peek, cell: str) -> str:
     return cell.replace(",", ".") if peek.dialect.decimal_comma and cell.count(",") == 1 else cell
 
 
-def _numeric(peek: Peek, body: list[list[str]], width: int) -> frozenset[int]:
-    columns = range(width)
-    return frozenset(place for place in columns if all(is_number(number_in(peek, cells[place])) for cells in body))
+def _numeric(peek: Peek, body: list[list[str]], width: int, kind: Kind) -> frozenset[int]:
+    def is_value(cell: str) -> bool:
+        return is_number(number_in(peek, cell)) or (kind == "numbers" and is_truth(cell))
+
+    return frozenset(place for place in range(width) if all(is_value(cells[place]) for cells in body))
 
 
 def _is_head(peek: Peek, numeric: frozenset[int]) -> bool:
@@ -92,7 +97,8 @@ def _is_head(peek: Peek, numeric: frozenset[int]) -> bool:
     first = peek.first.cells
     if not peek.sample:
         return not any(is_number(number_in(peek, cell)) for cell in first) and names_ends(first)
-    if any(not is_number(number_in(peek, first[place])) and not is_missing(first[place]) for place in numeric):
+    cells = [first[place] for place in numeric]
+    if any(not (is_number(number_in(peek, cell)) or is_missing(cell) or is_truth(cell)) for cell in cells):
         return True
     return first[0] == "" and 0 in numeric and _counts(first[1:])
 
@@ -100,12 +106,18 @@ def _is_head(peek: Peek, numeric: frozenset[int]) -> bool:
 def _may_be_head(first: list[str], numeric: frozenset[int], kind: Kind) -> bool:
     if kind == "ids":
         return _counts(first) or not all(is_number(cell) for cell in first)
-    return _counts([first[place] for place in sorted(numeric)])
+    cells = [first[place] for place in sorted(numeric)]
+    return _counts(cells) or (len(cells) > 1 and all(cell.isdecimal() for cell in cells) and _counts_on(cells))
 
 
 def _counts(cells: list[str]) -> bool:
     """Whether these are 0, 1, 2 …, as pandas names columns."""
     return bool(cells) and cells == [str(place) for place in range(len(cells))]
+
+
+def _counts_on(cells: list[str]) -> bool:
+    """Whether these are consecutive numbers, such as years: names of columns, or by chance a row."""
+    return all(int(after) - int(before) == 1 for before, after in pairwise(cells))
 
 
 def _names_in_comment(peek: Peek, width: int, kind: Kind) -> tuple[str, ...]:

@@ -58,7 +58,7 @@ def test_whole_numbers_from_0_are_the_nodes_numbers_in_any_order(tmp_path: Path,
         ({"edges": "1,2\n6,1\n"}, "ids seem to begin with 1"),
         ({"edges": "1,2\n6,1\n", "features": NUMBERS}, "0 never occurs, and 6 does: ids seem to begin with 1"),
         ({"features": FEATURES.replace("node", "paper_id"), "edges": "1,2\n7,8\n"}, "line 2: there is no node 7"),
-        ({"features": "id,a\n007,1\n8,2\n", "edges": "7,8\n"}, "there is no node 7"),
+        ({"features": "id,a\n007,1\n8,2\n", "edges": "7,8\n", "labels": "x\ny\n"}, "there is no node 7"),
         ({"features": "name,a\nx,1\ny,2\n", "edges": "0,1\n"}, r"column 1 \(name\) looks like the ids of nodes"),
         ({"features": "node,a\n0,1\n0,2\n", "edges": "0,1\n"}, r"features\.csv, line 3: node 0 was there before"),
         ({"features": "0,0.5\n1,0.5\n2,7\n3,1\n4,1\n5,1\n"}, "column 1 has the numbers from 0 to 5: ids"),
@@ -84,6 +84,24 @@ def test_a_head_of_numbers_is_told_from_a_node_by_the_labels(tmp_path: Path) -> 
     assert len(read(tmp_path, features=f"0,1\n{NUMBERS}", labels=f"{LABELS}6,cat\n").features.rows) == 7
     assert len(read(tmp_path, features=f"0,1\n{NUMBERS}", labels="cat\n" * 7).features.rows) == 7
     assert len(read(tmp_path, features=f"0,1\n{NUMBERS}", labels="0\n" + "cat\n" * 6).features.rows) == 6
+
+
+def test_a_head_of_years_is_told_by_the_labels_and_one_of_any_numbers_is_suspected(tmp_path: Path) -> None:
+    assert len(read(tmp_path, features=f"2019,2020\n{NUMBERS}").features.rows) == 6
+    notes = read(tmp_path, features=f"400.5,410.1\n{NUMBERS}").notes
+    assert "features: the last of 7 nodes has no label and no edge: is line 1 a head of numbers?" in notes
+
+
+def test_indicators_are_1_and_0(tmp_path: Path) -> None:
+    assert read(tmp_path, features="a,b,c\n" + "True,0.5,FALSE\n" * 6).features.rows.tolist() == [[1, 0.5, 0]] * 6
+
+
+def test_a_second_column_of_ids_is_told(tmp_path: Path) -> None:
+    rows = "".join(f"{node},{100 + node},1\n" for node in range(6))
+    notes = read(tmp_path, features=f"node,paper_id,a\n{rows}").notes
+    assert any("(paper_id) looks like ids; it is read as a feature (--skip paper_id" in note for note in notes)
+    notes = read(tmp_path, "100,101\n", f",paper_id,a\n{rows}", "100,cat\n").notes
+    assert "features: column 1 numbers the rows, and is passed over" in notes
 
 
 def test_a_head_of_numbers_is_refused_where_nothing_tells_it_from_a_node(tmp_path: Path) -> None:
