@@ -23,6 +23,14 @@ def datasets(incomplete: str) -> list[str]:
     return _beginning(incomplete, (*KNOWN, *(file.parent.name for file in GRAPHS.glob("*/meta.json"))))
 
 
+def graphs(incomplete: str) -> list[str]:
+    """Graph folders that are there, damaged ones too."""
+    from picluster.cli.dataset import GRAPHS
+
+    folders = (path for path in GRAPHS.glob("*") if path.is_dir() or path.is_symlink())
+    return _beginning(incomplete, (path.name for path in folders if not path.name.startswith(".")))
+
+
 def runs(incomplete: str) -> list[str]:
     """Names of the runs."""
     return _beginning(incomplete, (file.parent.name for file in Path("runs").glob("*/run.json")))

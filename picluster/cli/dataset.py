@@ -14,7 +14,6 @@ from picluster.wording import counted
 
 if TYPE_CHECKING:
     from picluster.graph.folder import GraphFolder
-    from picluster.graph.own.own_graph import OwnGraph
 
 GRAPHS = Path("graphs")
 GRAPH_PANEL = "The graph"
@@ -101,12 +100,13 @@ def import_own(
 
     It tells how the files were understood; docs/datasets.md has their forms.
     """
+    from picluster.cli.own_files import own_graph
     from picluster.graph.own.importing import check_free, import_graph
 
     check_free(name, GRAPHS, force=force)
     done = import_graph(
         name,
-        _own_graph(
+        own_graph(
             {"--edges": edges, "--features": features, "--labels": labels, "--splits": splits},
             {"--pyg": pyg, "--npz": npz},
             mask,
@@ -123,47 +123,6 @@ def import_own(
     typer.echo(_summary(done.graph))
     for line in (*done.notes, *done.preview):
         typer.echo(f"  {plain(line)}")
-
-
-def _own_graph(
-    tables: dict[str, Path | None],
-    whole: dict[str, Path | None],
-    mask: int | None,
-    *,
-    missing: tuple[str, ...],
-    skip: tuple[str, ...],
-    directed: bool,
-) -> OwnGraph:
-    """Reads the files, which are given by their options: several tables, or one that holds the whole graph."""
-    given = [option for option, file in whole.items() if file is not None]
-    others = [option for option, file in tables.items() if file is not None]
-    if given and (others or len(given) > 1):
-        together = " and ".join([*given, *others])
-        raise InputError(f"{together} do not go together", fix=f"{given[0]} alone: its file holds the whole graph")
-    if whole["--pyg"]:
-        from picluster.graph.own.whole.pyg_file import read_pyg
-
-        return read_pyg(whole["--pyg"], skip=skip, mask=mask, missing=missing)
-    if whole["--npz"]:
-        from picluster.graph.own.whole.archive import read_archive
-
-        return read_archive(whole["--npz"], skip=skip, mask=mask, missing=missing)
-    if mask is not None:
-        raise InputError("--mask goes with --pyg and --npz", fix="leave it out: tables have one split")
-    return _own_tables(tables, missing=missing, skip=skip, directed=directed)
-
-
-def _own_tables(
-    tables: dict[str, Path | None], *, missing: tuple[str, ...], skip: tuple[str, ...], directed: bool
-) -> OwnGraph:
-    edges, features, labels, splits = tables.values()
-    if edges is None or features is None or labels is None:
-        absent = [option for option in ("--edges", "--features", "--labels") if tables[option] is None]
-        fix = "name the files of edges, features and labels; or one that holds the whole graph: --pyg, --npz"
-        raise InputError(f"{', '.join(absent)} missing", fix=fix)
-    from picluster.graph.own.tables.reading import read_own
-
-    return read_own(edges, features, labels, splits, missing=missing, skip=skip, directed=directed)
 
 
 @app.command("list")
@@ -199,6 +158,19 @@ def show(
     from picluster.cli.dataset_tables import show_details
 
     show_details(details)
+
+
+@app.command("rm")
+def remove(
+    names: Annotated[
+        list[str], typer.Argument(metavar="NAME…", help="Folders under graphs/.", autocompletion=complete.graphs)
+    ],
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Remove without asking.")] = False,
+) -> None:
+    """Remove graph folders, whole, damaged or partial. Runs and their predictions stay."""
+    from picluster.cli.dataset_removal import remove_graphs
+
+    remove_graphs(GRAPHS, names, yes=yes)
 
 
 @app.command("draw")

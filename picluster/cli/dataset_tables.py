@@ -29,11 +29,11 @@ def show_list(found: DatasetList) -> None:
     for entry in found.datasets:
         name = f"{plain(entry.name):<{_NAME_WIDTH}}"
         if entry.damage is not None:
-            typer.echo(f"{name}{'damaged':>11}{_size(entry.bytes):>43}")
+            typer.echo(f"{name}{'damaged':>11}{bytes_words(entry.bytes):>43}")
             _paragraph("  ", plain(entry.damage))
             continue
         sizes = f"{entry.nodes:>11,}{entry.edges:>13,}{entry.features:>10,}{entry.classes:>9,}"
-        typer.echo(f"{name}{sizes}{_size(entry.bytes):>11}")
+        typer.echo(f"{name}{sizes}{bytes_words(entry.bytes):>11}")
         _paragraph("  ", plain(entry.source))
     _paragraph("can be prepared: ", ", ".join(found.can_prepare))
 
@@ -54,7 +54,7 @@ def show_details(graph: DatasetDetails) -> None:
         "homophily": homophily,
         "classes": f"{graph.classes:,}",
         "labels": _labels(graph),
-        "files": ", ".join(f"{plain(file)} {_size(size)}" for file, size in graph.files.items()),
+        "files": ", ".join(f"{plain(file)} {bytes_words(size)}" for file, size in graph.files.items()),
     }
     for head, text in lines.items():
         _paragraph(f"{head:<11}", text)
@@ -82,7 +82,7 @@ def _paragraph(head: str, text: str) -> None:
     typer.echo(textwrap.fill(head + text, _WIDTH, subsequent_indent=indent, break_on_hyphens=False))
 
 
-def _size(count: int) -> str:
+def bytes_words(count: int) -> str:
     """Bytes in the unit that suits."""
     for unit, factor in (("GB", 1e9), ("MB", 1e6)):
         if count >= factor:

@@ -106,9 +106,11 @@ def _show_results(console: Console, report: Report) -> None:
         found = f"validation {best.validation_accuracy:.4f}{loss} ({_seen(report.validation)})"
         console.print(f"best       epoch {best.epoch}{by}: {found}", soft_wrap=True)
     if report.test_accuracy is not None:
-        console.print(
-            f"test       {report.test_accuracy:.4f} accuracy at the best validation ({_seen(report.evaluation)})"
+        has_validated = any(
+            (epoch.validation_accuracy, epoch.validation_loss) != (None, None) for epoch in report.epochs
         )
+        when = "at the best validation" if has_validated else "after the last epoch"
+        console.print(f"test       {report.test_accuracy:.4f} accuracy {when} ({_seen(report.evaluation)})")
 
 
 def _seen(evaluation: Evaluation) -> str:

@@ -43,7 +43,7 @@ def new_task(asked: Mapping[str, Any], placement: Placement, *, only_plan: bool)
         description = _describe(file, graph, options)
     wish = Wish(**{each.name: asked[each.name] for each in fields(Wish)})
     spec = make_spec(wish, graph.meta, description, file)
-    for note in notes_on(wish, spec):
+    for note in notes_on(wish, spec, graph.meta):
         print(f"note       {note}", file=sys.stderr)
     return Task(spec, file, graph, description, pretraining)
 

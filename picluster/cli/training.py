@@ -229,7 +229,8 @@ def train(task: Task, plan: Plan, placement: Placement) -> RunFolder:
         show_failure(result.failure, str(folder.path))
         raise typer.Exit(RunFailed.exit_code)
     if result.test_accuracy is not None:
-        print(f"test accuracy {result.test_accuracy:.4f} at the best validation")
+        when = "at the best validation" if task.graph.meta.splits["validation"] else "after the last epoch"
+        print(f"test accuracy {result.test_accuracy:.4f} {when}")
     return folder
 
 

@@ -25,6 +25,18 @@ def history(tag: str | None = None, root: Path = RUNS) -> History:
     return History(runs=tuple(sorted(chosen, key=lambda run: run.started, reverse=True)))
 
 
+def training_on(dataset: str, root: Path = RUNS) -> list[str]:
+    """The names of the runs under way that read this graph."""
+    return [folder.name for folder in RunFolder.every(root) if _is_training_on(folder, dataset)]
+
+
+def _is_training_on(folder: RunFolder, dataset: str) -> bool:
+    try:
+        return folder.run().spec.dataset == dataset and result_of(folder).status == "running"
+    except PiclusterError:  # a damaged run folder
+        return False
+
+
 def summary(folder: RunFolder) -> RunSummary:
     """What one run came to; whatever is wrong with its folder is said in it."""
     try:

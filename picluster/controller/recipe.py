@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from picluster.errors import InputError
+from picluster.graph.splits import told_of_empty
 from picluster.schema.spec import Adam, ModelChoice, OptionValue, Spec, read_option
 
 if TYPE_CHECKING:
@@ -117,13 +118,14 @@ def make_spec(wish: Wish, graph: GraphMeta, model: ModelDescription, file: Path)
     return spec
 
 
-def notes_on(wish: Wish, spec: Spec) -> list[str]:
-    """What a person should know of the limits that he set: those that cannot be reached."""
+def notes_on(wish: Wish, spec: Spec, graph: GraphMeta) -> list[str]:
+    """What a person should know: what the graph's split leaves out, and limits of his that cannot be reached."""
+    notes = [f"{graph.name} has {told}" for told in told_of_empty(graph.splits)]
     if wish.patience is None or wish.patience + 1 < spec.epochs:
-        return []
+        return notes
     epochs = f"{spec.epochs} epoch{'' if spec.epochs == 1 else 's'}"
     can = f"--epochs {wish.patience + 2} or more lets it"
-    return [f"--patience {wish.patience} cannot end a run of {epochs} early; {can}"]
+    return [*notes, f"--patience {wish.patience} cannot end a run of {epochs} early; {can}"]
 
 
 def _check_all_count(wish: Wish, spec: Spec, graph: GraphMeta, model: ModelDescription) -> None:

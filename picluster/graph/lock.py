@@ -38,6 +38,18 @@ def only_maker_of(path: Path) -> Iterator[None]:
         yield
 
 
+def is_held(graphs_folder: Path) -> bool:
+    """Whether some process is making a graph folder there."""
+    try:
+        with (graphs_folder / ".lock").open("r") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
 def _lock(file: TextIO, deadline: float) -> None:
     while True:
         try:

@@ -1,5 +1,7 @@
 """Splits made by a seed. The order is a hash of (seed, node id): the same everywhere, whatever numpy's version."""
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -32,6 +34,16 @@ def split_by_class(labels: NDArray[np.int16], seed: int, *, per_class: int, vali
     train = np.concatenate([order[labels[order] == label][:per_class] for label in np.unique(labels)])
     others = order[~np.isin(order, train)]
     return {"train": train, "validation": others[:validation], "test": others[validation:]}
+
+
+def told_of_empty(counts: Mapping[str, int]) -> list[str]:
+    """Sentences on what a run lacks where nothing validates or tests. `counts`: nodes by split."""
+    told = []
+    if not counts["validation"]:
+        told.append("no validation nodes: no epoch is found to be the best, the weights after the last one are kept")
+    if not counts["test"]:
+        told.append("no test nodes: no test accuracy will be told")
+    return told
 
 
 def write_splits(writer: GraphWriter, splits: dict[str, Ids]) -> None:

@@ -19,7 +19,7 @@ from picluster.graph.own.own_graph import OwnGraph
 from picluster.graph.own.preview import preview
 from picluster.graph.own.splits import read_splits
 from picluster.graph.own.table import Table
-from picluster.graph.splits import split_by_share, write_splits
+from picluster.graph.splits import split_by_share, told_of_empty, write_splits
 from picluster.graph.writer import GraphWriter
 
 _MOST_NODES = (1 << 31) - 1
@@ -82,8 +82,9 @@ def import_graph(
             if own.node_names:
                 writer.write_node_names(own.node_names)
     graph = GraphFolder.open(path)
+    empty = [f"split: {told}" for told in told_of_empty(graph.meta.splits)]
     from_one = own.edges.rows.min() == 1 and not own.node_names
-    return Imported(graph, [*notes, *_edge_notes(edges, from_one=bool(from_one))], preview(graph))
+    return Imported(graph, [*notes, *empty, *_edge_notes(edges, from_one=bool(from_one))], preview(graph))
 
 
 def _edge_notes(edges: Edges, *, from_one: bool) -> list[str]:

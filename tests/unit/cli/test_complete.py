@@ -43,6 +43,7 @@ def places(here: Path) -> None:
         (["launch", "--model", ""], {"mine", "sage", "gcn"}),
         (["launch", "--model", "mi"], {"mine"}),
         (["launch", "--dataset", ""], {"my-graph", "cora", "reddit-like"}),
+        (["dataset", "rm", ""], {"my-graph"}),
         (["launch", "--strategy", "s"], {"single"}),
         (["launch", "--engine", ""], {"gloo", "rpc"}),
         (["launch", "--inventory", "inventory/g"], {"inventory/garden.yml"}),

@@ -104,6 +104,7 @@ REFUSED: dict[str, dict[str, tuple[Words, ...]]] = {
     },
     "dataset list": {"--json": ALWAYS},
     "dataset show": {"--json": ALWAYS},
+    "dataset rm": {"--yes": ALWAYS},
     "dataset draw": {
         "--output": ("mine --output a.gif",),
         "--nodes": ALWAYS,

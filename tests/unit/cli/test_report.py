@@ -1,6 +1,7 @@
 """`picluster report` on the committed run folder, at 80 columns."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -124,6 +125,12 @@ def test_tag_early_stop_best_epoch_and_ways_of_evaluation_are_told(picluster: Pi
         "test       0.1012 accuracy at the best validation (all neighbours)",
     ):
         assert line in lines
+
+
+def test_without_validation_the_test_is_of_the_last_epoch(picluster: Picluster, run: RunFolder) -> None:
+    text = run.events_file.read_text()
+    run.events_file.write_text(re.sub(r'"validation_accuracy":[0-9.]+', '"validation_accuracy":null', text))
+    assert "accuracy after the last epoch" in picluster("report").out
 
 
 def test_a_run_under_way_is_shown_as_running(picluster: Picluster, run: RunFolder) -> None:

@@ -3,9 +3,10 @@
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
-from picluster.controller.recipe import FULL_BATCH_TRAINING_NODES, Wish, make_spec, model_options
+from picluster.controller.recipe import FULL_BATCH_TRAINING_NODES, Wish, make_spec, model_options, notes_on
 from picluster.errors import InputError
 from picluster.schema.spec import Spec
 from tests.unit.controller.made import a_graph, a_model
@@ -105,6 +106,16 @@ def test_values_that_do_not_fit_the_model_or_themselves_are_refused(wish: dict[s
 def test_a_graph_without_training_nodes_is_refused_by_name() -> None:
     with pytest.raises(InputError, match="a-graph has no training nodes"):
         spec_of(train=0)
+
+
+def test_a_graph_without_validation_or_test_nodes_is_spoken_of() -> None:
+    spec, graph = spec_of(), a_graph(train=LARGE)
+    assert notes_on(Wish(), spec, graph) == []
+    empty = msgspec.structs.replace(graph, splits={"train": 9, "validation": 0, "test": 0})
+    assert [note.partition(":")[0] for note in notes_on(Wish(), spec, empty)] == [
+        f"{graph.name} has no validation nodes",
+        f"{graph.name} has no test nodes",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -158,6 +158,12 @@ def test_edges_given_both_ways_are_not_called_one_way(files: dict[str, Path]) ->
     assert not [note for note in _import(files).notes if "edges added" in note]
 
 
+def test_a_split_without_validation_and_test_is_spoken_of(files: dict[str, Path]) -> None:
+    _csv(files["splits"], [[node, "train"] for node in range(5)])
+    told = [note for note in _import(files).notes if note.startswith("split: no ")]
+    assert [note.partition(":")[2].partition(":")[0] for note in told] == [" no validation nodes", " no test nodes"]
+
+
 def test_what_a_person_calls_the_nodes_is_kept(files: dict[str, Path]) -> None:
     own = replace(read_own(files["edges"], files["features"], files["labels"], None), node_names=tuple("abcdef"))
     graph = import_graph("named", own, graphs_folder=files["edges"].parent / "graphs").graph
