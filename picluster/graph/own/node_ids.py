@@ -126,7 +126,7 @@ def whole_ids(column: Column) -> NDArray[np.int64] | None:
         whole = column.dtype.kind in "iu" or bool(
             np.isfinite(column).all() and (column == np.rint(column)).all() and (abs(column) < 1 << 53).all()
         )
-        return column.astype(np.int64) if whole else None
+        return column.astype(np.int64, copy=False) if whole else None
     values = [plain_number(word) for word in column.distinct]
     if not all(value is not None and _INT64.min <= value <= _INT64.max for value in values):
         return None

@@ -7,15 +7,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from picluster.errors import DataError
-from picluster.graph.own.heads import INDEX_HEADS, may_be_ids, plain
-from picluster.graph.own.node_ids import NodeIds, named, numbered, whole_ids
+from picluster.graph.own.heads import plain
+from picluster.graph.own.node_ids import NodeIds, named, numbered
 from picluster.graph.own.sheet import Sheet
 from picluster.graph.own.table import Table
 from picluster.graph.own.tables.evidence import Evidence
+from picluster.graph.own.tables.id_column import SURE_IDS, find_ids
 from picluster.graph.own.tables.skipping import FileColumns, skip_option
 from picluster.graph.own.words import Words, is_missing, is_number, is_truth
 
-_SURE_IDS = ("node", "nodeid", "id")
 _STRANGE_NUMBERS = {
     "_": "write numbers without underscores",
     "0x": "write numbers with decimal digits",
@@ -37,13 +37,6 @@ class Features(NamedTuple):
     """The head consists of numbers, as pandas writes it."""
 
 
-class _Ids(NamedTuple):
-    place: int | None
-    """The column of ids."""
-    passed_over: tuple[int, ...] = ()
-    notes: tuple[str, ...] = ()
-
-
 def read_features(sheet: Sheet, evidence: Evidence, files: Mapping[str, FileColumns]) -> Features:
     """What a features file means, in the light of the others. DataError where two readings are possible."""
     notes = list(sheet.notes)
@@ -56,7 +49,7 @@ def read_features(sheet: Sheet, evidence: Evidence, files: Mapping[str, FileColu
         sheet = sheet.head_is(names=numbered_head)
     if not sheet.rows:
         raise DataError(f"{sheet.file} has no rows", fix="give every node a row of features")
-    found = _find_ids(sheet, evidence, files)
+    found = find_ids(sheet, evidence, files)
     ids, order = numbered(sheet.rows, sheet.file), None
     if found.place is not None:
         ids, order = named(sheet.column(found.place), sheet.file, sheet.where)
@@ -95,112 +88,6 @@ def _is_head(sheet: Sheet, evidence: Evidence) -> bool:
     return head
 
 
-def _find_ids(sheet: Sheet, evidence: Evidence, files: Mapping[str, FileColumns]) -> _Ids:
-    """The column that has the ids which edges use, or a name that says so."""
-    if len(sheet.columns) == 1:
-        return _Ids(None)
-    names = {place: sheet.names[place] if sheet.names else None for place in sheet.columns}
-    heads = {place: name for place, name in names.items() if name is not None}
-    sure = [place for place, name in heads.items() if name in INDEX_HEADS or plain(name) in _SURE_IDS]
-    likely = [place for place, name in heads.items() if may_be_ids(name) and place not in sure]
-    positions = evidence.are_all_in(numbered(sheet.rows, ""))
-    called = [place for place in _distinct(sheet) if _calls(sheet, place, evidence)]
-    chosen = [place for place in called if place in (*sure, *likely)]
-    if not chosen and not positions:
-        chosen = _without_a_name(sheet, evidence, [*sure, *likely], called)
-    if len(chosen) > 1 and (owned := [place for place in chosen if names[place] not in INDEX_HEADS]):
-        chosen = owned if len(owned) == 1 and not positions else chosen
-    if len(chosen) > 1:
-        told = " and ".join(sheet.name(place) for place in chosen)
-        skips = " or ".join(skip_option("features", place, files) for place in chosen)
-        raise DataError(f"{sheet.where(0)} and on: {told} may both be the ids of nodes", fix=f"leave one out: {skips}")
-    if chosen:
-        rest = tuple(place for place in sheet.columns if place not in chosen and names[place] in INDEX_HEADS)
-        notes = [f"features: {sheet.name(place)} numbers the rows, and is passed over" for place in rest]
-        return _Ids(chosen[0], rest, (*notes, *_other_ids(sheet, (*chosen, *rest), [*sure, *likely], files)))
-    if sure:
-        return _Ids(sure[0])
-    _refuse_likely(sheet, likely, files)
-    return _Ids(None, notes=_counting(sheet, files))
-
-
-def _other_ids(sheet: Sheet, used: tuple[int, ...], named_so: list[int], files: Mapping[str, FileColumns]) -> list[str]:
-    """A note on each column that is read as a feature, but looks like ids."""
-    return [
-        f"features: {sheet.name(place)} looks like ids; it is read as a feature"
-        f" ({skip_option('features', place, files)} leaves it out)"
-        for place in _distinct(sheet)
-        if place in named_so and place not in used
-    ]
-
-
-def _without_a_name(sheet: Sheet, evidence: Evidence, named_so: list[int], called: list[int]) -> list[int]:
-    """The column of ids where edges use some that are no numbers of rows, but no column that is called so has them."""
-    distinct = _distinct(sheet)
-    if called_so := [place for place in distinct if place in named_so]:
-        return called_so
-    if not evidence.in_words and evidence.largest() <= sheet.rows:
-        return []  # numbered from 1, rather than by a feature that happens to have these values
-    return called or [place for place in distinct if place in sheet.words and evidence.in_words]
-
-
-def _refuse_likely(sheet: Sheet, likely: list[int], files: Mapping[str, FileColumns]) -> None:
-    """DataError where a column looks like ids by its name or by counting the rows, but nothing else says so."""
-    for place in likely:
-        if place in _distinct(sheet) and place in sheet.words:
-            what = (
-                f"{sheet.where(0)} and on: {sheet.name(place)} looks like the ids of nodes, but edges do not use them"
-            )
-            raise DataError(
-                what, fix=f"use them in edges; or leave the column out: {skip_option('features', place, files)}"
-            )
-    for place in sheet.columns if not sheet.names else ():
-        if _counts_rows(sheet, place):
-            counted = f"{sheet.name(place)} has the numbers from 0 to {sheet.rows - 1}"
-            what = f"{sheet.where(0)} and on: {counted}: ids of nodes, or a feature?"
-            fix = f"write a head above (node for ids), or leave it out: {skip_option('features', place, files)}"
-            raise DataError(what, fix=fix)
-
-
-def _counting(sheet: Sheet, files: Mapping[str, FileColumns]) -> tuple[str, ...]:
-    """A note on each column that is read as a feature, but has the numbers of the rows."""
-    return tuple(
-        f"features: {sheet.name(place)} has the numbers from 0 to {sheet.rows - 1}; it is read as a feature"
-        f" ({skip_option('features', place, files)} leaves it out)"
-        for place in sheet.columns
-        if _counts_rows(sheet, place)
-    )
-
-
-def _counts_rows(sheet: Sheet, place: int) -> bool:
-    if sheet.rows < 2:  # noqa: PLR2004 - a single row counts nothing
-        return False
-    column = sheet.column(place)
-    return isinstance(column, np.ndarray) and bool((np.sort(column) == np.arange(sheet.rows)).all())
-
-
-def _distinct(sheet: Sheet) -> list[int]:
-    """The columns of which no two rows have the same, whole numbers or words."""
-    found = []
-    for place in sheet.columns:
-        column = sheet.column(place)
-        if isinstance(column, Words):
-            alike = len(np.unique(column.codes)) < sheet.rows
-        else:
-            alike = whole_ids(column[:100]) is None or whole_ids(column) is None or len(np.unique(column)) < sheet.rows
-        if not alike:
-            found.append(place)
-    return found
-
-
-def _calls(sheet: Sheet, place: int, evidence: Evidence) -> bool:
-    try:
-        ids, _ = named(sheet.column(place), sheet.file, sheet.where)
-    except DataError:
-        return False
-    return evidence.are_all_in(ids)
-
-
 def _check_numbers(sheet: Sheet, files: Mapping[str, FileColumns]) -> None:
     """DataError names the first word among features, and how to leave its column out."""
     for place, column in sorted(sheet.words.items()):
@@ -222,7 +109,7 @@ def _check_numbers(sheet: Sheet, files: Mapping[str, FileColumns]) -> None:
 def _said(sheet: Sheet, place: int, ids: NodeIds, order: NDArray[np.int64] | None) -> list[str]:
     if ids.names:
         return [f"features: {sheet.name(place)} has the ids of nodes, which are numbered in this order"]
-    if order is None and sheet.names and plain(sheet.names[place]) in _SURE_IDS:
+    if order is None and sheet.names and plain(sheet.names[place]) in SURE_IDS:
         return []
     other = ", in another order than the rows" * (order is not None)
     return [f"features: {sheet.name(place)} has the nodes' numbers{other}"]

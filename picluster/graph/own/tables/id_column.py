@@ -1,0 +1,154 @@
+"""Which column of a features file has the ids of nodes: by its name, and by what edges use."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from picluster.errors import DataError
+from picluster.graph.own.heads import INDEX_HEADS, may_be_ids, plain
+from picluster.graph.own.node_ids import named, numbered, whole_ids
+from picluster.graph.own.sheet import Sheet
+from picluster.graph.own.tables.evidence import Evidence
+from picluster.graph.own.tables.skipping import FileColumns, skip_option
+from picluster.graph.own.words import Words
+
+SURE_IDS = ("node", "nodeid", "id")
+"""Plain names of columns that hold ids, whatever else speaks against it."""
+_FEW_ROWS = 100
+
+
+class IdColumn(NamedTuple):
+    """Where the ids are, if anywhere."""
+
+    place: int | None
+    passed_over: tuple[int, ...] = ()
+    """Columns that number the rows."""
+    notes: tuple[str, ...] = ()
+
+
+class _Candidates(NamedTuple):
+    """The columns that may hold ids."""
+
+    sheet: Sheet
+    files: Mapping[str, FileColumns]
+    index_columns: tuple[int, ...]
+    """Called as pandas calls its index."""
+    sure: tuple[int, ...]
+    likely: tuple[int, ...]
+    distinct: tuple[int, ...]
+    """No two rows have the same, whole numbers or words."""
+
+    @property
+    def named_so(self) -> tuple[int, ...]:
+        return (*self.sure, *self.likely)
+
+    def skip(self, place: int) -> str:
+        return skip_option("features", place, self.files)
+
+
+def find_ids(sheet: Sheet, evidence: Evidence, files: Mapping[str, FileColumns]) -> IdColumn:
+    """The column that has the ids which edges use, or a name that says so. DataError where several may be it."""
+    if len(sheet.columns) == 1:
+        return IdColumn(None)
+    found = _candidates(sheet, files)
+    positions = evidence.are_all_in(numbered(sheet.rows, ""))
+    called = [place for place in found.distinct if _calls(sheet, place, evidence)]
+    chosen = [place for place in called if place in found.named_so]
+    if not chosen and not positions:
+        chosen = _without_a_name(found, evidence, called)
+    owned = [place for place in chosen if place not in found.index_columns]
+    if len(chosen) > 1 and len(owned) == 1 and not positions:
+        chosen = owned
+    if len(chosen) > 1:
+        told = " and ".join(sheet.name(place) for place in chosen)
+        skips = " or ".join(found.skip(place) for place in chosen)
+        raise DataError(f"{sheet.where(0)} and on: {told} may both be the ids of nodes", fix=f"leave one out: {skips}")
+    if chosen:
+        rest = tuple(place for place in found.index_columns if place not in chosen)
+        notes = [f"features: {sheet.name(place)} numbers the rows, and is passed over" for place in rest]
+        return IdColumn(chosen[0], rest, (*notes, *_other_ids(found, (*chosen, *rest))))
+    if found.sure:
+        return IdColumn(found.sure[0])
+    _refuse_doubtful(found)
+    return IdColumn(None, notes=_counting(found))
+
+
+def _candidates(sheet: Sheet, files: Mapping[str, FileColumns]) -> _Candidates:
+    names = {place: sheet.names[place] for place in sheet.columns} if sheet.names else {}
+    index = tuple(place for place, name in names.items() if name in INDEX_HEADS)
+    sure = tuple(place for place, name in names.items() if place in index or plain(name) in SURE_IDS)
+    likely = tuple(place for place, name in names.items() if may_be_ids(name) and place not in sure)
+    distinct = tuple(place for place in sheet.columns if _is_distinct(sheet, place))
+    return _Candidates(sheet, files, index, sure, likely, distinct)
+
+
+def _is_distinct(sheet: Sheet, place: int) -> bool:
+    column = sheet.column(place)
+    if isinstance(column, Words):
+        return len(np.unique(column.codes)) == sheet.rows
+    few = column[:_FEW_ROWS]  # of a wide table most columns are told by these
+    if whole_ids(few) is None or len(np.unique(few)) < len(few):
+        return False
+    return whole_ids(column) is not None and len(np.unique(column)) == sheet.rows
+
+
+def _calls(sheet: Sheet, place: int, evidence: Evidence) -> bool:
+    """Whether edges use the ids of a column and no others."""
+    try:
+        ids, _ = named(sheet.column(place), sheet.file, sheet.where)
+    except DataError:
+        return False
+    return evidence.are_all_in(ids)
+
+
+def _without_a_name(found: _Candidates, evidence: Evidence, called: list[int]) -> list[int]:
+    """The column of ids where edges use some that are no numbers of rows, but no column that is called so has them."""
+    if called_so := [place for place in found.distinct if place in found.named_so]:
+        return called_so
+    if not evidence.in_words and evidence.largest() <= found.sheet.rows:
+        return []  # numbered from 1, rather than by a feature that happens to have these values
+    return called or [place for place in found.distinct if place in found.sheet.words and evidence.in_words]
+
+
+def _other_ids(found: _Candidates, used: tuple[int, ...]) -> list[str]:
+    """A note on each column that is read as a feature, but looks like ids."""
+    return [
+        f"features: {found.sheet.name(place)} looks like ids; it is read as a feature"
+        f" ({found.skip(place)} leaves it out)"
+        for place in found.distinct
+        if place in found.named_so and place not in used
+    ]
+
+
+def _refuse_doubtful(found: _Candidates) -> None:
+    """DataError where a column looks like ids by its name or by counting the rows, but nothing else says so."""
+    sheet = found.sheet
+    for place in found.likely:
+        if place in found.distinct and place in sheet.words:
+            what = f"{sheet.name(place)} looks like the ids of nodes, but edges do not use them"
+            fix = f"use them in edges; or leave the column out: {found.skip(place)}"
+            raise DataError(f"{sheet.where(0)} and on: {what}", fix=fix)
+    for place in _counting_rows(found) if not sheet.names else ():
+        what = f"{sheet.name(place)} has the numbers from 0 to {sheet.rows - 1}: ids of nodes, or a feature?"
+        fix = f"write a head above (node for ids), or leave it out: {found.skip(place)}"
+        raise DataError(f"{sheet.where(0)} and on: {what}", fix=fix)
+
+
+def _counting(found: _Candidates) -> tuple[str, ...]:
+    """A note on each column that is read as a feature, but has the numbers of the rows."""
+    return tuple(
+        f"features: {found.sheet.name(place)} has the numbers from 0 to {found.sheet.rows - 1}; it is read as a feature"
+        f" ({found.skip(place)} leaves it out)"
+        for place in _counting_rows(found)
+    )
+
+
+def _counting_rows(found: _Candidates) -> list[int]:
+    """Columns of numbers that are those from 0 to N - 1, in any order; a single row counts nothing."""
+    columns = [(place, found.sheet.column(place)) for place in found.distinct if found.sheet.rows > 1]
+    return [
+        place
+        for place, column in columns
+        if not isinstance(column, Words) and column.min() == 0 and column.max() == found.sheet.rows - 1
+    ]
