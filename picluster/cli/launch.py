@@ -13,7 +13,10 @@ from picluster.cli.dataset import GRAPHS, Features, Scale
 from picluster.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from picluster.controller.earlier_run import EarlierRun
+    from picluster.controller.inventory import Node
 
 EXAMPLES = """Examples:
 
@@ -129,17 +132,25 @@ def launch(
         others=[node for node in everybody if node.name not in {each.name for each in chosen}],
     )
     placement.say_order()
+    if wait:
+        _check_wait(chosen)
     task = Task.again(earlier, GRAPHS) if earlier else new_task(context.params, placement, only_plan=dry_run)
     plan = placement.plan(task)
-    if wait and all(node.is_local for node in with_replicas(chosen, plan)):
-        what = "--wait is for machines that are busy: this one, on which all nodes of the plan are, takes several runs"
-        raise InputError(what, fix="leave it out")
+    if wait:
+        _check_wait(with_replicas(chosen, plan))
     show_plan(plan, as_json=dry_run)
     if dry_run:
         _tell_what_is_no_plan(context, typed)
     else:
         train(task, plan, placement)
         print("the nodes' memory and times: picluster report")
+
+
+def _check_wait(nodes: Sequence[Node]) -> None:
+    """InputError where none of the nodes can be busy."""
+    if all(node.is_local for node in nodes):
+        what = "--wait is for machines that are busy: this one, on which all nodes of the plan are, takes several runs"
+        raise InputError(what, fix="leave it out")
 
 
 def _tell_what_is_no_plan(context: typer.Context, typed: dict[str, str]) -> None:

@@ -35,14 +35,15 @@ def new_task(asked: Mapping[str, Any], placement: Placement, *, only_plan: bool)
     description, pretraining = _describe(file, graph, options), ""
     if asked["pretrain"] and not description.pretraining:
         raise InputError(f"--pretrain: {description.name} is a model without pre-training", fix="leave it out")
+    wish = Wish(**{each.name: asked[each.name] for each in fields(Wish)})
+    spec = make_spec(wish, graph.meta, description, file)  # what does not fit is found before the pre-training
     if description.pretraining and not only_plan:
         embedding = Embedding(graph, description.pretraining, file.with_name(f"{description.pretraining.model}.py"))
         pretraining = _learn(embedding, placement, again=asked["pretrain"])
         graph, width = embedding.graph_with_it()
         options["embedding"] = width
         description = _describe(file, graph, options)
-    wish = Wish(**{each.name: asked[each.name] for each in fields(Wish)})
-    spec = make_spec(wish, graph.meta, description, file)
+        spec = make_spec(wish, graph.meta, description, file)
     for note in notes_on(wish, spec, graph.meta):
         print(f"note       {note}", file=sys.stderr)
     return Task(spec, file, graph, description, pretraining)

@@ -20,6 +20,7 @@ from picluster.cli.training import Placement, Task, with_replicas
 from picluster.controller.inventory import Node
 from picluster.controller.planner import make_plan
 from picluster.controller.run_folder import RunFolder
+from picluster.controller.strength import Strength
 from picluster.errors import InputError
 from picluster.graph.folder import GraphFolder
 from picluster.graph.writer import GraphWriter
@@ -136,7 +137,7 @@ class Embedding:
         return self._graph, 4
 
 
-def described(file: Path, features: int, classes: int, options: dict[str, Any]) -> ModelDescription:
+def described(file: Path, features: int, classes: int, options: dict[str, Any], *_: object) -> ModelDescription:
     assert features
     assert classes
     if options.get("hidden") == 0:
@@ -204,7 +205,8 @@ class Launches:
 
     def _inventory(self, file: Path) -> list[Node]:
         names = ["pi1", "pi2", "pi3", "pi4"] if file.name != "other.yml" else ["pi2", "pi1", "other"]
-        return [Node(name, is_local=self._local) for name in names]
+        strength = None if self._local else Strength(memory_bytes=1 << 30, cores=4)
+        return [Node(name, is_local=self._local, strength=strength) for name in names]
 
     def _learn(self, *_: object, again: bool) -> str:
         self._done.append(again)

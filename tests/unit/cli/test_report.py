@@ -67,6 +67,18 @@ def test_classes_are_called_by_their_names(run: RunFolder, picluster: Picluster)
     assert json.loads(picluster("report", "--json").out)["class_names"][:2] == ["cat", "a [bold]dog"]
 
 
+def test_a_node_that_sent_less_than_its_payload_is_marked_and_explained(run: RunFolder, picluster: Picluster) -> None:
+    assert "*" not in picluster("report").out
+    run.plan_file.write_text(run.plan_file.read_text().replace('"gloo"', '"ray"'))
+    lines = [json.loads(line) for line in run.metrics_file("local2").read_text().splitlines()]
+    for line in lines:
+        line["event"] |= {"sent_bytes": 1} if line["event"]["kind"] == "step" else {}
+    run.metrics_file("local2").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    out = picluster("report").out
+    assert [row[6] for row in table(out, "a step: ms (medians), KiB over the wire") if row[0] == "local2"] == ["0.0*"]
+    assert "* local2 sent less than the payload, because workers of Ray on one machine" in out
+
+
 @pytest.mark.usefixtures("run")
 def test_the_memory_table_shows_roles_layers_and_the_recorded_peaks(picluster: Picluster) -> None:
     made = json.loads(picluster("report", "--json").out)
