@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from typing import Annotated
 
@@ -73,6 +74,8 @@ def _options(
 
 def main() -> None:
     """Entry point: what picluster knows of goes to standard error without a traceback."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     streams.open_streams()
     code = _run()
     if not code and (why := streams.problem()):

@@ -140,6 +140,8 @@ class Workforce:
 
     def _read_log(self, node: str, worker: WorkerProcess) -> None:
         file = self._launch.folder.log_file(node)
+        with suppress(OSError):
+            file.touch()  # a worker that says nothing has an empty log
         for line in worker.log:
             # The worker must not stall for a full disk, or a run folder that has gone: the events' file tells of it.
             with suppress(OSError), file.open("ab", buffering=0) as log:
