@@ -155,18 +155,22 @@ def _pairs(sheet: Sheet, role: str, ids: NodeIds, notes: list[str]) -> NodeValue
 
 def _pairs_head(sheet: Sheet, ids: NodeIds) -> bool:
     """Whether the first row names the columns: none of its cells is a node's id, or it says what columns hold."""
-    first = _as_words(sheet.column(sheet.columns[0]))
+    first, second = (_as_words(sheet.column(place)) for place in sheet.columns)
     cells = [sheet.doubtful[place] for place in sheet.columns]
     called = [ids.knows(to_words([cell])) and bool(cell) for cell in cells]
     if not called[0]:
         rest_called = ids.knows(first.rows_from(1))
         if not called[1] or rest_called or is_value_name(cells[1]) or may_be_ids(cells[0]):
-            numeric = cells[0].lstrip("+-").isdecimal()
-            return not numeric  # a number that is no node is an error of its own
+            # A number that is no node, or an unknown id with a label that others have, is an error of its own.
+            return not cells[0].lstrip("+-").isdecimal() and cells[1] not in _words_after_the_first(second)
         return False
-    again = cells[0] in {first.distinct[code] for code in np.unique(first.codes[1:])}
+    again = cells[0] in _words_after_the_first(first)
     counting = cells == ["0", "1"]
     return again and (counting or may_be_ids(cells[0]) or is_value_name(cells[1]))
+
+
+def _words_after_the_first(column: Words) -> set[str]:
+    return {column.distinct[code] for code in np.unique(column.codes[1:])}
 
 
 def _second_has_ids(sheet: Sheet, first: int, second: int, ids: NodeIds) -> bool:

@@ -1,14 +1,16 @@
 """What the first lines of a text file tell of its columns: their number, names, and which of them hold numbers."""
 
+import re
 from itertools import pairwise
 from typing import NamedTuple
 
 from picluster.errors import DataError
-from picluster.graph.own.heads import names_ends
+from picluster.graph.own.heads import may_be_ids, names_ends
 from picluster.graph.own.table import Kind
 from picluster.graph.own.text.records import Peek, Record
 from picluster.graph.own.words import is_missing, is_number, is_truth
 
+_OTHER_NUMBER = re.compile(r"[+-]?(0[xX][0-9a-fA-F]+|\d[\d_.,' ]*%?)")
 _SEPARATORS = frozenset("\t;,")
 
 
@@ -29,11 +31,6 @@ class Layout(NamedTuple):
     comment_names: bool = False
     """The names stand in a comment."""
 
-    def name(self, place: int) -> str:
-        """The name of a column for messages, such as `column 3 (weight)`."""
-        named = self.names[place] if place < len(self.names) else ""
-        return f"column {place + 1} ({named})" if named else f"column {place + 1}"
-
 
 def find_layout(peek: Peek, kind: Kind) -> Layout:
     """The columns, by the first lines. DataError names the first line of another width."""
@@ -41,7 +38,7 @@ def find_layout(peek: Peek, kind: Kind) -> Layout:
     names: tuple[str, ...] = ()
     words = not any(is_number(number_in(peek, cell)) or _SEPARATORS & set(cell) for cell in first)
     trailing = bool(body) and not any(cells[-1] for cells in body if cells)
-    if body and (words or trailing) and all(len(cells) == len(first) + 1 for cells in body):
+    if body and words and all(len(cells) == len(first) + 1 for cells in body):
         # R writes no name over the names of rows; a separator at the end of every row but the head's looks the same.
         names = (*first, "") if trailing else ("", *first)
     width = len(names or first)
@@ -97,10 +94,22 @@ def _is_head(peek: Peek, numeric: frozenset[int]) -> bool:
     first = peek.first.cells
     if not peek.sample:
         return not any(is_number(number_in(peek, cell)) for cell in first) and names_ends(first)
-    cells = [first[place] for place in numeric]
-    if any(not (is_number(number_in(peek, cell)) or is_missing(cell) or is_truth(cell)) for cell in cells):
-        return True
-    return first[0] == "" and 0 in numeric and _counts(first[1:])
+    cells = [first[place] for place in sorted(numeric)]
+    numbers = [cell for cell in cells if is_number(number_in(peek, cell))]
+    names = [cell for cell in cells if cell not in numbers and not (is_missing(cell) or is_truth(cell))]
+    if not names:
+        return first[0] == "" and 0 in numeric and _counts(first[1:])
+    counted = _counts(numbers) and (len(numbers) > 1 or all(map(may_be_ids, names)))
+    if (numbers and not counted) or any(map(_looks_like_number, names)):
+        strange = next((cell for cell in names if _looks_like_number(cell)), names[0])
+        what = f"{peek.file}, line {peek.first.line}: {strange!r} is not a number"
+        raise DataError(what, fix="correct it; or, if this line names the columns, give each a name that is no number")
+    return True
+
+
+def _looks_like_number(cell: str) -> bool:
+    """Whether a cell is a number in some other writing: 1_000, 0x10, 1.000,5, or digits of another script."""
+    return _OTHER_NUMBER.fullmatch(cell) is not None
 
 
 def _may_be_head(first: list[str], numeric: frozenset[int], kind: Kind) -> bool:

@@ -98,6 +98,10 @@ def test_weights_are_refused_by_name_and_can_be_skipped_as_the_message_says(
     [
         ("0|1\n1|2\n", "line 1 has 1 column; edges have 2"),
         ("target,source\n0\t1\n1\t2\n", "line 2 has 2 columns instead of 1"),
+        ("0,x\n1,2\n2,3\n", "line 1: 'x' is not a number"),
+        ("x,0\n1,2\n2,3\n", "line 1: 'x' is not a number"),
+        ("0x0,0x1\n1,2\n", "line 1: '0x0' is not a number"),
+        ("0,1\n1,2,\n2,3,\n", "line 2 has 3 columns instead of 2"),
         ("0,1\n1,2,3\n", "line 2 has 3 columns instead of 2"),
         ("0,1\n1\n", "line 2 has 1 column instead of 2"),
         ("0,1\n0x1,2\n", "line 2: '0x1' is not a whole number"),

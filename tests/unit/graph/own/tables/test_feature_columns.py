@@ -121,6 +121,8 @@ def test_a_head_of_numbers_is_refused_where_nothing_tells_it_from_a_node(tmp_pat
         ("a,city\n" + "1,Rome\n" * 6, r"features\.csv, line 2, column 2 \(city\): 'Rome' is not a number"),
         (FEATURES.replace("0.25", ""), r"line 3, column 2 \(a\): nothing instead of a number"),
         (FEATURES.replace("0.25", "NA"), r"line 3, column 2 \(a\): 'NA' instead of a number"),
+        ("0.5,abc,2\n" + "1,2,3\n" * 6, r"features\.csv, line 1: 'abc' is not a number"),
+        ("1_000,2_000\n" + "1,2\n" * 6, r"features\.csv, line 1: '1_000' is not a number"),
         (FEATURES.replace("0.25", "1_000"), "'1_000' is not a number"),
         (FEATURES.replace("0.25", "0x10"), "'0x10' is not a number"),
         (FEATURES.replace("0.25", '"1,000.5"'), "'1,000.5' is not a number"),

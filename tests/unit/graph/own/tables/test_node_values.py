@@ -93,6 +93,7 @@ def test_a_single_column_is_read_by_the_number_of_nodes(tmp_path: Path, text: st
         ("a\n\nb\n", "neither with nor without empty lines is there one value for each node"),
         ("\na\n\nb\na\nb\n", "begins with an empty line"),
         ("0 a\n1\n2 b\n3 a\n4 b\n5 a\n", "line 2 has 1 column instead of 2"),
+        ("Dan,a\n0,a\n1,b\n", "line 1: 'Dan' is not a whole number"),
         ("#a\n#b\na\nb\na\nb\n", "'#a' is a comment, or a value"),
         ("a\n#b\na\nb\na\nb\n", "line 2: '#b' is a comment, or a value"),
         ("node,name,label\n0,x,a\n", "has 3 columns; labels have one, or two"),
