@@ -52,8 +52,10 @@ def head_of_values(column: Words, role: str) -> bool | None:
     word = column.distinct[column.codes[0]]
     others = {column.distinct[code] for code in np.unique(column.codes[1:])}
     numbers = [whole_number(other) is not None for other in others if not is_missing(other)]
-    if is_missing(word) or (word in others and word != _FIRST_NUMBER):
+    if is_missing(word):
         return False
+    if word in others and word != _FIRST_NUMBER:  # a class may be called `label`
+        return None if is_value_name(word) else False
     if role == "splits":
         return not is_split(word) and not (whole_number(word) is not None and any(numbers))
     if word == _FIRST_NUMBER:
