@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from picluster.graph.own.heads import is_value_name
 from picluster.graph.own.node_ids import NodeIds, whole_ids
 from picluster.graph.own.sheet import Column
 from picluster.graph.own.splits import is_split

@@ -119,6 +119,8 @@ def _one_columns_head(sheet: Sheet, role: str, ids: NodeIds, notes: list[str]) -
     fits_head = ids.count == filled - 1 or (bool(sheet.empty_lines) and filled - 1 <= ids.count <= len(column))
     fits_row = ids.count == filled or (bool(sheet.empty_lines) and filled <= ids.count <= len(column) + 1)
     if head is None and is_value_name(word) and ids.count == filled:
+        if word in set(column.rows_from(1).array()):  # a class of that name
+            return False
         what = f"{sheet.where(0)} is {word!r}: the name of the column, or the label of the first node?"
         fix = f"the file has {filled:,} lines for {ids.count:,} nodes: add a head, or the line that is missing"
         raise DataError(what, fix=fix)

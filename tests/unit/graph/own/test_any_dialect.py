@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from picluster.graph.own.reading import read_own
 
 from picluster.errors import DataError, InputError
 from picluster.graph.folder import GraphFolder
 from picluster.graph.own.importing import import_graph
+from picluster.graph.own.tables.reading import read_own
 from tests.unit.graph.own.dialects import Case, draw_case
 
 
