@@ -1,11 +1,14 @@
 """Which columns of an edge list hold the source and the target, and what the others are."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import NamedTuple
 
 from picluster.errors import DataError
 from picluster.graph.own.heads import DOUBTFUL_ENDS, INDEX_HEADS, WEIGHTS, end_of, plain
+from picluster.graph.own.table import Table
 from picluster.graph.own.tables.skipping import FileColumns, skip_option
+from picluster.graph.own.whole.edges import whole
 from picluster.graph.own.words import is_number
 
 _ENDS = 2
@@ -63,6 +66,17 @@ def find_ends(edges: EdgeFile, skipped: frozenset[int], files: Mapping[str, File
     elif names and directed and known != ["source", "target"]:
         notes.append(f"edges: taken to lead from {names[first]!r} to {names[second]!r}: source first, then target")
     return Ends(first, second, tuple(notes))
+
+
+def two_columns(table: Table, skipped: frozenset[int], files: Mapping[str, FileColumns]) -> Table:
+    """(E, 2) whole numbers of an array's columns. DataError where columns are left over, or missing."""
+    width = table.rows.shape[1]
+    example = tuple(f"{value:g}" for value in table.rows[0].tolist())
+    place, separator = table.where(0), "columns of an array"
+    edges = EdgeFile(place=place, names=(), width=width, example=example, counts=lambda _: False, separator=separator)
+    ends = find_ends(edges, skipped, files, directed=False)
+    rows = table.rows if width == _ENDS else table.rows[:, [ends.source, ends.target]]
+    return replace(table, rows=whole(rows, table.where(0).partition(",")[0]))
 
 
 def _another_number(

@@ -1,5 +1,6 @@
 """The files of one's own graph, opened: text and Parquet as columns, arrays as they are."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,7 +11,7 @@ from picluster.errors import DataError, InputError
 from picluster.graph.own.arrays import read_arrays
 from picluster.graph.own.heads import may_be_ids
 from picluster.graph.own.sheet import Sheet
-from picluster.graph.own.table import Kind, Table, as_table
+from picluster.graph.own.table import Kind, Table
 from picluster.graph.own.tables.edge_list import (
     TextEdges,
     look_at_edges,
@@ -21,6 +22,7 @@ from picluster.graph.own.text.columns import read_numbers, read_words
 from picluster.graph.own.text.layout import Layout, find_layout
 from picluster.graph.own.text.notes import check_comments, check_decimals, check_empty_lines, text_notes
 from picluster.graph.own.text.records import Peek, peek
+from picluster.graph.own.whole.part import part_in
 
 TEXT_SUFFIXES = (".csv", ".tsv", ".txt", ".tab", ".dat", ".edges", ".edgelist", ".mtx")
 ARRAY_SUFFIXES = (".npy", ".npz")
@@ -46,8 +48,11 @@ class ParquetFile(NamedTuple):
 Opened = TextFile | ParquetFile | Table | dict[str, NDArray[Any]]
 
 
-def open_file(role: str, file: Path) -> Opened:
-    """Opens the file of edges, features, labels or splits. InputError where it is missing or of no known kind."""
+def open_file(role: str, file: Path, skip: Sequence[str]) -> tuple[Opened, frozenset[str]]:
+    """Opens the file of edges, features, labels or splits; and the words of `skip` that are entries of an archive.
+
+    InputError where it is missing or of no known kind.
+    """
     suffix = _suffix(file)
     if suffix not in (*TEXT_SUFFIXES, *ARRAY_SUFFIXES, ".parquet"):
         fix = (
@@ -57,7 +62,13 @@ def open_file(role: str, file: Path) -> Opened:
     if not file.is_file():
         raise InputError(f"there is no file {file}")
     if suffix in ARRAY_SUFFIXES:
-        return _arrays(role, file)
+        if role == "splits" and suffix == ".npz":
+            return read_arrays(file), frozenset()
+        return part_in(role, file, _KINDS[role], skip)
+    return _open_columns(role, file, suffix), frozenset()
+
+
+def _open_columns(role: str, file: Path, suffix: str) -> TextFile | ParquetFile:
     if suffix == ".parquet":
         return ParquetFile(file, open_parquet(file))
     first = peek(file, ids_first=_KINDS[role] == "words")
@@ -74,21 +85,10 @@ def _suffix(file: Path) -> str:
     return Path(name.removesuffix(".gz")).suffix if Path(name).suffix == ".gz" else Path(name).suffix
 
 
-def _arrays(role: str, file: Path) -> Table | dict[str, NDArray[Any]]:
-    arrays = read_arrays(file)
-    if role == "splits" and file.suffix.lower() == ".npz":
-        return arrays
-    if role not in arrays and len(arrays) != 1:
-        raise DataError(f"{file} holds {', '.join(arrays) or 'nothing'}, but not {role}", fix=f"name the array {role}")
-    rows = arrays[role] if role in arrays else next(iter(arrays.values()))
-    table = as_table(rows, _KINDS[role], str(file))
-    if role == "edges" and len(table.rows) == _PAIR != table.rows.shape[1]:  # as PyG has it: (2, E)
-        return Table(rows=table.rows.T, where=lambda edge: f"{file}, column {edge} (from 0)")
-    return table
-
-
-def columns_of(opened: TextFile | ParquetFile) -> FileColumns:
+def columns_of(opened: TextFile | ParquetFile | Table) -> FileColumns:
     """The columns that can be skipped."""
+    if isinstance(opened, Table):
+        return FileColumns(opened.rows.shape[1], (), spare=True)
     if isinstance(opened, ParquetFile):
         return parquet_columns(opened.table)
     if opened.edges:

@@ -12,6 +12,7 @@ from picluster.graph.own.node_ids import numbered
 from picluster.graph.own.own_graph import OwnGraph
 from picluster.graph.own.sheet import Column, Sheet
 from picluster.graph.own.table import Table
+from picluster.graph.own.tables.edge_columns import two_columns
 from picluster.graph.own.tables.edge_ends import EdgeEnds
 from picluster.graph.own.tables.evidence import Evidence, possible_counts
 from picluster.graph.own.tables.feature_columns import Features, read_features
@@ -41,9 +42,15 @@ def read_own(
     not hold what it should, or may mean two things; MissingError where it is `.parquet` and pyarrow is missing.
     """
     given = {"edges": edges, "features": features, "labels": labels} | ({"splits": splits} if splits else {})
-    opened = {role: open_file(role, file) for role, file in given.items()}
+    found_in = {role: open_file(role, file, skip) for role, file in given.items()}
+    opened = {role: one for role, (one, _) in found_in.items()}
+    entries = frozenset[str]().union(*(words for _, words in found_in.values()))
     files = {role: columns_of(one) for role, one in opened.items() if isinstance(one, TextFile | ParquetFile)}
-    skipped = skipped_columns(skip, files)
+    if isinstance(array := opened["edges"], Table) and array.rows.shape[1] > _PAIR:
+        files["edges"] = columns_of(array)
+    skipped = skipped_columns([word for word in skip if word not in entries], files)
+    if isinstance(array, Table):
+        opened["edges"] = two_columns(array, skipped.get("edges", frozenset()), files)
     sheets: dict[str, Sheet] = {}
     for role in ("labels", "splits"):
         if role in files:
@@ -58,7 +65,13 @@ def read_own(
     }
     numbered_heads = found.numbered_head or any(read.numbered_head for read in by_node.values())
     table, noted = ends.numbered_by(found.ids, numbered_heads=numbered_heads)
-    notes = [*skip_notes(skipped, files), *ends.notes, *noted, *found.notes]
+    notes = [
+        *(f"edges: {word} is left out" for word in sorted(entries)),
+        *skip_notes(skipped, files),
+        *ends.notes,
+        *noted,
+        *found.notes,
+    ]
     for role, read in by_node.items():
         values[role] = read.table
         notes += read.notes

@@ -97,5 +97,6 @@ def _matrix(file: Path, name: str, parts: dict[str, Entry]) -> Matrix:
     if matrix is None:
         why = f"in the form {text}" if text not in ("csr", "csc", "coo") else "whose parts do not fit together"
         fix = "save it as rows: scipy.sparse.save_npz(FILE, matrix.tocsr())"
-        raise DataError(f"{file} holds a sparse matrix {name} {why}", fix=fix)
+        called = "" if name == _ALONE else f" {name}"
+        raise DataError(f"{file} holds a sparse matrix{called} {why}", fix=fix)
     return matrix

@@ -12,6 +12,7 @@ from picluster.graph.own.whole.entries import Entries, Entry, Matrix, Odd, Words
 _ENDS = 2
 _TARGETS_FIRST = ("adj_t", "edge_index")
 """A matrix of these names has a row for each target, as PyG stores it."""
+_NEVER_SQUARE = ("edge_index", "edges", "edge_list", "edgelist")
 _WEIGHT = "weight"
 _WEIGHTS = ("weight", "weights", "w", "e_weight", "e_attr")
 _ABOUT_PAIRS = ("edge_label", "edge_label_index")
@@ -27,12 +28,17 @@ def values_names(entries: Entries) -> set[str]:
 def given_edges(entries: Entries, name: str, *, skips_values: bool) -> Table:
     """(E, 2) source and target of every edge. DataError where they are unclear, or have weights and no skip."""
     entry = entries.by_name[name]
-    if isinstance(entry, np.ndarray) and entry.ndim == _ENDS and "adj" in name and len(entry) == entry.shape[1]:
+    if isinstance(entry, np.ndarray) and is_square(entry) and name not in _NEVER_SQUARE:
         row, column = np.nonzero(entry)
         entry = Matrix(row, column, entry[row, column], (len(entry), len(entry)))
     if isinstance(entry, Matrix):
         return _of_matrix(entries, name, entry, skips_values=skips_values)
     return _of_ends(entries, name)
+
+
+def is_square(entry: Entry) -> bool:
+    """Whether an array is a matrix of nodes by nodes, not a table of edges."""
+    return isinstance(entry, np.ndarray) and entry.ndim == _ENDS and entry.shape[0] == entry.shape[1] > _ENDS + 1
 
 
 def _of_matrix(entries: Entries, name: str, matrix: Matrix, *, skips_values: bool) -> Table:
@@ -56,7 +62,7 @@ def _of_ends(entries: Entries, name: str) -> Table:
     if not array.size:
         raise _no_edges(entries, name)
     is_pyg = array.shape[0] == _ENDS and (array.shape[1] != _ENDS or name == "edge_index")
-    rows = _whole(entries, name, array.T if is_pyg else array)
+    rows = whole(array.T if is_pyg else array, f"{name} of {entries.file}")
     place = "column" if is_pyg else "row"
     return Table(rows=rows, where=lambda edge: f"{name} of {entries.file}, {place} {edge} (from 0)")
 
@@ -76,19 +82,19 @@ def _no_edges(entries: Entries, name: str) -> DataError:
     return DataError(f"{name} of {entries.file} holds no edge", fix="a graph needs at least one")
 
 
-def _whole(entries: Entries, name: str, rows: NDArray[Any]) -> NDArray[Any]:
-    """(E, 2) as integers. DataError names the first that is not whole."""
+def whole(rows: NDArray[Any], what: str) -> NDArray[Any]:
+    """(E, 2) as integers. `what`: such as `edge_index of graph.pt`. DataError names the first that is not whole."""
     if rows.dtype.kind in "iu":
         return rows
     if rows.dtype.kind != "f":
-        fix = f"make it whole numbers: {entries.owner}{name} of int64"
-        raise DataError(f"{name} of {entries.file} holds {rows.dtype.name}, where node ids are expected", fix=fix)
+        fix = "make them whole numbers, such as int64"
+        raise DataError(f"{what} holds {rows.dtype.name}, where node ids are expected", fix=fix)
     largest = _EXACT_FLOAT32 if rows.dtype.itemsize < 8 else 1 << 53  # noqa: PLR2004 - bytes of float64
     wrong = ~(np.isfinite(rows) & (rows == np.rint(rows)) & (abs(rows) < largest))
     if wrong.any():
         edge, end = (int(place) for place in np.argwhere(wrong)[0])
-        what = f"{name} of {entries.file}, edge {edge} (from 0): {rows[edge, end]} is not a node's number"
-        raise DataError(what, fix=f"save {name} as whole numbers")
+        told = f"{what}, edge {edge} (from 0): {rows[edge, end]} is not a node's number"
+        raise DataError(told, fix="save node ids as whole numbers")
     return rows.astype(np.int64)
 
 

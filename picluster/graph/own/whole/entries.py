@@ -86,7 +86,7 @@ class Entries:
             return np.array(entry.words, object)
         if isinstance(entry, Odd):
             what = f"{plain_name(name)} of {self.file} is {entry.kind}, not an array of numbers"
-            raise DataError(what, fix=f"save it as one, or leave it out: --skip {plain_name(name)}")
+            raise DataError(what, fix="save it as one")
         return entry
 
 

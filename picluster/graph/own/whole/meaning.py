@@ -17,12 +17,12 @@ from picluster.graph.own.whole.edges import find_edge_data, given_edges, values_
 from picluster.graph.own.whole.entries import Entries, Matrix, Words, described, plain_name
 from picluster.graph.own.whole.masks import given_splits
 
-_EDGES = ("edge_index", "edges", "edge_list", "edgelist", "adj_t", "adj", "adj_matrix", "adjacency", "matrix", "a")
-_FEATURES = (
+EDGES = ("edge_index", "edges", "edge_list", "edgelist", "adj_t", "adj", "adj_matrix", "adjacency", "matrix")
+FEATURES = (
     *("x", "features", "feature", "feat", "feats", "node_features", "node_feat", "node_feats", "node_attr"),
     *("attr", "attr_matrix", "attributes"),
 )
-_LABELS = ("y", "labels", "label", "node_labels", "node_label", "target", "targets")
+LABELS = ("y", "labels", "label", "node_labels", "node_label", "target", "targets")
 _CLASS_NAMES = ("class_names", "label_names", "target_names")
 _NODE_NAMES = ("node_names", "node_ids", "paper_ids")
 _NODE_COUNTS = ("num_nodes", "__num_nodes__")
@@ -77,9 +77,9 @@ def graph_in(
 def _roles(entries: Entries) -> _Roles:
     """DataError where one is missing, or two entries may be it."""
     found = {
-        "edges": _chosen(entries, _EDGES, "edges"),
-        "features": _chosen(entries, _FEATURES, "features"),
-        "labels": _chosen(entries, _LABELS, "labels"),
+        "edges": chosen(entries, EDGES, "edges"),
+        "features": chosen(entries, FEATURES, "features"),
+        "labels": chosen(entries, LABELS, "labels"),
     }
     if missing := [role for role, name in found.items() if name is None]:
         usual = {"edges": "edge_index (2, E)", "features": "x (N, F)", "labels": "y (N,)"}
@@ -96,7 +96,7 @@ def _fix_of_missing(entries: Entries, missing: list[str], usual: list[str]) -> s
     return f"add {', '.join(usual)}"
 
 
-def _chosen(entries: Entries, names: tuple[str, ...], role: str) -> str | None:
+def chosen(entries: Entries, names: tuple[str, ...], role: str) -> str | None:
     """PyG's own name where it is there, else the only one that is."""
     found = [name for name in entries.by_name if name.lower() in names]
     if names[0] in found or len(found) < 2:  # noqa: PLR2004

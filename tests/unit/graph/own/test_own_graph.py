@@ -269,9 +269,9 @@ def _features(row: int, column: int, value: float) -> Change:
         (_put("edges", "0,1,5\n"), r"edges\.csv, line 1 has 3 columns; edges have 2"),
         (_put("edges", ""), r"edges\.csv has no rows"),
         (_put("edges", "source,target\n"), r"edges\.csv has no rows"),
-        (_save("edges", edges=EDGES.astype(float)), r"edges\.npz holds float64, where a whole number is expected"),
+        (_save("edges", edges=EDGES + 0.5), r"edges\.npz, edge 0 \(from 0\): 0\.5 is not a node's number"),
         (_save("edges", a=EDGES, b=EDGES), r"edges\.npz holds a, b, but not edges"),
-        (_save("edges", edges=np.array([{}])), r"edges\.npz cannot be read: Object arrays cannot be loaded"),
+        (_save("edges", edges=np.array([{}])), r"edges of .*edges\.npz is pickled Python objects"),
         (
             _save("edges", edges=np.array([[0, 6, 1], [1, 2, 3]])),
             r"edges\.npz, column 1 \(from 0\): there is no node 6",
