@@ -30,13 +30,14 @@ def mine(picluster: Picluster, here: Path) -> Path:
 
 def test_import_says_what_it_made_and_what_it_left_out(mine: Path, picluster: Picluster) -> None:
     answer = picluster("dataset", "import", "mine", *FILES, "--force")
-    assert answer.out.splitlines()[:5] == [
-        "graphs/mine: 10 nodes, 20 edges, 3 features, 6 train, 2 validation, 2 test",
+    first, *notes = answer.out.splitlines()
+    assert first == "graphs/mine: 10 nodes, 20 edges, 3 features, 6 train, 2 validation, 2 test"
+    assert set(notes) >= {
         "  classes: 0 = a, 1 = b",
         "  split: 60 % train, 20 % validation, 20 % test of the labelled nodes, by seed 0",
         "  edges left out: 1 repeated, 1 from a node to itself",
         "  edges added: 10 of 10 had no opposite, and now lead both ways (--directed keeps their directions)",
-    ]
+    }
     assert (answer.code, answer.err, mine.is_dir()) == (0, "", True)
 
 
@@ -87,6 +88,15 @@ def test_a_scale_does_not_go_with_ones_own_graph(picluster: Picluster, words: li
     answer = picluster(*words, "--scale", "0.1")
     assert answer.code == 2
     assert "error: --scale goes with reddit-like, not with mine" in answer.err
+
+
+@pytest.mark.usefixtures("mine")
+@pytest.mark.parametrize("words", [["launch", "--dataset", "mine"], ["dataset", "prepare", "mine"]])
+def test_the_split_of_ones_own_graph_is_drawn_when_it_is_imported(picluster: Picluster, words: list[str]) -> None:
+    answer = picluster(*words, "--split-seed", "1")
+    assert answer.code == 2
+    assert "error: the split of 'mine' was drawn when it was imported\n  fix: import it again" in answer.err
+    assert "picluster dataset import mine --force --split-seed 1" in answer.err
 
 
 def test_list_shows_damaged_folders_beside_sound_ones(mine: Path, picluster: Picluster) -> None:
