@@ -90,10 +90,10 @@ def test_a_wrong_option_is_refused(place: Desk, words: tuple[str, ...], told: st
 @pytest.mark.parametrize(
     ("text", "told", "fix"),
     [
-        (BAD_SYNTAX, "my model.py does not load (line 3): SyntaxError", "mend the file"),
+        (BAD_SYNTAX, "my model.py does not load (line 3): SyntaxError", "mend line 3"),
         (UNCHAINED, "layer 2 (SageLayer) cannot take what comes before it", "see that widths chain"),
         ("x = 1\n", "has no function `layers`", "see models/sage.py"),
-        ("import nosuch\n", "ModuleNotFoundError: No module named 'nosuch'", "mend the file"),
+        ("import nosuch\n", "ModuleNotFoundError: No module named 'nosuch'", "install nosuch"),
     ],
     ids=["syntax", "widths", "no function", "no module"],
 )

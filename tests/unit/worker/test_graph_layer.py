@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file
 
 from picluster.errors import InputError
-from picluster.nn import DenseLayer, GcnLayer, Layer, SageLayer
+from picluster.nn import DenseLayer, GcnLayer, Layer, Rows, SageLayer
+from picluster.randomness import Purpose, key
 from picluster.schema.spec import Adam, ModelChoice, Spec
+from picluster.worker.boundary import boundary
 from picluster.worker.checkpoint import Weights, write
 from picluster.worker.graph_layer import GraphLayer, arrange
 from picluster.worker.model import build
@@ -126,3 +128,23 @@ def test_gcnii_names_its_weights_as_pygs_convolutions_and_linear_layers_do(tmp_p
     pairs = pairwise([FEATURES, HIDDEN, CLASSES])
     theirs.lins = torch.nn.ModuleList([torch.nn.Linear(inputs, outputs) for inputs, outputs in pairs])
     theirs.load_state_dict(exported(tmp_path, "gcnii", depth), strict=True)
+
+
+def test_a_layer_is_in_training_where_there_is_a_key_for_its_dropout_and_only_there() -> None:
+    part = arrange([GcnLayer(3, 3)])[0].main
+    rows = Rows({"h": torch.ones(2, 3)}, torch.arange(2, dtype=torch.int32))
+    for dropout_key in (None, key(0, Purpose.DROPOUT, 1), None):
+        part.transform(rows, dropout_key)
+        assert {module.training for module in part.layer.modules()} == {dropout_key is not None}
+
+
+def test_gradients_pass_a_boundary_contiguous_and_one_for_each_name() -> None:
+    seen: list[tuple[int, ...]] = []
+    h = torch.ones(4, 3, requires_grad=True)
+    twice = (2 * h).t().contiguous().t()
+    twice.register_hook(lambda gradient: seen.append(gradient.stride()))  # type: ignore[no-untyped-call]
+    passed = boundary(Rows({"h": twice, "h0": twice}, torch.arange(4, dtype=torch.int32)))
+    assert all(tensor.is_contiguous() for tensor in passed.tensors.values())
+    (passed["h"].t() @ torch.ones(4, 1)).sum().backward()  # type: ignore[no-untyped-call]
+    assert seen == [(3, 1)]
+    assert torch.equal(h.grad if h.grad is not None else h, torch.full((4, 3), 2.0))
