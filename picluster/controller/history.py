@@ -62,7 +62,7 @@ def _summary(folder: RunFolder) -> RunSummary:
         problem=result.failure.cause if result.failure else result.stopped_by and f"stopped by {result.stopped_by}",
         tag=run.tag,
         started=run.started,
-        seconds=None if ended is None else ended - run.started,
+        seconds=None if ended is None else max(0.0, ended - run.started),
         model=run.spec.model.name,
         dataset=run.spec.dataset,
         strategy=plan.strategy,

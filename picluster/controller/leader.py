@@ -16,13 +16,23 @@ from picluster.schema.run import Controller
 
 def this_controller() -> Controller:
     """This process, as a run folder and the nodes remember it."""
+    booted = psutil.boot_time()  # first: it is what processes' times count from
     return Controller(
         host=os.uname().nodename,
         pid=os.getpid(),
         started=psutil.Process().create_time(),
         user=getpass.getuser(),
         machine=this_machine(),
+        boot=_this_boot(),
+        booted=booted,
     )
+
+
+@functools.cache
+def _this_boot() -> str:
+    with suppress(OSError):
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    return ""
 
 
 @functools.cache
@@ -45,11 +55,12 @@ def is_here(controller: Controller) -> bool:
 
 def is_alive(controller: Controller) -> bool:
     """Whether the process that leads a run still exists; unknown on other machines, hence no."""
-    if not is_here(controller):
+    if not is_here(controller) or controller.boot != (_this_boot() if controller.boot else ""):
         return False
+    clock_moved = psutil.boot_time() - controller.booted if controller.booted else 0.0
     try:
         process = psutil.Process(controller.pid)
-        is_the_one = abs(process.create_time() - controller.started) < 1
+        is_the_one = abs(process.create_time() - controller.started - clock_moved) < 1
         return is_the_one and process.status() != psutil.STATUS_ZOMBIE
     except psutil.Error:
         return False

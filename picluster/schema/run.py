@@ -21,6 +21,10 @@ class Controller(Record, frozen=True, kw_only=True):
     """Whose process it is."""
     machine: str = ""
     """Fingerprint of the machine: other machines may have the same name."""
+    boot: str = ""
+    """Which time the machine was started, where the system tells: after the next no process of before lives."""
+    booted: float = 0.0
+    """When that was, by the clock of that moment: a clock that is set later, as on a Pi, moves `started` as well."""
 
 
 class Run(Record, frozen=True, kw_only=True):

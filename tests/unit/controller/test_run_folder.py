@@ -233,6 +233,17 @@ def test_this_process_is_alive() -> None:
     assert is_alive(this_controller())
 
 
+def test_a_clock_that_is_set_while_it_lives_does_not_kill_it() -> None:
+    this = this_controller()
+    for hours in (-1, 1):
+        before = {"started": this.started + 3600 * hours, "booted": this.booted + 3600 * hours}
+        assert is_alive(msgspec.structs.replace(this, **before))
+
+
+def test_no_process_outlives_the_start_of_its_machine() -> None:
+    assert not is_alive(msgspec.structs.replace(this_controller(), boot="another"))
+
+
 def test_a_process_that_took_over_the_number_of_a_dead_one_is_not_taken_for_it() -> None:
     this = this_controller()
     assert not is_alive(msgspec.structs.replace(this, started=this.started - 100))
