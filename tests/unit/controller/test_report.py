@@ -94,6 +94,7 @@ REPORT = {
     "stopped_early": "",
     "best_epoch": "",
     "test_accuracy": "",
+    "class_names": [],
     "steps_per_second": "",
     "nodes": [NODE],
 }
