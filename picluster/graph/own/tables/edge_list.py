@@ -146,13 +146,15 @@ def _is_head(sheet: Sheet, ends: Ends, ids: NodeIds, *, numbered_heads: bool) ->
             what = f"{sheet.where(0)}: neither {cells[0]!r} nor {cells[1]!r} is a node, or the name of a column"
             raise DataError(what, fix="call the columns source and target, or correct the ids")
         return not all(known) and names_ends(cells)
+    if not all(ids.knows(to_words([cell])) for cell in cells):
+        return cells == ["0", "1"] and ids.sorted_ids is not None
     if not numbered_heads:
         return False
     source, target = (sheet.column(place) for place in (ends.source, ends.target))
     if isinstance(source, Words) or isinstance(target, Words):
         return False
     pairs = (source[1:], target[1:])
-    again = ((pairs[0] == 0) & (pairs[1] == 1)) | ((pairs[0] == 1) & (pairs[1] == 0))
+    again = (pairs[0] == source[0]) & (pairs[1] == target[0])
     if not again.any():
         what = f"{sheet.where(0)} is {','.join(sheet.doubtful)}: names of columns, as above the features, or an edge?"
         raise DataError(what, fix="call the columns source,target; or write the features without a head of numbers")

@@ -130,7 +130,9 @@ def _refuse_doubtful(found: _Candidates) -> None:
             fix = f"use them in edges; or leave the column out: {found.skip(place)}"
             raise DataError(f"{sheet.where(0)} and on: {what}", fix=fix)
     for place in _counting_rows(found) if not sheet.names else ():
-        what = f"{sheet.name(place)} has the numbers from 0 to {sheet.rows - 1}: ids of nodes, or a feature?"
+        if place > min(sheet.columns):
+            continue  # where ids have no name, they stand first
+        what = f"{sheet.name(place)} has the number of a row in each: ids of nodes, or a feature?"
         fix = f"write a head above (node for ids), or leave it out: {found.skip(place)}"
         raise DataError(f"{sheet.where(0)} and on: {what}", fix=fix)
 
@@ -138,17 +140,17 @@ def _refuse_doubtful(found: _Candidates) -> None:
 def _counting(found: _Candidates) -> tuple[str, ...]:
     """A note on each column that is read as a feature, but has the numbers of the rows."""
     return tuple(
-        f"features: {found.sheet.name(place)} has the numbers from 0 to {found.sheet.rows - 1}; it is read as a feature"
+        f"features: {found.sheet.name(place)} has the number of a row in each; it is read as a feature"
         f" ({found.skip(place)} leaves it out)"
         for place in _counting_rows(found)
     )
 
 
 def _counting_rows(found: _Candidates) -> list[int]:
-    """Columns of numbers that are those from 0 to N - 1, in any order; a single row counts nothing."""
+    """Columns of numbers that are those from 0 to N - 1 or 1 to N, in any order; a single row counts nothing."""
     columns = [(place, found.sheet.column(place)) for place in found.distinct if found.sheet.rows > 1]
     return [
         place
         for place, column in columns
-        if not isinstance(column, Words) and column.min() == 0 and column.max() == found.sheet.rows - 1
+        if not isinstance(column, Words) and column.min() in {0, 1} and np.ptp(column) == found.sheet.rows - 1
     ]

@@ -12,7 +12,7 @@ from picluster.graph.own.sheet import Column, Sheet
 from picluster.graph.own.table import Table
 from picluster.graph.own.tables.evidence import head_of_values
 from picluster.graph.own.tables.skipping import FileColumns, skip_option
-from picluster.graph.own.words import Words, to_words
+from picluster.graph.own.words import Words, is_missing, is_number, to_words
 
 _PAIR = 2
 
@@ -27,10 +27,11 @@ class NodeValues(NamedTuple):
 
 
 def read_node_values(
-    sheet: Sheet, role: str, ids: NodeIds, files: Mapping[str, FileColumns], *, shuffled: bool
+    sheet: Sheet, role: str, ids: NodeIds, files: Mapping[str, FileColumns], *, shuffled: bool, numbered_head: bool
 ) -> NodeValues:
     """`role`: labels or splits. `shuffled`: features are in another order than their nodes.
 
+    `numbered_head`: features have a head of numbers, as pandas writes it.
     DataError where columns do not fit, or two readings are possible.
     """
     notes = list(sheet.notes)
@@ -48,7 +49,7 @@ def read_node_values(
         sheet = _headed_column(sheet, role, ids, notes)
         read = _one_column(sheet, role, ids, notes, shuffled=shuffled)
     else:
-        sheet = _headed_pairs(sheet, role, ids, notes)
+        sheet = _headed_pairs(sheet, role, ids, notes, numbered_head=numbered_head)
         read = _pairs(sheet, role, ids, notes)
     named = [name for name in sheet.names if name]
     return read._replace(numbered_head=bool(named) and all(map(str.isdecimal, named)))
@@ -134,9 +135,15 @@ def _one_columns_head(sheet: Sheet, role: str, ids: NodeIds, notes: list[str]) -
     return head
 
 
-def _headed_pairs(sheet: Sheet, role: str, ids: NodeIds, notes: list[str]) -> Sheet:
+def _headed_pairs(sheet: Sheet, role: str, ids: NodeIds, notes: list[str], *, numbered_head: bool) -> Sheet:
     if sheet.doubtful:
         head = _pairs_head(sheet, ids)
+        if not head and sheet.doubtful == ("0", "1"):
+            head = _only_words_follow(sheet)
+            if numbered_head and not head:
+                what = f"{sheet.where(0)} is 0,1: names of columns, as above the features, or a node and its value?"
+                raise DataError(what, fix=f"call the columns node,{role[:-1]}")
+            notes += [] if head else [f"{role}: line 1, 0,1, is read as a node and its value"]
         if head and not any(is_value_name(name) or may_be_ids(name) for name in sheet.doubtful):
             notes.append(f"{role}: line 1, {','.join(sheet.doubtful)}, is read as the head")
         sheet = sheet.head_is(names=head)
@@ -164,11 +171,20 @@ def _pairs_head(sheet: Sheet, ids: NodeIds) -> bool:
         rest_called = ids.knows(first.rows_from(1))
         if not called[1] or rest_called or is_value_name(cells[1]) or may_be_ids(cells[0]):
             # A number that is no node, or an unknown id with a label that others have, is an error of its own.
-            return not cells[0].lstrip("+-").isdecimal() and cells[1] not in _words_after_the_first(second)
+            number = cells[0].lstrip("+-").isdecimal() and not (cells == ["0", "1"] and rest_called)
+            return not number and cells[1] not in _words_after_the_first(second)
         return False
     again = cells[0] in _words_after_the_first(first)
     counting = cells == ["0", "1"]
     return again and (counting or may_be_ids(cells[0]) or is_value_name(cells[1]))
+
+
+def _only_words_follow(sheet: Sheet) -> bool:
+    """Whether values are words that are no numbers, but for the first: pandas names columns 0 and 1."""
+    others = [
+        word for word in _words_after_the_first(_as_words(sheet.column(sheet.columns[1]))) if not is_missing(word)
+    ]
+    return bool(others) and not any(map(is_number, others))
 
 
 def _words_after_the_first(column: Words) -> set[str]:

@@ -60,7 +60,9 @@ def read_own(
     _check_order(opened, found.table)
     values: dict[str, Any] = {"splits": None} | {role: opened[role] for role in ("labels", "splits") if role in opened}
     by_node = {
-        role: read_node_values(sheet, role, found.ids, files, shuffled=found.table.nodes is not None)
+        role: read_node_values(
+            sheet, role, found.ids, files, shuffled=found.table.nodes is not None, numbered_head=found.numbered_head
+        )
         for role, sheet in sheets.items()
     }
     numbered_heads = found.numbered_head or any(read.numbered_head for read in by_node.values())

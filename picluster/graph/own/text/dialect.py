@@ -120,10 +120,15 @@ def _separator(lines: list[str], *, ids_first: bool) -> str:
         return ","
     if not ids_first:
         return ""
-    firsts = [row[0] for row in words[1:] or words]
-    distinct = len(set(firsts)) == len(firsts)
-    numbered = all(word.isascii() and word.isdecimal() for word in firsts)
-    return "" if distinct and (numbered or (len(widths) == 1 and len(firsts) > 1)) else ","
+    return "" if any(_may_be_ids([row[end] for row in words], even=len(widths) == 1) for end in (0, -1)) else ","
+
+
+def _may_be_ids(column: list[str], *, even: bool) -> bool:
+    """Whether these are distinct, whole numbers below the first; or, in lines of equal lengths, any words."""
+    below = column[1:] or column  # the first may be a head
+    if all(word.isascii() and word.isdecimal() for word in below):
+        return len(set(below)) == len(below)
+    return even and len(column) > 1 and len(set(column)) == len(column)
 
 
 def _outside_quotes(line: str) -> str:

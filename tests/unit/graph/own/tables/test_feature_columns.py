@@ -61,7 +61,8 @@ def test_whole_numbers_from_0_are_the_nodes_numbers_in_any_order(tmp_path: Path,
         ({"features": "id,a\n007,1\n8,2\n", "edges": "7,8\n", "labels": "x\ny\n"}, "there is no node 7"),
         ({"features": "name,a\nx,1\ny,2\n", "edges": "0,1\n"}, r"column 1 \(name\) looks like the ids of nodes"),
         ({"features": "node,a\n0,1\n0,2\n", "edges": "0,1\n"}, r"features\.csv, line 3: node 0 was there before"),
-        ({"features": "0,0.5\n1,0.5\n2,7\n3,1\n4,1\n5,1\n"}, "column 1 has the numbers from 0 to 5: ids"),
+        ({"features": "0,0.5\n1,0.5\n2,7\n3,1\n4,1\n5,1\n"}, "column 1 has the number of a row in each: ids"),
+        ({"features": "1,0.5\n2,0.5\n3,7\n4,1\n5,1\n6,1\n", "edges": "1,2\n"}, "column 1 has the number of a row"),
         (
             {"features": "node,id,a\n1,10,1\n2,20,2\n", "edges": "1,2\n", "labels": "10,x\n20,x\n"},
             "there is no node 10",
@@ -111,8 +112,9 @@ def test_a_head_of_numbers_is_refused_where_nothing_tells_it_from_a_node(tmp_pat
         DataError, match=r"edges\.csv, line 1 is 0,1: names of columns, as above the features, or an edge"
     ):
         read(tmp_path, "0,1\n1,2\n", features=f"0,1\n{NUMBERS}")
-    twice = read(tmp_path, "0,1\n1,0\n1,2\n", features=f"0,1\n{NUMBERS}")
-    assert twice.edges.rows.tolist() == [[1, 0], [1, 2]]
+    assert read(tmp_path, "0,1\n31,32\n", "id,a\n31,1\n32,2\n", "0,1\n31,cat\n").edges.rows.tolist() == [[0, 1]]
+    twice = read(tmp_path, "0,1\n0,1\n1,2\n", features=f"0,1\n{NUMBERS}")
+    assert twice.edges.rows.tolist() == [[0, 1], [1, 2]]
 
 
 @pytest.mark.parametrize(

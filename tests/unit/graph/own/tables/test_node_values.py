@@ -118,6 +118,7 @@ def test_a_single_column_of_two_readings_is_refused(tmp_path: Path, text: str, m
         ("paper;subject\n3;a\n0;b\n", [3, 0]),
         ("3 a\n0 b\n", [3, 0]),
         ("3\ta\n0\tb\n", [3, 0]),
+        ("label node\na 3\nb 0\n", [3, 0]),
         ("node,label\n3.0,a\n0.0,b\n", [3, 0]),
         ("0,1\n0,a\n3,b\n", [0, 3]),
     ],
@@ -127,6 +128,13 @@ def test_the_column_of_ids_is_found(tmp_path: Path, text: str, nodes: list[int])
     assert graph.labels.nodes is not None
     assert graph.labels.nodes.tolist() == nodes
     assert _values(graph) == ["a", "b"]
+
+
+def test_a_pair_of_0_and_1_is_a_head_above_words_and_else_a_node_that_is_told(tmp_path: Path) -> None:
+    assert _values(read(tmp_path, labels="0,1\n2,a\n3,b\n")) == ["a", "b"]
+    graph = read(tmp_path, labels="0,1\n2,0\n3,1\n")
+    assert _values(graph) == ["1", "0", "1"]
+    assert "labels: line 1, 0,1, is read as a node and its value" in graph.notes
 
 
 def test_an_empty_line_of_a_column_of_splits_is_a_node_in_none(tmp_path: Path) -> None:

@@ -28,4 +28,6 @@ def test_a_line_is_divided(text: str, separator: str, cells: list[str]) -> None:
 def test_words_that_blanks_divide_are_phrases_unless_the_first_could_be_an_id() -> None:
     assert find_dialect(["red cat\n", "red dog\n", "red cat\n"], ids_first=True).separator == ","
     assert find_dialect(["1 cat\n", "2 dog\n", "3 cat\n"], ids_first=True).separator == ""
+    assert find_dialect(["node label\n", "1 cat\n", "2\n"], ids_first=True).separator == ""
+    assert find_dialect(["label node\n", "cat 1\n", "cat 2\n"], ids_first=True).separator == ""
     assert find_dialect(["ann cat\n", "bob dog\n", "cem cat\n"], ids_first=True).separator == ""
