@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 import typer
@@ -30,8 +31,13 @@ def logs(run: options.RunName = None, node: Node = None, follow: Follow = False)
     if node is not None and node not in nodes:
         raise InputError(f"run {folder.name} has no node {node}", fix=f"it has {', '.join(nodes)}")
     chosen = nodes if node is None else (node,)
+    wrote = False
     longest = max(len(plain(each)) for each in chosen)
     for name, line in follow_logs(folder, chosen) if follow else read_logs(folder, chosen):
+        wrote = True
         typer.echo(f"{plain(name):<{longest}} │ {plain(line)}")
         if streams.nobody_reads():  # --follow would wait for lines that nobody sees
             return
+    if not wrote:
+        whose = "no worker has written anything" if len(chosen) > 1 else f"{plain(chosen[0])} has written nothing"
+        print(f"run {plain(folder.name)}: {whose} to its log: there was no trouble to tell of", file=sys.stderr)

@@ -38,9 +38,9 @@ def make_plan(
     """Place a spec on nodes, in their order.
 
     Layer-split: one stage for every `layers_per_node` layers (None: as few as the nodes allow); a node of its own for
-    the sampler where there is one left; further nodes replicate the first stage, which does nearly all the work.
-    Rows cross each cut in the form that is expected to be smaller. Mirrored: `replicas` processes on the first node
-    (None: two), each with a name of its own, such as pi1.2.
+    the sampler where there is one left; further nodes replicate the first stage, which does nearly all the work, as
+    long as a step has micro-batches for them. Rows cross each cut in the form that is expected to be smaller. Mirrored:
+    `replicas` processes on the first node (None: two), each with a name of its own, such as pi1.2.
 
     Raises:
         InputError: fewer nodes than stages, or options that do not go together.
@@ -59,9 +59,9 @@ def make_plan(
         sampler = used
     else:
         as_few_as_fit = ceil(depth / len(nodes))
-        stages = _split(nodes, depth, as_few_as_fit if layers_per_node is None else layers_per_node)
-        taken = {node for stage in stages for node in stage.nodes}
-        sampler = [node for node in nodes if node not in taken] or nodes[:1]
+        most_layers = as_few_as_fit if layers_per_node is None else layers_per_node
+        stages = _split(nodes, depth, most_layers, spec.micro_batches)
+        sampler = nodes[:1]
         cuts = [smaller_cut(stage.layers[0], spec, model, graph) for stage in stages[1:]]
         stages[1:] = [replace(stage, receives=cut) for stage, cut in zip(stages[1:], cuts, strict=True)]
     plan = Plan(strategy=strategy, engine=engine, sampler=tuple(sampler), stages=tuple(stages))
@@ -127,8 +127,11 @@ def expected_frontiers(spec: Spec, graph: GraphMeta) -> list[float]:
     return frontiers[::-1]
 
 
-def _split(nodes: Sequence[str], depth: int, layers_per_node: int) -> list[StagePlan]:
-    """Stages of `layers_per_node` layers; the first is held by every node that nothing else needs."""
+def _split(nodes: Sequence[str], depth: int, layers_per_node: int, most_replicas: int) -> list[StagePlan]:
+    """Stages of `layers_per_node` layers; the first is held by every node that nothing else needs.
+
+    It has `most_replicas` at most: more than a step has micro-batches would idle. The last nodes are then left out.
+    """
     if layers_per_node < 1:
         raise InputError(f"--layers-per-node must be at least 1, not {layers_per_node}")
     slices = [
@@ -137,6 +140,7 @@ def _split(nodes: Sequence[str], depth: int, layers_per_node: int) -> list[Stage
     if len(nodes) < len(slices):
         message = f"{len(slices)} stages need {len(slices)} nodes, not {len(nodes)}: {', '.join(nodes)}"
         raise InputError(message, fix=f"use --layers-per-node {ceil(depth / len(nodes))}, or more nodes")
+    nodes = nodes[: len(slices) + max(most_replicas, 1)]
     spare = len(nodes) - len(slices)
     samplers = min(spare, 1)
     first_stage = nodes[samplers : 1 + max(spare, samplers)]

@@ -83,7 +83,7 @@ def test_the_other_strategies_are_drawn_as(strategy: Strategy, nodes: str, expec
 def test_fewer_nodes_than_stages_are_refused_with_a_fix_that_works(
     nodes: str, depth: int, layers_per_node: int
 ) -> None:
-    with pytest.raises(InputError, match=rf"but there are {len(nodes)}: {', '.join(nodes)}") as caught:
+    with pytest.raises(InputError, match=rf"not {len(nodes)}: {', '.join(nodes)}") as caught:
         plan_of(nodes, depth, layers_per_node)
     advised = re.search(r"--layers-per-node (\d+)", caught.value.fix)
     assert advised is not None
@@ -104,20 +104,35 @@ def test_less_than_one_layer_on_a_node_is_refused() -> None:
 @pytest.mark.parametrize(
     ("nodes", "micro_batches", "notes"),
     [
-        ("abcd", 2, ()),
-        ("abcd", 1, ("a step has 1 micro-batch: c will idle in stage 1; --micro-batches 2 gives all work",)),
-        ("abcdefg", 2, ("a step has 2 micro-batches: d, e, f will idle in stage 1; --micro-batches 5 gives all work",)),
+        ("abcd", 4, ()),
+        ("abc", 1, ("a step has 1 micro-batch: b, c will idle in stage 1; --micro-batches 3 gives all work",)),
+        ("abcde", 2, ("a step has 2 micro-batches: c, d, e will idle in stage 1; --micro-batches 5 gives all work",)),
     ],
 )
 def test_replicas_that_get_no_micro_batch_are_noted(nodes: str, micro_batches: int, notes: tuple[str, ...]) -> None:
-    assert plan_of(nodes, 2, 1, micro_batches=micro_batches).notes == notes
+    assert planned(list(nodes), a_spec(micro_batches=micro_batches), "data-parallel", None).notes == notes
+
+
+@pytest.mark.parametrize(
+    ("nodes", "micro_batches", "expected"),
+    [
+        ("abcd", 1, "s:a 1:b 2:c idle:d"),
+        ("abc", 1, "s:a 1:b 2:c"),
+        ("ab", 1, "s:a 1:a 2:b"),
+        ("abcdefg", 2, "s:a 1:bc 2:d idle:efg"),
+    ],
+)
+def test_no_replica_is_made_for_which_there_is_no_micro_batch(nodes: str, micro_batches: int, expected: str) -> None:
+    for most in (1, None):
+        plan = plan_of(nodes, 2, most, micro_batches=micro_batches)
+        assert (drawn(plan), plan.notes) == (expected, ())
 
 
 def test_as_many_micro_batches_as_the_note_says_give_all_work() -> None:
-    [note] = plan_of("abcdef", 2, 1, micro_batches=1).notes
+    [note] = planned(list("abcdef"), a_spec(micro_batches=1), "data-parallel", None).notes
     advised = re.search(r"--micro-batches (\d+)", note)
     assert advised is not None
-    assert plan_of("abcdef", 2, 1, micro_batches=int(advised[1])).notes == ()
+    assert planned(list("abcdef"), a_spec(micro_batches=int(advised[1])), "data-parallel", None).notes == ()
 
 
 @dataclass(frozen=True)
