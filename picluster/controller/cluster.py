@@ -6,12 +6,13 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from picluster.controller.data_plane import interfaces_here, meet, settle
 from picluster.controller.fan_out import NodesFailed, all_or_none, try_all
-from picluster.controller.fitness import Busy, Seen, notes, unfit
+from picluster.controller.fitness import Busy, Seen, notes, unfit, without_engine
 from picluster.controller.shipping import files_of
 from picluster.controller.ssh import connect
 from picluster.controller.ssh_address import resolve
@@ -19,6 +20,7 @@ from picluster.controller.ssh_transport import SshTransport
 from picluster.controller.steward_session import StewardSession
 from picluster.controller.transport import LocalTransport, Transport
 from picluster.graph.folder import DTYPES
+from picluster.schema.engine import PACKAGES
 
 if TYPE_CHECKING:
     from picluster.controller.inventory import Node
@@ -70,11 +72,21 @@ def reached(
         ways |= {name: way for name, way in entered.items() if isinstance(way, SshTransport)}
         machines = all_or_none(entered)
         seen = _find_fit(machines, remote, plan, graph, wait)
+        packages = {name: seen[name].packages if name in seen else _packages_here() for name in ways}
+        lacking = {name: without_engine(each, plan.engine) for name, each in packages.items()}
+        if errors := {name: error for name, error in lacking.items() if error}:
+            raise NodesFailed(errors)
         if machines:
             _address(ways, machines, taking_part, seen)
         yield Cluster({name: ways[name] for name in plan.nodes}, notes(seen))
     finally:
         try_all(ways, lambda name: ways[name].close(), timeout_seconds=LEAVE_SECONDS, doing="leaving")
+
+
+def _packages_here() -> dict[str, str | None]:
+    """What engines need, as far as this machine has it; nothing is imported."""
+    names = (name for each in PACKAGES.values() for name in each)
+    return {name: "here" if find_spec(name) else None for name in names}
 
 
 def _enter_all(nodes: Mapping[str, Node], silence_seconds: float) -> dict[str, SshTransport | PiclusterError]:

@@ -9,6 +9,8 @@ import msgspec
 
 import picluster
 from picluster.errors import DataError, MissingError, PiclusterError, RunFailed
+from picluster.schema.engine import PACKAGES, missing
+from picluster.schema.plan import EngineName
 from picluster.schema.record import Record
 from picluster.schema.run import Controller
 
@@ -47,6 +49,8 @@ class Seen(Record, frozen=True, kw_only=True):
     """What it says where it does not start."""
     torch: str | None
     """Its version."""
+    packages: dict[str, str | None] = msgspec.field(default_factory=dict)
+    """Versions of what engines need, None where it is not installed."""
     rsync: bool
     """Whether the node has it."""
     ssh_address: str
@@ -102,6 +106,12 @@ def _cannot_be_shipped_to(seen: Seen, sizes: Mapping[str, int]) -> PiclusterErro
         what = f"its disk is too full: {room} ({needed >> 20} of them for data)"
         return DataError(what, fix=f"free space there; picluster keeps its data in {seen.cache}")
     return None
+
+
+def without_engine(packages: Mapping[str, str | None], engine: EngineName) -> PiclusterError | None:
+    """Why a node cannot take part in a run of this engine; None where nothing is known to be missing."""
+    lacking = [name for name in PACKAGES[engine] if name in packages and packages[name] is None]
+    return missing(engine, lacking) if lacking else None
 
 
 def busy(claims: Sequence[Claimed]) -> Busy | None:

@@ -7,13 +7,11 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from picluster.errors import MissingError
+from picluster.schema.engine import missing
 
 if TYPE_CHECKING:
     from picluster.schema.plan import EngineName
     from picluster.worker.engines.base import Engine, Peers
-
-_ON_PIS = "picluster_engines: [{0}] in the inventory, then picluster provision"
-INSTALL = f"on this machine: make setup EXTRAS={{0}}; on Pis: {_ON_PIS}"
 
 
 def check(name: EngineName) -> None:
@@ -60,16 +58,16 @@ def _check_mpi() -> None:
         raise MissingError("the mpi engine needs Linux", fix="use --engine gloo")
     from picluster.worker.engines.mpi_daemon import find_program
 
-    missing = [] if find_spec("mpi4py") else ["mpi4py"]
-    missing += [] if find_program("mpirun") and find_program("prted") else ["Open MPI 5"]
-    if missing:
-        raise _missing("mpi", missing)
+    lacking = [] if find_spec("mpi4py") else ["mpi4py"]
+    lacking += [] if find_program("mpirun") and find_program("prted") else ["Open MPI 5"]
+    if lacking:
+        raise missing("mpi", lacking)
     _check_setpriv("mpi")
 
 
 def _check_ray() -> None:
     if not find_spec("ray"):
-        raise _missing("ray", ["ray"])
+        raise missing("ray", ["ray"])
     _check_setpriv("ray")
 
 
@@ -79,8 +77,3 @@ def _check_setpriv(name: str) -> None:
 
     if not find_program("setpriv"):
         raise MissingError(f"the {name} engine needs setpriv, which this node lacks", fix="sudo apt install util-linux")
-
-
-def _missing(name: str, packages: list[str]) -> MissingError:
-    what = f"the {name} engine needs {' and '.join(packages)}, which this node lacks"
-    return MissingError(what, fix=INSTALL.format(name))

@@ -50,6 +50,7 @@ def look(*, home: str, cache: str, graph: str, wanted: dict[str, list[int]]) -> 
         "version": version,
         "trouble": trouble,
         "torch": premises.installed(place, "torch"),
+        "packages": {name: premises.installed(place, name) for name in ("mpi4py", "ray")},
         "rsync": premises.program("rsync") is not None,
         "ssh_address": (os.environ.get("SSH_CONNECTION", "").split(" ")[2:3] or [""])[0],
         "interfaces": premises.interfaces(),

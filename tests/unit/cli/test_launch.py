@@ -86,7 +86,7 @@ def test_nodes_that_cannot_be_entered_are_named_before_anything_starts(launch: P
 
 
 def test_a_dry_run_prints_the_plan_and_nothing_else_and_starts_nothing(launch: Picluster, here: Path) -> None:
-    answer = launch("--dry-run", "--layers-per-node", "1")
+    answer = launch("--dry-run", "--layers-per-node", "1", "--micro-batches", "2")
     plan = from_json(Plan, answer.out, source="the output")
     assert answer.code == 0
     assert (plan.sampler, [stage.nodes for stage in plan.stages]) == (("pi1",), [("pi2", "pi3"), ("pi4",)])
@@ -113,7 +113,7 @@ def test_the_engine_of_a_plan_may_be_changed(launch: Picluster, here: Path) -> N
 
 
 def test_the_first_line_says_which_inventory_is_used_and_every_node_is_told_what_it_does(launch: Picluster) -> None:
-    lines = launch("--dry-run", "--layers-per-node", "1").err.splitlines()
+    lines = launch("--dry-run", "--layers-per-node", "1", "--micro-batches", "2").err.splitlines()
     assert lines[0] == "inventory  hosts.yml: 4 nodes"
     assert lines[1] == "plan       layer-split over 4 nodes, engine gloo"
     assert [line.split(maxsplit=1) for line in lines[2:6]] == [
@@ -185,7 +185,9 @@ def test_the_largest_node_works_alone_unless_an_order_is_given(launch: Picluster
 
 def test_the_first_stage_is_on_the_largest_nodes(launch: Picluster, here: Path) -> None:
     _of_unlike_memory(here, {"pi1": 500, "pi2": 900, "pi3": 3800, "pi4": 900})
-    plan = from_json(Plan, launch("--dry-run", "--layers-per-node", "1").out, source="the output")
+    plan = from_json(
+        Plan, launch("--dry-run", "--layers-per-node", "1", "--micro-batches", "2").out, source="the output"
+    )
     assert (plan.sampler, [stage.nodes for stage in plan.stages]) == (("pi4",), [("pi3", "pi2"), ("pi1",)])
 
 
@@ -196,3 +198,17 @@ def test_a_memory_that_is_no_number_is_refused(launch: Picluster, here: Path, me
     answer = launch("--dry-run")
     assert answer.code == 2
     assert f"picluster_memory_mb of pi1 is {memory!r}: it must be a whole number above 0" in answer.err
+
+
+@pytest.mark.parametrize("engine", ["mpi", "ray"])
+def test_a_missing_engine_is_told_before_there_is_a_run(
+    launch: Picluster, here: Path, monkeypatch: pytest.MonkeyPatch, engine: str
+) -> None:
+    monkeypatch.setattr("picluster.controller.cluster.find_spec", lambda _: None)
+    answer = launch("--engine", engine)
+    assert answer.code == 4
+    assert f"the {engine} engine needs " in answer.err
+    assert (
+        f"\n  fix: on this machine: make -C {CHECKOUT} setup EXTRAS={engine}; on Pis: picluster_engines: " in answer.err
+    )
+    assert not (here / "runs").exists()

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 import picluster
-from picluster.controller.fitness import SPARE_BYTES, Busy, Claimed, Seen, notes, unfit
+from picluster.controller.fitness import SPARE_BYTES, Busy, Claimed, Seen, notes, unfit, without_engine
 from picluster.controller.leader import this_controller
 from picluster.errors import DataError, MissingError
 from tests.unit.controller.healthy import SEEN
@@ -60,3 +60,11 @@ def test_other_versions_of_torch_are_a_note_and_builds_of_one_version_are_not() 
     assert notes(same) == ()
     (note,) = notes({**same, "c": FIT})
     assert note == "torch is 2.13.0 on a, b; 2.9.1 on c: that works, but last bits may differ"
+
+
+def test_a_node_without_the_packages_of_an_engine_is_unfit_for_it_alone() -> None:
+    packages = {"mpi4py": None, "ray": "2.60.0"}
+    reason = without_engine(packages, "mpi")
+    assert isinstance(reason, MissingError)
+    assert reason.what == "the mpi engine needs mpi4py, which this node lacks"
+    assert [without_engine(packages, engine) for engine in ("gloo", "rpc", "ray")] == [None] * 3
