@@ -5,6 +5,7 @@ It looks at all of it in one go, changes nothing, needs no root, and also runs o
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import os
 import re
@@ -111,6 +112,21 @@ def address(facts: Facts, interfaces: list[Mapping[str, Any]]) -> str:
     return (outward or [""])[0]
 
 
+def network(facts: Facts, interfaces: list[Mapping[str, Any]]) -> str:
+    """The network that SSH came from, where one of the node's own interfaces lies in it; or empty: it was routed."""
+    try:
+        source = ipaddress.ip_address(facts["entered_from"])
+    except ValueError:  # no SSH, or through a program that hides the address
+        return ""
+    if source.version == 6 and source.ipv4_mapped:  # noqa: PLR2004
+        source = source.ipv4_mapped
+    infos = [info for each in interfaces if "LOOPBACK" not in each["flags"] for info in each["addr_info"]]
+    # Of several networks that overlap, the one that SSH arrived in.
+    infos.sort(key=lambda info: info["local"] != facts["entered_at"])
+    own = (ipaddress.ip_interface(f"{info['local']}/{info['prefixlen']}").network for info in infos)
+    return next((str(each) for each in own if each.version == source.version and source in each), "")
+
+
 def _memory_bytes(root: Path) -> int:
     whole = re.search(r"^MemTotal:\s*(\d+) kB", _text(root / "proc/meminfo"), re.MULTILINE)
     kernel = int(whole[1]) << 10 if whole else 0
@@ -168,7 +184,8 @@ def main() -> None:
         supports_check_mode=True,
     )
     facts = look(Path("/"), module.params["home"])
-    facts["address"] = address(facts, json.loads(_said("ip", "-json", "address") or "[]"))
+    interfaces = json.loads(_said("ip", "-json", "address") or "[]")
+    facts |= {"address": address(facts, interfaces), "entered_network": network(facts, interfaces)}
     module.exit_json(changed=False, facts=facts, reasons=reasons(facts, module.params))
 
 

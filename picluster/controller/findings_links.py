@@ -44,24 +44,37 @@ def _unreached(names: Sequence[str], links: Sequence[Link]) -> Iterator[Finding]
 
 
 def _slow(patients: Sequence[Patient], links: Sequence[Link]) -> Iterator[Finding]:
-    """Who is slow by itself; not who only has slow peers."""
-    best = {patient.name: best_mbit(patient.name, links) for patient in patients}
+    """Who is slow by itself: a link is as fast as the slower of its ends, so a slow one alone accuses neither."""
     interfaces = {patient.name: _interface(patient) for patient in patients}
+    limited = {name for name, interface in interfaces.items() if _is_limited(interface)}
+    telling = _telling(links, limited)
+    best = {name: best_mbit(name, links if name in limited else telling) for name in interfaces}
+    undecided: list[Patient] = []
     for patient in patients:
         interface, rate = interfaces[patient.name], best[patient.name]
-        peers = [name for name, other in best.items() if name != patient.name and other is not None]
         if interface and interface.half_duplex:
             yield _slowness(patient, "carries one direction at a time (half duplex)", _CABLE)
         if rate is None:
             continue
-        expected = _expected(interface, [best[name] or 0.0 for name in peers])
-        is_slow = rate < SLOW_MBIT and not all(_is_limited(interfaces[name]) for name in peers)
+        others = [each for name, each in best.items() if name != patient.name and each is not None]
         if interface and interface.wireless:
             yield _slowness(patient, f"is Wi-Fi: {rate:.0f} Mbit/s at best", "a cable")
-        elif is_slow or _is_limited(interface):
+        elif _is_limited(interface):
             yield _slowness(patient, *_why_slow(rate, interface))
-        elif rate < SHARE_OF_SPEED * expected:
+        elif rate < SHARE_OF_SPEED * _expected(interface, others):
             yield _slowness(patient, f"gives {rate:.0f} Mbit/s at best; others have more", _CABLE)
+        elif rate < SLOW_MBIT:
+            undecided.append(patient)
+    if undecided:
+        names = tuple(patient.name for patient in undecided)
+        fastest = max(rate for name in names if (rate := best[name]) is not None)
+        what = f"no link between them gives more than {fastest:.0f} Mbit/s, which does not tell whose end is slow"
+        yield _found("rate", "warning", names, what, f"for one after another: {_CABLE}")
+
+
+def _telling(links: Sequence[Link], limited: set[str]) -> list[Link]:
+    """The links that tell something of those at their ends: not those with nodes of which nothing more can come."""
+    return [link for link in links if not limited & {link.source, link.target}]
 
 
 def _interface(patient: Patient) -> Interface | None:

@@ -6,6 +6,7 @@ The nodes have no internet: they get packages from a folder of their own. nft is
 from __future__ import annotations
 
 import hashlib
+import ipaddress
 import json
 import os
 import shutil
@@ -204,11 +205,28 @@ def test_apts_timers_wait_for_the_end_of_a_run(ready: RunningLab) -> None:
 
 
 def test_rules_that_shut_us_out_are_undone_by_the_node_itself(play: Play, ready: RunningLab) -> None:
-    recap = play(TELL, network_controllers=[], base_trial_seconds=10)
+    recap = play(TELL, network_controllers=[], network_networks=[], base_trial_seconds=10)
     assert "the node undoes /var/lib/picluster/firewall.nft" in recap.words
     assert ready.ssh("pi1", "sudo nft list tables").stdout == ""
     assert play(TELL).code == 0
     assert "inet picluster" in ready.ssh("pi1", "sudo nft list tables").stdout
+
+
+def test_the_network_that_the_person_comes_from_is_let_in_and_said_or_the_address_alone(
+    play: Play, ready: RunningLab
+) -> None:
+    rules = "nft list table inet picluster"
+    network = ipaddress.ip_interface(f"{ready.addresses['pi1']}/24").network
+    assert f"ip saddr {network} tcp dport 22 accept" in ready.in_node("pi1", rules).stdout
+    recap = play(TELL)
+    assert recap.counts("changed") == {"pi1": 0, "pi2": 0}
+    assert "who may enter by SSH: " in recap.words
+    assert str(network) in recap.words
+    assert play(TELL, firewall_ssh_entrance="address").code == 0
+    tight = ready.in_node("pi1", rules).stdout
+    assert str(network) not in tight
+    assert "tcp dport 22 accept" in tight
+    assert play(TELL).code == 0
 
 
 def test_a_member_that_is_not_reached_keeps_its_place(play: Play, ready: RunningLab) -> None:

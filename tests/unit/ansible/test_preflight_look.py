@@ -128,6 +128,48 @@ def test_a_nodes_address_is_where_ssh_arrived_or_beside_it(
     assert module.address({"entered_at": entered_at}, interfaces) == address
 
 
+def _interface(*networks: str) -> dict[str, Any]:
+    infos = [
+        dict(zip(("local", "prefixlen"), (each.partition("/")[0], int(each.partition("/")[2])), strict=True))
+        for each in networks
+    ]
+    return {"flags": ["UP"], "addr_info": infos}
+
+
+@pytest.mark.parametrize(
+    ("came_from", "network"),
+    [
+        ("192.168.1.77", "192.168.0.0/22"),
+        ("::ffff:192.168.1.77", "192.168.0.0/22"),
+        ("10.0.0.9", "10.0.0.0/24"),
+        ("2001:db8:1:2::9", "2001:db8:1:2::/64"),
+        ("fe80::9", "fe80::/64"),
+        ("172.16.5.5", ""),
+        ("2001:db8:1:3::9", ""),
+        ("100.64.0.1", ""),
+        ("", ""),
+        ("UNKNOWN", ""),
+    ],
+    ids=["v4", "v4 in v6", "another port", "v6", "link", "routed", "routed v6", "point to point", "no ssh", "hidden"],
+)
+def test_the_network_that_ssh_came_from_is_one_of_the_nodes_own_or_unknown(
+    module: ModuleType, came_from: str, network: str
+) -> None:
+    interfaces = [
+        {"flags": ["LOOPBACK"], "addr_info": [{"local": "172.16.5.5", "prefixlen": 8}]},
+        _interface("10.0.0.1/24"),
+        _interface("192.168.1.5/22", "2001:db8:1:2::5/64", "fe80::5/64"),
+        _interface("100.64.0.2/32"),
+    ]
+    facts = {"entered_from": came_from, "entered_at": "192.168.1.5"}
+    assert module.network(facts, interfaces) == network
+
+
+def test_of_networks_that_overlap_the_one_is_taken_in_which_ssh_arrived(module: ModuleType) -> None:
+    interfaces = [_interface("10.0.0.1/8"), _interface("10.1.0.1/16")]
+    assert module.network({"entered_from": "10.1.0.9", "entered_at": "10.1.0.1"}, interfaces) == "10.1.0.0/16"
+
+
 def test_a_machine_is_read_as_it_is(module: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     files = {
         "etc/os-release": 'ID=ubuntu\nVERSION_ID="24.04"\nPRETTY_NAME="Ubuntu 24.04.3 LTS"\n',

@@ -81,6 +81,36 @@ def test_a_fast_node_is_not_blamed_for_a_slow_peer(speed_mbit: int | None, wirel
 
 def test_nodes_that_are_all_slow_for_no_visible_reason_are_told_of() -> None:
     found = between([a_patient("pi1"), a_patient("pi2")], links_between("pi1", "pi2", mbit=60.0))
+    assert [each.nodes for each in found] == [("pi1", "pi2")]
+    assert "does not tell whose end is slow" in found[0].what
+
+
+def test_a_fast_node_among_slow_ones_is_not_blamed_alone() -> None:
+    """Its links are as slow as those of the others: nothing points to its cable."""
+    names = ("pi1", "pi2", "pi3", "pi4")
+    (finding,) = between([a_patient(name) for name in names], links_between(*names, mbit=94.0))
+    assert finding.nodes == names
+
+
+def test_of_slow_links_the_node_is_blamed_whose_peers_have_shown_more() -> None:
+    names = ("pi1", "pi2", "pi3")
+    found = between([a_patient(name) for name in names], links_between(*names, pi3=60.0))
+    assert [each.nodes for each in found] == [("pi3",)]
+
+
+def test_links_to_limited_nodes_tell_nothing_of_a_fast_one() -> None:
+    slow = {"interfaces": {"eth0": Interface(speed_mbit=100, wireless=False, half_duplex=False)}}
+    patients = [a_patient("pi1"), a_patient("pi2", facts=slow), a_patient("pi3", facts=slow), a_patient("pi4")]
+    found = between(patients, links_between("pi1", "pi2", "pi3", "pi4", pi2=94.0, pi3=94.0))
+    assert [each.nodes for each in found] == [("pi2",), ("pi3",)]
+
+
+@pytest.mark.parametrize(("speed_mbit", "wireless"), [(100, False), (None, True)])
+def test_nodes_that_are_all_limited_are_told_of_one_by_one(speed_mbit: int | None, wireless: bool) -> None:
+    slow = {"interfaces": {"eth0": Interface(speed_mbit=speed_mbit, wireless=wireless, half_duplex=False)}}
+    found = between(
+        [a_patient("pi1", facts=slow), a_patient("pi2", facts=slow)], links_between("pi1", "pi2", mbit=94.0)
+    )
     assert [each.nodes for each in found] == [("pi1",), ("pi2",)]
 
 
