@@ -199,6 +199,7 @@ class Launches:
         patch.setattr(training, "train", self._train)
         patch.setattr(tasks, "describe_model", described)
         patch.setattr(training, "describe_model", described)
+        patch.setattr("picluster.controller.survey.surveyed", list)
         patch.setattr(tasks, "Embedding", Embedding)
         patch.setattr(tasks, "_learn", self._learn)
         self._command = command()
