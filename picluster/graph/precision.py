@@ -15,7 +15,7 @@ _CHUNK_VALUES = 1 << 20
 _FEW = 64
 """A column of at most so many values is taken for one of names or levels: none of them may become another."""
 _COARSE = {"float16": 2.0**-9, "float32": 2.0**-3}
-"""Rounding may be this share of a column's spread; a column around 0 has a quarter of it in fp16. Beyond fp32 there is
+"""Rounding may be this share of a column's spread; a column around 0 has an eighth of it in fp16. Beyond fp32 there is
 nothing to choose: only what is nearly lost is told.
 """
 _NOISE = {"float16": 2.0**-22, "float32": 2.0**-44}
