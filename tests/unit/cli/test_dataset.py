@@ -3,6 +3,7 @@
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -237,3 +238,26 @@ def test_the_graph_of_the_documentation_can_be_imported(picluster: Picluster, he
 
 def test_the_documentation_lists_every_data_set() -> None:
     assert set(re.findall(r"^\| `([a-z][a-z-]+)` \|", PAGE.read_text(), re.MULTILINE)) == set(KNOWN)
+
+
+def test_one_file_is_imported_whole_and_what_is_passed_over_is_told(picluster: Picluster, here: Path) -> None:
+    torch = pytest.importorskip("torch", exc_type=ImportError)
+    edges = [[0, 1, 2, 3, 4], [1, 2, 3, 4, 5]]
+    arrays: dict[str, Any] = {"edge_index": np.array(edges), "x": np.eye(6), "y": np.arange(6) % 2, "raw": np.arange(3)}
+    np.savez(here / "graph.npz", **arrays)
+    torch.save({name: torch.tensor(array) for name, array in arrays.items()}, here / "graph.pt")
+    for option, file in (("--npz", "graph.npz"), ("--pyg", "graph.pt")):
+        answer = picluster("dataset", "import", "mine", option, file, "--force")
+        assert (answer.code, answer.err) == (0, "")
+        assert answer.out.startswith("graphs/mine: 6 nodes, 10 edges, 6 features, ")
+        assert "  passed over: raw\n" in answer.out
+        assert "edges added: 5 of 5 had no opposite, and now lead both ways (--directed" in answer.out
+
+
+def test_weights_in_one_file_are_refused_with_what_to_type(picluster: Picluster, here: Path) -> None:
+    np.savez(here / "graph.npz", edge_index=[[0], [1]], x=np.eye(2), y=[0, 1], edge_weight=[0.5])
+    words = ("dataset", "import", "mine", "--npz", "graph.npz")
+    answer = picluster(*words)
+    assert (answer.code, answer.out) == (3, "")
+    assert answer.err.endswith("fix: leave it out on purpose: --skip edge_weight\n")
+    assert picluster(*words, "--skip", "edge_weight").code == 0

@@ -1,8 +1,10 @@
 """A graph that was saved with torch.save."""
 
 import os
+import sys
 from collections import defaultdict
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -273,3 +275,48 @@ def test_a_file_of_another_kind_is_said(tmp_path: Path, content: bytes) -> None:
 def test_a_file_that_is_missing_is_said(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="there is no file"):
         read_pyg(tmp_path / "graph.pt")
+
+
+@pytest.mark.parametrize("parts", [{"_row": [0, 1, 1, 2]}, {"_row": None, "_rowptr": [0, 1, 3, 4, 4]}])
+def test_matrices_of_torch_sparse_are_read_without_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, parts: dict[str, Any]
+) -> None:
+    made = []
+    monkeypatch.setitem(sys.modules, "torch_sparse", SimpleNamespace())
+    for module, name in (("torch_sparse.tensor", "SparseTensor"), ("torch_sparse.storage", "SparseStorage")):
+        kind = type(name, (), {"__module__": module})
+        monkeypatch.setitem(sys.modules, module, SimpleNamespace(**{name: kind}))
+        made.append(kind())
+    matrix, storage = made
+    kept = {name: None if part is None else torch.tensor(part) for name, part in parts.items()}
+    storage.__dict__.update(kept, _col=torch.tensor([1, 0, 2, 1]), _value=None, _sparse_sizes=(4, 4))
+    matrix.__dict__.update(storage=storage)
+    _same_graph(tmp_path, _save(tmp_path, _data(edge_index=None, adj_t=matrix)))
+
+
+FORMS: dict[str, Any] = {
+    "data": lambda data: data,
+    "dictionary": lambda data: data.to_dict(),
+    "list": lambda data: [data],
+    "narrow": lambda data: data.update({"edge_index": data.edge_index.int(), "y": data.y[:, None].float()}),
+}
+
+
+@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("form", FORMS)
+def test_random_graphs_are_what_pyg_makes_of_them(tmp_path: Path, form: str, seed: int) -> None:
+    utils = pytest.importorskip("torch_geometric.utils")
+    random, directed = np.random.default_rng(seed), bool(seed % 2)
+    nodes = int(random.integers(2, 12))
+    edges = torch.tensor(random.integers(0, nodes, (2, int(random.integers(1, 40)))))
+    labels = torch.tensor(random.permutation(nodes) % 3)
+    data = pyg.Data(x=torch.rand(nodes, 3), edge_index=edges, y=labels)
+    own = read_pyg(_save(tmp_path, FORMS[form](data.clone())))
+    done = import_graph("any", own, graphs_folder=tmp_path, directed=directed, feature_dtype="float32").graph
+    wanted, _ = utils.remove_self_loops(utils.coalesce(edges) if directed else utils.to_undirected(edges))
+    source, target = wanted.numpy()
+    order = np.lexsort((source, target))
+    np.testing.assert_array_equal(done.array("indices"), source[order])
+    np.testing.assert_array_equal(np.diff(done.array("indptr")), np.bincount(target, minlength=nodes))
+    np.testing.assert_array_equal(done.array("features"), data.x)
+    np.testing.assert_array_equal(done.array("labels"), labels)
