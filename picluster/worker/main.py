@@ -52,6 +52,8 @@ def _parser() -> argparse.ArgumentParser:
 def _describe(arguments: argparse.Namespace) -> None:
     from pathlib import Path
 
+    import torch
+
     from picluster.schema.record import to_json
     from picluster.schema.spec import read_option
     from picluster.worker.describing import describe
@@ -62,6 +64,7 @@ def _describe(arguments: argparse.Namespace) -> None:
     if file.suffix != ".py":
         file = Path("models") / f"{arguments.model}.py"
     options = dict(read_option(text) for text in arguments.option)
+    torch.set_num_threads(1)  # as workers do; the graphs are so small that more would only wait for each other
     printed: list[str] = []
     try:
         with kept_apart() as printed, limited():
