@@ -1,6 +1,7 @@
 """A graph in an archive of numpy arrays, in the usual forms: PyG's names, sparse matrices in parts, scipy's own."""
 
 import re
+import shlex
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,9 @@ def entries_in(file: Path) -> Entries:
         with zipfile.ZipFile(file) as archive:
             names = archive.namelist()
             if any(name.endswith("data.pkl") for name in names):
-                raise DataError(f"{file} was written by torch.save, not by numpy", fix=f"--pyg {file}")
+                raise DataError(
+                    f"{file} was written by torch.save, not by numpy", fix=f"--pyg {shlex.quote(str(file))}"
+                )
             for name in names:
                 arrays[name.removesuffix(".npy")] = _member(archive, name)
     except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from picluster.errors import DataError
 from picluster.graph.own.table import Table
-from picluster.graph.own.whole.entries import Entries, Entry, Matrix, Odd, Words, plain_name
+from picluster.graph.own.whole.entries import Entries, Entry, Matrix, Odd, Words, plain_name, skip_option
 
 _ENDS = 2
 _TARGETS_FIRST = ("adj_t", "edge_index")
@@ -49,7 +49,7 @@ def _of_matrix(entries: Entries, name: str, matrix: Matrix, *, skips_values: boo
     if (values != 1).any() and not skips_values:
         option = next((part for part, owner in entries.values.items() if owner == name), _WEIGHT)
         what = f"{name} of {entries.file} gives edges weights, such as {values[values != 1][0]:g}; edges have none here"
-        raise DataError(what, fix=f"leave the weights out on purpose: --skip {option}")
+        raise DataError(what, fix=f"leave the weights out on purpose: {skip_option(option)}")
     ends = matrix.row[there], matrix.column[there]
     rows = np.column_stack(ends[::-1] if name in _TARGETS_FIRST else ends)
     return Table(rows=rows, where=lambda edge: f"{name} of {entries.file}, entry {edge} (from 0)")
@@ -105,7 +105,7 @@ def find_edge_data(entries: Entries, edges: int) -> list[str]:
     if telling:
         names = [plain_name(name) for name in telling]
         what = f"{entries.file} says more of each edge than its ends: {', '.join(names)}; edges have no weights here"
-        raise DataError(what, fix=f"leave it out on purpose: {' '.join(f'--skip {name}' for name in names)}")
+        raise DataError(what, fix=f"leave it out on purpose: {' '.join(map(skip_option, telling))}")
     return found
 
 

@@ -1,5 +1,6 @@
 """What one file holds by name, before it is decided which of it makes the graph."""
 
+import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -94,6 +95,11 @@ def plain_name(name: str) -> str:
     """A name as it can stand in a message."""
     clean = "".join(letter if letter.isprintable() else "?" for letter in name)
     return clean if len(clean) <= _LETTERS else f"{clean[: _LETTERS - 1]}…"
+
+
+def skip_option(name: str) -> str:
+    """What to type to leave an entry out."""
+    return f"--skip {shlex.quote(name)}" if name.isprintable() else "save the file without it"
 
 
 def described(name: str, entry: Entry) -> str:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from picluster.errors import DataError, InputError
 from picluster.graph.own.splits import as_ids
-from picluster.graph.own.whole.entries import Entries, plain_name
+from picluster.graph.own.whole.entries import Entries, skip_option
 
 _KIND = "masks?|idx|index|indices|ids?|nodes"
 _NAME = re.compile(rf"(?:({_KIND})[_-])?(train|valid|validation|val|test)(?:ing)?(?:[_-]?({_KIND}))?")
@@ -36,11 +36,11 @@ def given_splits(entries: Entries, nodes: int, number: int | None) -> GivenSplit
             split = _SPLITS[match[2]]
             if split in found:
                 what = f"{entries.file} holds {found[split]} and {name}: each may say which nodes are in {split}"
-                raise DataError(what, fix=f"leave one out: --skip {plain_name(name)}")
+                raise DataError(what, fix=f"leave one out: {skip_option(name)}")
             found[split] = name
     if found and "train" not in found:
         names = " and ".join(found.values())
-        skips = " ".join(f"--skip {name}" for name in found.values())
+        skips = " ".join(map(skip_option, found.values()))
         raise DataError(f"{entries.file} holds {names}, but not which nodes train", fix=f"have a split drawn: {skips}")
     arrays = {split: entries.array(name) for split, name in found.items()}
     most = max((_count(array, nodes) for array in arrays.values()), default=1)

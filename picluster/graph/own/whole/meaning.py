@@ -4,6 +4,7 @@ Nothing is lost in silence: an entry that is not used is named, and what belongs
 skipped.
 """
 
+import shlex
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -14,7 +15,7 @@ from picluster.graph.own.own_graph import OwnGraph
 from picluster.graph.own.table import as_table
 from picluster.graph.own.whole.classes import read_classes
 from picluster.graph.own.whole.edges import find_edge_data, given_edges, values_names
-from picluster.graph.own.whole.entries import Entries, Matrix, Words, described, plain_name
+from picluster.graph.own.whole.entries import Entries, Matrix, Words, described, plain_name, skip_option
 from picluster.graph.own.whole.masks import given_splits
 
 EDGES = ("edge_index", "edges", "edge_list", "edgelist", "adj_t", "adj", "adj_matrix", "adjacency", "matrix")
@@ -92,7 +93,7 @@ def _fix_of_missing(entries: Entries, missing: list[str], usual: list[str]) -> s
     if missing == ["features"]:
         return f"give each node some, such as {entries.owner}x = a table with a row for each node"
     if "edges" not in missing and len(entries.by_name) == 1:
-        return f"give it with the other files: --edges {entries.file} --features FILE --labels FILE"
+        return f"give it with the other files: --edges {shlex.quote(str(entries.file))} --features FILE --labels FILE"
     return f"add {', '.join(usual)}"
 
 
@@ -102,7 +103,7 @@ def chosen(entries: Entries, names: tuple[str, ...], role: str) -> str | None:
     if names[0] in found or len(found) < 2:  # noqa: PLR2004
         return names[0] if names[0] in found else next(iter(found), None)
     what = f"{entries.file} holds {' and '.join(map(plain_name, found))}: each of them may be the {role}"
-    raise DataError(what, fix=f"leave out the wrong one, such as --skip {plain_name(found[-1])}")
+    raise DataError(what, fix=f"leave out the wrong one, such as {skip_option(found[-1])}")
 
 
 def _features(entries: Entries, name: str) -> NDArray[Any]:

@@ -7,6 +7,7 @@ of any version of PyG is read without PyG, and an odd entry does not hide the te
 import contextlib
 import importlib
 import re
+import shlex
 import warnings
 import zipfile
 from collections.abc import Iterator
@@ -70,7 +71,9 @@ def load(file: Path) -> Any:
     if not file.is_file():
         raise InputError(f"there is no file {file}")
     if _is_numpy_archive(file):
-        raise DataError(f"{file} is an archive of numpy arrays, not a file of torch.save", fix=f"--npz {file}")
+        raise DataError(
+            f"{file} is an archive of numpy arrays, not a file of torch.save", fix=f"--npz {shlex.quote(str(file))}"
+        )
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
