@@ -11,6 +11,7 @@ import typer
 
 from picluster.cli import complete, options
 from picluster.cli.dataset import GRAPHS
+from picluster.cli.typeable import typeable
 from picluster.errors import InputError, RunFailed
 
 if TYPE_CHECKING:
@@ -43,6 +44,8 @@ def doctor(
     as_json: AsJson = False,
 ) -> None:
     """Examine all nodes: is each ready, and what should be mended? Changes nothing. Exit code 5: one is not ready."""
+    from msgspec.structs import replace
+
     from picluster.cli.health_tables import show_health
     from picluster.cli.training import choose_nodes
     from picluster.controller.doctor import Doctor
@@ -55,6 +58,8 @@ def doctor(
     if intent is not None:
         chosen = _taking_part(chosen, intent)
     health = Doctor(chosen, intent, partial(print, file=sys.stderr, flush=True)).visit()
+    findings = tuple(replace(each, fix=typeable(each.fix)) for each in health.findings)
+    health = replace(health, findings=findings)
     if as_json:
         typer.echo(to_json(health, indent=True), nl=False)
     else:

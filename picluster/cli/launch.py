@@ -102,7 +102,7 @@ def launch(
     if not dry_run:
         end_on_signals()
         tell_of_pauses(grace)
-        streams.go_on("the run goes on; picluster report tells of it")
+        streams.go_on("the run goes on; later: picluster report")
     check_tag(tag)
     typed = _typed(context)
     earlier = None if rerun is None else _earlier(rerun, typed)

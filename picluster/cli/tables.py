@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 import typer
@@ -56,8 +57,8 @@ def show_failure(failure: Failure, folder: str) -> None:
         console.print(f"  log: {escape(f'{folder}/{failure.log}')}")
 
 
-def show_report(report: Report, typed: Sequence[str] | None = None) -> None:
-    """Tables of a run: result, epochs, memory and time of every node. `typed` is the command line that began it."""
+def show_report(report: Report) -> None:
+    """Tables of a run: result, epochs, memory and time of every node."""
     console = Console(highlight=False, emoji=False)
     console.print(f"run        {escape(report.run)}: {report.status}", soft_wrap=True)
     if report.tag:
@@ -71,7 +72,7 @@ def show_report(report: Report, typed: Sequence[str] | None = None) -> None:
     if report.failure:
         failure = report.failure
         console.print(f"failure    {escape(failure.node or 'controller')}: {escape(failure.cause)}", soft_wrap=True)
-        console.print(f"           fix: {escape(typeable(failure.fix, typed))}", soft_wrap=True)
+        console.print(f"           fix: {escape(typeable(failure.fix, _with_the_words_of(report)))}", soft_wrap=True)
         if failure.log:
             console.print(f"           log: {escape(failure.log)}", soft_wrap=True)
     if report.status == "stopped" and report.stopped_by:
@@ -85,6 +86,11 @@ def show_report(report: Report, typed: Sequence[str] | None = None) -> None:
     below = [node.name for node in report.nodes if _is_below_payload(node)]
     if below:
         console.print(escape(f"\n* {plain(listed(below))} {why_below_payload(report.engine)}"))
+
+
+def _with_the_words_of(report: Report) -> list[str]:
+    """What was typed then, by the program of now: a fix looks into the inventory that the run had."""
+    return [sys.argv[0], *report.environment.command[1:]]
 
 
 def _classes(names: Sequence[str]) -> str:

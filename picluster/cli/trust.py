@@ -74,7 +74,7 @@ def _decide(verdicts: Mapping[str, Verdict], named: set[str], *, yes: bool) -> l
     changed = [name for name, each in verdicts.items() if each.state == "changed"]
     if (new or changed) and not yes and not sys.stdin.isatty():
         what = "nobody can be asked whether these keys are right: standard input is no terminal"
-        raise InputError(what, fix="compare them, then picluster trust --yes")
+        raise InputError(what, fix=f"compare them, then: {shlex.join(['picluster', 'trust', *sorted(named), '--yes'])}")
     taken = []
     if new and not yes:
         print(COMPARE)

@@ -106,7 +106,7 @@ def asleep(failure: Failure, witnesses: Mapping[str, Witness], pause_seconds: fl
     enough = 10 * math.ceil(pause_seconds / 10 + 1)
     fix = f"launch again; with --grace {enough} the workers outlast such a pause"
     if enough > LONGEST_GRACE_SECONDS:
-        fix = "launch again, and keep this machine awake: systemd-inhibit picluster launch …"
+        fix = "launch again, and keep this machine awake meanwhile, with systemd-inhibit"
     return Failure(node=None, layers=(), cause=cause, fix=fix, log=None)
 
 

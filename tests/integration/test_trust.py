@@ -136,7 +136,7 @@ def test_without_a_terminal_nothing_is_recorded_unasked(shelf: Shelf) -> None:
     assert "near  new      ed25519 SHA256:" in done.stdout
     assert done.stderr.splitlines()[-2:] == [
         "error: nobody can be asked whether these keys are right: standard input is no terminal",
-        "  fix: compare them, then picluster trust --yes",
+        f"  fix: compare them, then: picluster trust --yes -i {shelf.inventory}",
     ]
     assert not shelf.known_hosts.exists()
 
@@ -168,7 +168,7 @@ def test_a_changed_key_is_replaced_only_where_its_node_is_named(shelf: Shelf) ->
     assert "near  CHANGED  ed25519 " + fingerprint(shelf.near.host_key) in refused.stdout
     assert f"it was   ed25519 {record_old}" in refused.stdout
     assert "another machine answers in its place" in refused.stdout
-    assert "  fix: once you know why: picluster trust near" in refused.stderr
+    assert f"  fix: once you know why: picluster trust near -i {shelf.inventory}\n" in refused.stderr
     assert shelf.known_hosts.read_text() == before
     done = shelf.trust("near", "--yes")
     assert done.returncode == 0, done.stderr

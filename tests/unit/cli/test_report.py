@@ -173,3 +173,11 @@ def test_names_that_look_like_markup_are_shown_as_they_are(picluster: Picluster,
     (run.path / "nodes" / "local2").rename(run.path / "nodes" / "[red]pi")
     out = picluster("report").out
     assert [row[0] for row in table(out, "memory, MiB (peaks)")] == ["node", "local1", "[red]pi", "local3", "local4"]
+
+
+def test_a_fix_looks_into_the_inventory_that_the_run_had(picluster: Picluster, run: RunFolder) -> None:
+    environment = msgspec.structs.replace(run.environment(), command=("/x/picluster", "launch", "-i", "my pis.yml"))
+    run.environment_file.write_bytes(msgspec.json.encode(environment))
+    failure = Failure(node="local2", layers=(1,), cause="it broke", fix="picluster doctor", log="log.txt")
+    run.end(Result(status="failed", failure=failure, test_accuracy=None, ended=0.0))
+    assert "fix: picluster doctor -i 'my pis.yml'\n" in picluster("report").out
