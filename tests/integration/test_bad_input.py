@@ -26,6 +26,14 @@ from picluster.nn import SageLayer
 def layers(*, features, classes, depth=2, hidden=8, dropout=0.0):
     return [SageLayer(features, hidden), SageLayer(hidden + 1, classes, last=True)]
 """
+BACKWARDS = """
+from torch_geometric.nn import ChebConv
+
+from picluster.nn import PygLayer
+
+def layers(*, features, classes, depth=1, hidden=8):
+    return [PygLayer(ChebConv(features, hidden, K=2)), PygLayer(ChebConv(hidden, classes, K=2), last=True)]
+"""
 
 
 @pytest.fixture(scope="module")
@@ -92,10 +100,11 @@ def test_a_wrong_option_is_refused(place: Desk, words: tuple[str, ...], told: st
     [
         (BAD_SYNTAX, "my model.py does not load (line 3): SyntaxError", "mend line 3"),
         (UNCHAINED, "layer 2 (SageLayer) cannot take what comes before it", "see that widths chain"),
+        (BACKWARDS, "ChebConv looks at the edges out of a node, which a block does not show", "such as SAGEConv"),
         ("x = 1\n", "has no function `layers`", "see models/sage.py"),
         ("import nosuch\n", "ModuleNotFoundError: No module named 'nosuch'", "install nosuch"),
     ],
-    ids=["syntax", "widths", "no function", "no module"],
+    ids=["syntax", "widths", "convolution", "no function", "no module"],
 )
 def test_a_broken_model_file_is_refused(place: Desk, text: str, told: str, fix: str) -> None:
     for file in written(place, "my model.py", text):

@@ -11,8 +11,10 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
+import torch
 from safetensors import safe_open
 from safetensors.numpy import load_file
+from safetensors.torch import load_file as load_tensors
 
 from picluster.controller.run_folder import RunFolder
 from picluster.graph.folder import GraphFolder
@@ -107,6 +109,46 @@ def test_predictions_of_ones_own_graph_have_its_names(desk: Desk) -> None:
     arrays = np.load(desk.folder / "papers.npz")
     assert (arrays["node_names"].tolist(), arrays["class_names"].tolist()) == (papers, ["cat", "dog"])
     np.testing.assert_allclose(arrays["probabilities"], [[float(each) for each in row[1:]] for row in rows], rtol=1e-5)
+
+
+GIN = """
+from torch.nn import Linear
+from torch_geometric.nn import MLP, GINConv
+
+from picluster.nn import Layer, PygLayer
+
+
+def layers(*, features: int, classes: int, depth: int = 2) -> list[Layer]:
+    return [
+        PygLayer(GINConv(MLP([features, 16, 8], norm=None), eps=0.5)),
+        PygLayer(GINConv(Linear(8, classes), eps=0.25, train_eps=True), last=True),
+    ]
+"""
+
+
+def test_buffers_are_exported_so_that_pyg_loads_strictly_and_predicts_what_the_report_says(
+    desk: Desk, tmp_path: Path
+) -> None:
+    pyg = pytest.importorskip("torch_geometric.nn", exc_type=ImportError)
+    (tmp_path / "gin.py").write_text(GIN)
+    words = ("--model", str(tmp_path / "gin.py"), "--layers-per-node", "1", "--epochs", "1", "--fanout", "5,5")
+    run, file = desk.launch(*GRAPH, *words), tmp_path / "gin.safetensors"
+    done = desk.picluster("export", run.name, "--output", str(file))
+    assert done.returncode == 0, done.stderr
+    graph = graph_of(desk, run)
+    first = pyg.GINConv(pyg.MLP([602, 16, 8], norm=None))
+    plain = torch.nn.Module()
+    plain.convs = torch.nn.ModuleList([first, pyg.GINConv(torch.nn.Linear(8, 41), train_eps=True)])
+    plain.load_state_dict(load_tensors(file), strict=True)
+    assert first.eps == 0.5
+    names = ("features", "indptr", "indices", "labels", "test")
+    features, indptr, indices, labels, test = (torch.from_numpy(np.array(graph.array(name))) for name in names)
+    edges = torch.stack([indices.long(), torch.arange(len(labels)).repeat_interleave(indptr.diff())])
+    with torch.no_grad():
+        classes = plain.convs[1](first(features.float(), edges).relu(), edges).argmax(dim=1)
+    result = run.result()
+    assert result is not None
+    assert (classes == labels)[test.long()].double().mean().item() == result.test_accuracy
 
 
 def damaged(run: RunFolder, folder: Path) -> RunFolder:
