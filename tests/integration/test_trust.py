@@ -168,7 +168,7 @@ def test_a_changed_key_is_replaced_only_where_its_node_is_named(shelf: Shelf) ->
     assert "near  CHANGED  ed25519 " + fingerprint(shelf.near.host_key) in refused.stdout
     assert f"it was   ed25519 {record_old}" in refused.stdout
     assert "another machine answers in its place" in refused.stdout
-    assert f"  fix: once you know why: picluster trust near -i {shelf.inventory}\n" in refused.stderr
+    assert f"  fix: once you know why: picluster trust near far -i {shelf.inventory}\n" in refused.stderr
     assert shelf.known_hosts.read_text() == before
     done = shelf.trust("near", "--yes")
     assert done.returncode == 0, done.stderr
