@@ -78,7 +78,7 @@ def _is_head(sheet: Sheet, evidence: Evidence) -> bool:
         head, row = head and not called, row and (called or not evidence.in_words)
     if head and row and evidence.counts_exactly(sheet.rows - 1):
         row = False
-    if head == row:
+    if head and row:
         what = f"{sheet.where(0)} is {_shown(sheet.doubtful)}: names of columns, or a node's features?"
         count = sheet.rows
         fix = (

@@ -1,8 +1,9 @@
 """From the files of one's own graph to the graph: each file is opened, then all are understood together."""
 
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -21,6 +22,14 @@ from picluster.graph.own.tables.opening import Opened, ParquetFile, TextFile, co
 from picluster.graph.own.tables.skipping import FileColumns, skip_notes, skipped_columns
 
 _PAIR = 2
+
+
+class _Files(NamedTuple):
+    opened: dict[str, Opened]
+    columns: dict[str, FileColumns]
+    """Those that can be skipped, of text and Parquet, and of edges in arrays."""
+    skipped: dict[str, frozenset[int]]
+    notes: tuple[str, ...]
 
 
 def read_own(
@@ -42,53 +51,50 @@ def read_own(
     not hold what it should, or may mean two things; MissingError where it is `.parquet` and pyarrow is missing.
     """
     given = {"edges": edges, "features": features, "labels": labels} | ({"splits": splits} if splits else {})
-    found_in = {role: open_file(role, file, skip) for role, file in given.items()}
-    opened = {role: one for role, (one, _) in found_in.items()}
-    entries = frozenset[str]().union(*(words for _, words in found_in.values()))
-    files = {role: columns_of(one) for role, one in opened.items() if isinstance(one, TextFile | ParquetFile)}
-    if isinstance(array := opened["edges"], Table) and array.rows.shape[1] > _PAIR:
-        files["edges"] = columns_of(array)
-    skipped = skipped_columns([word for word in skip if word not in entries], files)
-    if isinstance(array, Table):
-        opened["edges"] = two_columns(array, skipped.get("edges", frozenset()), files)
-    sheets: dict[str, Sheet] = {}
-    for role in ("labels", "splits"):
-        if role in files:
-            sheets[role] = sheet_of(role, opened[role], skipped)
-    ends = EdgeEnds(opened["edges"], skipped.get("edges", frozenset()), files, directed=directed)
-    found = _features(opened["features"], features, _evidence(ends, opened, sheets), skipped, files)
-    _check_order(opened, found.table)
-    values: dict[str, Any] = {"splits": None} | {role: opened[role] for role in ("labels", "splits") if role in opened}
+    files = _open_all(given, skip)
+    roles = [role for role in ("labels", "splits") if role in files.columns]
+    sheets: dict[str, Sheet] = {role: sheet_of(role, files.opened[role], files.skipped) for role in roles}
+    left_out = files.skipped.get("edges", frozenset())
+    ends = EdgeEnds(files.opened["edges"], left_out, files.columns, directed=directed)
+    found = _features(files, features, _evidence(ends, files.opened, sheets))
+    _check_order(files.opened, found.table)
+    shuffled, numbered_head = found.table.nodes is not None, found.numbered_head
     by_node = {
         role: read_node_values(
-            sheet, role, found.ids, files, shuffled=found.table.nodes is not None, numbered_head=found.numbered_head
+            sheet, role, found.ids, files.columns, shuffled=shuffled, numbered_head=found.numbered_head
         )
         for role, sheet in sheets.items()
     }
-    numbered_heads = found.numbered_head or any(read.numbered_head for read in by_node.values())
-    table, noted = ends.numbered_by(found.ids, numbered_heads=numbered_heads)
-    notes = [
-        *(f"edges: {word} is left out" for word in sorted(entries)),
-        *skip_notes(skipped, files),
-        *ends.notes,
-        *noted,
-        *found.notes,
-    ]
-    for role, read in by_node.items():
-        values[role] = read.table
-        notes += read.notes
+    numbered_head |= any(read.numbered_head for read in by_node.values())
+    table, noted = ends.numbered_by(found.ids, numbered_heads=numbered_head)
+    values: dict[str, Any] = files.opened | {role: read.table for role, read in by_node.items()}
     return OwnGraph(
         edges=table,
         features=found.table,
         feature_names=found.names,
         labels=values["labels"],
-        splits=values["splits"],
+        splits=values.get("splits"),
         splits_source=str(splits),
         origin=f"imported from {', '.join(file.name for file in given.values())}",
         node_names=found.ids.names,
         missing=tuple(missing),
-        notes=tuple(notes),
+        notes=(*files.notes, *ends.notes, *noted, *found.notes, *chain(*(read.notes for read in by_node.values()))),
     )
+
+
+def _open_all(given: dict[str, Path], skip: Sequence[str]) -> _Files:
+    """Opens every file. InputError where something in `skip` is nowhere."""
+    found_in = {role: open_file(role, file, skip) for role, file in given.items()}
+    opened = {role: one for role, (one, _) in found_in.items()}
+    entries = frozenset[str]().union(*(words for _, words in found_in.values()))
+    columns = {role: columns_of(one) for role, one in opened.items() if isinstance(one, TextFile | ParquetFile)}
+    if isinstance(array := opened["edges"], Table) and array.rows.shape[1] > _PAIR:
+        columns["edges"] = columns_of(array)
+    skipped = skipped_columns([word for word in skip if word not in entries], columns)
+    if isinstance(array, Table):
+        opened["edges"] = two_columns(array, skipped.get("edges", frozenset()), columns)
+    notes = [*(f"edges: {word} is left out" for word in sorted(entries)), *skip_notes(skipped, columns)]
+    return _Files(opened, columns, skipped, tuple(notes))
 
 
 def _check_order(opened: dict[str, Opened], features: Table) -> None:
@@ -100,16 +106,11 @@ def _check_order(opened: dict[str, Opened], features: Table) -> None:
             raise DataError(what, fix=f"give {role} two columns: node, {role[:-1]}")
 
 
-def _features(
-    opened: Opened,
-    file: Path,
-    evidence: Evidence,
-    skipped: dict[str, frozenset[int]],
-    files: dict[str, FileColumns],
-) -> Features:
+def _features(files: _Files, file: Path, evidence: Evidence) -> Features:
+    opened = files.opened["features"]
     if isinstance(opened, Table):
         return Features(opened, numbered(len(opened.rows), str(file)), (), (), numbered_head=False)
-    return read_features(sheet_of("features", opened, skipped), evidence, files)
+    return read_features(sheet_of("features", opened, files.skipped), evidence, files.columns)
 
 
 def _evidence(ends: EdgeEnds, opened: dict[str, Opened], sheets: dict[str, Sheet]) -> Evidence:
