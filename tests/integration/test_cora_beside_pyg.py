@@ -33,7 +33,7 @@ SEEDS = range(10)
 FEATURES, HIDDEN, CLASSES, DROPPED = 1433, 16, 7, 0.5
 LEARNING_RATE, WEIGHT_DECAY = 0.02, (5e-4, 0.0)
 SMALLEST_DIFFERENCE = 0.01
-"""Masks of dropout are drawn differently: with picluster's masks in plain PyG, GAT has the very same right predictions."""
+"""Masks of dropout are drawn otherwise: with picluster's in plain PyG, GAT has the very same right predictions."""
 
 MODEL_FILE = """
 from torch.nn.functional import elu, relu
