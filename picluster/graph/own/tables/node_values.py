@@ -172,7 +172,7 @@ def _pairs_head(sheet: Sheet, ids: NodeIds) -> bool:
         if not called[1] or rest_called or is_value_name(cells[1]) or may_be_ids(cells[0]):
             # A number that is no node, or an unknown id with a label that others have, is an error of its own.
             number = cells[0].lstrip("+-").isdecimal() and not (cells == ["0", "1"] and rest_called)
-            return not number and cells[1] not in _words_after_the_first(second)
+            return not number and (may_be_ids(cells[0]) or cells[1] not in _words_after_the_first(second))
         return False
     again = cells[0] in _words_after_the_first(first)
     counting = cells == ["0", "1"]

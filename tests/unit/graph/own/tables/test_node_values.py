@@ -130,6 +130,10 @@ def test_the_column_of_ids_is_found(tmp_path: Path, text: str, nodes: list[int])
     assert _values(graph) == ["a", "b"]
 
 
+def test_a_head_is_one_although_a_class_is_called_label(tmp_path: Path) -> None:
+    assert _values(read(tmp_path, labels="node_id,label\n2,label\n3,b\n")) == ["label", "b"]
+
+
 def test_a_pair_of_0_and_1_is_a_head_above_words_and_else_a_node_that_is_told(tmp_path: Path) -> None:
     assert _values(read(tmp_path, labels="0,1\n2,a\n3,b\n")) == ["a", "b"]
     graph = read(tmp_path, labels="0,1\n2,0\n3,1\n")
