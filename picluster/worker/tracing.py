@@ -55,14 +55,15 @@ def project(layer: GraphLayer, block: Block, rows: Rows) -> tuple[Block, Rows]:
     return block, rows
 
 
-def run_half(part: Part, half: Half, rows: Rows, block: Block | None = None) -> Rows:
-    """Run one half of one layer as in training.
+def run_half(part: Part, half: Half, rows: Rows, block: Block | None = None, *, training: bool = True) -> Rows:
+    """Run one half of one layer, as in training or outside.
 
     Raises:
         InputError: it fails, or gives something else than rows of the right nodes.
     """
     try:
-        found = part.transform(rows, any_key(part)) if block is None else part.aggregate(block, rows, any_key(part))
+        key = any_key(part) if training else None
+        found = part.transform(rows, key) if block is None else part.aggregate(block, rows, key)
     except (Exception, SystemExit, TooLong) as error:
         does = "cannot take what comes before it" if is_misfit(error) else f"fails in `{half}`"
         widths = ", ".join(f"`{name}` of width {tensor.shape[-1]}" for name, tensor in rows.tensors.items())

@@ -43,6 +43,10 @@ class Findings:
         self._left, self._right = order[:few], order[few:]
         self._others = {name: tensor.roll(1, 0) for name, tensor in values.items()}
 
+    def of(self, trial: Trial) -> Findings:
+        """The same rows tried in another way."""
+        return Findings(trial, self._built, self._values, self._order, len(self._left))
+
     def values_of_all(self) -> Values:
         """What the half gives for all nodes."""
         inverse = torch.argsort(self._order)
@@ -55,7 +59,7 @@ class Findings:
             whole = self._whole
         if drawn := generators.moved(states, generators.states()):
             return self._drawn(drawn[0])
-        if unkeyed:
+        if unkeyed and self._trial.training:
             fix = "drop the rows that the layer was given: self.dropout(rows); what is aggregated in `transform`"
             return self._refusal("has a Dropout over rows of block.rows(…), which drops nothing", "", fix)
         if any(whole.versions):
@@ -75,11 +79,25 @@ class Findings:
 
     def of_divisions(self) -> InputError | None:
         """Of rows or gradients that depend on how many rows are computed together."""
-        for values in (self._values, self._others, {name: each.flip(0) for name, each in self._values.items()}):
-            whole, parts = self._run(values, self._order), [self._run(values, each) for each in self._divisions]
-            if self._add_up(whole, parts):
-                return None
+        flipped = {name: each.flip(0) for name, each in self._values.items()}
+        opposed = [[self._opposed(scale, row) for row in (0, 1)] for scale in _SCALES]
+        # Rounding may turn a value at a kink, such as ReLU's, so that one of several tries is enough.
+        if all(any(map(self._adds_up, tries)) for tries in ([self._values, self._others, flipped], *opposed)):
+            return None
         what = "gives other rows or gradients when a micro-batch is computed in two parts"
+        return self._refusal(what, "", f"{_BY_ROW}; nothing that counts or numbers rows")
+
+    def of_many(self) -> InputError | None:
+        """Of what shows only where a micro-batch has many rows."""
+        states = generators.states()
+        _ = self._whole
+        if drawn := generators.moved(states, generators.states()):
+            return self._drawn(drawn[0])
+        if reason := self.of_rows():
+            return reason
+        if any(map(self._adds_up, (self._values, self._others))):
+            return None
+        what = "gives other rows or gradients when a large micro-batch is computed in two parts"
         return self._refusal(what, "", f"{_BY_ROW}; nothing that counts or numbers rows")
 
     def of_twin(self, twin: Part) -> InputError | None:
@@ -123,16 +141,27 @@ class Findings:
             seen = self._trial.graph.around(self._left)
         return {name: torch.where(seen[:, None], tensor, self._others[name]) for name, tensor in self._values.items()}
 
+    def _opposed(self, scale: float, row: int) -> Values:
+        """Rows that are much alike in each division, but large in the one and of the other sign in the other."""
+        factors = torch.full((len(self._order), 1), -scale / 10)
+        factors[self._left] = scale
+        return {name: factors * (tensor[row] + 0.1 * tensor) for name, tensor in self._values.items()}
+
+    def _adds_up(self, values: Values) -> bool:
+        """Whether the divisions give together what the whole gives."""
+        whole, parts = self._run(values, self._order), [self._run(values, each) for each in self._divisions]
+        return self._add_up(whole, parts, values)
+
     def _run(self, values: Values, targets: Tensor) -> Answer:
         with muted():
             return self._trial.run(values, targets)
 
-    def _add_up(self, whole: Answer, parts: list[Answer]) -> bool:
+    def _add_up(self, whole: Answer, parts: list[Answer], values: Values) -> bool:
         zero = torch.zeros(())
         rows = {name: torch.cat([part.rows[name] for part in parts]) for name in whole.rows}
         names = {name for each in (whole, *parts) for name in each.way_back}
         back = {name: sum((part.way_back.get(name, zero) for part in parts), zero) for name in names}
-        given = max(_largest(tensor) for tensor in self._values.values())
+        given = max(_largest(tensor) for tensor in values.values())
         return _near(rows, whole.rows, given) and _near(
             back, {name: whole.way_back.get(name, zero) for name in names}, 0
         )
@@ -193,10 +222,13 @@ class Findings:
     def _refusal(self, what: str, line: str, fix: str) -> InputError:
         part = self._trial.part
         place = line or definition_of(part.layer, self._trial.half) or self._built.recipe.file.name
-        return InputError(f"{place}: {name_of(part)} {what}", fix=fix)
+        when = "" if self._trial.training else " outside training"
+        return InputError(f"{place}: {name_of(part)} {what}{when}", fix=fix)
 
 
 _ANOTHER_STATE = 77
+_SCALES = (30.0, -30.0)
+"""Of rows that a branch on their size or sign tells apart."""
 
 
 def _same(one: Tensor, other: Tensor) -> bool:

@@ -6,14 +6,14 @@ other rows beside; as a whole and in two divisions; and once more in a model bui
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
 
 from picluster.errors import InputError
 from picluster.worker.describing.findings import Findings
-from picluster.worker.describing.toy_graph import ToyGraph, toy_graphs
+from picluster.worker.describing.toy_graph import ToyGraph, large_graph, toy_graphs
 from picluster.worker.describing.trial import Trial, Values
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ def probe(built: Built, again: Built, features: int) -> None:
         except InputError as error:
             refused = refused or error  # a kinder graph may do: a model with a row for each node of its own graph
         else:
+            _try_many(built, features, dice)
             return
     assert refused is not None
     raise refused
@@ -93,6 +94,49 @@ def _try_on(graph: ToyGraph, built: Built, again: Built, features: torch.Tensor)
                 or findings.of_rows()
                 or findings.of_divisions()
                 or findings.of_twin(step.twin)
+                or _outside_training(findings, replace(trial, training=False))
             ):
                 raise _Unfit(reason)
             values = findings.values_of_all()
+
+
+def _outside_training(findings: Findings, trial: Trial) -> InputError | None:
+    """Of what shows only where an accuracy is computed."""
+    outside = findings.of(trial)
+    return outside.of_calls() or outside.of_rows() or outside.of_divisions()
+
+
+def _try_many(built: Built, features: int, dice: torch.Generator) -> None:
+    """Run the layers on many rows; each kind of layer once, since a model may have many of them."""
+    graph = large_graph(dice)
+    order = torch.randperm(graph.nodes, generator=dice)
+    tried: set[object] = set()
+    values: Values = {"h": torch.randn(graph.nodes, features, generator=dice)}
+    for layer in built.layers:
+        for step in _steps(layer, layer):
+            widths = tuple((name, tensor.shape[1]) for name, tensor in values.items())
+            kind = (step.half, step.in_place, widths, _kind_of(step.part.layer))
+            if kind in tried:
+                continue
+            tried.add(kind)
+            findings = Findings(Trial(step.part, step.half, graph, step.in_place), built, values, order, few=_FEW)
+            try:
+                reason = findings.of_many()
+                values = findings.values_of_all()
+            except InputError:
+                return  # it has a row for each node of its own graph
+            if reason:
+                raise reason
+
+
+def _kind_of(layer: torch.nn.Module) -> object:
+    """Comparable: classes, settings and shapes of weights of a layer's modules."""
+    plain = bool | int | float | str | None
+    return tuple(
+        (
+            type(module),
+            tuple((name, value) for name, value in vars(module).items() if isinstance(value, plain)),
+            tuple((name, weight.shape) for name, weight in module.named_parameters(recurse=False)),
+        )
+        for module in layer.modules()
+    )

@@ -46,11 +46,21 @@ class ToyGraph:
 def toy_graphs(dice: torch.Generator) -> Iterator[ToyGraph]:
     """From the most general to the kindest, for models that have an option for the number of nodes and the like."""
     for nodes, fewest, most in ((24, 0, 4), (24, 1, 4), (24, 2, 2), (3, 2, 2)):
-        lists = []
-        for node in range(nodes):
-            count = int(torch.randint(fewest, most + 1, (), generator=dice))
-            others = torch.randperm(nodes - 1, generator=dice)[:count]
-            lists.append((others + (others >= node)).sort().values)
-        further = torch.randint(0, 3, (nodes,), generator=dice)
-        degrees = torch.tensor([len(each) for each in lists]) + further * (torch.tensor(list(map(len, lists))) > 0)
-        yield ToyGraph(lists, degrees.to(torch.int32))
+        yield _drawn(nodes, fewest, most, dice)
+
+
+def large_graph(dice: torch.Generator) -> ToyGraph:
+    """Of as many nodes as a micro-batch of a real run has, for layers that treat many rows in another way."""
+    return _drawn(1500, 0, 4, dice)
+
+
+def _drawn(nodes: int, fewest: int, most: int, dice: torch.Generator) -> ToyGraph:
+    """A random graph with so many neighbours of each node."""
+    lists = []
+    for node in range(nodes):
+        count = int(torch.randint(fewest, most + 1, (), generator=dice))
+        others = torch.randperm(nodes - 1, generator=dice)[:count]
+        lists.append((others + (others >= node)).sort().values)
+    further = torch.randint(0, 3, (nodes,), generator=dice)
+    degrees = torch.tensor([len(each) for each in lists]) + further * (torch.tensor(list(map(len, lists))) > 0)
+    return ToyGraph(lists, degrees.to(torch.int32))

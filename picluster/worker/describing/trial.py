@@ -51,11 +51,13 @@ class Trial:
     graph: ToyGraph
     in_place: bool
     """Whether it reads a table of all nodes, as the first layer reads the features."""
+    training: bool = True
+    """Else it runs as for an accuracy: without dropout and without a way back."""
     _cotangents: dict[str, Tensor] = field(default_factory=dict)
 
     def of(self, part: Part) -> Trial:
         """The same for another process's layer."""
-        return Trial(part, self.half, self.graph, self.in_place, self._cotangents)
+        return Trial(part, self.half, self.graph, self.in_place, self.training, self._cotangents)
 
     def run(self, values: Values, targets: Tensor) -> Answer:
         """The rows of the targets, and gradients of a random weighting of them.
@@ -65,7 +67,8 @@ class Trial:
         """
         given, block = self._given(values, targets)
         before = [tensor._version for tensor in given.tensors.values()]  # noqa: SLF001
-        found = run_half(self.part, self.half, given, block)
+        with torch.set_grad_enabled(self.training):
+            found = run_half(self.part, self.half, given, block, training=self.training)
         changed = [tensor._version - old for tensor, old in zip(given.tensors.values(), before, strict=True)]  # noqa: SLF001
         return Answer(
             rows={name: tensor.detach() for name, tensor in found.tensors.items()},
@@ -78,13 +81,18 @@ class Trial:
     def _given(self, values: Values, targets: Tensor) -> tuple[Rows, Block | None]:
         ids = targets.to(torch.int32)
         if self.half == "transform":
-            return Rows(_leaves(values, targets), ids), None
+            return Rows(self._leaves(values, targets), ids), None
         block = self.graph.block(targets)
         if self.in_place:
             return Rows({name: tensor.clone() for name, tensor in values.items()}, ids), block
         block = block.gathered()
         assert block.source_ids is not None
-        return Rows(_leaves(values, block.source_ids), block.source_ids), block
+        return Rows(self._leaves(values, block.source_ids), block.source_ids), block
+
+    def _leaves(self, values: Values, nodes: Tensor) -> dict[str, Tensor]:
+        return {
+            name: tensor.index_select(0, nodes).requires_grad_(self.training) for name, tensor in values.items()
+        }
 
     def _backward(self, given: Rows, found: Rows, targets: Tensor) -> dict[str, Tensor]:
         weights = self.part.weights()
@@ -110,10 +118,6 @@ class Trial:
 
     def _spread(self, gradient: Tensor, ids: Tensor) -> Tensor:
         return torch.zeros(self.graph.nodes, gradient.shape[1]).index_copy(0, ids.long(), gradient)
-
-
-def _leaves(values: Values, nodes: Tensor) -> dict[str, Tensor]:
-    return {name: tensor.index_select(0, nodes).requires_grad_() for name, tensor in values.items()}
 
 
 def _bits(tensor: Tensor) -> Tensor:

@@ -88,6 +88,22 @@ OTHER_PLANS: dict[str, tuple[dict[str, str], str]] = {
     ),
     "a mean of rows": ({"transform": "h = h + 1e-6 * h.mean(0)"}, f"{TRANSFORM} .* mixes rows"),
     "a softmax of columns": ({"transform": "h = h.softmax(0)"}, f"{TRANSFORM} .* mixes rows"),
+    "a draw where rows are many": ({"transform": "h = F.dropout(h) if len(h) > 1000 else h"}, f"{TRANSFORM} .* draws"),
+    "a mean where rows are many": ({"transform": "h = h - h.mean(0) if len(h) > 100 else h"}, f"{TRANSFORM} .* mixes"),
+    "chunks of rows": ({"transform": "h = h + (torch.arange(len(h)) // 64)[:, None]"}, "layer 1 .* in two parts"),
+    "a branch on all values": ({"transform": "h = 2 * h if h.mean() > 0 else h"}, "layer 1 .* in two parts"),
+    "a branch on the largest value": (
+        {"transform": "h = h / h.abs().max() if h.abs().max() > 10 else h"},
+        "layer 1 .* in two parts",
+    ),
+    "a draw outside training": (
+        {"transform": "h = h if self.training else h + torch.rand_like(h)"},
+        f"{TRANSFORM} .* draws .* outside training",
+    ),
+    "a mean outside training": (
+        {"transform": "h = h if self.training else h - h.mean(0)"},
+        f"{TRANSFORM} .* mixes rows .* outside training",
+    ),
     "the number of rows": ({"transform": "h = h / len(h)"}, "layer 1 .* computed in two parts"),
     "a number for each row": (
         {"transform": "h = h + torch.arange(len(h))[:, None]"},
