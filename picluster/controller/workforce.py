@@ -30,6 +30,8 @@ KILL_SECONDS = 10.0
 FLUSH_SECONDS = 5.0
 """How long the last lines of a worker that has ended may take."""
 _ENVIRONMENT = {
+    # A model file that goes through a set of words gets them in the same order on every node.
+    "PYTHONHASHSEED": "0",
     # It warns that peers' addresses have no names, which on a shelf of Pis is as it should be.
     "TORCH_CPP_LOG_LEVEL": "ERROR",
     # glibc would return every large block to the kernel and fault its pages in again at the next step: up to a third

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Collection, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import torch
 
@@ -24,6 +25,19 @@ class Layer(torch.nn.Module):
 
     wide = False
     """Whether `aggregate` has parameters: then it runs in the layer's own stage, and full rows cross the cut."""
+
+    def __new__(cls, *_arguments: object, **_settings: object) -> Self:
+        """Note where it is made, for messages."""
+        layer = super().__new__(cls)
+        maker = sys._getframe(1)  # noqa: SLF001
+        vars(layer)["_made_at"] = (maker.f_code.co_filename, maker.f_lineno)
+        return layer
+
+    @property
+    def made_at(self) -> tuple[str, int]:
+        """File and line that called its class."""
+        place: tuple[str, int] = vars(self)["_made_at"]
+        return place
 
     @property
     def title(self) -> str:

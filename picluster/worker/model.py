@@ -18,7 +18,7 @@ from picluster.nn import Layer
 from picluster.randomness import Purpose, key
 from picluster.schema.spec import OptionValue
 from picluster.worker.graph_layer import GraphLayer, arrange
-from picluster.worker.model_fault import MODULE_PREFIX, TooLong, definition_of, refusal
+from picluster.worker.model_fault import MODULE_PREFIX, TooLong, definition_of, made_at, refusal
 from picluster.worker.ordinary_module import how_to_wrap
 
 LayersFunction = Callable[..., list[Layer]]
@@ -48,7 +48,8 @@ def load(file: Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # dataclasses look their module up
     try:
-        spec.loader.exec_module(module)
+        with torch.enable_grad():  # a file that turns gradients off would turn them off for picluster too
+            spec.loader.exec_module(module)
     except (Exception, SystemExit, TooLong) as error:
         raise refusal(error, f"model file {file} does not load") from error
     if not callable(getattr(module, "layers", None)):
@@ -71,7 +72,7 @@ def make(
     given = _given(module.layers, file, options)
     torch.manual_seed(key(seed, Purpose.INIT).word)
     try:
-        with torch.device("meta") if on_meta else nullcontext():
+        with torch.enable_grad(), torch.device("meta") if on_meta else nullcontext():
             made: object = module.layers(features=features, classes=classes, **given)
             layers = list(made) if isinstance(made, Iterable) else []
     except (Exception, SystemExit, TooLong) as error:
@@ -80,7 +81,7 @@ def make(
         message = f"`layers` of {file} must return a list of picluster.nn.Layer{_stranger(layers)}"
         raise InputError(message, fix="see models/sage.py for an example")
     for place, layer in enumerate(layers, start=1):
-        own = definition_of(layer, "__init__") or f"{file.name}, line {_line(module.layers)}"
+        own = definition_of(layer, "__init__") or made_at(layer)
         _check_fit(f"{own}: layer {place} ({layer.title})", layer)
     _check_own(layers, f"{file.name}, line {_line(module.layers)}")
     arranged = arrange(layers)

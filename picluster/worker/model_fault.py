@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection
     from types import CodeType, FrameType
 
+    from picluster.nn import Layer
+
 MODULE_PREFIX = "picluster_model_"
 """Names of the modules that model files become begin with it."""
 _NO_DEVICE = re.compile(r"cuda|nvidia|\bhip\b|\bmps\b|\bxpu\b|same device", re.IGNORECASE)
@@ -78,6 +80,12 @@ def definition_of(layer: object, method: str) -> str:
     if code is None or code.co_filename != getattr(mine, "__file__", ""):
         return ""
     return f"{Path(code.co_filename).name}, line {code.co_firstlineno}"
+
+
+def made_at(layer: Layer) -> str:
+    """File and line that made a layer."""
+    file, line = layer.made_at
+    return f"{Path(file).name}, line {line}"
 
 
 def is_misfit(error: BaseException) -> bool:

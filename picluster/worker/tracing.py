@@ -9,7 +9,7 @@ import torch
 from picluster.errors import InputError
 from picluster.nn import Block, Rows
 from picluster.randomness import Key, Purpose, key
-from picluster.worker.model_fault import TooLong, definition_of, is_misfit, refusal
+from picluster.worker.model_fault import TooLong, definition_of, is_misfit, made_at, place_of, refusal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -67,9 +67,9 @@ def run_half(part: Part, half: Half, rows: Rows, block: Block | None = None, *, 
     except (Exception, SystemExit, TooLong) as error:
         does = "cannot take what comes before it" if is_misfit(error) else f"fails in `{half}`"
         widths = ", ".join(f"`{name}` of width {tensor.shape[-1]}" for name, tensor in rows.tensors.items())
-        raise refusal(error, f"{name_of(part)} {does}", given=rows.tensors.keys(), widths=widths) from error
-    place = definition_of(part.layer, half)
-    what = f"{name_of(part)} fails in `{half}`{f' ({place})' if place else ''}"
+        made = "" if place_of(error)[0] else f" ({made_at(part.layer)})"
+        raise refusal(error, f"{name_of(part)} {does}{made}", given=rows.tensors.keys(), widths=widths) from error
+    what = f"{name_of(part)} fails in `{half}` ({definition_of(part.layer, half) or made_at(part.layer)})"
     _check(found, what, rows.ids if block is None else block.ids)
     return found
 

@@ -12,7 +12,7 @@ import torch
 
 from picluster.errors import InputError
 from picluster.schema.spec import OptionValue
-from picluster.worker.describing import generators
+from picluster.worker.describing import generators, surroundings
 from picluster.worker.describing.lines import line_that_changes
 from picluster.worker.describing.printing import muted
 from picluster.worker.model import load, make, parameters_of
@@ -57,12 +57,15 @@ class Recipe:
 
     def build_again(self) -> Built:
         """The same on another node: whatever was drawn there before, and without a second print."""
-        with muted(), generators.seeded(_ANOTHER_NODE):
+        with muted(), generators.seeded(_ANOTHER_NODE), surroundings.of_another_node():
             return self.build()
 
 
 _ANOTHER_NODE = 20201
-FROM_TORCH = "draw it from torch's generator, which picluster seeds alike on every node: torch.randn(…)"
+FROM_TORCH = (
+    "draw it from torch's generator, which picluster seeds alike on every node: torch.randn(…); "
+    "seed none by clock, process or name"
+)
 
 
 def refuse_other_weights(one: Built, other: Built) -> None:

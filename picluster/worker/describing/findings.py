@@ -12,12 +12,12 @@ from torch import Tensor
 
 from picluster.errors import InputError
 from picluster.nn import Dropout, Rows
-from picluster.worker.describing import generators
+from picluster.worker.describing import generators, surroundings
 from picluster.worker.describing.building import FROM_TORCH, drawn_while_built
 from picluster.worker.describing.keeping import kept
 from picluster.worker.describing.lines import line_that_changes, line_that_parts
 from picluster.worker.describing.printing import muted
-from picluster.worker.model_fault import definition_of
+from picluster.worker.model_fault import definition_of, made_at
 from picluster.worker.tracing import name_of
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ class Findings:
                 weight.add_(0.1 * torch.randn(weight.shape, generator=dice) * (held[name].abs().mean() + 0.01))
                 new[name].copy_(weight)
         used = self._run(self._others, self._order)
-        with muted():
+        with muted(), surroundings.of_another_node():
             fresh = self._trial.of(twin).run(self._others, self._order)
         with torch.no_grad():
             for name, weight in weights.items():
@@ -121,7 +121,7 @@ class Findings:
         generator, line = drawn_while_built(self._built.recipe)
         if generator:
             return self._refusal(f"has values from {generator}, others on every node", line, FROM_TORCH)
-        what = "keeps values from an earlier call, or makes other ones in every process"
+        what = "keeps values from an earlier call, or makes other ones on every node"
         return self._refusal(what, "", _FROM_ROWS)
 
     @cached_property
@@ -221,7 +221,7 @@ class Findings:
 
     def _refusal(self, what: str, line: str, fix: str) -> InputError:
         part = self._trial.part
-        place = line or definition_of(part.layer, self._trial.half) or self._built.recipe.file.name
+        place = line or definition_of(part.layer, self._trial.half) or made_at(part.layer)
         when = "" if self._trial.training else " outside training"
         return InputError(f"{place}: {name_of(part)} {what}{when}", fix=fix)
 

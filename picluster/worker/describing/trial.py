@@ -90,9 +90,7 @@ class Trial:
         return Rows(self._leaves(values, block.source_ids), block.source_ids), block
 
     def _leaves(self, values: Values, nodes: Tensor) -> dict[str, Tensor]:
-        return {
-            name: tensor.index_select(0, nodes).requires_grad_(self.training) for name, tensor in values.items()
-        }
+        return {name: tensor.index_select(0, nodes).requires_grad_(self.training) for name, tensor in values.items()}
 
     def _backward(self, given: Rows, found: Rows, targets: Tensor) -> dict[str, Tensor]:
         weights = self.part.weights()

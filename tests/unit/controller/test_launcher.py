@@ -217,6 +217,7 @@ def test_every_worker_gets_the_same_job_but_for_its_place(shelf: Shelf) -> None:
     assert len(same) == 1
     assert len({job.output_folder for job in jobs.values()}) == 4
     assert {transport.environment["OMP_NUM_THREADS"] for transport in shelf.transports.values()} == {"3"}
+    assert {transport.environment["PYTHONHASHSEED"] for transport in shelf.transports.values()} == {"0"}
 
 
 @pytest.mark.parametrize("first", ["echo", "end"])

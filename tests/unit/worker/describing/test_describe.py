@@ -88,6 +88,12 @@ OTHER_PLANS: dict[str, tuple[dict[str, str], str]] = {
     ),
     "a mean of rows": ({"transform": "h = h + 1e-6 * h.mean(0)"}, f"{TRANSFORM} .* mixes rows"),
     "a softmax of columns": ({"transform": "h = h.softmax(0)"}, f"{TRANSFORM} .* mixes rows"),
+    "a seed of the clock": ({"layers": "torch.manual_seed(int(time.time()))"}, "weight .* other values on every node"),
+    "the hour": ({"transform": "h = h * (time.time() // 3600)"}, "layer 1 .* other ones on every node"),
+    "the process": (
+        {"init": "import os; self.c = os.getpid()", "transform": "h = h * self.c"},
+        "layer 1 .* other ones on every node",
+    ),
     "a draw where rows are many": ({"transform": "h = F.dropout(h) if len(h) > 1000 else h"}, f"{TRANSFORM} .* draws"),
     "a mean where rows are many": ({"transform": "h = h - h.mean(0) if len(h) > 100 else h"}, f"{TRANSFORM} .* mixes"),
     "chunks of rows": ({"transform": "h = h + (torch.arange(len(h)) // 64)[:, None]"}, "layer 1 .* in two parts"),
@@ -185,6 +191,7 @@ TAKEN = {
     "what is kept to look at": {"transform": "self.last, self.rows = h.detach(), len(h)"},
     "weight norm": {"init": "self.linear = nn.utils.parametrizations.weight_norm(self.linear)"},
     "a branch for training": {"transform": "h = 2 * h if self.training else h"},
+    "gradients turned off": {"top": "torch.set_grad_enabled(False)"},
     "a frozen weight": {"init": "self.linear.bias.requires_grad_(False)"},
     "no numbers": {"transform": "h = h.log()"},
     "attention within a row": {
@@ -224,6 +231,16 @@ def test_an_error_of_a_model_file_is_told_with_its_own_cause(
 @pytest.mark.parametrize("parts", TAKEN.values(), ids=TAKEN)
 def test_what_any_plan_computes_alike_is_taken(tmp_path: Path, parts: dict[str, str]) -> None:
     assert len(describe(written(tmp_path, parts), 8, 8, {}).layers) == 2
+
+
+def test_a_refused_convolution_is_named_with_file_and_line(tmp_path: Path) -> None:
+    pytest.importorskip("torch_geometric", reason="the model file wants it", exc_type=ImportError)
+    top = "from torch_geometric.nn import ChebConv\nfrom picluster.nn import PygLayer\n"
+    file = written(tmp_path, {"top": top, "layers": "return [PygLayer(ChebConv(features, classes, K=2))]"})
+    with pytest.raises(
+        InputError, match=r"layer 1 \(PygLayer\(ChebConv\)\) fails .* \(model\.py, line 28\): ChebConv looks"
+    ):
+        describe(file, 8, 8, {})
 
 
 FIXED = """
