@@ -89,7 +89,7 @@ def _refuse_split_seed(name: str, split_seed: int) -> NoReturn:
         fix = f"leave out --split-seed, or name the data set: --dataset {linqs.NAME} --split-seed {split_seed}"
         raise InputError(f"the split of {name!r} was drawn when it was prepared", fix=fix)
     fix = f"{making_again(name)} --split-seed {split_seed}"
-    raise InputError(f"the split of {name!r} was drawn when it was imported", fix=fix)
+    raise InputError(f"the split of {name!r} came with its import", fix=fix)
 
 
 def _write(path: Path, name: str, scale: float, feature_dtype: str, split_seed: int, input_folder: Path) -> None:

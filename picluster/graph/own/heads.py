@@ -58,6 +58,28 @@ WEIGHTS = frozenset(
 )
 LABELS = frozenset(["label", "labels", "class", "classes", "y", "target", "targets", "category", "categories"])
 SPLITS = frozenset(["split", "splits", "set", "fold", "partition", "subset"])
+_PAIR = 2
+_SOURCE_WORDS = frozenset(["source", "src", "from", "start", "citing", "sender", "subject", "follower", "caller"])
+_TARGET_WORDS = frozenset(
+    [
+        "target",
+        "tgt",
+        "trg",
+        "dst",
+        "dest",
+        "destination",
+        "to",
+        "end",
+        "cited",
+        "receiver",
+        "object",
+        "followee",
+        "callee",
+        "sink",
+    ]
+)
+"""Words that tell the end of an edge wherever they stand in a name: `cited_paper_id`."""
+_BESIDE_ENDS = frozenset(["type", "edgetype", "relation", "relationship", "timestamp", "time", "date"])
 _IDS = frozenset(["id", "ids", "node", "nodes", "nodeid", "vertex", "vertexid", "name", "key", "index", "idx"])
 INDEX_HEADS = ("", "Unnamed: 0", "__index_level_0__")
 """The head of a column that pandas adds: the numbers of the rows, or the frame's index."""
@@ -75,14 +97,29 @@ def may_be_ids(name: str) -> bool:
 
 
 def end_of(name: str) -> Literal["source", "target", ""]:
-    """The end of an edge that a column of this name holds."""
-    return "source" if plain(name) in SOURCES else "target" if plain(name) in TARGETS else ""
+    """The end of an edge that a column of this name holds: `dst`, `toID`, `cited_paper_id`, `:END_ID(Person)`."""
+    bare = re.sub(r"\(.*\)$", "", name)
+    known = plain(bare), plain(re.sub(r"(?<=[\s_\-.:])ids?$", "", bare, flags=re.IGNORECASE))
+    is_source, is_target = (any(word in ends for word in known) for ends in (SOURCES, TARGETS))
+    if not is_source and not is_target:
+        words = {word.casefold() for word in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", bare)}
+        is_source, is_target = bool(words & _SOURCE_WORDS), bool(words & _TARGET_WORDS)
+    return "" if is_source == is_target else "source" if is_source else "target"
 
 
 def names_ends(names: list[str]) -> bool:
     """Whether all of these are names of the ends of edges, or of ids, weights and the like beside them."""
-    known = [bool(end_of(name)) or plain(name) in DOUBTFUL_ENDS | WEIGHTS or may_be_ids(name) for name in names]
-    return bool(known) and all(known)
+    beside = DOUBTFUL_ENDS | WEIGHTS | _BESIDE_ENDS
+    known = [bool(end_of(name)) or plain(name) in beside or may_be_ids(name) for name in names]
+    return bool(known) and (all(known) or bool(numbered_stem(names)))
+
+
+def numbered_stem(names: list[str]) -> str:
+    """What two columns of ids are called that only 1 and 2 tell apart: `id1,id2`, `node_1,node_2`; else nothing."""
+    stems = {name[:-1].rstrip("_ ") for name in names if name[-1:] in {"1", "2"}}
+    is_pair = len(names) == len({*names}) == _PAIR and sorted(name[-1:] for name in names) == ["1", "2"]
+    stem = stems.pop() if is_pair and len(stems) == 1 else ""
+    return stem if may_be_ids(stem) else ""
 
 
 def is_value_name(word: str) -> bool:

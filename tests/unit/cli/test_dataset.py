@@ -96,7 +96,7 @@ def test_a_scale_does_not_go_with_ones_own_graph(picluster: Picluster, words: li
 def test_the_split_of_ones_own_graph_is_drawn_when_it_is_imported(picluster: Picluster, words: list[str]) -> None:
     answer = picluster(*words, "--split-seed", "1")
     assert answer.code == 2
-    assert "error: the split of 'mine' was drawn when it was imported\n  fix: import it again" in answer.err
+    assert "error: the split of 'mine' came with its import\n  fix: import it again" in answer.err
     assert "picluster dataset import mine --force --split-seed 1" in answer.err
 
 

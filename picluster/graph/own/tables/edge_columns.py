@@ -87,7 +87,7 @@ def _another_number(
     if count < _ENDS:
         fix = f"divide source and target by a comma, a tab, a semicolon or blanks (found: {edges.separator})"
         return DataError(what, fix=fix if edges.width < _ENDS else "skip fewer columns")
-    by_name = {end_of(names[place]): place for place in left if names and end_of(names[place])}
+    by_name = {end_of(names[place]): place for place in reversed(left) if names and end_of(names[place])}
     extra = [place for place in left if place not in by_name.values()] if len(by_name) == _ENDS else left[_ENDS:]
     told = [_told(edges, names, place) for place in extra]
     skips = " ".join(skip_option("edges", place, files) for place in extra)

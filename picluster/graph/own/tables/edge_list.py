@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from picluster.errors import DataError
-from picluster.graph.own.heads import names_ends
+from picluster.graph.own.heads import names_ends, numbered_stem
 from picluster.graph.own.node_ids import NodeIds, numbered
 from picluster.graph.own.sheet import Column, Sheet
 from picluster.graph.own.table import Table
@@ -107,6 +107,9 @@ def number_edges(sheet: Sheet, ends: Ends, ids: NodeIds, *, numbered_heads: bool
         head = _is_head(sheet, ends, ids, numbered_heads=numbered_heads)
         if head:
             notes = (f"edges: line 1, {','.join(sheet.doubtful)}, is read as the head",)
+        if not head and ends.source > ends.target:
+            what = f"{sheet.where(0)} is {','.join(sheet.doubtful)}: names of columns, target first, or an edge?"
+            raise DataError(what, fix="write source,target above the edges")
         sheet = sheet.head_is(names=head)
     if not sheet.rows:
         raise DataError(f"{sheet.file} has no rows", fix="see docs/datasets.md for what belongs there")
@@ -142,10 +145,12 @@ def _is_head(sheet: Sheet, ends: Ends, ids: NodeIds, *, numbered_heads: bool) ->
     cells = [sheet.doubtful[ends.source], sheet.doubtful[ends.target]]
     if not all(is_number(cell) for cell in sheet.doubtful):
         known = [ids.knows(to_words([cell])) for cell in cells]
-        if not any(known) and not names_ends(cells):
+        stem = numbered_stem(cells)  # where nodes are called so, too, these may be two that are missing
+        named = names_ends(cells) and not (stem and any(name.startswith(stem) for name in ids.names))
+        if not any(known) and not named:
             what = f"{sheet.where(0)}: neither {cells[0]!r} nor {cells[1]!r} is a node, or the name of a column"
             raise DataError(what, fix="call the columns source and target, or correct the ids")
-        return not all(known) and names_ends(cells)
+        return not all(known) and named
     if not all(ids.knows(to_words([cell])) for cell in cells):
         return cells == ["0", "1"] and ids.sorted_ids is not None
     if not numbered_heads:

@@ -11,11 +11,12 @@ from picluster.graph.own.node_ids import named, numbered, whole_ids
 from picluster.graph.own.sheet import Sheet
 from picluster.graph.own.tables.evidence import Evidence
 from picluster.graph.own.tables.skipping import FileColumns, skip_option
-from picluster.graph.own.words import Words
+from picluster.graph.own.words import Words, whole_number
 
 SURE_IDS = ("node", "nodeid", "id")
 """Plain names of columns that hold ids, whatever else speaks against it."""
 _FEW_ROWS = 100
+_INT64 = 1 << 63
 
 
 class IdColumn(NamedTuple):
@@ -95,8 +96,13 @@ def _is_distinct(sheet: Sheet, place: int) -> bool:
 
 def _calls(sheet: Sheet, place: int, evidence: Evidence) -> bool:
     """Whether edges use the ids of a column and no others."""
+    column = sheet.column(place)
+    if isinstance(column, Words) and not evidence.in_words and whole_ids(column) is None:
+        values = [whole_number(word) for word in column.distinct]  # 007: edges were read as numbers, and are once more
+        fits = all(value is not None and abs(value) < _INT64 for value in values)
+        column = np.array([*(value or 0 for value in values), 0], np.int64)[column.codes] if fits else column
     try:
-        ids, _ = named(sheet.column(place), sheet.file, sheet.where)
+        ids, _ = named(column, sheet.file, sheet.where)
     except DataError:
         return False
     return evidence.are_all_in(ids)

@@ -28,6 +28,7 @@ TEXT_SUFFIXES = (".csv", ".tsv", ".txt", ".tab", ".dat", ".edges", ".edgelist", 
 ARRAY_SUFFIXES = (".npy", ".npz")
 _KINDS: dict[str, Kind] = {"edges": "ids", "features": "numbers", "labels": "words", "splits": "words"}
 _PAIR = 2
+_MANY_DIGITS = 16
 
 
 class TextFile(NamedTuple):
@@ -116,8 +117,15 @@ def sheet_of(role: str, opened: Opened, skipped: dict[str, frozenset[int]]) -> S
         check_empty_lines(first, layout)
         words = {place for place in range(layout.width) if place not in layout.numeric}
         words |= {place for place, name in enumerate(layout.names) if may_be_ids(name)}
+        words |= {place for place in layout.numeric if _are_codes([record.cells[place] for record in first.sample])}
         sheet = read_numbers(first, layout, frozenset(words - left_out - layout.empty), left_out)
     else:
         check_comments(first, layout)
         sheet = read_words(first, layout, left_out)
     return replace(sheet, notes=text_notes(role, first, layout, slowly_read=bool(sheet.words)))
+
+
+def _are_codes(cells: list[str]) -> bool:
+    """Whether float64 would lose digits of a column that may hold ids: 007, or numbers of 16 digits and more."""
+    digits = all(cell.isascii() and cell.isdecimal() for cell in cells)
+    return digits and any(len(cell) >= _MANY_DIGITS or (len(cell) > 1 and cell[0] == "0") for cell in cells)

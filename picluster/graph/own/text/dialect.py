@@ -13,6 +13,8 @@ _ATTRIBUTES = re.compile(r"[\s,;]*(\{.*\})\s*$")
 _BLANKS = re.compile(r""""(?:[^"]|"")*"|\S+""")
 """Cells between blanks, and those in quotes."""
 _DECIMAL_COMMA = re.compile(r"[+-]?[0-9]+,[0-9]+([eE][+-]?[0-9]+)?", re.ASCII)
+_SAID_SEPARATOR = re.compile(r'"?sep=([\t;,])"?\s*$')
+"""A first line for Excel."""
 _THOUSANDS = re.compile(r"[+-]?[1-9][0-9]{0,2},[0-9]{3}", re.ASCII)
 
 
@@ -73,7 +75,8 @@ def find_dialect(lines: list[str], *, ids_first: bool) -> Dialect:
     attributes = bool(body) and all(_ATTRIBUTES.search(line) for line in body)
     if attributes:
         body = [_ATTRIBUTES.sub("", line) for line in body]
-    separator = "" if banner else _separator(body, ids_first=ids_first)
+    said = _SAID_SEPARATOR.match(lines[0]) if lines else None
+    separator = said[1] if said else "" if banner else _separator(body, ids_first=ids_first)
     return Dialect(
         separator=separator,
         skipped_lines=start,
@@ -104,6 +107,8 @@ def _first_record(lines: list[str]) -> tuple[int, list[str]]:
         if is_comment(line):
             comments.append(line.strip())
             start = place + 1
+        elif place == 0 and _SAID_SEPARATOR.match(line):
+            start = 1
         elif line.strip():
             break
     return start, comments
@@ -118,8 +123,8 @@ def _separator(lines: list[str], *, ids_first: bool) -> str:
     widths = Counter(map(len, words))
     if not widths or max(widths) == 1:
         return ","
-    if not ids_first:
-        return ""
+    if not ids_first or all(row[0].startswith('"') and len(row) > 1 for row in words):
+        return ""  # phrases in quotes are one word each
     return "" if any(_may_be_ids([row[end] for row in words], even=len(widths) == 1) for end in (0, -1)) else ","
 
 

@@ -150,3 +150,44 @@ def test_a_column_that_is_not_there_or_in_two_files_is_not_skipped(tmp_path: Pat
     with pytest.raises(InputError, match="edges and features have such a column") as caught:
         read(tmp_path, EDGES.replace("target", "b"), skip=("b",))
     assert "--skip features:b" in caught.value.fix
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        "to_id,from_id",
+        "toID,fromID",
+        "cited_paper_id,citing_paper_id",
+        "v_id,u_id",
+        "tgt,src",
+        "target node id,source node id",
+        "target_name,source_name",
+        ":END_ID(Person),:START_ID(Person)",
+        "dstIdx,srcIdx",
+    ],
+)
+def test_a_name_that_tells_the_end_among_other_words_decides_the_direction(tmp_path: Path, head: str) -> None:
+    assert read(tmp_path, f"{head}\n1,0\n2,1\n5,3\n", directed=True).edges.rows.tolist() == THREE
+    names = ("a,1\nb,2\n", "a,x\nb,y\n")
+    assert read(tmp_path, f"{head}\na,b\n", *names, directed=True).edges.rows.tolist() == [[1, 0]]
+
+
+def test_edges_of_neo4j_are_skipped_by_the_names_of_their_head(tmp_path: Path) -> None:
+    text = ":START_ID,:END_ID,:TYPE\na,b,KNOWS\n"
+    names = ("id:ID,x\na,1\nb,2\n", "a,x\nb,y\n")
+    with pytest.raises(DataError, match="TYPE") as caught:
+        read(tmp_path, text, *names)
+    assert "--skip :TYPE" in str(caught.value)
+    assert read(tmp_path, text, *names, skip=(":TYPE",)).edges.rows.tolist() == [[0, 1]]
+
+
+def test_two_numbered_names_are_a_head_but_not_where_nodes_are_called_so(tmp_path: Path) -> None:
+    names = ("a,1\nb,2\n", "a,x\nb,y\n")
+    assert read(tmp_path, "node_1,node_2\na,b\n", *names).edges.rows.tolist() == [[0, 1]]
+    with pytest.raises(DataError, match="neither 'node_1' nor 'node_2'"):
+        read(tmp_path, "node_1,node_2\nnode_3,b\n", "node_3,1\nb,2\n", "node_3,x\nb,y\n")
+
+
+def test_an_edge_whose_ends_sound_like_a_head_is_not_turned_in_silence(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="names of columns, target first, or an edge"):
+        read(tmp_path, "to,from\nfrom,to\n", "to,1\nfrom,2\n", "to,x\nfrom,y\n")

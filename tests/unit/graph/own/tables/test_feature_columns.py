@@ -149,3 +149,13 @@ def test_decimal_commas_and_skipped_columns_of_text(tmp_path: Path) -> None:
 def test_a_column_called_like_ids_that_repeats_stays_a_feature_in_its_place(tmp_path: Path) -> None:
     rows = read(tmp_path, features="a,group_id,b\n" + "1,7,2\n" * 6).features.rows
     assert rows.tolist() == [[1, 7, 2]] * 6
+
+
+@pytest.mark.parametrize("ids", [("9007199254740992", "9007199254740993"), ("01234", "00007")])
+@pytest.mark.parametrize("head", ["", "zip,a\n"])
+def test_ids_in_a_column_of_any_name_keep_their_digits(tmp_path: Path, head: str, ids: tuple[str, str]) -> None:
+    first, second = ids
+    graph = read(tmp_path, f"{first},{second}\n", f"{head}{first},1\n{second},2\n", f"{first},x\n{second},y\n")
+    assert graph.node_names == ids
+    assert graph.edges.rows.tolist() == [[0, 1]]
+    assert graph.features.rows.tolist() == [[1], [2]]

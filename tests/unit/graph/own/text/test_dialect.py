@@ -31,3 +31,13 @@ def test_words_that_blanks_divide_are_phrases_unless_the_first_could_be_an_id() 
     assert find_dialect(["node label\n", "1 cat\n", "2\n"], ids_first=True).separator == ""
     assert find_dialect(["label node\n", "cat 1\n", "cat 2\n"], ids_first=True).separator == ""
     assert find_dialect(["ann cat\n", "bob dog\n", "cem cat\n"], ids_first=True).separator == ""
+
+
+def test_words_in_quotes_are_divided_by_the_blanks_between_them() -> None:
+    assert find_dialect(['"id" "label"\n', '"1" 10 "cat"\n', '"2" 20 "cat"\n'], ids_first=True).separator == ""
+    assert find_dialect(['"label"\n', '"red cat"\n', '"red dog"\n'], ids_first=True).separator == ","
+
+
+def test_excels_line_about_the_separator_is_obeyed() -> None:
+    dialect = find_dialect(["sep=;\n", "id;a,b\n", "1;0,5\n"], ids_first=False)
+    assert (dialect.separator, dialect.skipped_lines, dialect.decimal_comma) == (";", 1, True)
