@@ -1,5 +1,6 @@
 """Labels as a person gives them, numbered as classes."""
 
+import shlex
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -82,8 +83,10 @@ def _classes(table: Table, words: Words, missing: Sequence[str]) -> _Classes:
     figures = [word for word in names if plain_number(word) is not None]
     if figures:
         other = next(word for word in labelled.values() if plain_number(word) is None)
+        alone = len(figures) == len(names) - 1
+        hint = f" (--missing {shlex.quote(other)} if it means that there is no label)" if alone else ""
         notes.append(
-            f"labels: read as words, because {other!r} is no number; {figures[0]!r} is the name of a class too"
+            f"labels: read as words, because {other!r} is no number{hint}; {figures[0]!r} is the name of a class too"
         )
     return _Classes(
         [
@@ -130,4 +133,6 @@ def _unlabelled(words: Words, numbers: list[int], nodes: int) -> list[str]:
     parts += [f"{absent:,} without a row"] if absent else []
     names = [word for word in said if word.isalpha() and word.casefold() != "nan"]
     hint = f"; if {names[0]!r} is a class, call it something else" if names else ""
+    if max(numbers) == 0 and (minus := next((word for word in said if plain_number(word) == -1), "")):
+        hint = f"; if {minus} is a class beside the only other, write 0 for it"
     return [f"unlabelled: {total:,} of {nodes:,} nodes ({', '.join(parts)}){hint}"]
