@@ -88,7 +88,7 @@ def _refuse_split_seed(name: str, split_seed: int) -> NoReturn:
     if is_prepared(name):
         fix = f"leave out --split-seed, or name the data set: --dataset {linqs.NAME} --split-seed {split_seed}"
         raise InputError(f"the split of {name!r} was drawn when it was prepared", fix=fix)
-    fix = f"{making_again(name)} --split-seed {split_seed}"
+    fix = f"{making_again(name)} --split-seed {split_seed}, and leave out --splits and masks"
     raise InputError(f"the split of {name!r} came with its import", fix=fix)
 
 

@@ -18,6 +18,7 @@ _SPLIT_WORDS = {
     "validation": "validation",
     "val": "validation",
     "valid": "validation",
+    "dev": "validation",
     "test": "test",
 }
 _IN_NONE = ("-1",)

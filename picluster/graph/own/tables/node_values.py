@@ -13,6 +13,7 @@ from picluster.graph.own.table import Table
 from picluster.graph.own.tables.evidence import head_of_values
 from picluster.graph.own.tables.skipping import FileColumns, skip_option
 from picluster.graph.own.words import Words, is_missing, is_number, to_words
+from picluster.wording import counted
 
 _PAIR = 2
 
@@ -67,7 +68,7 @@ def _one_column(sheet: Sheet, role: str, ids: NodeIds, notes: list[str], *, shuf
         values, kept = words.array(), np.setdiff1d(np.arange(len(words)), empty)
         if len(empty) and empty.min() < rows:
             notes.append(
-                f"{role}: {len(empty):,} empty lines are passed over: there is a value for every node without them"
+                f"{role}: {counted(len(empty), 'empty line')} passed over: there is a value for every node without"
             )
         where = sheet.where
         return _checked_count(
@@ -82,7 +83,7 @@ def _one_column(sheet: Sheet, role: str, ids: NodeIds, notes: list[str], *, shuf
         )
         raise DataError(what, fix=f"write NA where a node has no value, or give two columns: node, {role[:-1]}")
     values = np.array([*words.array(), ""], object)[: ids.count]
-    notes.append(f"{role}: an empty line stands for a node without a value ({ids.count - rows:,} nodes)")
+    notes.append(f"{role}: an empty line stands for a node without a value ({counted(ids.count - rows, 'node')})")
     return NodeValues(Table(rows=values[:, None], where=sheet.where), tuple(notes))
 
 

@@ -8,7 +8,7 @@ import pytest
 from picluster.errors import DataError
 from picluster.graph.own.labels import Labels, read_labels
 from picluster.graph.own.own_graph import OwnGraph
-from picluster.graph.own.splits import read_splits
+from picluster.graph.own.splits import is_split, read_splits
 from picluster.graph.own.table import Table
 from tests.unit.graph.own.tables.small_files import read
 
@@ -146,3 +146,9 @@ def test_an_empty_line_of_a_column_of_splits_is_a_node_in_none(tmp_path: Path) -
     assert isinstance(splits, Table)
     ids = read_splits(splits, "splits.csv", np.zeros(6, np.int16))
     assert {name: found.tolist() for name, found in ids.items()} == {"train": [0, 2], "validation": [3], "test": [4]}
+
+
+def test_one_node_without_a_value_is_one_node(tmp_path: Path) -> None:
+    graph = read(tmp_path, splits="train\ntrain\ndev\ntest\n\ntest\n")
+    assert "splits: an empty line stands for a node without a value (1 node)" in graph.notes
+    assert is_split("dev")
