@@ -123,10 +123,12 @@ def _advice(error: BaseException, given: Collection[str], widths: str) -> str:
     method = missing_method(error)
     is_name = isinstance(error, NameError | AttributeError)
     first = (
+        (_is_of_argparse(error), "take argparse out: arguments of `layers` are options, given as --option name=value"),
         (isinstance(error, SystemExit), 'take sys.exit() out, or put it below `if __name__ == "__main__":`'),
         (isinstance(error, TooLong), "see that it ends"),
         (bool(method), _METHODS.get(method, "")),
         (isinstance(error, KeyError) and bool(given), f"the rows there are named {', '.join(given)}"),
+        (_is_of_neighbour(error), "write what it takes from there into the model file: it goes to the nodes alone"),
         (isinstance(error, ModuleNotFoundError), f"install {getattr(error, 'name', '')} here and on every node"),
         (is_name, _meant(error) if isinstance(error, NameError | AttributeError) else ""),
         (isinstance(error, MemoryError) or _is_about(error, _NO_MEMORY), "give smaller numbers, as --hidden 256"),
@@ -135,6 +137,23 @@ def _advice(error: BaseException, given: Collection[str], widths: str) -> str:
         (bool(widths) and is_misfit(error), f"it is given {widths}: see that widths chain"),
     )
     return next((advice for fits, advice in first if fits), "")
+
+
+def _is_of_argparse(error: BaseException) -> bool:
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return isinstance(error, SystemExit) and any(frame.f_globals.get("__name__") == "argparse" for frame in frames)
+
+
+def _is_of_neighbour(error: BaseException) -> bool:
+    """Whether the model file imports a file beside it."""
+    if not isinstance(error, ImportError):
+        return False
+    files = [
+        Path(frame.f_code.co_filename) for frame, _ in traceback.walk_tb(error.__traceback__) if is_of_model(frame)
+    ]
+    first = str(error.name or "").split(".")[0]
+    beside = [file.parent / first for file in files[-1:] if first]
+    return "relative import" in str(error) or any(each.with_suffix(".py").is_file() or each.is_dir() for each in beside)
 
 
 def _is_about(error: BaseException, words: re.Pattern[str]) -> bool:

@@ -83,13 +83,19 @@ def _compare(recipe: Recipe, part: Part, twin: Part) -> None:
         message = f"{where}: {name_of(part)} makes its weight {late[0]} when it is first called"
         raise InputError(message, fix="make it in __init__, so that every node has it from the beginning")
     for name, weight in weights.items():
+        if weight._version > of_twin[name]._version:  # noqa: SLF001  the twin has not been used
+            where = definition_of(part.layer, "transform") or recipe.file.name
+            message = f"{where}: {name_of(part)} changes its weight {name.split('.', 2)[-1]} when it is called"
+            raise InputError(
+                message, fix="leave weights to the optimizer: w = self.w.clamp(…) in `transform` keeps self.w"
+            )
         if not torch.equal(weight.nan_to_num(), of_twin[name].nan_to_num()):
             raise _other_weight(recipe, f"the weight {name.split('.', 2)[-1]} of {name_of(part)}")
 
 
 def _other_weight(recipe: Recipe, what: str) -> InputError:
     generator, line = drawn_while_built(recipe)
-    source = f": it is drawn from {generator}" if generator else ""
+    source = f": it is drawn from {generator}" if generator else ", or is changed when the layer is called"
     message = f"{line or recipe.file.name}: {what} begins with other values on every node{source}"
     return InputError(message, fix=FROM_TORCH)
 

@@ -88,6 +88,10 @@ OTHER_PLANS: dict[str, tuple[dict[str, str], str]] = {
     ),
     "a mean of rows": ({"transform": "h = h + 1e-6 * h.mean(0)"}, f"{TRANSFORM} .* mixes rows"),
     "a softmax of columns": ({"transform": "h = h.softmax(0)"}, f"{TRANSFORM} .* mixes rows"),
+    "a weight that is clamped": (
+        {"transform": "with torch.no_grad(): self.linear.weight.clamp_(-0.1, 0.1)"},
+        "layer 1 .* changes its weight linear.weight when it is called",
+    ),
     "a seed of the clock": ({"layers": "torch.manual_seed(int(time.time()))"}, "weight .* other values on every node"),
     "the hour": ({"transform": "h = h * (time.time() // 3600)"}, "layer 1 .* other ones on every node"),
     "the process": (
@@ -171,6 +175,13 @@ OWN_CAUSES = {
     "nothing returned": ({"transform": "return None"}, "line 20.*gives NoneType", "rows.having"),
     "a tensor returned": ({"transform": "return h"}, "line 20.*gives Tensor", "rows.having"),
     "an end": ({"transform": "sys.exit(1)"}, "line 22.*ends the program", "take sys.exit"),
+    "options of its own": (
+        {"top": "import argparse; argparse.ArgumentParser().parse_args(['--lr'])"},
+        "line 8.*ends the program",
+        "take argparse out",
+    ),
+    "an import of a file beside it": ({"top": "from beside import x"}, "line 8.*No module", "goes to the nodes alone"),
+    "a relative import": ({"top": "from .beside import x"}, "line 8.*relative import", "goes to the nodes alone"),
     "an import": ({"top": "import nosuch"}, "line 8.*ModuleNotFoundError", "install nosuch here and on every node"),
     "no method": ({"layers": "return [Layer(), Mine(features, classes)]"}, "no method `aggregate`", "def aggregate("),
     "in place": ({"transform": 'rows["mean"].relu_()'}, "line 22.*in-place", "relu() for relu_()"),
@@ -203,6 +214,7 @@ TAKEN = {
 
 def written(folder: Path, parts: dict[str, str]) -> Path:
     file = folder / "model.py"
+    (folder / "beside.py").write_text("x = 1")
     empty = {"top": "", "init": "pass", "aggregate": "pass", "transform": "pass", "layers": "pass"}
     file.write_text(MINE.format(**{**empty, **parts}))
     return file
