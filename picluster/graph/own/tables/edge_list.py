@@ -73,6 +73,7 @@ def find_text_ends(
     edges: TextEdges, skipped: frozenset[int], files: Mapping[str, FileColumns], *, directed: bool
 ) -> Ends:
     """The columns of source and target. DataError for weights and others that were not left out."""
+    _check_shape(edges, skipped)
     example = edges.peek.sample[0] if edges.names and edges.peek.sample else edges.peek.first
     cells = example.cells
     if edges.peek.dialect.attributes:
@@ -138,6 +139,19 @@ def number_market(table: Table, market: Market, nodes: int) -> tuple[Table, tupl
         table = replace(table, where=lambda row: where(row if row < count else int(entries[row - count])))
     half = "; each entry of the half stands for both directions" if market.symmetric else ""
     return replace(table, rows=rows), (f"edges: a Matrix Market file: from row to column, numbered from 1{half}",)
+
+
+def _check_shape(edges: TextEdges, skipped: frozenset[int]) -> None:
+    """DataError for a matrix, or two long lines: leaving columns out would make other edges of them."""
+    lines, width = 1 + len(edges.peek.sample), edges.columns.width
+    cells = edges.peek.first.cells
+    if edges.names or skipped or not edges.peek.whole or width <= _ENDS + 1 or not all(map(is_number, cells)):
+        return
+    if lines not in {_ENDS, width}:
+        return
+    shape = "a matrix of all nodes" if lines == width else "sources in one line, targets in the other"
+    what = f"{edges.peek.file}, line {edges.peek.first.line} and on: {lines} lines of {width} numbers look like {shape}"
+    raise DataError(what, fix="write a line source,target for each edge; or save the array as .npy")
 
 
 def _is_head(sheet: Sheet, ends: Ends, ids: NodeIds, *, numbered_heads: bool) -> bool:

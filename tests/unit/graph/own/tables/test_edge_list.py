@@ -191,3 +191,13 @@ def test_two_numbered_names_are_a_head_but_not_where_nodes_are_called_so(tmp_pat
 def test_an_edge_whose_ends_sound_like_a_head_is_not_turned_in_silence(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="names of columns, target first, or an edge"):
         read(tmp_path, "to,from\nfrom,to\n", "to,1\nfrom,2\n", "to,x\nfrom,y\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "shape"),
+    [("0,1,0,0\n0,0,1,0\n0,0,0,1\n1,0,0,0\n", "a matrix of all nodes"), ("0,1,2,3\n1,2,3,4\n", "targets in the other")],
+)
+def test_a_matrix_or_two_long_lines_are_not_to_be_cut_to_two_columns(tmp_path: Path, text: str, shape: str) -> None:
+    with pytest.raises(DataError, match=shape) as caught:
+        read(tmp_path, text)
+    assert "--skip" not in str(caught.value)
