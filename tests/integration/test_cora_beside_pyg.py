@@ -18,8 +18,8 @@ from torch.nn import Module, ModuleList
 from torch.nn.functional import cross_entropy, dropout, elu, relu
 
 from picluster.graph.folder import GraphFolder
-from picluster.nn import GcnLayer, Layer, PygLayer, SageLayer
-from picluster.randomness import Purpose
+from picluster.nn import Dropout, GcnLayer, Layer, PygLayer, Rows, SageLayer
+from picluster.randomness import Purpose, key
 from picluster.schema.spec import Adam, ModelChoice, Spec
 from picluster.worker.blocks import MicroBatch, message_for, micro_batch_of
 from picluster.worker.graph_layer import arrange
@@ -29,11 +29,13 @@ from tests.integration.desk import Desk
 
 pyg = pytest.importorskip("torch_geometric.nn", reason="it is what we compare with", exc_type=ImportError)
 
-SEEDS = range(10)
+Drop = Callable[[Tensor], Tensor]
+
+SEEDS = {"sage": 10, "gcn": 10, "gin": 10, "gat": 20}
+"""Of GAT, seeds 0 to 9 are above PyG by 2.8 standard errors, 10 to 19 below by 1.1: masks are drawn otherwise."""
+SAME_MASKS_SEEDS = 3
 FEATURES, HIDDEN, CLASSES, DROPPED = 1433, 16, 7, 0.5
 LEARNING_RATE, WEIGHT_DECAY = 0.02, (5e-4, 0.0)
-SMALLEST_DIFFERENCE = 0.01
-"""Masks of dropout are drawn otherwise: with picluster's in plain PyG, GAT has the very same right predictions."""
 
 MODEL_FILE = """
 from torch.nn.functional import elu, relu
@@ -56,8 +58,8 @@ class Kind:
     """PyG's."""
     layers: Callable[[list[Any]], list[Layer]]
     """Ours; PyG's convolutions are in them where there is no layer of ours."""
-    score: Callable[[Any, Tensor, Tensor, bool], Tensor]
-    """Of one layer in plain PyG, with dropout where ours has it: convolution, rows, edges, training → rows."""
+    score: Callable[[Any, Tensor, Tensor, Drop], Tensor]
+    """Of one layer in plain PyG, with dropout where ours has it: convolution, rows, edges, dropout → rows."""
     activation: Callable[[Tensor], Tensor] = relu
     text: tuple[str, str] | None = None
     """In a model file; None where the model comes with picluster."""
@@ -87,23 +89,21 @@ _remembered = lru_cache(maxsize=4)(_aggregated)
 """The features' are the same in every epoch, and most of the work."""
 
 
-def sage_score(convolution: Any, h: Tensor, edges: Tensor, training: bool) -> Tensor:
+def sage_score(convolution: Any, h: Tensor, edges: Tensor, drop: Drop) -> Tensor:
     """`SAGEConv`, its parts apart: ours drops what is aggregated."""
     mean = aggregated("mean", h, edges)
-    found: Tensor = convolution.lin_l(dropout(mean, DROPPED, training)) + convolution.lin_r(
-        dropout(h, DROPPED, training)
-    )
+    found: Tensor = convolution.lin_l(drop(mean)) + convolution.lin_r(drop(h))
     return found
 
 
-def gcn_score(convolution: Any, h: Tensor, edges: Tensor, training: bool) -> Tensor:
+def gcn_score(convolution: Any, h: Tensor, edges: Tensor, drop: Drop) -> Tensor:
     """`GCNConv`, its parts apart."""
-    found: Tensor = convolution.lin(dropout(aggregated("gcn", h, edges), DROPPED, training)) + convolution.bias
+    found: Tensor = convolution.lin(drop(aggregated("gcn", h, edges))) + convolution.bias
     return found
 
 
-def score(convolution: Any, h: Tensor, edges: Tensor, training: bool) -> Tensor:
-    found: Tensor = convolution(dropout(h, DROPPED, training), edges)
+def score(convolution: Any, h: Tensor, edges: Tensor, drop: Drop) -> Tensor:
+    found: Tensor = convolution(drop(h), edges)
     return found
 
 
@@ -228,14 +228,30 @@ def ours(data: Cora, kind: Kind, convolutions: list[Any], seed: int) -> int:
     return found
 
 
-def theirs(data: Cora, kind: Kind, convolutions: list[Any], seed: int) -> int:
-    """The same in plain PyG: the whole graph, torch's Adam and dropout."""
+def torch_masks(seed: int) -> Callable[[int, int], Drop]:
+    """Dropout of an epoch and layer, as torch draws it."""
     torch.manual_seed(1000 + seed)
+    return lambda _epoch, _layer: lambda h: dropout(h, DROPPED)
+
+
+def our_masks(seed: int) -> Callable[[int, int], Drop]:
+    """Dropout of an epoch and layer, as `PygLayer` draws it."""
+
+    def masks(epoch: int, layer: int) -> Drop:
+        drawn = key(seed, Purpose.DROPOUT, epoch, 1, layer)
+        return lambda h: Dropout(DROPPED)(Rows({"h": h}, torch.arange(len(h), dtype=torch.int32), drawn))["h"]
+
+    return masks
+
+
+def theirs(data: Cora, kind: Kind, convolutions: list[Any], masks: Callable[[int, int], Drop]) -> int:
+    """The same in plain PyG: the whole graph, torch's Adam."""
     features = data.features.float()
 
-    def scores(training: bool) -> Tensor:
-        h = kind.activation(kind.score(convolutions[0], features, data.edges, training))
-        return kind.score(convolutions[1], h, data.edges, training)
+    def scores(epoch: int | None) -> Tensor:
+        first, second = (drop_nothing if epoch is None else masks(epoch, layer) for layer in (1, 2))
+        h = kind.activation(kind.score(convolutions[0], features, data.edges, first))
+        return kind.score(convolutions[1], h, data.edges, second)
 
     groups = [
         {"params": each.parameters(), "weight_decay": decay}
@@ -243,31 +259,48 @@ def theirs(data: Cora, kind: Kind, convolutions: list[Any], seed: int) -> int:
     ]
     adam, best, found = torch.optim.Adam(groups, lr=LEARNING_RATE), -1, 0
     train = data.splits["train"]
-    for _ in range(kind.epochs):
+    for epoch in range(1, kind.epochs + 1):
         adam.zero_grad()
-        torch.autograd.backward(cross_entropy(scores(training=True)[train], data.labels[train]))
+        torch.autograd.backward(cross_entropy(scores(epoch)[train], data.labels[train]))
         adam.step()
         with torch.no_grad():
-            rows = scores(training=False)
+            rows = scores(None)
         validated = data.right(rows[data.splits["validation"]], "validation")
         if validated > best:
             best, found = validated, data.right(rows[data.splits["test"]], "test")
     return found
 
 
+def drop_nothing(h: Tensor) -> Tensor:
+    return h
+
+
+def both(data: Cora, kind: Kind, seed: int, masks: Callable[[int], Callable[[int, int], Drop]]) -> tuple[int, int]:
+    """Right predictions of ours and of theirs, begun with the same weights."""
+    torch.manual_seed(seed)
+    begun = kind.convolutions()
+    return ours(data, kind, copy.deepcopy(begun), seed), theirs(data, kind, begun, masks(seed))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["gat", "gin"])
+def test_with_the_same_masks_plain_pyg_has_the_same_right_predictions(data: Cora, name: str) -> None:
+    for seed in range(SAME_MASKS_SEEDS):
+        found, expected = both(data, KINDS[name], seed, our_masks)
+        assert found == expected
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("name", KINDS)
-def test_accuracy_over_ten_seeds_is_that_of_plain_pyg(data: Cora, name: str) -> None:
+def test_accuracy_over_seeds_is_that_of_plain_pyg(data: Cora, name: str) -> None:
     kind, differences = KINDS[name], []
-    for seed in SEEDS:
-        torch.manual_seed(seed)
-        begun = kind.convolutions()
-        found, expected = ours(data, kind, copy.deepcopy(begun), seed), theirs(data, kind, copy.deepcopy(begun), seed)
+    for seed in range(SEEDS[name]):
+        found, expected = both(data, kind, seed, torch_masks)
         differences.append((found - expected) / len(data.splits["test"]))
     mean, error = float(np.mean(differences)), float(np.std(differences, ddof=1)) / len(differences) ** 0.5
     print(f"{name}: {mean:+.4f} ± {error:.4f}, {differences}")  # noqa: T201  pytest -rP shows it
-    assert abs(mean) <= max(2 * error, SMALLEST_DIFFERENCE), differences
+    assert abs(mean) <= 2 * error, differences
 
 
 def plain(convolutions: Sequence[Any], weights: Path) -> list[Any]:
