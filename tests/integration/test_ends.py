@@ -21,7 +21,8 @@ from tests.integration.desk import GRAPH, RUN_TIMEOUT_SECONDS, Desk, workers_of
 
 GONE_SECONDS = 5.0
 HEARD_SECONDS = 2.5
-LONG = ("launch", *GRAPH, "--hidden", "16", "--layers-per-node", "1", "--nodes", "4", "--epochs", "100000")
+PLAN = ("--layers-per-node", "1", "--nodes", "4", "--micro-batches", "2")
+LONG = ("launch", *GRAPH, "--hidden", "16", *PLAN, "--epochs", "100000")
 
 
 @contextmanager
