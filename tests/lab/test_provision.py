@@ -163,7 +163,7 @@ def test_the_next_one_ends_well_also_while_apt_is_locked_for_a_while(shelf: Shel
 
 def test_a_third_node_is_added_and_the_others_are_told_of_it(shelf: Shelf) -> None:
     output = make(shelf, "provision", "LIMIT=pi3")
-    assert "1 of 1 nodes ready" in output
+    assert "1 of 1 node ready" in output
     address = shelf.lab.addresses["pi3"]
     for node in ("pi1", "pi2"):
         assert shelf.lab.in_node(node, "getent hosts pi3").stdout.split()[0] == address
