@@ -134,13 +134,15 @@ def test_workers_end_when_their_controller_is_killed(desk: Desk) -> None:
 
 def test_workers_that_are_not_ready_yet_end_too_when_their_controller_is_killed(desk: Desk) -> None:
     with desk.start(*LONG) as controller:
-        deadline = time.monotonic() + RUN_TIMEOUT_SECONDS
-        while len(workers := workers_of(controller.pid)) < 4:
-            assert controller.poll() is None
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
-        began = time.monotonic()
-        controller.kill()
+        try:
+            deadline = time.monotonic() + RUN_TIMEOUT_SECONDS
+            while len(workers := workers_of(controller.pid)) < 4:
+                assert controller.poll() is None
+                assert time.monotonic() < deadline
+                time.sleep(0.02)
+            began = time.monotonic()
+        finally:
+            controller.kill()
         assert_gone(workers, began)
 
 
