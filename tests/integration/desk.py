@@ -15,7 +15,7 @@ from picluster.controller.run_folder import RunFolder
 from picluster.schema.events import StepDone
 
 CHECKOUT = Path(__file__).parents[2]
-RUN_TIMEOUT_SECONDS = 240
+RUN_TIMEOUT_SECONDS = 480
 GRAPH = ("--dataset", "reddit-like", "--scale", "0.003")
 
 
