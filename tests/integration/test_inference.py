@@ -266,6 +266,7 @@ def as_large_as_reddit(desk: Desk) -> Iterator[str]:
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
+@pytest.mark.quiet
 def test_a_graph_of_reddits_size_is_tested_exactly_within_600_mb_a_node_and_90_seconds(
     desk: Desk, as_large_as_reddit: str
 ) -> None:
