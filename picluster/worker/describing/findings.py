@@ -14,6 +14,7 @@ from picluster.errors import InputError
 from picluster.nn import Dropout, Rows
 from picluster.worker.describing import generators, surroundings
 from picluster.worker.describing.building import FROM_TORCH, drawn_while_built
+from picluster.worker.describing.closeness import largest, near, same
 from picluster.worker.describing.keeping import kept
 from picluster.worker.describing.lines import line_that_changes, line_that_parts
 from picluster.worker.describing.printing import muted
@@ -28,10 +29,6 @@ if TYPE_CHECKING:
 _DROPOUT_FIX = "h = dropout(h, 0.5, rows), with `from picluster.nn import dropout`"
 _FROM_ROWS = "compute it from the rows and weights alone; random numbers: picluster.nn.dropout(h, 0.5, rows)"
 _BY_ROW = "treat each row by itself: LayerNorm instead of BatchNorm, dim=1 instead of dim=0"
-_TOLERANCE = 2e-4
-"""Of a tensor's largest value: products of other shapes round otherwise."""
-_NOISE = 1e-5
-"""Of the largest value of all: a sum that ought to be zero is what rounding leaves, such as gradients of attention."""
 
 
 class Findings:
@@ -72,7 +69,7 @@ class Findings:
             return None
         count = len(self._left)
         found = self._run(self._disturbed, self._order)
-        if all(_same(self._whole.rows[name][:count], found.rows[name][:count]) for name in found.rows):
+        if all(same(self._whole.rows[name][:count], found.rows[name][:count]) for name in found.rows):
             return None
         line = self._parting(self._values, self._disturbed, partial(_rows_print, count=count, of=len(self._order)))
         return self._refusal("mixes rows of a micro-batch that have no edge between them", line, _BY_ROW)
@@ -161,10 +158,8 @@ class Findings:
         rows = {name: torch.cat([part.rows[name] for part in parts]) for name in whole.rows}
         names = {name for each in (whole, *parts) for name in each.way_back}
         back = {name: sum((part.way_back.get(name, zero) for part in parts), zero) for name in names}
-        given = max(_largest(tensor) for tensor in values.values())
-        return _near(rows, whole.rows, given) and _near(
-            back, {name: whole.way_back.get(name, zero) for name in names}, 0
-        )
+        given = max(largest(tensor) for tensor in values.values())
+        return near(rows, whole.rows, given) and near(back, {name: whole.way_back.get(name, zero) for name in names}, 0)
 
     def _drawn(self, generator: str) -> InputError:
         with generators.seeded(_ANOTHER_STATE):  # a layer that seeds it would leave it as it was
@@ -229,25 +224,6 @@ class Findings:
 _ANOTHER_STATE = 77
 _SCALES = (30.0, -30.0)
 """Of rows that a branch on their size or sign tells apart."""
-
-
-def _same(one: Tensor, other: Tensor) -> bool:
-    return torch.equal(one.nan_to_num(nan=1e30), other.nan_to_num(nan=1e30))
-
-
-def _near(found: Values, expected: Values, around: float) -> bool:
-    """Equal but for rounding; `around`: the size of values that may have cancelled out."""
-    floor = _NOISE * max([around, *map(_largest, expected.values())])
-    return all(
-        torch.allclose(
-            found[name].expand_as(tensor), tensor, rtol=0, atol=floor + _TOLERANCE * _largest(tensor), equal_nan=True
-        )
-        for name, tensor in expected.items()
-    )
-
-
-def _largest(tensor: Tensor) -> float:
-    return float(tensor.detach().nan_to_num(posinf=0, neginf=0).abs().max()) if tensor.numel() else 0.0
 
 
 def _leaves(outputs: list[Tensor]) -> Iterator[Tensor]:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from picluster.nn import Block, Rows
+from picluster.worker.describing.closeness import same
 from picluster.worker.tracing import Half, run_half
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ class Answer:
     def same_as(self, other: Answer) -> bool:
         """To the last bit."""
         return all(
-            one.keys() == two.keys() and all(torch.equal(_bits(one[name]), _bits(two[name])) for name in one)
+            one.keys() == two.keys() and all(same(one[name], two[name]) for name in one)
             for one, two in ((self.rows, other.rows), (self.way_back, other.way_back))
         )
 
@@ -116,8 +117,3 @@ class Trial:
 
     def _spread(self, gradient: Tensor, ids: Tensor) -> Tensor:
         return torch.zeros(self.graph.nodes, gradient.shape[1]).index_copy(0, ids.long(), gradient)
-
-
-def _bits(tensor: Tensor) -> Tensor:
-    """Comparable also where it is no number."""
-    return tensor.nan_to_num(nan=1e30)
