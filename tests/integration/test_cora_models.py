@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import msgspec
@@ -93,10 +94,12 @@ def test_its_mirrored_twin_learns_the_same_bit_for_bit(
     assert all(one.learnt and one.learnt == other.learnt for one, other in twins)
 
 
-def step_ms(desk: Desk, row: ComparedRow) -> float:
-    """The median of its pre-training."""
-    assert row.pretraining
-    judge = make_report(RunFolder(desk.folder / "runs" / row.pretraining.run)).nodes[-1]
+def step_ms(desk: Desk, model: str, *strategy: str) -> float:
+    """The median step of one pre-training."""
+    row = f"--dataset cora-linqs --model {model} --pretrain --epochs 1 --strategy {' '.join(strategy)}"
+    pretraining = compared(desk, [row], 1)[model].pretraining
+    assert pretraining
+    judge = make_report(RunFolder(desk.folder / "runs" / pretraining.run)).nodes[-1]
     assert judge.step_ms
     return judge.step_ms.p50
 
@@ -104,16 +107,22 @@ def step_ms(desk: Desk, row: ComparedRow) -> float:
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("model", ["graph_embedding", "graph_feature_embedding"])
 def test_two_replicas_of_one_thread_take_two_thirds_of_the_time_of_one(
-    desk: Desk, single: dict[str, ComparedRow], mirrored: dict[str, ComparedRow], model: str
+    tmp_path_factory: pytest.TempPathFactory, model: str
 ) -> None:
-    """Steps of pre-training, the best of a few attempts: whoever else uses the machine makes two replicas slower."""
+    """Steps of pre-training, in one of a few attempts: whoever else uses the machine makes two replicas slower.
+
+    The one replica runs beside another training, so that both measurements have all cores at work: cores of virtual
+    machines share memory and clock, and two trainings that have nothing to do with each other take 1.2 times as long.
+    """
     if (os.cpu_count() or 1) < 2:
         pytest.skip("two replicas need two cores")
-    one, two = step_ms(desk, single[model]), step_ms(desk, mirrored[model])
+    desks = [make_desk(tmp_path_factory.mktemp("desk")) for _ in range(2)]
+    measured = []
     for _ in range(ATTEMPTS):
+        with ThreadPoolExecutor() as pool:
+            one = max(pool.map(lambda desk: step_ms(desk, model, "single"), desks))
+        two = step_ms(desks[0], model, "mirrored", "--replicas", "2")
+        measured.append((one, two))
         if one >= SPEED_UP * two:
             return
-        row = f"--dataset cora-linqs --model {model} --pretrain --epochs 1 --strategy "
-        one = min(one, step_ms(desk, compared(desk, [row + "single"], 1)[model]))
-        two = min(two, step_ms(desk, compared(desk, [row + "mirrored --replicas 2"], 1)[model]))
-    assert one >= SPEED_UP * two
+    pytest.fail(f"one replica and two, ms a step: {measured}")
