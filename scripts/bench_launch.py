@@ -17,13 +17,13 @@ from statistics import median
 from typing import NamedTuple
 
 import picluster
-from picluster.controller.cluster import reached
-from picluster.controller.inventory import Node, read_inventory
-from picluster.controller.launch import Launch
-from picluster.controller.launcher import Launcher
-from picluster.controller.run_folder import RunFolder
+from picluster.controller.nodes.inventory import Node, read_inventory
+from picluster.controller.record.run_folder import RunFolder
+from picluster.controller.running.cluster import reached
+from picluster.controller.running.launch import Launch
+from picluster.controller.running.launcher import Launcher
 from picluster.errors import RunFailed
-from picluster.graph.prepare import prepare
+from picluster.graph.public.prepare import prepare
 from picluster.schema.events import AnyEvent, Ready
 from picluster.schema.plan import Plan, StagePlan
 from picluster.schema.spec import Adam, ModelChoice, Spec
@@ -63,7 +63,7 @@ def stub_torch():
         sys.modules[name] = types.SimpleNamespace(**things)
 
     stub("picluster.worker.crew", Crew=Crew)
-    stub("picluster.worker.metrics", ResourceSampler=ResourceSampler,
+    stub("picluster.worker.measuring.metrics", ResourceSampler=ResourceSampler,
          hardware=lambda: Hardware(model="", kernel="", torch="stub", cores=1, threads=1))
     stub("picluster.worker.engines.base", listen=lambda address: socket.create_server((address, 0)))
     stub("picluster.worker.engines")

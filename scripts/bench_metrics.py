@@ -20,11 +20,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from picluster.controller.run_folder import RunFolder
+from picluster.controller.record.run_folder import RunFolder
 from picluster.schema.events import StepDone
-from picluster.worker.links import Clock
-from picluster.worker.metrics import OBSERVE_SECONDS, SAMPLE_SECONDS, ResourceSampler, StepMeter
+from picluster.worker.measuring.metrics import OBSERVE_SECONDS, SAMPLE_SECONDS, ResourceSampler, StepMeter
 from picluster.worker.session import Voice
+from picluster.worker.wire.links import Clock
 
 ROUNDS = 400
 CONNECTIONS = 3

@@ -1,1 +1,1 @@
-../../picluster/worker/errands/claims.py
+../../picluster/agent/claims.py

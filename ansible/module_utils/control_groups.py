@@ -1,1 +1,1 @@
-../../picluster/worker/errands/control_groups.py
+../../picluster/agent/control_groups.py

@@ -9,25 +9,13 @@ from typing import Annotated
 import typer
 
 import picluster
-from picluster.cli import (
-    compare,
-    dataset,
-    doctor,
-    export,
-    init,
-    lab,
-    launch,
-    logs,
-    provision,
-    report,
-    runs,
-    stop,
-    streams,
-    trust,
-)
-from picluster.cli.mistyped import in_words
-from picluster.cli.parameters import HELP_NAMES, dressed
-from picluster.cli.typeable import typeable
+from picluster.cli.data import dataset
+from picluster.cli.nodes import doctor, init, lab, provision, trust
+from picluster.cli.runs import compare, export, launch, logs, report, runs, stop
+from picluster.cli.terminal import streams
+from picluster.cli.terminal.mistyped import in_words
+from picluster.cli.terminal.parameters import HELP_NAMES, dressed
+from picluster.cli.terminal.typeable import typeable
 from picluster.errors import DataError, InputError, PiclusterError, Stopped
 from picluster.refusals import refusal
 

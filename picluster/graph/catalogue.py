@@ -6,9 +6,8 @@ import numpy as np
 
 from picluster.errors import DataError, InputError
 from picluster.graph.folder import GraphFolder
-from picluster.graph.names import KNOWN, check_folder_name
+from picluster.graph.names import KNOWN, PARTIAL_MARK, check_folder_name
 from picluster.graph.statistics import Statistics, statistics_of
-from picluster.graph.writer import PARTIAL_MARK
 from picluster.schema.datasets import Components, DatasetDetails, DatasetEntry, DatasetList, Degrees
 
 _MAKE_ONE = "make one: picluster dataset prepare cora, or import your own: picluster dataset import NAME"

@@ -14,6 +14,7 @@ import msgspec
 import numpy as np
 
 from picluster.errors import DataError
+from picluster.graph.names import FEATURE_DTYPES, making_again
 from picluster.schema.graph import GRAPH_SCHEMA_VERSION, GraphMeta
 from picluster.wording import in_words
 
@@ -22,7 +23,7 @@ SPLITS = ("train", "validation", "test")
 DTYPES = {
     "indptr": ("int64",),  # (N + 1,)
     "indices": ("int32",),  # (E,)
-    "features": ("float16", "float32"),  # (N, F)
+    "features": FEATURE_DTYPES,  # (N, F)
     "labels": ("int16", "int32", "float32"),  # (N,), -1 = unlabelled; float32: values to be learnt
     "train": ("int32",),  # ids, ascending; the other splits likewise
     "validation": ("int32",),
@@ -67,7 +68,7 @@ class GraphFolder:
         if (array.shape, array.dtype.name) != (expected.shape, expected.dtype):
             what = f"{array_path(self.path, name)} holds {array.dtype.name}{array.shape}, "
             raise DataError(
-                what + f"but {META_FILE} says {expected.dtype}{expected.shape}", fix=_making_again(self.path)
+                what + f"but {META_FILE} says {expected.dtype}{expected.shape}", fix=making_again(self.path.name)
             )
         mapping: object = array.base
         if not read_ahead and isinstance(mapping, mmap.mmap):
@@ -86,7 +87,7 @@ class GraphFolder:
             file = array_path(self.path, name)
             if sha256(file) != expected.sha256:
                 raise DataError(
-                    f"{file} is damaged: its sha256 is not the one in {META_FILE}", fix=_making_again(self.path)
+                    f"{file} is damaged: its sha256 is not the one in {META_FILE}", fix=making_again(self.path.name)
                 )
 
 
@@ -125,12 +126,6 @@ def sha256(file: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _making_again(path: Path) -> str:
-    from picluster.graph.names import making_again
-
-    return making_again(path.name)
-
-
 def _read_meta(path: Path) -> GraphMeta:
     file = path / META_FILE
     text = b""
@@ -139,12 +134,12 @@ def _read_meta(path: Path) -> GraphMeta:
         version = msgspec.json.decode(text, type=dict[str, Any]).get("schema_version")
         if version != GRAPH_SCHEMA_VERSION:
             what = f"{file} has schema version {version}; this picluster reads {GRAPH_SCHEMA_VERSION}"
-            raise DataError(what, fix=_making_again(path))
+            raise DataError(what, fix=making_again(path.name))
         return msgspec.json.decode(text, type=GraphMeta)
     except FileNotFoundError:
-        raise DataError(f"{path} is not a graph folder: {file} is missing", fix=_making_again(path)) from None
+        raise DataError(f"{path} is not a graph folder: {file} is missing", fix=making_again(path.name)) from None
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise DataError(f"{file} cannot be understood: {in_words(error, text)}", fix=_making_again(path)) from None
+        raise DataError(f"{file} cannot be understood: {in_words(error, text)}", fix=making_again(path.name)) from None
 
 
 def _check_size(path: Path, name: str, meta: GraphMeta, dtypes: tuple[str, ...]) -> None:
@@ -152,10 +147,10 @@ def _check_size(path: Path, name: str, meta: GraphMeta, dtypes: tuple[str, ...])
     expected = meta.files.get(name)
     if expected is None or expected.dtype not in dtypes:
         found = "nothing" if expected is None else expected.dtype
-        raise DataError(f"{path / META_FILE} says {found} of {name}, not {dtypes}", fix=_making_again(path))
+        raise DataError(f"{path / META_FILE} says {found} of {name}, not {dtypes}", fix=making_again(path.name))
     try:
         size = file.stat().st_size
     except FileNotFoundError:
-        raise DataError(f"{file} is missing", fix=_making_again(path)) from None
+        raise DataError(f"{file} is missing", fix=making_again(path.name)) from None
     if size != expected.bytes:
-        raise DataError(f"{file} has {size:,} bytes instead of {expected.bytes:,}", fix=_making_again(path))
+        raise DataError(f"{file} has {size:,} bytes instead of {expected.bytes:,}", fix=making_again(path.name))

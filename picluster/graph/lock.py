@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TextIO
 
 from picluster.errors import DataError
-from picluster.graph.writer import PARTIAL_MARK
+from picluster.graph.names import PARTIAL_MARK
 
 LOCK_TIMEOUT_S = 900
 """So long one waits for another process that prepares in the same place."""

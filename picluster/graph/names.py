@@ -5,12 +5,16 @@ import shlex
 from pathlib import Path
 
 from picluster.errors import InputError
-from picluster.graph import linqs, ogb, planetoid, reddit
-from picluster.graph.folder import DTYPES
-from picluster.graph.writer import PARTIAL_MARK
 
+PLANETOID = ("cora", "citeseer", "pubmed")
+CORA_LINQS = "cora-linqs"
 REDDIT_LIKE = "reddit-like"
-KNOWN = (*planetoid.NAMES, linqs.NAME, REDDIT_LIKE, reddit.NAME, *ogb.NAMES)
+REDDIT = "reddit"
+OGB = ("ogbn-arxiv", "ogbn-products")
+KNOWN = (*PLANETOID, CORA_LINQS, REDDIT_LIKE, REDDIT, *OGB)
+FEATURE_DTYPES = ("float16", "float32")
+PARTIAL_MARK = ".partial-"
+"""In the name of a graph folder that is being made."""
 DEFAULT_SCALE = 0.01
 SMALLEST_SCALE, LARGEST_SCALE = 0.001, 2.0
 """Below, the 41 classes have hardly any nodes; above, 32-bit sizes and ordinary disks come to their ends."""
@@ -27,13 +31,13 @@ def dataset_folder_name(
     """Such as `cora`, `reddit-like-0.01`, `cora-linqs-split3` or `cora-fp32`. InputError for what there is not."""
     if name not in KNOWN:
         raise InputError(f"there is no data set {name!r}", fix=f"choose one of {', '.join(KNOWN)}")
-    if feature_dtype not in DTYPES["features"]:
-        raise InputError(f"features cannot be {feature_dtype!r}", fix=f"choose {' or '.join(DTYPES['features'])}")
+    if feature_dtype not in FEATURE_DTYPES:
+        raise InputError(f"features cannot be {feature_dtype!r}", fix=f"choose {' or '.join(FEATURE_DTYPES)}")
     if name == REDDIT_LIKE and not SMALLEST_SCALE <= scale <= LARGEST_SCALE:
         fix = f"choose one from {SMALLEST_SCALE:g} to {LARGEST_SCALE:g}; 1 is Reddit's full size"
         raise InputError(f"scale {scale:g} is out of range", fix=fix)
-    if split_seed is not None and name != linqs.NAME:
-        what = f"--split-seed goes with {linqs.NAME}, not with {name}: its split is fixed"
+    if split_seed is not None and name != CORA_LINQS:
+        what = f"--split-seed goes with {CORA_LINQS}, not with {name}: its split is fixed"
         raise InputError(what, fix="leave it out")
     size = f"-{scale:.10g}" if name == REDDIT_LIKE else ""
     split = f"-split{split_seed}" if split_seed else ""

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from picluster.errors import DataError, InputError
 from picluster.graph.folder import DTYPES, META_FILE, OPTIONAL_DTYPES, array_path
 from picluster.graph.lock import is_held
-from picluster.graph.writer import PARTIAL_MARK
+from picluster.graph.names import PARTIAL_MARK
 
 
 class Removable(NamedTuple):

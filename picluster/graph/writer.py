@@ -15,9 +15,9 @@ import numpy as np
 
 from picluster.errors import DataError
 from picluster.graph.folder import DTYPES, META_FILE, OPTIONAL_DTYPES, SPLITS, array_path, sha256
+from picluster.graph.names import PARTIAL_MARK
 from picluster.schema.graph import ArrayFile, GraphMeta
 
-PARTIAL_MARK = ".partial-"
 """Between the name of a folder and the id of the process that is writing it."""
 _DTYPES = DTYPES | OPTIONAL_DTYPES
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)

@@ -8,21 +8,21 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from picluster.errors import InputError
-from picluster.lab.base import ensure_base, python_version
-from picluster.lab.commands import check_programs, check_root
-from picluster.lab.disk import make_disk
-from picluster.lab.emulation import begin_emulation, check_emulation
-from picluster.lab.environment import Environment, check_version, give_environment, own_environment
 from picluster.lab.faults import restore, start
-from picluster.lab.identity import give_identity, known_hosts, make_key, write_files
-from picluster.lab.inotify import check_inotify
 from picluster.lab.inventory import inventory_text
-from picluster.lab.lock import locked
-from picluster.lab.machine import wait_for_ssh
-from picluster.lab.network import connect, make_bridge, routed_networks
-from picluster.lab.owner import invoker
+from picluster.lab.kernel.commands import check_programs, check_root
+from picluster.lab.kernel.inotify import check_inotify
+from picluster.lab.kernel.lock import locked
+from picluster.lab.kernel.network import connect, make_bridge, routed_networks
+from picluster.lab.kernel.owner import invoker
+from picluster.lab.machine.base import ensure_base, python_version
+from picluster.lab.machine.disk import make_disk
+from picluster.lab.machine.emulation import begin_emulation, check_emulation
+from picluster.lab.machine.environment import Environment, check_version, give_environment, own_environment
+from picluster.lab.machine.identity import give_identity, known_hosts, make_key, write_files
+from picluster.lab.machine.machine import wait_for_ssh
+from picluster.lab.machine.recipe import recipe_of
 from picluster.lab.places import LabPlaces, NodePlaces, boot_id, write
-from picluster.lab.recipe import Recipe
 from picluster.lab.spec import LabSpec, Wanted, check_name, free_network, specify
 from picluster.lab.state import is_whole, read_spec
 from picluster.lab.sweep import sweep
@@ -74,7 +74,7 @@ def _make(wanted: Wanted, tell: Tell) -> LabSpec:
         check_emulation()
         begin_emulation()
     with _timed("base", tell):
-        base = ensure_base(Recipe(fresh=wanted.fresh, emulated=wanted.emulated), tell)
+        base = ensure_base(recipe_of(wanted), tell)
     if environment:
         check_version(environment, python_version(base))
     lab = specify(wanted, free_network(routed_networks()))

@@ -7,15 +7,16 @@ import os
 from collections.abc import Callable, Iterator
 from enum import Enum
 
-from picluster.lab.base import base_folder
-from picluster.lab.commands import check_root
-from picluster.lab.disk import devices
-from picluster.lab.emulation import ENVIRONMENT, begin_emulation
-from picluster.lab.environment import own_environment
-from picluster.lab.group_acts import freeze, hierarchies, is_frozen, kill, make_groups, processes, remove_groups
-from picluster.lab.lock import locked
-from picluster.lab.machine import boot, wait_for_ssh
-from picluster.lab.network import connect, disconnect, links_up, port_names, set_links
+from picluster.lab.kernel.commands import check_root
+from picluster.lab.kernel.group_acts import freeze, hierarchies, is_frozen, kill, make_groups, processes, remove_groups
+from picluster.lab.kernel.lock import locked
+from picluster.lab.kernel.network import connect, disconnect, links_up, port_names, set_links
+from picluster.lab.machine.base import base_folder
+from picluster.lab.machine.disk import devices
+from picluster.lab.machine.emulation import ENVIRONMENT, begin_emulation
+from picluster.lab.machine.environment import own_environment
+from picluster.lab.machine.machine import boot, wait_for_ssh
+from picluster.lab.machine.recipe import recipe_of
 from picluster.lab.places import NAMESPACES, LabPlaces
 from picluster.lab.spec import LabSpec, NodeSpec
 from picluster.lab.state import read_spec
@@ -58,7 +59,7 @@ def start(lab: LabSpec, node: NodeSpec) -> None:
     places, groups = LabPlaces(lab.name), hierarchies()
     at = places.node(node.name)
     remove_groups(groups, at.group)  # with what was charged to it before it died
-    make_groups(groups, places.group, at.group, node, devices(at, base_folder(lab.recipe)))
+    make_groups(groups, places.group, at.group, node, devices(at, base_folder(recipe_of(lab))))
     if lab.emulated:
         begin_emulation()
     mounts = {} if lab.fresh else own_environment().mounts()

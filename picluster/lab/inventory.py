@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from math import ceil
 
+from picluster.lab.machine.recipe import USER
 from picluster.lab.places import LabPlaces
-from picluster.lab.recipe import USER
 from picluster.lab.spec import LabSpec
 
 

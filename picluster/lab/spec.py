@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 from picluster.errors import InputError, MissingError
 from picluster.lab.likeness import PIS, Likeness
-from picluster.lab.recipe import Recipe
 from picluster.schema.record import Record
 from picluster.wording import counted
 
@@ -60,11 +59,6 @@ class LabSpec(Record, frozen=True):
     nodes: tuple[NodeSpec, ...]
     emulated: bool = False
     schema_version: int = 1
-
-    @property
-    def recipe(self) -> Recipe:
-        """What its nodes' base is made of."""
-        return Recipe(fresh=self.fresh, emulated=self.emulated)
 
     @property
     def host_address(self) -> str:

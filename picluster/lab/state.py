@@ -7,9 +7,9 @@ from contextlib import suppress
 from typing import Literal
 
 from picluster.errors import InputError
-from picluster.lab.control_groups import anonymous_bytes, memory_files
-from picluster.lab.group_acts import hierarchies, is_frozen, processes
-from picluster.lab.network import links_up, port_names
+from picluster.lab.kernel.control_groups import anonymous_bytes, memory_files
+from picluster.lab.kernel.group_acts import hierarchies, is_frozen, processes
+from picluster.lab.kernel.network import links_up, port_names
 from picluster.lab.places import LabPlaces, NodePlaces, boot_id
 from picluster.lab.spec import LabSpec, NodeSpec, check_name
 from picluster.schema.record import Record, from_json

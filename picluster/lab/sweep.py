@@ -11,9 +11,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from picluster.errors import MissingError
-from picluster.lab.commands import run
-from picluster.lab.emulation import end_emulation_without_labs
-from picluster.lab.group_acts import hierarchies, kill, processes, remove_groups
+from picluster.lab.kernel.commands import run
+from picluster.lab.kernel.group_acts import hierarchies, kill, processes, remove_groups
+from picluster.lab.machine.emulation import end_emulation_without_labs
 from picluster.lab.places import NAMESPACES, LabPlaces
 
 UNMOUNT_TIMEOUT_SECONDS = 10

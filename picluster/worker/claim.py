@@ -1,6 +1,6 @@
 """A worker's word that it has taken this machine: a file that it holds locked for as long as it lives.
 
-The lock goes with the process, however that ends, so nothing has to be cleaned up. `errands/claims.py` reads them.
+The lock goes with the process, however that ends, so nothing has to be cleaned up. `agent/claims.py` reads them.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from picluster.agent.claims import claims, claims_folder, is_held
 from picluster.errors import RunFailed
-from picluster.worker.errands.claims import claims, claims_folder, is_held
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,16 +11,16 @@ import numpy as np
 import torch
 
 from picluster.graph.folder import GraphFolder
+from picluster.worker.compute.model_file import build
+from picluster.worker.compute.stage import Stage, StageData
 from picluster.worker.engines import check, connect
 from picluster.worker.engines.base import Peers, rendezvous
-from picluster.worker.links import Channel, Links, Mailroom
-from picluster.worker.memory import fits_easily
-from picluster.worker.model import build
-from picluster.worker.reduction import ring_sum
-from picluster.worker.role import Surroundings
-from picluster.worker.sampler_role import SamplerRole
-from picluster.worker.stage import Stage, StageData
-from picluster.worker.stage_role import StageRole
+from picluster.worker.measuring.memory import fits_easily
+from picluster.worker.roles.context import Surroundings
+from picluster.worker.roles.sampler_role import SamplerRole
+from picluster.worker.roles.stage_role import StageRole
+from picluster.worker.wire.links import Channel, Links, Mailroom
+from picluster.worker.wire.reduction import ring_sum
 
 if TYPE_CHECKING:
     import socket

@@ -132,7 +132,7 @@ def _run(ear: Ear, voice: Voice, began: float) -> None:
     # Imports take long: the node is claimed before them, and its data may arrive meanwhile.
     from picluster.worker.crew import Crew
     from picluster.worker.engines.base import listen
-    from picluster.worker.metrics import ResourceSampler, hardware
+    from picluster.worker.measuring.metrics import ResourceSampler, hardware
 
     resources = ResourceSampler(voice.emit)
     resources.start()

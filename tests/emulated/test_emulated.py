@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 
-from picluster.controller.run_folder import RunFolder
+from picluster.controller.record.run_folder import RunFolder
 from picluster.errors import MissingError
-from picluster.lab.commands import check_programs
-from picluster.lab.emulation import end_emulation_without_labs
+from picluster.lab.kernel.commands import check_programs
+from picluster.lab.machine.emulation import end_emulation_without_labs
 from tests.integration.desk import losses
 from tests.lab.running import RunningLab, lab_command, remove_stale_labs, unable
 from tests.lab.shelf import Shelf, make_shelf

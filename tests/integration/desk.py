@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 
-from picluster.controller.run_folder import RunFolder
+from picluster.controller.record.run_folder import RunFolder
 from picluster.schema.events import StepDone
 
 CHECKOUT = Path(__file__).parents[2]

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from picluster.controller.run_folder import RunFolder
+from picluster.controller.record.run_folder import RunFolder
 from picluster.schema.events import EpochDone
 from tests.integration.desk import GRAPH, Desk, losses
 

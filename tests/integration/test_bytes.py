@@ -7,7 +7,7 @@ import pytest
 from picluster.graph.folder import GraphFolder
 from picluster.randomness import Purpose
 from picluster.schema.spec import Spec
-from picluster.worker.sampler import NeighbourSampler, Sample, cut, shuffled
+from picluster.worker.sampling.sampler import NeighbourSampler, Sample, cut, shuffled
 from tests.integration.desk import Desk, steps_of
 
 HIDDEN = 256

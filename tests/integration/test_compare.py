@@ -15,7 +15,7 @@ import msgspec
 import psutil
 import pytest
 
-from picluster.controller.run_folder import RunFolder
+from picluster.controller.record.run_folder import RunFolder
 from picluster.schema.comparison import Comparison
 from tests.integration.desk import GRAPH, RUN_TIMEOUT_SECONDS, Desk, losses, make_desk
 

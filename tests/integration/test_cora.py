@@ -8,8 +8,8 @@ from statistics import fmean
 
 import pytest
 
-from picluster.controller.report import make_report
-from picluster.controller.run_folder import RunFolder
+from picluster.controller.record.report import make_report
+from picluster.controller.record.run_folder import RunFolder
 from picluster.schema.report import Report
 from tests.integration.desk import Desk
 

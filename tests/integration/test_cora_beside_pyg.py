@@ -21,10 +21,10 @@ from picluster.graph.folder import GraphFolder
 from picluster.nn import Dropout, GcnLayer, Layer, PygLayer, Rows, SageLayer
 from picluster.randomness import Purpose, key
 from picluster.schema.spec import Adam, ModelChoice, Spec
-from picluster.worker.blocks import MicroBatch, message_for, micro_batch_of
-from picluster.worker.graph_layer import arrange
-from picluster.worker.sampler import NeighbourSampler
-from picluster.worker.stage import Moment, Stage, StageData
+from picluster.worker.compute.graph_layer import arrange
+from picluster.worker.compute.stage import MicroBatch, Moment, Stage, StageData
+from picluster.worker.sampling.blocks import message_for, micro_batch_of
+from picluster.worker.sampling.sampler import NeighbourSampler
 from tests.integration.desk import Desk
 
 pyg = pytest.importorskip("torch_geometric.nn", reason="it is what we compare with", exc_type=ImportError)

@@ -9,8 +9,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from picluster.controller.report import make_report
-from picluster.controller.run_folder import RunFolder
+from picluster.controller.record.report import make_report
+from picluster.controller.record.run_folder import RunFolder
 from picluster.schema.comparison import ComparedRow, Comparison
 from tests.integration.desk import CHECKOUT, Desk, make_desk
 

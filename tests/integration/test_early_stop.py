@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from picluster.controller.run_folder import RunFolder
+from picluster.controller.record.run_folder import RunFolder
 from picluster.schema.events import CheckpointWritten, Done, EpochDone
 from tests.integration.desk import GRAPH, Desk, losses
 

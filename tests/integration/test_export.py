@@ -16,7 +16,7 @@ from safetensors import safe_open
 from safetensors.numpy import load_file
 from safetensors.torch import load_file as load_tensors
 
-from picluster.controller.run_folder import RunFolder
+from picluster.controller.record.run_folder import RunFolder
 from picluster.graph.folder import GraphFolder
 from tests.integration.desk import GRAPH, Desk
 

@@ -17,10 +17,10 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn import Linear
 
-from picluster.controller.launch import Launch, Prediction
-from picluster.controller.launcher import Launcher
-from picluster.controller.run_folder import RunFolder
-from picluster.controller.transport import LocalTransport
+from picluster.controller.nodes.machine import LocalTransport
+from picluster.controller.record.run_folder import RunFolder
+from picluster.controller.running.launch import Launch, Prediction
+from picluster.controller.running.launcher import Launcher
 from picluster.graph.folder import GraphFolder
 from picluster.graph.writer import GraphWriter
 from picluster.schema.events import CheckpointWritten, EpochDone, Resources

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from picluster.controller.inventory import read_inventory
+from picluster.controller.nodes.inventory import read_inventory
 from tests.integration.desk import CHECKOUT
 
 WIFI = "wifi: {name: 'our network', password: 'a password', country: GB}\n"

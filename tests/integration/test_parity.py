@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from picluster.controller.run_folder import RunFolder
+from picluster.controller.record.run_folder import RunFolder
 from tests.integration.desk import GRAPH, Desk, losses, steps_of
 
 PLANS = {

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from picluster.controller.run_folder import RunFolder
+from picluster.controller.record.run_folder import RunFolder
 from tests.integration.desk import CHECKOUT, Desk, losses, make_desk
 
 INPUT = Path(os.environ.get("PICLUSTER_INPUT") or "input")

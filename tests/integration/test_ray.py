@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from picluster.controller.run_folder import RunFolder
+from picluster.controller.record.run_folder import RunFolder
 from tests.integration.desk import RUN_TIMEOUT_SECONDS, Desk, losses, make_desk
 from tests.integration.test_ends import assert_gone, report_of, running
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from picluster.controller.run_folder import RunFolder
+from picluster.controller.record.run_folder import RunFolder
 from tests.integration.desk import GRAPH, Desk, losses, make_desk
 from tests.integration.sshd import NEEDS_SSHD, Sshd, running_sshd
 from tests.integration.test_ends import GONE_SECONDS, HEARD_SECONDS, assert_gone, has_trained

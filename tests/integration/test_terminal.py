@@ -20,7 +20,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from picluster.controller.run_folder import RunFolder
+from picluster.controller.record.run_folder import RunFolder
 from picluster.schema.events import Ready
 from tests.integration.desk import GRAPH, RUN_TIMEOUT_SECONDS, Desk, losses, workers_of
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from picluster.controller.ssh import connect
-from picluster.controller.ssh_address import resolve, ssh_words
+from picluster.controller.nodes.ssh.address import resolve, ssh_words
+from picluster.controller.nodes.ssh.connection import connect
 from tests.integration.desk import Desk, make_desk
 from tests.integration.sshd import NEEDS_SSHD, Sshd, make_key, record_key, running_sshd
 

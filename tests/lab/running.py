@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from picluster.errors import MissingError
-from picluster.lab.base import own_release
-from picluster.lab.commands import check_programs, check_root
-from picluster.lab.group_acts import hierarchies, processes
+from picluster.lab.kernel.commands import check_programs, check_root
+from picluster.lab.kernel.group_acts import hierarchies, processes
+from picluster.lab.machine.base import own_release
 from picluster.lab.places import NAMESPACES, STATE, LabPlaces
 
 LAB_TIMEOUT_SECONDS = 2400  # the first `up` bootstraps a base

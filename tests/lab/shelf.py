@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from picluster.controller.run_folder import RunFolder
+from picluster.controller.record.run_folder import RunFolder
 from picluster.schema.events import StepDone
 from tests.integration.desk import Desk, make_desk
 from tests.lab.running import RunningLab, eventually

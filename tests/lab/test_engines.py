@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from picluster.controller.run_folder import RunFolder
+from picluster.controller.record.run_folder import RunFolder
 from picluster.schema.comparison import Comparison
 from tests.integration.desk import losses
 from tests.lab.running import RunningLab, eventually

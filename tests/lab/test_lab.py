@@ -79,7 +79,7 @@ def test_a_worker_runs_in_a_node_as_the_controller_has_it(lab: RunningLab) -> No
 
 
 def test_the_memory_limit_is_seen_and_enforced(lab: RunningLab) -> None:
-    limit = "from picluster.worker.memory import memory_limit; print(memory_limit())"
+    limit = "from picluster.worker.measuring.memory import memory_limit; print(memory_limit())"
     assert int(lab.ssh("pi1", f'{PYTHON} -c "{limit}"').stdout) == GIB
     greedy = lab.ssh("pi1", "python3 -c 'bytearray(3 << 30)'; echo $?")
     assert greedy.stdout.strip() == "137"

@@ -8,7 +8,7 @@ from contextlib import contextmanager, nullcontext
 
 import pytest
 
-from picluster.controller.run_folder import RunFolder
+from picluster.controller.record.run_folder import RunFolder
 from tests.integration.desk import losses
 from tests.lab.running import RunningLab
 from tests.lab.shelf import Shelf, make_shelf

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import numpy as np
 
+from picluster.controller.drawing.sample import edges_among, forest_fire
 from picluster.controller.drawing.style import written_aside
-from picluster.controller.output_file import check_output
+from picluster.controller.record.output_file import check_output
 from picluster.graph.catalogue import details_of
 from picluster.graph.folder import GraphFolder
-from picluster.graph.sample import edges_among, forest_fire
 from picluster.graph.statistics import statistics_of
 from picluster.randomness import Purpose, key
 from picluster.schema.datasets import DatasetDrawing

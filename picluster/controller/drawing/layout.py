@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from picluster.controller.drawing.backbone import backbone
 from picluster.controller.drawing.packing import packed
-from picluster.graph.backbone import backbone
 from picluster.graph.components import Components
 from picluster.randomness import Purpose, key
 

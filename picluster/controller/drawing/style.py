@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from picluster.controller.record_files import refuse
+from picluster.controller.record.record_files import refuse
 
 DOTS_PER_INCH = 100
 SETTINGS: Any = {

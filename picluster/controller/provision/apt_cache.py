@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from picluster.controller.places import user_cache
+from picluster.controller.project import user_cache
 from picluster.errors import MissingError
 
 PROGRAM = "apt-cacher-ng"

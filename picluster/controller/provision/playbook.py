@@ -12,7 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from picluster.controller.places import CHECKOUT, program
+from picluster.controller.project import CHECKOUT, program
 from picluster.errors import InputError, MissingError, Stopped
 
 Event = Mapping[str, Any]

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from picluster.controller.places import CHECKOUT, user_cache
+from picluster.controller.project import CHECKOUT, user_cache
 from picluster.controller.provision.pins import Pin, cuda_of_torch, locked, refuse_cuda, required
 from picluster.controller.provision.target import Target
 from picluster.controller.provision.torch_build import on_the_processor, provide_all

@@ -12,15 +12,15 @@ import torch
 
 from picluster.errors import InputError
 from picluster.schema.spec import OptionValue
+from picluster.worker.compute.model_fault import definition_of
+from picluster.worker.compute.model_file import load, make, parameters_of
+from picluster.worker.compute.tracing import name_of
 from picluster.worker.describing import generators, surroundings
 from picluster.worker.describing.lines import line_that_changes
 from picluster.worker.describing.printing import muted
-from picluster.worker.model import load, make, parameters_of
-from picluster.worker.model_fault import definition_of
-from picluster.worker.tracing import name_of
 
 if TYPE_CHECKING:
-    from picluster.worker.graph_layer import GraphLayer, Part
+    from picluster.worker.compute.graph_layer import GraphLayer, Part
 
 
 @dataclass(frozen=True)

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 from picluster.errors import InputError
 from picluster.schema.model import LayerDescription, ModelDescription, Pretraining, TrainingDefaults
 from picluster.schema.spec import OptionValue
+from picluster.worker.compute.tracing import trace
 from picluster.worker.describing.building import Recipe, refuse_other_weights
 from picluster.worker.describing.probe import probe
 from picluster.worker.describing.sizes import refuse_what_no_node_holds
-from picluster.worker.tracing import trace
 
 if TYPE_CHECKING:
     from pathlib import Path
     from types import ModuleType
 
-    from picluster.worker.graph_layer import GraphLayer
+    from picluster.worker.compute.graph_layer import GraphLayer
 
 
 def describe(file: Path, features: int, classes: int, options: dict[str, OptionValue]) -> ModelDescription:

@@ -12,19 +12,19 @@ from torch import Tensor
 
 from picluster.errors import InputError
 from picluster.nn import Dropout, Rows
+from picluster.worker.compute.model_fault import definition_of, made_at
+from picluster.worker.compute.tracing import name_of
 from picluster.worker.describing import generators, surroundings
 from picluster.worker.describing.building import FROM_TORCH, drawn_while_built
 from picluster.worker.describing.closeness import largest, near, same
 from picluster.worker.describing.keeping import kept
 from picluster.worker.describing.lines import line_that_changes, line_that_parts
 from picluster.worker.describing.printing import muted
-from picluster.worker.model_fault import definition_of, made_at
-from picluster.worker.tracing import name_of
 
 if TYPE_CHECKING:
+    from picluster.worker.compute.graph_layer import Part
     from picluster.worker.describing.building import Built
     from picluster.worker.describing.trial import Answer, Trial, Values
-    from picluster.worker.graph_layer import Part
 
 _DROPOUT_FIX = "h = dropout(h, 0.5, rows), with `from picluster.nn import dropout`"
 _FROM_ROWS = "compute it from the rows and weights alone; random numbers: picluster.nn.dropout(h, 0.5, rows)"

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from picluster.worker.model_fault import MODULE_PREFIX
+from picluster.worker.compute.model_fault import MODULE_PREFIX
 
 _TORCH_OWN = frozenset(vars(torch.nn.Module())) - {"training"}
 _LOOKED_AT = 200

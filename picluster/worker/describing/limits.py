@@ -10,7 +10,7 @@ from types import FrameType
 
 import psutil
 
-from picluster.worker.model_fault import TooLong
+from picluster.worker.compute.model_fault import TooLong
 
 TIME_LIMIT_SECONDS = 120.0
 

@@ -8,7 +8,7 @@ from contextlib import suppress
 from types import FrameType
 from typing import Any
 
-from picluster.worker.model_fault import file_of, is_of_model
+from picluster.worker.compute.model_fault import file_of, is_of_model
 
 See = Callable[[FrameType, str, object], None]
 """Called with a frame of the model file, the event (line, return) and what is returned."""

@@ -19,9 +19,9 @@ from picluster.worker.describing.trial import Trial, Values
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from picluster.worker.compute.graph_layer import GraphLayer, Part
+    from picluster.worker.compute.tracing import Half
     from picluster.worker.describing.building import Built
-    from picluster.worker.graph_layer import GraphLayer, Part
-    from picluster.worker.tracing import Half
 
 _SEED = 12
 _FEW = 5

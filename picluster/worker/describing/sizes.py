@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from picluster.errors import InputError
+from picluster.worker.compute.model_fault import TooLong
 from picluster.worker.describing.printing import muted
-from picluster.worker.memory import memory_limit
-from picluster.worker.model_fault import TooLong
+from picluster.worker.measuring.memory import memory_limit
 
 if TYPE_CHECKING:
     from picluster.worker.describing.building import Built, Recipe

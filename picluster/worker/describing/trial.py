@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 
 from picluster.nn import Block, Rows
+from picluster.worker.compute.tracing import Half, run_half
 from picluster.worker.describing.closeness import same
-from picluster.worker.tracing import Half, run_half
 
 if TYPE_CHECKING:
+    from picluster.worker.compute.graph_layer import Part
     from picluster.worker.describing.toy_graph import ToyGraph
-    from picluster.worker.graph_layer import Part
 
 Values = Mapping[str, Tensor]
 """By name, of the rows: (N, width), a row for each node."""

@@ -30,11 +30,11 @@ def connect(name: EngineName, peers: Peers) -> Engine:
 
         return RpcEngine(peers)
     if name == "mpi":
-        from picluster.worker.engines.mpi import MpiEngine
+        from picluster.worker.engines.mpi.engine import MpiEngine
 
         return MpiEngine(peers)
     if name == "ray":
-        from picluster.worker.engines.ray import RayEngine
+        from picluster.worker.engines.ray.engine import RayEngine
 
         return RayEngine(peers)
     from picluster.worker.engines.gloo import GlooEngine
@@ -56,7 +56,7 @@ def _check_rpc() -> None:
 def _check_mpi() -> None:
     if sys.platform != "linux":
         raise MissingError("the mpi engine needs Linux", fix="use --engine gloo")
-    from picluster.worker.engines.mpi_daemon import find_program
+    from picluster.worker.engines.mpi.daemon import find_program
 
     lacking = [] if find_spec("mpi4py") else ["mpi4py"]
     lacking += [] if find_program("mpirun") and find_program("prted") else ["Open MPI 5"]
@@ -73,7 +73,7 @@ def _check_ray() -> None:
 
 def _check_setpriv(name: str) -> None:
     """What an engine starts must not outlive a worker that is killed."""
-    from picluster.worker.engines.mpi_daemon import find_program
+    from picluster.worker.engines.mpi.daemon import find_program
 
     if not find_program("setpriv"):
         raise MissingError(f"the {name} engine needs setpriv, which this node lacks", fix="sudo apt install util-linux")

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from picluster.worker.errands import claims, control_groups
+from picluster.agent import claims, control_groups
 
 LOOK = Path(__file__).parents[3] / "ansible/library/preflight_look.py"
 WANTS = {

@@ -8,8 +8,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from picluster.controller.leader import this_controller
-from picluster.controller.run_folder import RunFolder
+from picluster.controller.record.leader import this_controller
+from picluster.controller.record.run_folder import RunFolder
 from tests.unit.cli.conftest import Picluster
 from tests.unit.controller.made import copy_of_run_v1
 from tests.unit.graph.small_graph import write_small_graph

@@ -14,13 +14,13 @@ import numpy as np
 import pytest
 import typer
 
-from picluster.cli import tasks, training
-from picluster.cli.launch import launch
-from picluster.cli.training import Placement, Task, with_replicas
-from picluster.controller.inventory import Node
-from picluster.controller.planner import make_plan
-from picluster.controller.run_folder import RunFolder
-from picluster.controller.strength import Strength
+from picluster.cli.runs import tasks, training
+from picluster.cli.runs.launch import launch
+from picluster.cli.runs.training import Placement, Task, with_replicas
+from picluster.controller.nodes.inventory import Node
+from picluster.controller.nodes.strength import Strength
+from picluster.controller.planning.planner import make_plan
+from picluster.controller.record.run_folder import RunFolder
 from picluster.errors import InputError
 from picluster.graph.folder import GraphFolder
 from picluster.graph.writer import GraphWriter
@@ -199,7 +199,7 @@ class Launches:
         patch.setattr(training, "train", self._train)
         patch.setattr(tasks, "describe_model", described)
         patch.setattr(training, "describe_model", described)
-        patch.setattr("picluster.controller.survey.surveyed", list)
+        patch.setattr("picluster.controller.nodes.survey.surveyed", list)
         patch.setattr(tasks, "Embedding", Embedding)
         patch.setattr(tasks, "_learn", self._learn)
         self._command = command()

@@ -6,12 +6,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from picluster.cli.dataset import prepared
-from picluster.controller.earlier_run import EarlierRun
-from picluster.controller.run_folder import RunFolder
+from picluster.cli.data.dataset import prepared
+from picluster.controller.record.run_folder import RunFolder
+from picluster.controller.running.earlier_run import EarlierRun
 from picluster.schema.events import Hardware, Ready
 from tests.unit.cli.conftest import NODES, Answer, Picluster
-from tests.unit.cli.test_launch import plan_file
+from tests.unit.cli.runs.test_launch import plan_file
 from tests.unit.controller.made import RUN_V1, a_spec
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from picluster.controller.run_folder import RunFolder
+from picluster.controller.record.run_folder import RunFolder
 from picluster.schema.events import EpochDone, Hardware, Ready, Status, StepDone
 from picluster.schema.plan import EngineName, Plan, StagePlan, Strategy
 from picluster.schema.run import Failure, Result

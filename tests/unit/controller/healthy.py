@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 
 import picluster
-from picluster.controller.fitness import Seen
-from picluster.controller.patient import Patient
+from picluster.controller.health.patient import Patient
+from picluster.controller.nodes.fitness import Seen
 from picluster.schema.health import Facts, Interface, Link, TorchTrial
 
 GIB = 1 << 30

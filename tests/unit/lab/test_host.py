@@ -11,11 +11,11 @@ from types import ModuleType
 import pytest
 
 from picluster.errors import MissingError
-from picluster.lab import commands
-from picluster.lab.base import Release, choose_mirror, read_release
-from picluster.lab.commands import check_programs, check_root, run
-from picluster.lab.environment import Environment, check_version
-from picluster.lab.owner import Owner, give_back_bytecode, invoker
+from picluster.lab.kernel import commands
+from picluster.lab.kernel.commands import check_programs, check_root, run
+from picluster.lab.kernel.owner import Owner, give_back_bytecode, invoker
+from picluster.lab.machine.base import Release, choose_mirror, read_release
+from picluster.lab.machine.environment import Environment, check_version
 from picluster.lab.sweep import mounted_below
 
 BOOKWORM = Release("debian", "bookworm")

@@ -6,10 +6,10 @@ import msgspec
 import pytest
 import yaml  # type: ignore[import-untyped]
 
-from picluster.lab.environment import Environment
-from picluster.lab.identity import identity_files
 from picluster.lab.inventory import inventory_text
 from picluster.lab.likeness import Likeness
+from picluster.lab.machine.environment import Environment
+from picluster.lab.machine.identity import identity_files
 from picluster.lab.spec import LabSpec, Wanted, specify
 from picluster.lab.state import State, judge
 from picluster.schema.record import from_json, to_json

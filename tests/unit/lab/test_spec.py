@@ -5,8 +5,8 @@ import ipaddress
 import pytest
 
 from picluster.errors import InputError, MissingError
+from picluster.lab.kernel.network import bridge_commands, node_commands
 from picluster.lab.likeness import PIS, Likeness, parse_likeness
-from picluster.lab.network import bridge_commands, node_commands
 from picluster.lab.places import LabPlaces
 from picluster.lab.spec import MAX_NODES, Wanted, free_network, specify
 

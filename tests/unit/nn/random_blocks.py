@@ -8,10 +8,10 @@ from torch import Tensor
 
 from picluster.randomness import Purpose
 from picluster.schema.spec import Adam, ModelChoice, Spec
-from picluster.worker.blocks import message_for, micro_batch_of
-from picluster.worker.graph_layer import GraphLayer
-from picluster.worker.sampler import NeighbourSampler, Sample
-from picluster.worker.stage import Moment, Stage, StageData
+from picluster.worker.compute.graph_layer import GraphLayer
+from picluster.worker.compute.stage import Moment, Stage, StageData
+from picluster.worker.sampling.blocks import message_for, micro_batch_of
+from picluster.worker.sampling.sampler import NeighbourSampler, Sample
 from tests.unit.worker.random_graph import random_graph
 
 FEATURES, HIDDEN, CLASSES, NODES = 9, 16, 5, 60

@@ -21,8 +21,8 @@ from torch.nn.functional import cross_entropy
 from picluster.errors import InputError
 from picluster.nn import PygLayer
 from picluster.nn.pyg_trial import way_of
-from picluster.worker.checkpoint import Weights, write
-from picluster.worker.graph_layer import arrange
+from picluster.worker.compute.checkpoint import Weights, write
+from picluster.worker.compute.graph_layer import arrange
 from tests.unit.nn.convolutions import MADE_AS, make
 from tests.unit.nn.random_blocks import CLASSES, FEATURES, LABELS, SEEDS, X, full_graph, ours, sampled
 

@@ -14,10 +14,10 @@ from torch.nn.functional import cross_entropy
 
 from picluster.nn import Block, GcnLayer, PygLayer, Rows
 from picluster.randomness import Purpose
-from picluster.worker.blocks import message_for, micro_batch_of
-from picluster.worker.graph_layer import GraphLayer, arrange
-from picluster.worker.model import build
-from picluster.worker.sampler import NeighbourSampler, Sample
+from picluster.worker.compute.graph_layer import GraphLayer, arrange
+from picluster.worker.compute.model_file import build
+from picluster.worker.sampling.blocks import message_for, micro_batch_of
+from picluster.worker.sampling.sampler import NeighbourSampler, Sample
 from tests.unit.nn.random_blocks import (
     CLASSES,
     DEGREES,

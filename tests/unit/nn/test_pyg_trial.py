@@ -17,7 +17,7 @@ from picluster.nn import Layer, PygLayer
 from picluster.nn.convolving import convolve
 from picluster.nn.pyg_trial import UnfitError, way_of
 from picluster.nn.trial_graph import trial_graphs
-from picluster.worker.checkpoint import Weights, read, write
+from picluster.worker.compute.checkpoint import Weights, read, write
 
 pyg = pytest.importorskip("torch_geometric.nn", reason="its convolutions are tried", exc_type=ImportError)
 WIDTH = 6

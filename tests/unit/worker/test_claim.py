@@ -12,12 +12,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from picluster.agent import claims as readers
 from picluster.errors import RunFailed
 from picluster.schema.job import Claim
 from picluster.schema.run import Controller
 from picluster.worker import claim as module
 from picluster.worker.claim import hold, release
-from picluster.worker.errands import claims as readers
 
 CONTROLLER = Controller(host="laptop", pid=1, started=0.0, user="anna", machine="m")
 CLAIM = Claim(run="first", node="pi3", controller=CONTROLLER, is_exclusive=True, grace_seconds=5.0)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from picluster.randomness import Purpose
-from picluster.worker.sampler import NeighbourSampler, cut
+from picluster.worker.sampling.sampler import NeighbourSampler, cut
 
 NODES = 232_965
 EDGES = 114_600_000

@@ -12,12 +12,12 @@ from torch import Tensor
 from picluster.randomness import Purpose
 from picluster.schema.plan import Plan, StagePlan
 from picluster.schema.spec import Adam, ModelChoice, Spec
-from picluster.worker.blocks import message_for, micro_batch_of
+from picluster.worker.compute.model_file import build
+from picluster.worker.compute.stage import Moment, Stage, StageData
 from picluster.worker.describing import generators
-from picluster.worker.messages import Message, pack, unpack
-from picluster.worker.model import build
-from picluster.worker.sampler import NeighbourSampler, Sample, cut
-from picluster.worker.stage import Moment, Stage, StageData
+from picluster.worker.sampling.blocks import message_for, micro_batch_of
+from picluster.worker.sampling.sampler import NeighbourSampler, Sample, cut
+from picluster.worker.wire.messages import Message, pack, unpack
 from tests.unit.worker.random_graph import random_graph
 
 FEATURES, CLASSES, NODES = 5, 6, 40

@@ -1,0 +1,223 @@
+"""What `picluster doctor` wants to know of a node's health: bare facts, judged by the controller.
+
+Like the steward it is sent over SSH as text to the node's own `python3`, and needs nothing but the standard library.
+What a machine does not have (a governor, firmware that reports low voltage) is None, never an error.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import shutil
+import socket
+import struct
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from picluster.agent import premises
+from picluster.agent.answering import answer_all
+from picluster.agent.control_groups import memory_limit
+
+SUDO_SECONDS = 5
+FIRMWARE_SECONDS = 5
+NAME_SECONDS = 3.0
+"""For the node's own name: without DNS it could take half a minute."""
+ROOT = Path("/")
+_PACKAGE_LOCKS = ("var/lib/dpkg/lock-frontend", "var/lib/dpkg/lock", "var/lib/apt/lists/lock")
+_LOCK = re.compile(r"^\d+: \w+ +\w+ +WRITE (\d+) [0-9a-f]+:[0-9a-f]+:(\d+) ", re.MULTILINE)
+
+Answer = dict[str, Any]
+
+
+def clock() -> Answer:
+    """The time here, in seconds since 1970."""
+    return {"time": time.time()}
+
+
+def examine(*, folder: str) -> Answer:
+    """All facts; `folder` is where the node keeps its data."""
+    return {
+        **_system(ROOT),
+        **_memory(ROOT),
+        **_disk(Path(folder).expanduser()),
+        "sudo": os.getuid() == 0 or _told("sudo", "-n", "true", seconds=SUDO_SECONDS) is not None,
+        "name_addresses": _name_addresses(socket.gethostname()),
+        "interfaces": interfaces(ROOT, [name for _, name in socket.if_nameindex()]),
+        "governor": governor(ROOT),
+        "celsius": celsius(ROOT),
+        "throttled": _throttled(ROOT),
+        "package_locks": package_locks(ROOT),
+    }
+
+
+def _system(root: Path) -> Answer:
+    names = re.search(r'^PRETTY_NAME="?([^"\n]*)', _text(root / "etc/os-release") or "", re.MULTILINE)
+    board = (_text(root / "proc/device-tree/model") or "").strip("\0\n ")
+    features = re.search(r"^Features\s*:(.*)$", _text(root / "proc/cpuinfo") or "", re.MULTILINE)
+    return {
+        "board": board or None,
+        "machine": platform.machine(),
+        "bits": struct.calcsize("P") * 8,
+        "system": names.group(1) if names else platform.system(),
+        "python": platform.python_version(),
+        "atomics": None if features is None else "atomics" in features.group(1).split(),
+    }
+
+
+def _memory(root: Path) -> Answer:
+    return {
+        "memory_bytes": premises.memory("MemTotal", root),
+        "available_bytes": premises.memory("MemAvailable", root),
+        "swap_free_bytes": premises.memory("SwapFree", root),
+        "limit_bytes": memory_limit(root),
+        "memory_controller": memory_controller(root),
+        "swaps_on_card": [path for path in _swaps(root) if on_card(root, path)],
+    }
+
+
+def memory_controller(root: Path) -> bool | None:
+    """Whether the kernel can bound and count memory by control groups; None where it has no such groups at all."""
+    unified = _text(root / "sys/fs/cgroup/cgroup.controllers")
+    if unified is not None and "memory" in unified.split():
+        return True
+    if (root / "sys/fs/cgroup/memory").is_dir():
+        return True
+    listed = _text(root / "proc/cgroups")
+    if listed is not None and re.search(r"^memory\s+\d+\s+\d+\s+1$", listed, re.MULTILINE):
+        return True
+    return None if unified is None and listed is None else False
+
+
+def _swaps(root: Path) -> list[str]:
+    lines = (_text(root / "proc/swaps") or "").splitlines()[1:]
+    return [line.split()[0] for line in lines if line.strip()]
+
+
+def on_card(root: Path, path: str) -> bool:
+    """Whether a swap device or file lies on an SD card."""
+    if Path(path).name.startswith("mmcblk"):
+        return True
+    with suppress(OSError):
+        device = (root / path.lstrip("/")).stat().st_dev
+        return "mmcblk" in str((root / f"sys/dev/block/{os.major(device)}:{os.minor(device)}").resolve())
+    return False
+
+
+def _disk(folder: Path) -> Answer:
+    """Of the disk that the folder is on, or would be."""
+    for place in (folder, *folder.parents):
+        with suppress(OSError):
+            status = os.statvfs(place)
+            return {"free_bytes": status.f_bavail * status.f_frsize, "read_only": bool(status.f_flag & os.ST_RDONLY)}
+    return {"free_bytes": None, "read_only": False}
+
+
+def _name_addresses(name: str) -> list[str] | None:
+    """What the node's own name resolves to, here; None where that takes too long."""
+    found: list[list[str]] = []
+
+    def resolve() -> None:
+        with suppress(OSError):
+            told = socket.getaddrinfo(name, None, socket.AF_INET, socket.SOCK_STREAM)
+            found.append(sorted({str(each[4][0]) for each in told}))
+            return
+        found.append([])
+
+    thread = threading.Thread(target=resolve, daemon=True)
+    thread.start()
+    thread.join(NAME_SECONDS)
+    return found[0] if found else None
+
+
+def interfaces(root: Path, names: Iterable[str]) -> dict[str, Answer]:
+    """Each network interface: Mbit/s of its link, where it is a device that knows; whether by radio or half duplex."""
+    found = {}
+    for folder in (root / "sys/class/net" / name for name in names):
+        speed = (_text(folder / "speed") or "").strip() if (folder / "device").exists() else ""
+        found[folder.name] = {
+            "speed_mbit": int(speed) if speed.isdigit() else None,
+            "wireless": (folder / "wireless").exists() or (folder / "phy80211").exists(),
+            "half_duplex": (_text(folder / "duplex") or "").strip() == "half",
+        }
+    return found
+
+
+def governor(root: Path) -> str | None:
+    """Of the first core. Drivers that choose the speed themselves say `powersave` for what is no harm: not told."""
+    folder = root / "sys/devices/system/cpu/cpu0/cpufreq"
+    driver = (_text(folder / "scaling_driver") or "").strip()
+    name = (_text(folder / "scaling_governor") or "").strip()
+    return None if not name or driver.startswith(("intel_pstate", "amd-pstate", "amd_pstate")) else name
+
+
+def celsius(root: Path) -> float | None:
+    """The hottest zone of the processor; of all zones where none is called so."""
+    zones = [
+        (_text(zone / "type") or "", (_text(zone / "temp") or "").strip())
+        for zone in (root / "sys/class/thermal").glob("thermal_zone*")
+    ]
+    of_processor = [zone for zone in zones if re.search("cpu|soc|pkg", zone[0])] or zones
+    degrees = [int(value) / 1000 for _, value in of_processor if value.isdigit()]
+    return max(degrees, default=None)
+
+
+def _throttled(root: Path) -> int | None:
+    """The firmware's word for low voltage and heat, as bits; None on what is no Pi."""
+    told = _told("vcgencmd", "get_throttled", seconds=FIRMWARE_SECONDS) or ""
+    words = told.partition("=")[2] or _text(root / "sys/devices/platform/soc/soc:firmware/get_throttled") or ""
+    with suppress(ValueError):
+        return int(words.strip(), 16)
+    return None
+
+
+def package_locks(root: Path) -> list[str]:
+    """The programs that hold locks of dpkg and apt."""
+    numbers = set()
+    for name in _PACKAGE_LOCKS:
+        with suppress(OSError):
+            numbers.add((root / name).stat().st_ino)
+    holders = [int(pid) for pid, inode in _LOCK.findall(_text(root / "proc/locks") or "") if int(inode) in numbers]
+    names = ((_text(root / f"proc/{pid}/comm") or "").strip() for pid in holders)
+    return sorted({name for name in names if re.match("apt|dpkg|unattended|packagekit|aptitude|python", name)})
+
+
+def _told(*words: str, seconds: float) -> str | None:
+    """What a program says; None where there is none, or it fails."""
+    program = shutil.which(words[0])
+    if program is None:
+        return None
+    with suppress(OSError, subprocess.TimeoutExpired):
+        ended = subprocess.run(
+            [program, *words[1:]],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=seconds,
+        )
+        return ended.stdout if ended.returncode == 0 else None
+    return None
+
+
+def _text(file: Path) -> str | None:
+    with suppress(OSError, UnicodeDecodeError):
+        return file.read_text()
+    return None
+
+
+ANSWERS: dict[str, Callable[..., Answer]] = {each.__name__: each for each in (clock, examine)}
+
+
+def main() -> None:
+    """Answer questions until the controller hangs up."""
+    answer_all(ANSWERS)
+
+
+if __name__ == "__main__":
+    main()

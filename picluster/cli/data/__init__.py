@@ -1,0 +1,1 @@
+"""Commands for graph folders: prepare, import, show, draw, remove."""

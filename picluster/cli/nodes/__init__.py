@@ -1,0 +1,1 @@
+"""Commands for nodes: their first boot, trust, provisioning, health, and virtual ones."""

@@ -1,0 +1,188 @@
+"""`picluster lab`: virtual Pis on one Linux machine."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from picluster.cli.terminal import options
+from picluster.errors import InputError
+from picluster.wording import counted
+
+if TYPE_CHECKING:
+    from picluster.lab.likeness import Likeness
+
+_NODES = 4
+_MEMORY, _CPUS, _RATE = "1GiB", 0.5, "940mbit"
+
+app = typer.Typer(help="Virtual Pis on this machine, to try things out without a Pi.", no_args_is_help=True)
+
+UP_EXAMPLES = """Examples:
+
+sudo "$(command -v picluster)" lab up                       four nodes, ready to train
+
+sudo "$(command -v picluster)" lab up --like zero2w,pi4     two nodes with the means of these
+
+sudo "$(command -v picluster)" lab up --fresh               bare ones, for provisioning
+
+sudo "$(command -v picluster)" lab up --fresh --emulate     these as aarch64 machines"""
+
+Name = Annotated[str, typer.Option(help="Which lab; there may be several.")]
+
+
+@app.callback()
+def _group() -> None:
+    pass
+
+
+@app.command("up", epilog=UP_EXAMPLES)
+def up(
+    *,
+    nodes: Annotated[int | None, typer.Option(help="How many. (default: 4, or as many as --like names)")] = None,
+    memory: Annotated[str | None, typer.Option(help=f"Of each node. (default: {_MEMORY})")] = None,
+    cpus: Annotated[float | None, typer.Option(help=f"Cores of each node. (default: {_CPUS})", min=0.01)] = None,
+    rate: Annotated[str | None, typer.Option(help=f"Of each link and direction. (default: {_RATE})")] = None,
+    disk: Annotated[str, typer.Option(help="Of each node, at most; what is not written takes no room.")] = "8GiB",
+    like: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PI,…",
+            help="Give each node the memory, CPU share, link and random reads per second of a zero2w, pi3, pi4 or pi5.",
+        ),
+    ] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Bare nodes, as if just flashed.")] = False,
+    emulate: Annotated[
+        bool, typer.Option("--emulate", help="With a Pi 4's architecture and instructions, by qemu: slow.")
+    ] = False,
+    second_interface: Annotated[
+        bool, typer.Option("--second-interface", help="Give each node another one, in a network of its own.")
+    ] = False,
+    name: Name = "lab",
+) -> None:
+    """Make virtual Pis, or make those that are there whole again. Needs root, on Debian or Ubuntu.
+
+    Each has its own file system, host name, address, systemd and sshd; the kernel enforces its limits.
+    """
+    from picluster.lab.amounts import parse_size
+    from picluster.lab.build import up as make
+    from picluster.lab.likeness import parse_likeness
+    from picluster.lab.places import LabPlaces
+    from picluster.lab.spec import Wanted
+
+    pis = parse_likeness(like) if like is not None else ()
+    wanted = Wanted(
+        name=name,
+        nodes=(len(pis) or _NODES) if nodes is None else nodes,
+        means=_means(memory, cpus, rate, alone=not pis),
+        like=pis,
+        disk_bytes=parse_size(disk, "--disk"),
+        fresh=fresh,
+        emulated=emulate,
+        second_interface=second_interface,
+    )
+    began = time.monotonic()
+    with _as_guest():
+        lab = make(wanted, typer.echo)
+    inventory = LabPlaces(name).inventory
+    typer.echo(
+        f"up        {counted(len(lab.nodes), 'node')} in {time.monotonic() - began:.1f} s; inventory {inventory}"
+    )
+    if not fresh:
+        typer.echo(f"train     picluster launch --inventory {shlex.quote(str(inventory))} --layers-per-node 1")
+    typer.echo(f"default   mkdir -p inventory; cp {shlex.quote(str(inventory))} inventory/hosts.yml")
+    typer.echo(f"look      picluster lab status{_named(name)}")
+
+
+def _means(memory: str | None, cpus: float | None, rate: str | None, *, alone: bool) -> Likeness:
+    from picluster.lab.amounts import parse_rate, parse_size
+    from picluster.lab.likeness import Likeness
+
+    given = {"--memory": memory, "--cpus": cpus, "--rate": rate}
+    if not alone and (typed := [option for option, value in given.items() if value is not None]):
+        raise InputError(f"--like and {', '.join(typed)} do not go together", fix="--like says what each node has")
+    return Likeness(
+        memory_bytes=parse_size(memory or _MEMORY, "--memory"),
+        cpus=cpus or _CPUS,
+        rate_bits=parse_rate(rate or _RATE, "--rate"),
+    )
+
+
+@app.command("down")
+def down(*, name: Name = "lab") -> None:
+    """Take a lab away with all that is in it, also one that was only half made."""
+    from picluster.lab.build import down as take_away
+
+    began = time.monotonic()
+    with _as_guest():
+        done = take_away(name, typer.echo)
+    took = f"in {time.monotonic() - began:.1f} s"
+    typer.echo(f"down      {took}: {', '.join(done)}" if done else f"there is no lab {name}")
+
+
+@app.command("status")
+def status(*, name: Name = "lab", as_json: options.Json = False) -> None:
+    """Show how the nodes of a lab are. Links and disks are seen by root only."""
+    from picluster.lab.state import look
+    from picluster.schema.record import to_json
+
+    with _as_guest():
+        found = look(name)
+    if as_json:
+        typer.echo(to_json(found, indent=True), nl=False)
+        return
+    from picluster.cli.show.lab_table import show_lab
+
+    show_lab(found)
+
+
+@app.command("break")
+def break_node(
+    node: Annotated[str, typer.Argument(metavar="NODE", help="Such as pi2.")],
+    *,
+    kill: Annotated[bool, typer.Option("--kill", help="The machine dies at once, as without power.")] = False,
+    link_down: Annotated[bool, typer.Option("--link-down", help="Its network cable is pulled.")] = False,
+    freeze: Annotated[bool, typer.Option("--freeze", help="It stops where it is.")] = False,
+    fill_disk: Annotated[bool, typer.Option("--fill-disk", help="No byte of its disk is left free.")] = False,
+    restore: Annotated[bool, typer.Option("--restore", help="All is well again; its disk is kept.")] = False,
+    name: Name = "lab",
+) -> None:
+    """Break a node, or make it whole again."""
+    from picluster.lab.faults import Fault, break_it
+
+    given = {
+        Fault.KILL: kill,
+        Fault.LINK_DOWN: link_down,
+        Fault.FREEZE: freeze,
+        Fault.FILL_DISK: fill_disk,
+        Fault.RESTORE: restore,
+    }
+    chosen = [fault for fault, wanted in given.items() if wanted]
+    if len(chosen) != 1:
+        raise InputError("say one thing to do", fix=f"one of {', '.join(fault.value for fault in Fault)}")
+    with _as_guest():
+        for done in break_it(name, node, chosen[0], typer.echo):
+            typer.echo(f"{node}: {done}")
+
+
+@contextmanager
+def _as_guest() -> Iterator[None]:
+    """Leave nothing of root's in the checkout of the person who typed sudo."""
+    from picluster.lab.kernel.owner import give_back_bytecode, invoker
+
+    sys.dont_write_bytecode = True
+    try:
+        yield
+    finally:
+        if os.geteuid() == 0:
+            give_back_bytecode(invoker(os.environ))
+
+
+def _named(name: str) -> str:
+    return "" if name == "lab" else f" --name {name}"

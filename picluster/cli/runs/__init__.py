@@ -1,0 +1,1 @@
+"""Commands for runs: launch, report, compare, export, list, stop."""

@@ -1,0 +1,61 @@
+"""`picluster export`: what a run has learnt, for use without picluster."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from picluster.cli.terminal import options
+from picluster.errors import InputError
+from picluster.schema.events import AnyEvent, Ready
+from picluster.wording import counted
+
+EXAMPLES = """Examples:
+
+picluster export --output cora.safetensors           the last run's weights, by PyG's names
+
+picluster export ymbu --predictions classes.csv      class probabilities of all nodes
+
+docs/export.md loads them into plain PyG."""
+
+
+def export(
+    run: options.RunName = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="File of weights: .safetensors.")] = None,
+    predictions: Annotated[
+        Path | None, typer.Option(help="File of class probabilities, computed here: .npy, .npz or .csv.")
+    ] = None,
+) -> None:
+    """Write the weights of a run's best epoch, or its predictions, for use without picluster."""
+    from picluster.controller.project import GRAPHS
+    from picluster.controller.record.run_folder import RunFolder
+    from picluster.controller.running.export import (
+        check_predictions_file,
+        check_weights_file,
+        read_weights,
+        write_predictions,
+        write_weights,
+    )
+
+    if output is None and predictions is None:
+        raise InputError("nothing to export", fix="say --output FILE for weights, --predictions FILE for probabilities")
+    if output is not None:
+        check_weights_file(output)
+    if predictions is not None:
+        check_predictions_file(predictions)
+    folder = RunFolder.find(run)
+    weights = read_weights(folder)
+    if output is not None:
+        write_weights(folder, weights, output)
+        values = sum(array.size for array in weights.values())
+        typer.echo(f"{output}: {counted(values, 'value')} in {counted(len(weights), 'array')}, of {folder.path}")
+    if predictions is not None:
+        write_predictions(folder, weights, predictions, GRAPHS, _tell)
+        typer.echo(f"{predictions}: class probabilities of all nodes, by {folder.path}")
+
+
+def _tell(_node: str, event: AnyEvent) -> None:
+    if isinstance(event, Ready):
+        typer.echo("predicting all nodes from all of their neighbours, on this machine", err=True)

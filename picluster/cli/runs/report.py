@@ -1,0 +1,27 @@
+"""`picluster report`: what every node of a run used, and where the time went."""
+
+from __future__ import annotations
+
+import typer
+
+from picluster.cli.terminal import options
+
+EXAMPLES = """Examples:
+
+picluster report                     the last run
+picluster report ymbu                the run whose name ends with these letters
+picluster report --json | jq .test_accuracy"""
+
+
+def report(run: options.RunName = None, as_json: options.Json = False) -> None:
+    """Show what every node of a run used and where the time went."""
+    from picluster.cli.show.run_tables import show_report
+    from picluster.controller.record.report import make_report
+    from picluster.controller.record.run_folder import RunFolder
+    from picluster.schema.record import to_json
+
+    made = make_report(RunFolder.find(run))
+    if as_json:
+        typer.echo(to_json(made, indent=True), nl=False)
+    else:
+        show_report(made)

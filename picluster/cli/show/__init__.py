@@ -1,0 +1,1 @@
+"""Printing: tables, live views, and the words that they share."""

@@ -1,0 +1,164 @@
+"""Comparisons as text: what was learnt, what it cost, how much memory it took; calm at 80 columns."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.markup import escape
+
+from picluster.cli.show.run_tables import plain_table
+from picluster.cli.show.words import NOTHING, fraction, kibibytes, mebibytes, plain, plural
+from picluster.controller.comparison.notes import sent_below_payload
+from picluster.controller.comparison.row_words import common_words, names_of, seconds_words, words_apart
+from picluster.controller.comparison.unlike import incomparable_words, unlike_words
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.table import Table
+
+    from picluster.schema.comparison import ComparedRow, Comparison, Spread
+
+_WORDS = ("model", "data", "strategy", "engine", "threads", "with")
+"""What tells rows apart in every table."""
+_ANY_WIDTH = 10_000
+_MOST_UNLIKE = 8
+
+
+def show_comparison(found: Comparison) -> None:
+    """A table of what was learnt, one of time and bytes, one of memory, and notes."""
+    console = Console(highlight=False, emoji=False)
+    rows = found.rows
+    count = sum(len(row.runs) for row in rows)
+    tagged = f", tag {plain(found.tag)}" if found.tag else ""
+    console.print(escape(f"compared   {count} run{'' if count == 1 else 's'} in {len(rows)} row{plural(rows)}{tagged}"))
+    console.print(escape(plain(f"in all     {', '.join(common_words(rows).values())}")))
+    _show_unlike(found, console)
+    wanted = _WORDS if _fit_words(rows, console) else ()
+    if not wanted and len(rows) > 1:
+        console.print(_legend(rows))
+    console.print(_results_table(rows, wanted, console))
+    if any(row.finished for row in rows):
+        console.print(_cost_table(rows, wanted))
+        console.print(_memory_table(rows, wanted, console))
+    if found.notes:
+        console.print()
+    for note in found.notes:
+        told = textwrap.fill(plain(note), console.width, subsequent_indent="  ", break_on_hyphens=False)
+        console.print(escape(told), soft_wrap=True)
+
+
+def _show_unlike(found: Comparison, console: Console) -> None:
+    """What must be known before two rows are held against each other."""
+    words = [unlike_words(each) for each in found.unlike]
+    if left_out := [each.setting for each in found.unlike[_MOST_UNLIKE:]]:
+        words[_MOST_UNLIKE:] = [f"and {len(left_out)} more: {', '.join(left_out)} (--json has all)"]
+    for place, line in enumerate(words):
+        head = "differ     " if place == 0 else " " * 11
+        told = textwrap.fill(head + plain(line), console.width, subsequent_indent=" " * 13, break_on_hyphens=False)
+        console.print(escape(told), soft_wrap=True)
+    if why := incomparable_words(found.rows, found.tested_alike):
+        told = textwrap.fill(plain(why), console.width, subsequent_indent="  ", break_on_hyphens=False)
+        console.print(escape(told), style="bold", soft_wrap=True)
+
+
+def _fit_words(rows: Sequence[ComparedRow], console: Console) -> bool:
+    """Whether what tells rows apart has room beside the figures; else it stands above the tables, once."""
+    return all(_fits(table, console) for table in (_results(rows, (*_WORDS, "runs")), _cost_table(rows, _WORDS)))
+
+
+def _legend(rows: Sequence[ComparedRow]) -> Table:
+    table = plain_table("rows", ["", ""], left=2)
+    table.show_header = False
+    for row, names in zip(rows, names_of(rows), strict=True):
+        table.add_row(str(row.number), escape(plain(" · ".join(names))))
+    return table
+
+
+def _results_table(rows: Sequence[ComparedRow], wanted: Sequence[str], console: Console) -> Table:
+    """How many nodes there were is told where there is room: the memory of each stands below."""
+    whole = _results(rows, (*wanted, "nodes", "runs"))
+    return whole if wanted and _fits(whole, console) else _results(rows, (*wanted, "runs"))
+
+
+def _results(rows: Sequence[ComparedRow], wanted: Sequence[str]) -> Table:
+    table, words = _begun("learnt", rows, wanted, ["test", "train", "loss", "vali-\ndation"])
+    for row, named in zip(rows, words, strict=True):
+        measures = (row.train_accuracy, row.loss, row.validation_accuracy)
+        table.add_row(*named, _test(row), *(fraction(_mean(spread)) for spread in measures))
+    return table
+
+
+def _test(row: ComparedRow) -> str:
+    """Accuracy with its spread; of a row without a finished run, how it ended."""
+    if not row.finished:
+        return row.runs[-1].status
+    found = row.test_accuracy
+    if found is None or found.standard_deviation is None:
+        return fraction(found.mean if found else None)
+    return f"{found.mean:.4f} ± {found.standard_deviation:.4f}"
+
+
+def _cost_table(rows: Sequence[ComparedRow], wanted: Sequence[str]) -> Table:
+    """Pre-training has a column where there was any."""
+    has_pretraining = any(row.pretraining for row in rows)
+    heads = ["time", *(["pre-\ntraining"] if has_pretraining else []), "step\nms", "sent\nKiB", "payload\nKiB"]
+    table, words = _begun("cost of a run, bytes of a step", rows, wanted, heads)
+    for row, named in zip(rows, words, strict=True):
+        before = [_time(row.pretraining.seconds) if row.pretraining else ""] if has_pretraining else []
+        sent, payload = _mean(row.sent_bytes_per_step), _mean(row.sent_payload_bytes_per_step)
+        sizes = [kibibytes(sent) + ("*" if sent_below_payload(sent, payload) else ""), kibibytes(payload)]
+        step = NOTHING if row.step_ms is None else f"{row.step_ms.mean:,.1f}"
+        table.add_row(*named, _time(_mean(row.seconds)), *before, step, *sizes)
+    return table
+
+
+def _memory_table(rows: Sequence[ComparedRow], wanted: Sequence[str], console: Console) -> Table:
+    """A column for each node; where they do not fit, the largest and the smallest."""
+    title = "memory, MiB (peak anonymous)"
+    nodes = list(dict.fromkeys(peak.node for row in rows for peak in row.memory))
+    table, words = _begun(title, rows, wanted, [escape(plain(node)) for node in nodes])
+    for row, named in zip(rows, words, strict=True):
+        peaks = {peak.node: peak.anonymous_bytes for peak in row.memory}
+        table.add_row(*named, *(mebibytes(peaks[node]) if node in peaks else "" for node in nodes))
+    if nodes and _fits(table, console):
+        return table
+    table, words = _begun(title, rows, wanted, ["largest", "on", "smallest", "all"])
+    for row, named in zip(rows, words, strict=True):
+        table.add_row(*named, *_extremes(row))
+    return table
+
+
+def _extremes(row: ComparedRow) -> list[str]:
+    if not row.memory:
+        return [NOTHING] * 4
+    peaks = sorted(row.memory, key=lambda peak: peak.anonymous_bytes)
+    total = sum(peak.anonymous_bytes for peak in peaks)
+    largest, smallest = mebibytes(peaks[-1].anonymous_bytes), mebibytes(peaks[0].anonymous_bytes)
+    return [largest, escape(plain(peaks[-1].node)), smallest, mebibytes(total)]
+
+
+def _begun(
+    title: str, rows: Sequence[ComparedRow], wanted: Sequence[str], heads: Sequence[str]
+) -> tuple[Table, list[list[str]]]:
+    """A table with the heads of its columns, and each row's number and words."""
+    apart = {head: words for head, words in words_apart(rows).items() if head in wanted}
+    table = plain_table(title, ["", *apart, *heads], left=1 + len(apart))
+    words = [[escape(plain(words[place])) for words in apart.values()] for place in range(len(rows))]
+    return table, [[str(row.number), *named] for row, named in zip(rows, words, strict=True)]
+
+
+def _fits(table: Table, console: Console) -> bool:
+    """Whether no cell needs a second line."""
+    unbounded = console.options.update(max_width=_ANY_WIDTH)
+    return console.measure(table, options=unbounded).maximum <= console.width
+
+
+def _mean(spread: Spread | None) -> float | None:
+    return spread.mean if spread else None
+
+
+def _time(seconds: float | None) -> str:
+    return NOTHING if seconds is None else seconds_words(seconds)

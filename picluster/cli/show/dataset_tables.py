@@ -1,0 +1,90 @@
+"""Graph folders as text, calm at 80 columns."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import TYPE_CHECKING
+
+import typer
+
+from picluster.cli.show.words import plain
+from picluster.controller.class_words import listed_name
+from picluster.wording import counted
+
+if TYPE_CHECKING:
+    from picluster.schema.datasets import DatasetDetails, DatasetDrawing, DatasetList
+
+_WIDTH = 80
+_NAME_WIDTH = 24
+_CLASSES_SHOWN = 100
+_NAME_LETTERS = 40
+
+
+def show_list(found: DatasetList) -> None:
+    """A line for each graph, and one of where it is from, or of what is wrong with it."""
+    if not found.datasets:
+        typer.echo(f"no graphs in {found.folder}/")
+    else:
+        typer.echo(f"{'graph':<{_NAME_WIDTH}}{'nodes':>11}{'edges':>13}{'features':>10}{'classes':>9}{'size':>11}")
+    for entry in found.datasets:
+        name = f"{plain(entry.name):<{_NAME_WIDTH}}"
+        if entry.damage is not None:
+            typer.echo(f"{name}{'damaged':>11}{bytes_words(entry.bytes):>43}")
+            _paragraph("  ", plain(entry.damage))
+            continue
+        sizes = f"{entry.nodes:>11,}{entry.edges:>13,}{entry.features:>10,}{entry.classes:>9,}"
+        typer.echo(f"{name}{sizes}{bytes_words(entry.bytes):>11}")
+        _paragraph("  ", plain(entry.source))
+    _paragraph("can be prepared: ", ", ".join(found.can_prepare))
+
+
+def show_details(graph: DatasetDetails) -> None:
+    """A line for each property."""
+    degrees = graph.degrees
+    homophily = "unknown" if graph.homophily is None else f"{graph.homophily:.3f} of the edges join nodes of one class"
+    lines = {
+        "graph": plain(graph.folder),
+        "source": plain(graph.source),
+        "nodes": f"{graph.nodes:,}, {graph.isolated:,} of them isolated, {graph.unlabelled:,} unlabelled",
+        "edges": f"{graph.edges:,}, each direction counted",
+        "features": f"{graph.features:,}, {graph.feature_dtype}",
+        "splits": ", ".join(f"{count:,} {split}" for split, count in graph.splits.items()),
+        "degrees": f"{degrees.smallest:,} to {degrees.largest:,}, mean {degrees.mean:,.1f}, median {degrees.median:,g}",
+        "components": f"{graph.components.count:,}, the largest has {counted(graph.components.largest, 'node')}",
+        "homophily": homophily,
+        "classes": f"{graph.classes:,}",
+        "labels": _labels(graph),
+        "files": ", ".join(f"{plain(file)} {bytes_words(size)}" for file, size in graph.files.items()),
+    }
+    for head, text in lines.items():
+        _paragraph(f"{head:<11}", text)
+
+
+def _labels(graph: DatasetDetails) -> str:
+    """Nodes of each class, by its name where it has one."""
+    has_names = len(graph.class_names) == graph.classes
+    names = [listed_name(name, _NAME_LETTERS) for name in graph.class_names] if has_names else range(graph.classes)
+    shown = [f"{name}: {count:,}" for name, count in zip(names, graph.labels[:_CLASSES_SHOWN], strict=False)]
+    left_out = len(graph.labels) - len(shown)
+    return ", ".join(shown) + (f" … and {left_out:,} classes more (--json has all)" if left_out else "")
+
+
+def show_drawing(drawing: DatasetDrawing) -> None:
+    """The file, and what of the graph is in it."""
+    from picluster.controller.drawing.draw import describe
+
+    _paragraph("picture    ", plain(drawing.file))
+    _paragraph("shows      ", describe(drawing))
+
+
+def _paragraph(head: str, text: str) -> None:
+    indent = " " * len(head)
+    typer.echo(textwrap.fill(head + text, _WIDTH, subsequent_indent=indent, break_on_hyphens=False))
+
+
+def bytes_words(count: int) -> str:
+    """Bytes in the unit that suits."""
+    for unit, factor in (("GB", 1e9), ("MB", 1e6)):
+        if count >= factor:
+            return f"{count / factor:,.1f} {unit}"
+    return f"{count / 1e3:,.1f} kB"

@@ -1,0 +1,54 @@
+"""A lab as text, calm at 80 columns."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from picluster.cli.show.words import NOTHING, mebibytes
+from picluster.lab.state import LabState, NodeState
+from picluster.wording import counted
+
+_GIB = 1 << 30
+_UNSEEN = "; whether links are up is seen by root only"
+_MEGABIT = 10**6
+_STYLES = {"running": "green", "frozen": "yellow", "link down": "yellow", "dead": "red"}
+
+
+def show_lab(lab: LabState) -> None:
+    """A line for each node, and where the inventory is."""
+    console = Console(highlight=False, emoji=False)
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for head in ("node", "state", "address"):
+        table.add_column(head, no_wrap=True, header_style="dim")
+    for head in ("memory, MiB", "CPU", "link, Mbit/s", "disk, GiB"):
+        table.add_column(head, no_wrap=True, header_style="dim", justify="right")
+    for node in lab.nodes:
+        table.add_row(*_cells(node))
+    console.print(table)
+    console.print(Text(f"{readiness(lab)}; inventory {lab.inventory}"), soft_wrap=True)
+
+
+def readiness(lab: LabState) -> str:
+    """How many nodes can be used, and which cannot. Without root nobody knows of links."""
+    good = sum(node.state == "running" for node in lab.nodes)
+    is_known = all(node.disk_used_bytes is not None for node in lab.nodes)
+    kind = ("bare" if lab.fresh else "ready to train" if is_known else "running") + (", emulated" * lab.emulated)
+    bad = [f"{node.name} ({node.state})" for node in lab.nodes if node.state != "running"]
+    told = counted(good, "node") if not bad else f"{good} of {counted(len(lab.nodes), 'node')}"
+    return f"{told} {kind}" + (f"; not so {', '.join(bad)}" if bad else "") + ("" if is_known else _UNSEEN)
+
+
+def _cells(node: NodeState) -> list[Text]:
+    memory = mebibytes(None if node.state == "dead" else node.memory_bytes)
+    disk = NOTHING if node.disk_used_bytes is None else f"{node.disk_used_bytes / _GIB:.1f}"
+    return [
+        Text(node.name),
+        Text(node.state, style=_STYLES[node.state]),
+        Text(node.address),
+        Text(f"{memory} of {mebibytes(node.memory_limit_bytes)}"),
+        Text(f"{node.cpus:g}"),
+        Text(f"{node.rate_bits / _MEGABIT:,.4g}"),
+        Text(f"{disk} of {node.disk_bytes / _GIB:,.4g}"),
+    ]

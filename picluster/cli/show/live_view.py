@@ -1,0 +1,160 @@
+"""How a run under way looks: from a state to what rich prints, at 80 columns and at more. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from rich.cells import cell_len
+from rich.console import Group
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from picluster.cli.show.words import NOTHING, duration, epochs, learnt, mebibytes, milliseconds, plain, ranges
+from picluster.wording import counted
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from picluster.cli.show.run_state import NodeState, RunState
+
+_LABEL = 11
+_HEAD_LINES = 7
+"""Lines around the nodes' own, and one to spare for the cursor."""
+_WIDE = 120
+_NAME, _WIDE_NAME = 14, 32
+_FULL, _NEARLY_FULL = 0.95, 0.8
+_PHASE_STYLES = {"finished": "bold green", "failed": "bold red", "stopped": "bold yellow"}
+_DOING_STYLES = {"failed": "bold red", "lost": "yellow", "ready": "green", "done": "green"}
+
+
+def view(state: RunState, width: int, height: int | None = None) -> RenderableType:
+    """The whole picture; with a height, as many nodes as fit."""
+    shown, log = list(state.nodes.items()), _log(state, width)
+    room = len(shown) if height is None else max(1, height - _HEAD_LINES - len(log))
+    rest = len(shown) - room if len(shown) > room else 0
+    lines: list[RenderableType] = [_headline(state, width), _bar(state, width), _learnt(state)]
+    table = _nodes(shown[: len(shown) - rest - (rest > 0)], width)
+    more = [Text(f"… and {rest + 1} more nodes", style="dim")] if rest else []
+    return Group(*lines, Text(""), table, *more, *log)
+
+
+def _log(state: RunState, width: int) -> list[Text]:
+    """The last lines of the workers' logs, below the nodes."""
+    longest = min(max((cell_len(plain(node)) for node, _ in state.log), default=0), _NAME)
+    lines = [Text(f"{plain(node)[:longest]:<{longest}} │ {plain(line)}"[:width]) for node, line in state.log]
+    return [Text(""), *lines] if lines else []
+
+
+def _headline(state: RunState, width: int) -> Table:
+    """Phase and where it stands on the left, times on the right."""
+    line = Table.grid(expand=True)
+    line.width = width
+    line.add_column(width=_LABEL)
+    line.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
+    line.add_column(no_wrap=True, justify="right")
+    phase = Text(state.phase, style=_PHASE_STYLES.get(state.phase, "bold"))
+    line.add_row(phase, Text(_place(state)), Text(_times(state)))
+    return line
+
+
+def _place(state: RunState) -> str:
+    if state.phase == "starting":
+        return f"{state.ready} of {counted(len(state.nodes), 'node')} ready"
+    if state.phase == "training":
+        epoch = min(state.epochs_done + 1, state.epochs)
+        step = "" if state.steps == 1 else f", step {state.step} of {state.steps}"
+        return f"epoch {epoch} of {state.epochs}{', validating' if state.is_validating else step}"
+    if state.phase == "testing":
+        weights = f"with the weights of epoch {state.best.epoch}, " if state.best else ""
+        return f"{weights}{'all neighbours' if state.tests_exactly else 'sampled neighbours'}"
+    if state.phase == "ending":
+        return "bringing the weights home"
+    early = state.phase == "finished" and state.epochs_done < state.epochs
+    why = f": no better validation for {epochs(state.patience)}" if early and state.patience else ""
+    return f"after epoch {state.epochs_done} of {state.epochs}{why}"
+
+
+def _times(state: RunState) -> str:
+    left = state.seconds_left if state.phase == "training" else None
+    if left is None:
+        return duration(state.seconds)
+    return f"{duration(state.seconds)}, {'at most' if state.patience else 'about'} {duration(left)} left"
+
+
+def _bar(state: RunState, width: int) -> Table:
+    line = Table.grid(padding=0)
+    line.add_column(width=_LABEL)
+    line.add_column(width=width - _LABEL - 6)
+    line.add_column(width=6, justify="right")
+    share = state.share_done
+    line.add_row("", ProgressBar(total=1.0, completed=share), f"{share:.0%}")
+    return line
+
+
+def _learnt(state: RunState) -> Text:
+    """Loss and accuracies."""
+    last, best = state.last, state.best
+    parts = [f"{'loss':<{_LABEL}}{NOTHING if state.loss is None else f'{state.loss:.4f}'}"]
+    if last:
+        parts += learnt(last)
+    if best and best.validation_accuracy is not None:
+        parts.append(f"best {best.validation_accuracy:.4f} in epoch {best.epoch}")
+    return Text("   ".join(parts), no_wrap=True, overflow="ellipsis")
+
+
+def _nodes(nodes: Sequence[tuple[str, NodeState]], width: int) -> Table:
+    wide = width >= _WIDE
+    names = [plain(name) for name, _ in nodes]
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim", width=width)
+    longest_name, longest_role = max(map(cell_len, ["node", *names])), max(len(node.role) for _, node in nodes)
+    for head, columns in (
+        ("node", min(longest_name, _WIDE_NAME if wide else _NAME)),
+        ("role", longest_role),
+        ("layers", 6),
+    ):
+        table.add_column(head, width=columns, no_wrap=True, overflow="ellipsis")
+    table.add_column("memory", ratio=1)
+    for head, columns in (("MiB of limit", 15), *((("peak", 7), ("cores", 5), ("°C", 3), ("wait", 9)) if wide else ())):
+        table.add_column(head, width=columns, no_wrap=True, justify="right")
+    table.add_column("step", width=9, no_wrap=True, justify="right")
+    for name, (_, node) in zip(names, nodes, strict=True):
+        cells = [Text(name), Text(node.role), Text(ranges(node.layers) or NOTHING), _memory_bar(node), _memory(node)]
+        table.add_row(*cells, *(_further(node) if wide else ()), _step(node))
+    return table
+
+
+def _memory_bar(node: NodeState) -> RenderableType:
+    found = node.resources
+    if found is None or not found.limit_bytes:
+        return Text(NOTHING)
+    share = min(1.0, (found.anonymous_bytes + found.engine_bytes) / found.limit_bytes)
+    style = "red" if share > _FULL else "yellow" if share > _NEARLY_FULL else "cyan"
+    return ProgressBar(total=1.0, completed=share, complete_style=style, finished_style=style)
+
+
+def _memory(node: NodeState) -> Text:
+    found = node.resources
+    if found is None:
+        return Text(NOTHING)
+    limit = f" of {mebibytes(found.limit_bytes)}" if found.limit_bytes else ""
+    return Text(f"{mebibytes(found.anonymous_bytes + found.engine_bytes)}{limit}")
+
+
+def _further(node: NodeState) -> list[str]:
+    found = node.resources
+    heat = found.temperature_celsius if found else None
+    return [
+        mebibytes(found.peak_anonymous_bytes + found.peak_engine_bytes if found else None),
+        f"{found.cpu_share:.1f}" if found else NOTHING,
+        NOTHING if heat is None else f"{heat:.0f}",
+        NOTHING if node.wait_ms is None else milliseconds(node.wait_ms),
+    ]
+
+
+def _step(node: NodeState) -> Text:
+    """What the node does, until it has a time to tell."""
+    if node.step_ms is None or node.doing in ("failed", "lost"):
+        return Text(node.doing, style=_DOING_STYLES.get(node.doing, "dim"))
+    return Text(milliseconds(node.step_ms))

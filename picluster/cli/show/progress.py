@@ -1,0 +1,122 @@
+"""A run as it goes on: a live view where a person looks at a terminal, else plain lines."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING, Self
+
+from rich.console import Console
+from rich.live import Live
+
+from picluster.cli.show.live_view import view
+from picluster.cli.show.run_state import RunState
+from picluster.cli.show.words import epochs, learnt, plain
+from picluster.errors import Stopped
+from picluster.schema.events import AnyEvent, EpochDone, Logged, Ready, StepDone, Tested
+from picluster.wording import counted
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from picluster.schema.plan import Plan
+    from picluster.schema.spec import Spec
+
+_NEWS_SECONDS = 10.0
+_REFRESHES_PER_SECOND = 4
+
+
+def progress(spec: Spec, plan: Plan, training_nodes: int) -> LiveView | Lines:
+    """What fits standard output."""
+    console = Console(highlight=False, emoji=False)
+    can_draw = sys.stdout.isatty() and os.environ.get("TERM", "dumb") not in ("dumb", "unknown")
+    return LiveView(RunState(spec, plan, training_nodes), console) if can_draw else Lines(spec, plan)
+
+
+class LiveView:
+    """Draws the state a few times a second. Events come on one thread, rich draws on another."""
+
+    def __init__(self, state: RunState, console: Console) -> None:
+        self._state, self._console = state, console
+        self._lock = threading.Lock()
+        self._is_over = False
+        self._live = Live(
+            console=console, get_renderable=self._draw, refresh_per_second=_REFRESHES_PER_SECOND, redirect_stderr=True
+        )
+
+    def __call__(self, node: str, event: AnyEvent) -> None:
+        """Take an event into account."""
+        with self._lock:
+            self._state.hear(node, event)
+
+    def __enter__(self) -> Self:
+        self._live.start(refresh=True)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        with self._lock:
+            self._state.end(stopped=kind is not None and issubclass(kind, (Stopped, KeyboardInterrupt)))
+            self._is_over = True
+        self._live.stop()
+
+    def _draw(self) -> RenderableType:
+        """All nodes when it is over: a terminal scrolls then."""
+        # The terminal echoes ^C behind the last line; wrapped, it would shift what is drawn next.
+        width, height = self._console.width - len("^C"), self._console.height
+        with self._lock:
+            return view(self._state, width, None if self._is_over else height)
+
+
+class Lines:
+    """Prints a line for each epoch, and for steps when an epoch takes long."""
+
+    def __init__(self, spec: Spec, plan: Plan) -> None:
+        self._epochs = spec.epochs
+        self._nodes = len(plan.nodes)
+        self._patience = spec.patience
+        self._ready = self._last_epoch = 0
+        self._news = time.monotonic()
+
+    def __call__(self, node: str, event: AnyEvent) -> None:
+        """Take an event into account."""
+        if isinstance(event, Logged):
+            print(f"{plain(node)} │ {plain(event.line)}", file=sys.stderr, flush=True)
+        line = self._line(event)
+        if line:
+            self._news = time.monotonic()
+            print(line, flush=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        """There is nothing to close."""
+
+    def _line(self, event: AnyEvent) -> str | None:
+        if isinstance(event, Ready):
+            self._ready += 1
+            return (
+                f"ready      {counted(self._nodes, 'node')} after {event.seconds:.1f} s"
+                if self._ready == self._nodes
+                else None
+            )
+        if isinstance(event, EpochDone):
+            self._last_epoch = event.epoch
+            return self._epoch_line(event)
+        if isinstance(event, Tested) and self._last_epoch < self._epochs:
+            return f"stopped    after epoch {self._last_epoch}: no better validation for {epochs(self._patience)}"
+        if isinstance(event, StepDone) and event.loss is not None and time.monotonic() - self._news > _NEWS_SECONDS:
+            return f"  epoch {event.epoch}, step {event.step}: loss {event.loss:.4f}"
+        return None
+
+    def _epoch_line(self, done: EpochDone) -> str | None:
+        """Short epochs come many at a time: then only every so many, and the last."""
+        often = max(1, self._epochs // 20)
+        if done.epoch % often and done.epoch not in (1, self._epochs) and time.monotonic() - self._news < 1:
+            return None
+        return (
+            f"epoch {done.epoch:>{len(str(self._epochs))}}/{self._epochs}  loss {done.loss:.4f}"
+            f"{''.join(f'  {word}' for word in learnt(done))}  {done.seconds:.2f} s"
+        )

@@ -1,0 +1,91 @@
+"""A series of launches as it goes on: a line for each that has ended, and in a terminal what the next one is doing."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Self
+
+from rich.console import Console
+from rich.markup import escape
+
+from picluster.cli.show.words import duration, plain, plural
+from picluster.controller.comparison.row_words import seconds_words
+
+if TYPE_CHECKING:
+    from rich.status import Status
+
+    from picluster.controller.comparison.series import Attempt, PlannedRow, Series
+
+_SPINNER = 3
+"""Columns that the status needs beside its words."""
+
+
+class SeriesView:
+    """Writes to standard error."""
+
+    def __init__(self, series: Series) -> None:
+        self._series = series
+        self._total = len(series.rows) * series.seeds
+        self._done = 0
+        self._console = Console(stderr=True, highlight=False, emoji=False, soft_wrap=True)
+        self._began = time.monotonic()
+        self._status: Status | None = None
+        if self._console.is_terminal and os.environ.get("TERM", "dumb") not in ("dumb", "unknown"):
+            self._status = self._console.status("checking the rows")
+
+    def __enter__(self) -> Self:
+        rows, seeds = self._series.rows, self._series.seeds
+        count = f"{len(rows)} row{plural(rows)}, {seeds} seed{'' if seeds == 1 else 's'}"
+        self._say(f"rows       {rows[0].line.file}: {count}; tag {self._series.tag}")
+        if self._status:
+            self._status.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._status:
+            self._status.stop()
+
+    def begin(self, planned: PlannedRow, seed: int) -> Callable[[str], None]:
+        """The next launch; hears what it says."""
+        if self._done == 0:
+            self._began = time.monotonic()
+        head = f"run {self._done + 1}/{self._total}  {self._name(planned, seed)}"
+
+        def hear(line: str) -> None:
+            if self._status:
+                told = plain(f"{head}{self._left()}  {' '.join(line.split())}")
+                self._status.update(escape(told[: self._console.width - _SPINNER]))
+
+        hear("")
+        return hear
+
+    def done(self, attempt: Attempt) -> None:
+        """A launch that has ended."""
+        self._done += 1
+        run = attempt.entry.run if attempt.entry else None
+        if attempt.problem or run is None:
+            told = f"failed: {attempt.problem}"
+        elif run.status == "finished":
+            test = "" if run.test_accuracy is None else f"test {run.test_accuracy:.4f}, "
+            told = f"{test}{seconds_words(run.seconds or 0.0)}"
+        else:
+            told = run.status
+        number = f"{self._done:>{len(str(self._total))}}/{self._total}"
+        self._say(f"run {number}  {self._name(attempt.planned, attempt.seed)}: {told}")
+
+    def _name(self, planned: PlannedRow, seed: int) -> str:
+        plan = planned.plan
+        data = f"{planned.row.dataset}, " if len({row.dataset for row in self._series.rows}) > 1 else ""
+        return f"{planned.row.model}, {data}{plan.strategy}, {plan.engine}, seed {seed}"
+
+    def _left(self) -> str:
+        """Estimated when every row has been seen."""
+        if self._done < len(self._series.rows):
+            return ""
+        each = (time.monotonic() - self._began) / self._done
+        return f", about {duration(each * (self._total - self._done))} left"
+
+    def _say(self, line: str) -> None:
+        self._console.print(escape(plain(line)))

@@ -1,0 +1,67 @@
+"""Commands in messages, such that they can be typed as they stand: with the inventory that was given, from this folder.
+
+A message ends with its command, or goes on after a comma, a semicolon, a bar, a bracket or `>`.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+TAKE_INVENTORY = ("compare", "doctor", "launch", "provision", "reap", "reset", "stop", "trust")
+"""The commands that have the option --inventory."""
+
+_WORD = r"""(?:'[^']*'|"[^"]*"|[,;](?=\S)|[^\s'",;)>|`])+"""
+COMMAND = re.compile(rf"(?<![\w/.-])picluster(?P<words>(?: {_WORD})+)")
+"""A command line in a text; others may follow."""
+_MAKE = re.compile(r"(?<![\w/.-])make (?=setup\b)")
+_INVENTORY = ("-i", "--inventory")
+
+
+def typeable(text: str, typed: Sequence[str] | None = None) -> str:
+    """A message whose commands look where the person looked.
+
+    Args:
+        text: the message.
+        typed: the command line that it answers, the program first; None: this process's.
+    """
+    typed = sys.argv if typed is None else typed
+    given, program = inventory_of(typed[1:]), _program(typed[0])
+    told = COMMAND.sub(lambda found: _completed(found["words"], program, given), text)
+    return _MAKE.sub(f"make {_directory()}", told)
+
+
+def inventory_of(words: Sequence[str]) -> str | None:
+    """The inventory that a command line names."""
+    for place, word in enumerate(words):
+        if word in _INVENTORY:
+            return words[place + 1] if place + 1 < len(words) else None
+        if word.startswith("--inventory="):
+            return word.partition("=")[2]
+        if word.startswith("-i") and not word.startswith("--"):
+            return word[2:]
+    return None
+
+
+def _completed(words: str, program: str, inventory: str | None) -> str:
+    split = words.split()
+    if inventory is None or split[0] not in TAKE_INVENTORY or any(word.startswith(_INVENTORY) for word in split):
+        return program + words
+    return f"{program}{words} -i {shlex.quote(inventory)}"
+
+
+def _program(typed: str) -> str:
+    """How picluster is called here: by its name where the search path leads to it, else as it was typed."""
+    is_found = "/" not in typed or Path(typed).name != "picluster" or shutil.which("picluster")
+    return "picluster" if is_found else shlex.quote(typed)
+
+
+def _directory() -> str:
+    """What `make` needs to find the project's Makefile from here."""
+    from picluster.controller.project import CHECKOUT
+
+    return "" if Path.cwd() == CHECKOUT else f"-C {shlex.quote(str(CHECKOUT))} "

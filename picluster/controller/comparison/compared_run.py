@@ -1,0 +1,248 @@
+"""One run, as far as a comparison needs it: what it came to, and what makes it belong to a row."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import struct
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from picluster.controller.record.report import make_report
+from picluster.graph.names import CORA_LINQS
+from picluster.schema.comparison import ComparedRun, NodePeak
+from picluster.schema.events import StepDone
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from picluster.controller.record.run_folder import RunFolder
+    from picluster.schema.plan import EngineName, Plan, Strategy
+    from picluster.schema.report import NodeReport, Report
+    from picluster.schema.run import Run
+
+Traits = tuple[tuple[str, str], ...]
+"""Names and values, such as (("hidden", "64"), …), by name."""
+
+_SPLIT = re.compile(rf"({re.escape(CORA_LINQS)})-split([0-9]+)(.*)")
+_HAS_SPLITS = re.compile(rf"{re.escape(CORA_LINQS)}(-fp32)?")
+_EMBEDDED = re.compile(r"(.+)-embedded-([0-9a-f]+)")
+_NOT_LEARNT = {"schema_version", "dataset", "seed", "model", "optimizer"}
+"""Fields of a spec that are no trait as they are."""
+_OF_ALL_SPLITS = ("indptr", "indices", "features", "labels")
+_OF_A_SPLIT = ("train", "validation", "test")
+_NONE = {"fanout": "all", "batch-size": "all", "patience": "never"}
+"""What the absence of a value means."""
+_DIGITS = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kind:
+    """What the runs of a row have in common: all but seed, split and names of nodes."""
+
+    model: str
+    dataset: str
+    strategy: Strategy
+    engine: EngineName
+    nodes: int
+    learnt: Traits
+    """Of what is learnt: equal here, the same losses are expected."""
+    placed: Traits
+    """Of how nodes share the work."""
+    machines: Traits
+    """Of what last bits depend on; empty where not all workers got ready."""
+
+    @property
+    def without_machines(self) -> Kind:
+        """As far as it is known before a worker is ready."""
+        return replace(self, machines=())
+
+    @property
+    def has_splits(self) -> bool:
+        """Whether a seed draws the split of each run."""
+        return _HAS_SPLITS.fullmatch(self.dataset) is not None
+
+    @property
+    def traits(self) -> dict[str, str]:
+        """All that do not have a column of their own."""
+        return dict((*self.learnt, *self.placed, *self.machines))
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A run among those that are compared."""
+
+    kind: Kind
+    run: ComparedRun
+    place: Path | None = None
+    """The folder that its run folder lies in."""
+    tested: str = ""
+    """Fingerprint of the labels and the nodes that it was tested on; empty where there is no run."""
+    version: str = ""
+    """Of picluster."""
+
+
+def read_entry(folder: RunFolder) -> Entry:
+    """What a run folder tells. PiclusterError where it cannot be read."""
+    run, result, report = folder.run(), folder.result(), make_report(folder)
+    _, split, _ = _named(run.spec.dataset)
+    best = next((epoch for epoch in report.epochs if epoch.epoch == report.best_epoch), None)
+    compared = ComparedRun(
+        run=folder.name,
+        seed=run.spec.seed,
+        split=split,
+        status=report.status,
+        problem=_problem(report),
+        started=run.started,
+        seconds=result.ended - run.started if result else None,
+        epochs=len(report.epochs),
+        best_epoch=report.best_epoch,
+        test_accuracy=report.test_accuracy,
+        validation_accuracy=best.validation_accuracy if best else None,
+        train_accuracy=best.train_accuracy if best else None,
+        loss=report.epochs[-1].loss if report.epochs else None,
+        step_ms=_step_ms(report),
+        sent_bytes_per_step=_sum([node.sent_bytes_per_step for node in report.nodes]),
+        sent_payload_bytes_per_step=_sum([node.sent_payload_bytes_per_step for node in report.nodes]),
+        memory=tuple(_peaks(report.nodes)),
+        learnt=_fingerprint(folder, report),
+        pretraining=run.pretraining,
+    )
+    kind = _kind(folder, run, report)
+    tested = _digest_of(run, ("labels",) if kind.has_splits else ("labels", "test"))
+    return Entry(kind, compared, folder.path.parent, tested, report.environment.picluster)
+
+
+def kind_of_plan(plan: Plan, *, model: str, dataset: str, learnt: Traits) -> Kind:
+    """Of runs on this plan, before any of them has begun."""
+    return Kind(
+        model=model,
+        dataset=dataset,
+        strategy=plan.strategy,
+        engine=plan.engine,
+        nodes=len(plan.nodes),
+        learnt=learnt,
+        placed=_placed(plan),
+        machines=(),
+    )
+
+
+def _kind(folder: RunFolder, run: Run, report: Report) -> Kind:
+    dataset, _, embedded = _named(run.spec.dataset)
+    traits = _learnt(run)
+    traits["graph"] = _digest_of(run, _OF_ALL_SPLITS)
+    if not _HAS_SPLITS.fullmatch(dataset):
+        traits["split"] = _digest_of(run, _OF_A_SPLIT)
+    if stored := run.graph.files.get("features"):
+        traits["features"] = stored.dtype
+    traits["model-file"] = _digest(folder.model_file.read_bytes()) if folder.model_file.exists() else "unknown"
+    if embedded:
+        traits["embedding-of"] = embedded
+    kind = kind_of_plan(report.plan, model=run.spec.model.name, dataset=dataset, learnt=tuple(sorted(traits.items())))
+    return replace(kind, machines=_machines(report.nodes))
+
+
+def _named(dataset: str) -> tuple[str, int, str]:
+    """Of a graph's name: the data set, the seed of its split, and which embedding it holds."""
+    split = 0
+    if found := _SPLIT.fullmatch(dataset):
+        dataset, split = found[1] + found[3], int(found[2])
+    if found := _EMBEDDED.fullmatch(dataset):
+        return found[1], split, found[2]
+    return dataset, split, ""
+
+
+def _learnt(run: Run) -> dict[str, str]:
+    """Every field of the spec but the seed, named as the options are."""
+    spec = run.spec
+    fields = {name: value for name, value in msgspec.structs.asdict(spec).items() if name not in _NOT_LEARNT}
+    fields = {"depth": spec.model.depth, **fields, **msgspec.structs.asdict(spec.optimizer)}
+    fields |= {split: spec.evaluation(split) for split in ("validation", "test")}
+    options = {name if name not in fields else f"option {name}": value for name, value in spec.model.options.items()}
+    named = {name.replace("_", "-"): value for name, value in {**options, **fields}.items()}
+    return {name: _NONE.get(name, "none") if value is None else _words(value) for name, value in named.items()}
+
+
+def _placed(plan: Plan) -> Traits:
+    """Layers and roles by position: in `stages=1@2+3|2@4` the second and the third node hold layer 1."""
+    stages = (f"{_words(stage.layers)}@{_places(plan, stage.nodes)}" for stage in plan.stages)
+    cuts = (stage.receives for stage in plan.stages[1:])
+    return (
+        ("cuts", "|".join(cuts)),
+        ("samplers", _places(plan, plan.sampler)),
+        ("stages", "|".join(stages)),
+    )
+
+
+def _places(plan: Plan, nodes: tuple[str, ...]) -> str:
+    return "+".join(str(rank + 1) for rank in plan.ranks(nodes))
+
+
+def _machines(nodes: tuple[NodeReport, ...]) -> Traits:
+    found = [node.hardware for node in nodes if node.hardware]
+    if len(found) < len(nodes):
+        return ()
+    kinds = {
+        "processor": {each.model for each in found},
+        "threads": {str(each.threads) for each in found},
+        "torch": {each.torch for each in found},
+    }
+    return tuple((name, " + ".join(sorted(values))) for name, values in kinds.items())
+
+
+def _words(value: object) -> str:
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value)
+
+
+def _digest_of(run: Run, arrays: tuple[str, ...]) -> str:
+    files = run.graph.files
+    return _digest("".join(files[name].sha256 for name in arrays if name in files))
+
+
+def _digest(content: bytes | str) -> str:
+    return hashlib.sha256(content.encode() if isinstance(content, str) else content).hexdigest()[:_DIGITS]
+
+
+def _problem(report: Report) -> str:
+    failure = report.failure
+    if failure is None:
+        return ""
+    return f"node {failure.node}: {failure.cause}" if failure.node else failure.cause
+
+
+def _step_ms(report: Report) -> float | None:
+    """Of the node that tells the losses: it waits for all others."""
+    judge = report.plan.stages[-1].nodes[0]
+    step_ms = next(node.step_ms for node in report.nodes if node.name == judge)
+    return step_ms.p50 if step_ms else None
+
+
+def _sum(values: list[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) if len(known) == len(values) else None
+
+
+def _peaks(nodes: tuple[NodeReport, ...]) -> list[NodePeak]:
+    return [
+        NodePeak(
+            node=node.name, anonymous_bytes=node.memory.peak_anonymous_bytes + (node.memory.peak_engine_bytes or 0)
+        )
+        for node in nodes
+        if node.memory.peak_anonymous_bytes is not None
+    ]
+
+
+def _fingerprint(folder: RunFolder, report: Report) -> str | None:
+    """Only of a run that has finished."""
+    if report.status != "finished":
+        return None
+    steps = (each.event for each in folder.metrics(report.plan.stages[-1].nodes[0]))
+    losses = [step.loss for step in steps if isinstance(step, StepDone) and step.loss is not None]
+    told = [*losses, *([] if report.test_accuracy is None else [report.test_accuracy])]
+    return hashlib.sha256(struct.pack(f"<{len(told)}d", *told)).hexdigest()[: 2 * _DIGITS]

@@ -1,0 +1,167 @@
+"""Several runs side by side: those that learnt the same, but for their seeds, make a row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from math import sqrt
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from picluster.controller.comparison.compared_run import Entry, Kind, read_entry
+from picluster.controller.comparison.notes import all_notes, same_bits
+from picluster.controller.comparison.unlike import all_unlike, tested_alike
+from picluster.controller.record.history import history
+from picluster.controller.record.run_folder import RUNS, RunFolder
+from picluster.errors import PiclusterError
+from picluster.schema.comparison import ComparedPretraining, ComparedRow, Comparison, NodePeak, Spread
+
+if TYPE_CHECKING:
+    from picluster.schema.comparison import ComparedRun
+
+_LAST_NAMED = {"graph", "split", "embedding-of", "model-file", "processor", "torch"}
+"""Traits that say little by themselves: named only where no other tells rows apart."""
+_MOST_NAMED = 4
+
+
+def compare_named(names: Sequence[str], root: Path = RUNS) -> Comparison:
+    """These runs. PiclusterError where one of them is not there or cannot be read."""
+    folders = {folder.path.resolve(): folder for folder in (RunFolder.find(name, root) for name in names)}
+    return compare([read_entry(folder) for folder in folders.values()])
+
+
+def compare_all(tag: str | None = None, root: Path = RUNS) -> Comparison:
+    """All runs below `root` that can be read, or those with this tag; pre-training is no row. InputError if none."""
+    entries, unreadable = [], []
+    for run in history(tag, root).runs:
+        try:
+            entries.append(read_entry(RunFolder(root / run.run)))
+        except PiclusterError:
+            unreadable.append(run.run)
+    before = {entry.run.pretraining for entry in entries}
+    found = compare([entry for entry in entries if entry.run.run not in before], tag=tag or "")
+    if not unreadable:
+        return found
+    note = f"Left out, because they cannot be read: {', '.join(sorted(unreadable))}."
+    return msgspec.structs.replace(found, notes=(*found.notes, note))
+
+
+def compare(entries: Iterable[Entry], *, tag: str = "") -> Comparison:
+    """The record of these runs."""
+    groups = _grouped(sorted(entries, key=lambda entry: entry.run.started))
+    differences = _differences(list(groups))
+    rows = tuple(
+        _row(number, kind, group, differences[number - 1])
+        for number, (kind, group) in enumerate(groups.items(), start=1)
+    )
+    return Comparison(
+        tag=tag,
+        rows=rows,
+        same_bits=same_bits(rows),
+        unlike=all_unlike(list(groups), list(groups.values())),
+        tested_alike=tested_alike(list(groups.values())),
+        notes=all_notes(rows, list(groups)),
+    )
+
+
+def _grouped(entries: Sequence[Entry]) -> dict[Kind, list[Entry]]:
+    """A run whose workers never got ready does not know its threads: it joins those that are alike in all else."""
+    known = {entry.kind.without_machines: entry.kind for entry in reversed(entries) if entry.kind.machines}
+    groups: dict[Kind, list[Entry]] = {}
+    for entry in entries:
+        kind = entry.kind if entry.kind.machines else known.get(entry.kind, entry.kind)
+        groups.setdefault(kind, []).append(entry)
+    return groups
+
+
+def _row(number: int, kind: Kind, entries: Sequence[Entry], difference: str) -> ComparedRow:
+    runs = tuple(entry.run for entry in entries)
+    finished = [run for run in runs if run.status == "finished"]
+    threads = kind.traits.get("threads", "")
+    return ComparedRow(
+        number=number,
+        model=kind.model,
+        dataset=kind.dataset,
+        strategy=kind.strategy,
+        engine=kind.engine,
+        nodes=kind.nodes,
+        threads=int(threads) if threads.isdecimal() else None,
+        difference=difference,
+        finished=len(finished),
+        runs=runs,
+        test_accuracy=_spread(finished, lambda run: run.test_accuracy),
+        validation_accuracy=_spread(finished, lambda run: run.validation_accuracy),
+        train_accuracy=_spread(finished, lambda run: run.train_accuracy),
+        loss=_spread(finished, lambda run: run.loss),
+        seconds=_spread(finished, lambda run: run.seconds),
+        step_ms=_spread(finished, lambda run: run.step_ms),
+        sent_bytes_per_step=_spread(finished, lambda run: run.sent_bytes_per_step),
+        sent_payload_bytes_per_step=_spread(finished, lambda run: run.sent_payload_bytes_per_step),
+        memory=_most(finished),
+        pretraining=_pretraining(kind, entries),
+    )
+
+
+def _spread(runs: Sequence[ComparedRun], measure: Callable[[ComparedRun], float | None]) -> Spread | None:
+    values = [value for value in map(measure, runs) if value is not None]
+    if not values:
+        return None
+    deviation = stdev(values) if len(values) > 1 else None
+    return Spread(
+        count=len(values),
+        mean=fmean(values),
+        standard_deviation=deviation,
+        standard_error=None if deviation is None else deviation / sqrt(len(values)),
+    )
+
+
+def _most(runs: Sequence[ComparedRun]) -> tuple[NodePeak, ...]:
+    """Node by node, in the order of the plan: in other runs nodes may have other names."""
+    whole = [run.memory for run in runs if run.memory and len(run.memory) == len(runs[0].memory)]
+    return tuple(
+        NodePeak(node=peaks[0].node, anonymous_bytes=max(peak.anonymous_bytes for peak in peaks))
+        for peaks in zip(*whole, strict=True)
+    )
+
+
+def _pretraining(kind: Kind, entries: Sequence[Entry]) -> ComparedPretraining | None:
+    """The one that ran in the way of the row's own runs; else the first that any of them took."""
+    named = {entry.run.pretraining: entry.place for entry in entries if entry.run.pretraining}
+    found = []
+    for name, place in named.items():
+        try:
+            found.append(read_entry(RunFolder((place or RUNS) / name)))
+        except PiclusterError:
+            continue
+    alike = [entry for entry in found if _way(entry.kind) == _way(kind)]
+    chosen = next(iter((*alike, *found)), None)
+    if chosen is not None and chosen.run.run:
+        return ComparedPretraining(run=chosen.run.run, seconds=chosen.run.seconds)
+    return ComparedPretraining(run=next(iter(named)), seconds=None) if named else None
+
+
+def _way(kind: Kind) -> tuple[str, str, int]:
+    return kind.strategy, kind.engine, kind.nodes
+
+
+def _differences(kinds: Sequence[Kind]) -> list[str]:
+    """For each, what tells it from rows whose columns are the same, and from others of its model: few words."""
+    looks = [(kind.model, kind.dataset, *_way(kind), kind.traits.get("threads")) for kind in kinds]
+    told = []
+    for kind, look in zip(kinds, looks, strict=True):
+        alike = [other for other, its in zip(kinds, looks, strict=True) if its == look]
+        related = [other for other in kinds if (other.model, other.dataset) == (kind.model, kind.dataset)]
+        told.append(_distinction(kind, alike, related))
+    return told
+
+
+def _distinction(kind: Kind, alike: Sequence[Kind], related: Sequence[Kind]) -> str:
+    own, recipe = kind.traits, {name for name, _ in kind.learnt} - _LAST_NAMED
+    apart = [name for name in own if any(other.traits.get(name) != own[name] for other in alike)]
+    apart = [name for name in apart if name not in _LAST_NAMED] or apart
+    unlike = {name for name in recipe if any(other.traits.get(name) not in (None, own[name]) for other in related)}
+    names = [name for name in own if name in unlike or name in apart]
+    rest = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+    return " ".join(f"{name}={own[name]}" for name in names[:_MOST_NAMED]) + rest

@@ -1,0 +1,126 @@
+"""What is wrong between nodes: who does not reach whom, and what is slow. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from statistics import median
+
+from picluster.controller.health.patient import Patient
+from picluster.schema.health import Finding, Interface, Link, Severity
+
+SLOW_MBIT = 200.0
+"""Below, the link is no Gigabit Ethernet."""
+SHARE_OF_SPEED = 0.5
+"""Of what the interfaces could do, or others do: less is a fault."""
+LONG_ROUND_TRIP_MS = 5.0
+_ALLOW = "let TCP through on all ports between the nodes: sudo ufw status"
+_CABLE = "try another cable and another port of the switch"
+
+
+def between(patients: Sequence[Patient], links: Sequence[Link]) -> list[Finding]:
+    """Everything about the links."""
+    names = [patient.name for patient in patients]
+    return [*_unreached(names, links), *_slow(patients, links), *_distant(names, links)]
+
+
+def _unreached(names: Sequence[str], links: Sequence[Link]) -> Iterator[Finding]:
+    """A node that nobody reaches is told of once."""
+    failed = [link for link in links if link.problem]
+    cut_off = set()
+    for name in names:
+        towards = [link for link in links if link.target == name]
+        problems = {link.problem for link in towards}
+        if len(towards) > 1 and len(problems) == 1 and all(link.problem for link in towards):
+            cut_off.add(name)
+            yield _found("reach", "problem", (name,), f"no other node reaches it over TCP: {problems.pop()}", _ALLOW)
+    grouped: dict[tuple[str, str], list[str]] = {}
+    for link in failed:
+        if link.target not in cut_off:
+            grouped.setdefault((link.source, link.problem), []).append(link.target)
+    for (source, problem), targets in grouped.items():
+        yield _found(
+            "reach", "problem", (source,), f"it does not reach {', '.join(targets)} over TCP: {problem}", _ALLOW
+        )
+
+
+def _slow(patients: Sequence[Patient], links: Sequence[Link]) -> Iterator[Finding]:
+    """Who is slow by itself: a link is as fast as the slower of its ends, so a slow one alone accuses neither."""
+    interfaces = {patient.name: _interface(patient) for patient in patients}
+    limited = {name for name, interface in interfaces.items() if _is_limited(interface)}
+    telling = _telling(links, limited)
+    best = {name: best_mbit(name, links if name in limited else telling) for name in interfaces}
+    undecided: list[Patient] = []
+    for patient in patients:
+        interface, rate = interfaces[patient.name], best[patient.name]
+        if interface and interface.half_duplex:
+            yield _slowness(patient, "carries one direction at a time (half duplex)", _CABLE)
+        if rate is None:
+            continue
+        others = [each for name, each in best.items() if name != patient.name and each is not None]
+        if interface and interface.wireless:
+            yield _slowness(patient, f"is Wi-Fi: {rate:.0f} Mbit/s at best", "a cable")
+        elif _is_limited(interface):
+            yield _slowness(patient, *_why_slow(rate, interface))
+        elif rate < SHARE_OF_SPEED * _expected(interface, others):
+            yield _slowness(patient, f"gives {rate:.0f} Mbit/s at best; others have more", _CABLE)
+        elif rate < SLOW_MBIT:
+            undecided.append(patient)
+    if undecided:
+        names = tuple(patient.name for patient in undecided)
+        fastest = max(rate for name in names if (rate := best[name]) is not None)
+        what = f"no link between them gives more than {fastest:.0f} Mbit/s, which does not tell whose end is slow"
+        yield _found("rate", "warning", names, what, f"for one after another: {_CABLE}")
+
+
+def _telling(links: Sequence[Link], limited: set[str]) -> list[Link]:
+    """The links that tell something of those at their ends: not those with nodes of which nothing more can come."""
+    return [link for link in links if not limited & {link.source, link.target}]
+
+
+def _interface(patient: Patient) -> Interface | None:
+    return patient.facts.interfaces.get(patient.interface or "") if patient.facts else None
+
+
+def _is_limited(interface: Interface | None) -> bool:
+    """Whether it cannot do more by its nature."""
+    return bool(interface and (interface.wireless or (interface.speed_mbit or SLOW_MBIT) < SLOW_MBIT))
+
+
+def _why_slow(rate: float, interface: Interface | None) -> tuple[str, str]:
+    words = f"gives {rate:.0f} Mbit/s at best"
+    speed = interface.speed_mbit if interface else None
+    if speed is not None and speed <= SLOW_MBIT:
+        fix = "a Gigabit switch and a cable with all eight wires; a Pi 3 or older has no faster port"
+        return f"{words}, being linked at {speed}", fix
+    return words, _CABLE
+
+
+def _expected(interface: Interface | None, others: Sequence[float]) -> float:
+    """What the link should do: as much as the fastest other one where its own speed is known, else as most do."""
+    if not others:
+        return 0.0
+    speed = interface.speed_mbit if interface else None
+    return median(others) if speed is None else min(speed, max(others))
+
+
+def best_mbit(name: str, links: Sequence[Link]) -> float | None:
+    """The slower direction of a node, each at its best."""
+    sent = [link.mbit_per_second for link in links if link.source == name and link.mbit_per_second is not None]
+    received = [link.mbit_per_second for link in links if link.target == name and link.mbit_per_second is not None]
+    return min(max(rates) for rates in (sent, received) if rates) if sent or received else None
+
+
+def _distant(names: Sequence[str], links: Sequence[Link]) -> Iterator[Finding]:
+    for name in names:
+        times = [link.round_trip_ms for link in links if link.source == name and link.round_trip_ms is not None]
+        if times and min(times) > LONG_ROUND_TRIP_MS:
+            what = f"a round trip to any other node takes {min(times):.0f} ms or more"
+            yield _found("round-trip", "warning", (name,), what, "one switch for all nodes, and cables")
+
+
+def _slowness(patient: Patient, what: str, fix: str) -> Finding:
+    return _found("rate", "warning", (patient.name,), f"its interface {patient.interface} {what}", fix)
+
+
+def _found(check: str, severity: Severity, nodes: tuple[str, ...], what: str, fix: str) -> Finding:
+    return Finding(check=check, severity=severity, nodes=nodes, what=what, fix=fix)

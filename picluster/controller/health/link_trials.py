@@ -1,0 +1,82 @@
+"""Measures the ways between nodes: each listens, and in every round each measures with one other, there and back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from picluster.controller.health.rounds import Pair, rounds
+from picluster.controller.nodes.agent_session import Steward
+from picluster.controller.nodes.fan_out import try_all
+from picluster.errors import PiclusterError, RunFailed
+from picluster.schema.health import Link
+
+LISTEN_SECONDS = 10.0
+ROUND_SECONDS = 30.0
+"""For a pair, in both directions."""
+
+
+class Survey:
+    """The links between some nodes."""
+
+    def __init__(self, probers: Mapping[str, Steward], addresses: Mapping[str, str]) -> None:
+        """`probers` run on the nodes, whose data planes have these addresses."""
+        self._probers, self._addresses = probers, addresses
+        self._ports: dict[str, int] = {}
+        self.links: list[Link] = []
+        self.errors: dict[str, PiclusterError] = {}
+        """Of nodes that did not take part to the end."""
+
+    def measure(self, tell: Callable[[str], None]) -> None:
+        """Measure every pair in both directions; `tell` is called with what is being done."""
+        for name, port in try_all(
+            self._probers, self._listen, timeout_seconds=LISTEN_SECONDS, doing="listening"
+        ).items():
+            if isinstance(port, PiclusterError):
+                self.errors[name] = port
+            else:
+                self._ports[name] = port
+        schedule = rounds(list(self._ports))
+        for number, pairs in enumerate(schedule, start=1):
+            tell(f"measuring  links, round {number} of {len(schedule)}")
+            self._play([pair for pair in pairs if not set(pair) & set(self.errors)])
+
+    def _listen(self, name: str) -> int:
+        address = self._addresses[name]
+        answer = self._probers[name].ask("listen", address=address, greeting=_greeting(name))
+        if "error" in answer:
+            fix = "set picluster_address in the inventory to an address that it has"
+            raise RunFailed(f"it cannot listen at {address}: {answer['error']}", fix=fix)
+        return int(answer["port"])
+
+    def _play(self, pairs: list[Pair]) -> None:
+        titles = {" – ".join(pair): pair for pair in pairs}
+        done = try_all(
+            titles, lambda title: self._both_ways(titles[title]), timeout_seconds=ROUND_SECONDS, doing="measuring links"
+        )
+        for title, outcome in done.items():
+            if isinstance(outcome, PiclusterError):
+                self.errors |= dict.fromkeys(titles[title], outcome)
+            else:
+                self.links += outcome
+
+    def _both_ways(self, pair: Pair) -> list[Link]:
+        """Who does not answer any more is put down."""
+        links = []
+        for source, target in (pair, pair[::-1]):
+            try:
+                links.append(self._measure(source, target))
+            except PiclusterError as error:
+                self.errors[source] = error
+        return links
+
+    def _measure(self, source: str, target: str) -> Link:
+        address, port = self._addresses[target], self._ports[target]
+        answer = self._probers[source].ask("measure", address=address, port=port, greeting=_greeting(target))
+        if "error" in answer:
+            return Link(source=source, target=target, problem=answer["error"])
+        return Link(source=source, target=target, **answer)
+
+
+def _greeting(name: str) -> str:
+    """By which a listener is known: another machine may have the address, too."""
+    return f"picluster {name}"

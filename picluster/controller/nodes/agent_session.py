@@ -1,0 +1,177 @@
+"""A conversation with a node's steward, over one SSH channel; it may end in the steward becoming a worker."""
+
+from __future__ import annotations
+
+import functools
+import json
+import shlex
+import signal
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, cast
+
+import paramiko
+
+import picluster
+from picluster.controller.nodes.machine import Exit
+from picluster.errors import MissingError, PiclusterError, RunFailed
+
+if TYPE_CHECKING:
+    import fabric
+
+ANSWER_SECONDS = 20.0
+_SIGNAL_CODES = 128
+_NOT_FOUND = 127
+_PROGRAMS = {
+    "steward": ("answering", "claims", "control_groups", "premises", "steward"),
+    "examiner": ("answering", "control_groups", "premises", "examiner"),
+    "prober": ("answering", "prober"),
+}
+"""The modules of each of the programs of `agent/`, in the order in which they import each other."""
+_ERRANDS = "picluster.agent"
+# The text of the program comes first on standard input, its length before it; then questions. On one line, since
+# there are shells that break a quoted one.
+BOOT = 'import sys; i = sys.stdin.buffer; exec(compile(i.read(int(i.readline())), "errand", "exec"))'
+_LOAD = """
+import json, sys, types
+for name, text in json.loads({texts!r}).items():
+    module = sys.modules[name] = types.ModuleType(name)
+    module.__path__ = []
+    exec(compile(text, name, "exec"), module.__dict__)
+module.main()
+"""
+_COMMAND = f"exec python3 -I -S -c {shlex.quote(BOOT)}"
+
+
+class Steward(Protocol):
+    """Answers questions about the machine that it runs on."""
+
+    def ask(self, question: str, **details: object) -> dict[str, Any]:
+        """One answer."""
+
+
+class StewardSession:
+    """One running steward. Not for several threads at once until it is a worker."""
+
+    def __init__(
+        self, connection: fabric.Connection, *, timeout_seconds: float = ANSWER_SECONDS, program: str = "steward"
+    ) -> None:
+        """Start a steward on the other side, or another program of the worker's that answers in the same way.
+
+        Raises:
+            RunFailed: the connection broke.
+        """
+        source = program_text(program)
+        try:
+            assert connection.transport is not None
+            self._channel = connection.transport.open_session(timeout=timeout_seconds)
+            self._channel.settimeout(timeout_seconds)
+            self.output: BinaryIO = cast("BinaryIO", self._channel.makefile("rb"))
+            self.log: BinaryIO = cast("BinaryIO", self._channel.makefile_stderr("rb"))
+            self._channel.exec_command(_COMMAND)
+            self._channel.sendall(f"{len(source)}\n".encode() + source)
+        except OSError as error:
+            raise self._why_it_ended() from error
+        except (paramiko.SSHException, EOFError) as error:
+            raise RunFailed(f"SSH broke off: {str(error) or type(error).__name__}", fix="try again") from error
+
+    def ask(self, question: str, **details: object) -> dict[str, Any]:
+        """The steward's answer.
+
+        Raises:
+            MissingError: the node has no python3.
+            RunFailed: it gives no answer within the time.
+        """
+        try:
+            self._channel.sendall(json.dumps({"do": question, **details}).encode() + b"\n")
+            line = self.output.readline()
+        except TimeoutError as error:
+            what = f"it gives no answer within {self._channel.gettimeout():g} s"
+            raise RunFailed(what, fix="see whether it is busy or cut off") from error
+        except OSError as error:
+            raise self._why_it_ended() from error
+        with suppress(ValueError):
+            answer: dict[str, Any] = json.loads(line)
+            return answer
+        raise self._why_it_ended(line)
+
+    def _why_it_ended(self, said: bytes = b"") -> PiclusterError:
+        """In place of an answer: how it ended, or what else spoke in its place."""
+        if not self._channel.status_event.wait(1.0):
+            if not said:
+                return RunFailed("SSH broke off", fix="try again")
+            fix = "let its ~/.bashrc print nothing where there is no terminal: [ -t 1 ] || return"
+            return RunFailed(
+                f"its shell says {_last_line(said)!r} when a program logs in, which no program wants", fix=fix
+            )
+        if (code := self._channel.recv_exit_status()) == _NOT_FOUND:
+            return MissingError("python3 is not installed on it", fix="sudo apt install python3 on it")
+        with suppress(OSError):
+            said = self.log.read() or said or self.output.read()
+        told = _last_line(said) or f"exit code {code}"
+        return RunFailed(f"its shell does not start python3: {told}", fix="see what `ssh` to it says, and its python3")
+
+    def wait_for_words(self) -> None:
+        """From now on reading waits for as long as it takes: what runs there is no steward any more."""
+        self._channel.settimeout(None)
+
+    def tell(self, line: bytes) -> None:
+        """Write a line to its standard input; says nothing when it is gone."""
+        with suppress(OSError):
+            self._channel.sendall(line)
+
+    def hang_up(self) -> None:
+        """Close its standard input."""
+        with suppress(OSError, EOFError):
+            self._channel.shutdown_write()
+
+    def wait(self, timeout_seconds: float) -> Exit | None:
+        """How what runs there ended; None when it has not, within that time."""
+        if not self._channel.status_event.wait(timeout_seconds):
+            return None
+        code = self._channel.recv_exit_status()
+        if code < 0:  # the connection broke
+            return Exit(None, None)
+        with suppress(ValueError):
+            if code > _SIGNAL_CODES:
+                return Exit(None, signal.Signals(code - _SIGNAL_CODES).name)
+        return Exit(code, None)
+
+    def close(self) -> None:
+        """Let go of the channel."""
+        self._channel.close()
+
+
+@functools.cache
+def program_text(program: str) -> bytes:
+    """A program that holds the texts of its modules by name; their packages are empty on the other side."""
+    packages = dict.fromkeys(("picluster", "picluster.worker", _ERRANDS), "")
+    folder = Path(picluster.__file__).parent / "agent"
+    modules = {f"{_ERRANDS}.{name}": (folder / f"{name}.py").read_text() for name in _PROGRAMS[program]}
+    return _LOAD.format(texts=json.dumps({**packages, **modules})).encode()
+
+
+def _last_line(said: bytes) -> str:
+    return said.decode(errors="replace").strip().rpartition("\n")[2]
+
+
+class LocalSteward:
+    """A steward of this machine, or another program that answers in the same way."""
+
+    def __init__(self, program: str = "steward") -> None:
+        command = [sys.executable, "-m", f"{_ERRANDS}.{program}"]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def ask(self, question: str, **details: object) -> dict[str, Any]:
+        """The steward's answer."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        print(json.dumps({"do": question, **details}), file=self._process.stdin, flush=True)
+        answer: dict[str, Any] = json.loads(self._process.stdout.readline())
+        return answer
+
+    def close(self) -> None:
+        """End it."""
+        self._process.communicate(timeout=ANSWER_SECONDS)

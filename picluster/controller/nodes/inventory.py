@@ -1,0 +1,186 @@
+"""The nodes, as Ansible sees them: `ansible-inventory` is the one reader of inventories."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+import shlex
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import msgspec
+
+from picluster.controller.nodes import inventory_file
+from picluster.controller.nodes.host_variables import host_variables
+from picluster.controller.nodes.ssh.address import ssh_words
+from picluster.controller.nodes.strength import Strength
+from picluster.controller.project import find, program
+from picluster.errors import InputError, MissingError
+
+READ_TIMEOUT_SECONDS = 60
+_GROUP = "picluster"
+_SCRIPT_SAYS = "Standard error from inventory script:"
+_OVER_SSH = ("ssh", "smart", "paramiko", "paramiko_ssh")
+
+
+@dataclass(frozen=True)
+class Node:
+    """One machine of the inventory."""
+
+    name: str
+    """As the inventory calls it."""
+    is_local: bool
+    """A process on this machine rather than a machine of its own."""
+    ssh_words: tuple[str, ...] = ()
+    """What follows `ssh` to get there, the destination last."""
+    home: str = "/opt/picluster"
+    """Where picluster is installed there: `picluster_home` in the inventory."""
+    cache: str = "~/.cache/picluster"
+    """Where it keeps data: `picluster_cache` in the inventory."""
+    owned_address: str | None = None
+    """The IP address of its data plane, where the person says so: `picluster_address`."""
+    strength: Strength | None = None
+    """`picluster_memory_mb` and `picluster_cores`, where the inventory has both; else what the node says itself."""
+
+
+def default_inventory() -> Path:
+    """The person's own `inventory/hosts.yml` where there is one, else four local processes."""
+    own = Path("inventory/hosts.yml")
+    return own if own.exists() else find("inventory/local.yml")
+
+
+def read_inventory(path: Path) -> list[Node]:
+    """All hosts of the group `picluster`, or of all groups where there is no such group, in the file's order.
+
+    Raises:
+        InputError: the file is missing, unreadable or names no host.
+        MissingError: Ansible is not installed.
+    """
+    if "," in str(path):
+        raise InputError(f"Ansible takes {path} for a list of hosts", fix="give it a name without a comma")
+    if not path.exists():
+        raise InputError(f"there is no inventory {path}", fix=_make_one(path))
+    inventory_file.check(path)
+    listing = _ansible_inventory(path)
+    names = list(dict.fromkeys(_hosts(listing, _GROUP if _GROUP in listing else "all")))
+    if not names:
+        raise InputError(f"inventory {path} names no host", fix=inventory_file.see_example())
+    strange = [name for name in names if "/" in name or name.startswith(".")]
+    if strange:
+        raise InputError(f"inventory {path} names {strange[0]!r}: no host may contain / or begin with a dot")
+    variables = listing.get("_meta", {}).get("hostvars", {})
+    groups = {group: list(dict.fromkeys(_hosts(listing, group))) for group in listing if group != "_meta"}
+    return [_node(name, host_variables(name, variables, groups)) for name in names]
+
+
+def _make_one(path: Path) -> str:
+    there = sorted(each for each in Path("inventory").glob("*.yml") if not each.name.startswith("cluster"))
+    near = get_close_matches(str(path), map(str, there), n=1)
+    copy = shlex.join(["cp", str(find("inventory/example.yml")), str(path)])
+    return f"did you mean {near[0]}? Or begin with the example: {copy}" if near else f"begin with the example: {copy}"
+
+
+def _node(name: str, variables: Mapping[str, str]) -> Node:
+    connection, address = variables.get("ansible_connection", "ssh"), variables.get("picluster_address")
+    if address is not None:
+        _check_address(name, address)
+    if connection.rpartition(".")[2] == "local":
+        return Node(name, is_local=True, owned_address=address, strength=_strength(name, variables))
+    if connection.rpartition(".")[2] not in _OVER_SSH:
+        what = f"ansible_connection of {name} is {connection!r}: picluster enters nodes over SSH"
+        raise InputError(what, fix="leave it out, or say local for a process on this machine")
+    told = {"home": variables.get("picluster_home"), "cache": variables.get("picluster_cache")}
+    given = {key: value for key, value in told.items() if value}
+    words, strength = tuple(ssh_words(name, variables)), _strength(name, variables)
+    return Node(name, is_local=False, ssh_words=words, owned_address=address, strength=strength, **given)
+
+
+def _strength(name: str, variables: Mapping[str, str]) -> Strength | None:
+    found = []
+    for variable in ("picluster_memory_mb", "picluster_cores"):
+        text = variables.get(variable, "")
+        if text and not (text.isdecimal() and int(text)):
+            raise InputError(f"{variable} of {name} is {text!r}: it must be a whole number above 0")
+        found.append(int(text or 0))
+    memory_mb, cores = found
+    return Strength(memory_mb << 20, cores) if memory_mb and cores else None
+
+
+def _check_address(name: str, address: str) -> None:
+    try:
+        ipaddress.IPv4Address(address)
+    except ValueError:
+        what = f"picluster_address of {name} is {address!r}, and no IPv4 address"
+        raise InputError(what, fix="see `ip -4 address` on it") from None
+
+
+def _hosts(listing: Mapping[str, Any], group: str) -> Iterator[str]:
+    yield from listing.get(group, {}).get("hosts", [])
+    for child in listing.get(group, {}).get("children", []):
+        yield from _hosts(listing, child)
+
+
+def _ansible_inventory(path: Path) -> dict[str, Any]:
+    command = program("ansible-inventory")
+    if command is None:
+        raise MissingError("ansible-inventory is not installed", fix="make setup")
+    # Ansible refuses to start in a locale that is not UTF-8, which is usual over SSH.
+    # And a broken file beside good ones must not pass for an absent one.
+    environment = {
+        **os.environ,
+        "LC_ALL": "C.UTF-8",
+        "ANSIBLE_INVENTORY_UNPARSED_FAILED": "true",
+        "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "true",
+    }
+    words = [command, "-i", str(path.absolute()), "--list"]
+    try:
+        with _home_of_ansible() as home:
+            listed = subprocess.run(
+                words,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                check=False,
+                env=environment | home,
+                timeout=READ_TIMEOUT_SECONDS,
+            )
+    except subprocess.TimeoutExpired:
+        what = f"Ansible takes longer than {READ_TIMEOUT_SECONDS} s to read inventory {path}"
+        raise InputError(what, fix=f"see what `{shlex.join(words)}` does") from None
+    if listed.returncode != 0:
+        what = f"Ansible cannot read inventory {path}: {_reason(listed.stderr.decode(errors='replace'))}"
+        raise InputError(what, fix=f"see what it says: {shlex.join(words)}")
+    return msgspec.json.decode(listed.stdout, type=dict[str, Any])
+
+
+@contextmanager
+def _home_of_ansible() -> Iterator[dict[str, str]]:
+    """Variables that give Ansible a place for its own files where the person's home cannot be written to."""
+    home = Path(os.environ.get("HOME") or "/")
+    if "ANSIBLE_HOME" in os.environ or os.access(home / ".ansible", os.W_OK) or os.access(home, os.W_OK):
+        yield {}
+        return
+    with TemporaryDirectory() as folder:
+        yield {"ANSIBLE_HOME": folder}
+
+
+def _reason(words: str) -> str:
+    """What Ansible says of a file that looks right, in one line."""
+    lines = [line.strip() for line in words.splitlines() if line.strip()]
+    if _SCRIPT_SAYS in lines:
+        said = lines[lines.index(_SCRIPT_SAYS) + 1 :]
+        return f"the program failed: {said[0]}" if said else "the program failed"
+    if "'script' plugin" in words:
+        return "it is a program, and what it prints is no inventory in JSON"
+    if "'toml' plugin" in words:
+        return "it is no TOML" + (f": line {found[1]}" if (found := re.search(r"at line (\d+)", words)) else "")
+    failed = [line.partition("Failed to parse inventory: ")[2] for line in lines]
+    return next(
+        filter(None, failed), "it gives no reason" if any("Completely" in line for line in lines) else lines[-1]
+    )

@@ -1,0 +1,1 @@
+"""SSH connections: addresses, keys, known hosts, and what a failure means."""

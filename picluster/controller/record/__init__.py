@@ -1,0 +1,1 @@
+"""The record of a run: its folder, reports and history read from it."""

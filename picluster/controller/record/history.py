@@ -1,0 +1,83 @@
+"""All runs of a place, one line each. A damaged run folder is listed as such and hides nothing."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+from picluster.controller.record.report import best_epoch, result_of
+from picluster.controller.record.run_folder import RUNS, RunFolder
+from picluster.errors import InputError, PiclusterError
+from picluster.schema.events import EpochDone
+from picluster.schema.report import History, RunSummary
+
+
+def history(tag: str | None = None, root: Path = RUNS) -> History:
+    """The runs below `root`, or those with this tag; the newest first. InputError where there is none."""
+    found = [summary(folder) for folder in RunFolder.every(root)]
+    if not found:
+        raise InputError(f"there are no runs in {root.absolute()}", fix="make one: picluster launch")
+    chosen = [run for run in found if tag is None or run.tag == tag]
+    if not chosen:
+        tags = ", ".join(sorted({run.tag for run in found if run.tag})) or "none"
+        raise InputError(f"no run has the tag {tag}", fix=f"the tags are: {tags}")
+    return History(runs=tuple(sorted(chosen, key=lambda run: run.started, reverse=True)))
+
+
+def training_on(dataset: str, root: Path = RUNS) -> list[str]:
+    """The names of the runs under way that read this graph."""
+    return [folder.name for folder in RunFolder.every(root) if _is_training_on(folder, dataset)]
+
+
+def _is_training_on(folder: RunFolder, dataset: str) -> bool:
+    try:
+        return folder.run().spec.dataset == dataset and result_of(folder).status == "running"
+    except PiclusterError:  # a damaged run folder
+        return False
+
+
+def summary(folder: RunFolder) -> RunSummary:
+    """What one run came to; whatever is wrong with its folder is said in it."""
+    try:
+        return _summary(folder)
+    except PiclusterError as error:
+        return RunSummary(
+            run=folder.name,
+            status="unreadable",
+            problem=os.fsencode(error.what).decode(errors="replace"),
+            started=_changed(folder.path),
+        )
+
+
+def _summary(folder: RunFolder) -> RunSummary:
+    run, plan, result = folder.run(), folder.plan(), result_of(folder)
+    epochs = [each.event for each in folder.events() if isinstance(each.event, EpochDone)]
+    best = best_epoch(epochs)
+    ended = result.ended or (time.time() if result.status == "running" else None)
+    accuracies = {done.epoch: done.validation_accuracy for done in epochs}
+    return RunSummary(
+        run=folder.name,
+        status=result.status,
+        problem=result.failure.cause if result.failure else result.stopped_by and f"stopped by {result.stopped_by}",
+        tag=run.tag,
+        started=run.started,
+        seconds=None if ended is None else max(0.0, ended - run.started),
+        model=run.spec.model.name,
+        dataset=run.spec.dataset,
+        strategy=plan.strategy,
+        engine=plan.engine,
+        nodes=len(plan.nodes),
+        epochs=len(epochs),
+        epochs_planned=run.spec.epochs,
+        best_epoch=best,
+        best_validation_accuracy=None if best is None else accuracies[best],
+        test_accuracy=result.test_accuracy,
+    )
+
+
+def _changed(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0

@@ -1,0 +1,248 @@
+"""The run folder: the record of a run. This class alone knows the names in it."""
+
+from __future__ import annotations
+
+import glob
+import os
+import secrets
+import shutil
+import string
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from picluster.controller.record.record_files import (
+    append_record,
+    read_lines,
+    read_record,
+    refuse,
+    require_folder_or_nothing,
+    require_text,
+    write_record,
+    write_whole,
+)
+from picluster.errors import DataError, InputError, PiclusterError
+from picluster.schema.events import Failed, Recorded, Resources, StepDone
+from picluster.schema.plan import Plan
+from picluster.schema.run import Environment, Manifest, Result, Run
+
+if TYPE_CHECKING:
+    from picluster.schema.events import AnyEvent
+
+RUNS = Path("runs")
+LETTERS = 4
+_ROOM_BYTES = 64 << 10
+
+
+def new_letters() -> str:
+    """Random ones, by which a run is told from others of its name."""
+    return "".join(secrets.choice(string.ascii_lowercase) for _ in range(LETTERS))
+
+
+class RunFolder:
+    """Everything about one run. Files are written aside and renamed; lists of events grow line by line."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.run_file = path / "run.json"
+        self.plan_file = path / "plan.json"
+        self.environment_file = path / "environment.json"
+        self.events_file = path / "events.jsonl"
+        self.result_file = path / "result.json"
+        self.model_file = path / "model.py"
+        """The model as it was when the run began; runs of version 0.1 have none."""
+        self._room_file = path / ".room"
+        """Room for the last words: given back when the run ends, or when the disk is full."""
+
+    @property
+    def name(self) -> str:
+        """Of the run, as text, whatever a copied folder is called."""
+        return os.fsencode(self.path.name).decode(errors="replace")
+
+    @staticmethod
+    def create(model: str, dataset: str, root: Path = RUNS) -> RunFolder:
+        """A new folder, named after date, model, data and four random letters."""
+        date = time.strftime("%Y-%m-%d")
+        path = root / f"{date}-{model}-{dataset}-{new_letters()}"
+        require_text(root)
+        if root.is_symlink():
+            require_folder_or_nothing(root)
+        try:
+            path.mkdir(parents=True)
+        except OSError as error:
+            refuse("make the run folder", path, error)
+        return RunFolder(path)
+
+    @staticmethod
+    def find(name: str | None, root: Path = RUNS) -> RunFolder:
+        """The run of that name or path, or whose name ends with these four letters; the newest where none is named.
+
+        InputError where there is none, or more than one.
+        """
+        require_folder_or_nothing(root)
+        if name is None:
+            runs = [RunFolder(file.parent) for file in root.glob("*/run.json")]
+            if not runs:
+                raise InputError(f"there are no runs in {root.absolute()}", fix="make one: picluster launch")
+            return max(runs, key=_started)
+        found = [path for path in (Path(name), root / name) if _holds_a_run(path)][:1]
+        if not found and len(name) == LETTERS:
+            found = sorted(path for path in root.glob(f"*-{glob.escape(name)}") if _holds_a_run(path))
+        if not found:
+            raise InputError(f"there is no run {name}", fix=f"see those in {root.absolute()}: picluster runs")
+        if len(found) > 1:
+            names = ", ".join(path.name for path in found)
+            raise InputError(f"{len(found)} runs end with {name}: {names}", fix="give the whole name")
+        return RunFolder(found[0])
+
+    @staticmethod
+    def every(root: Path = RUNS) -> list[RunFolder]:
+        """All folders among the runs, whether they can be read or not. DataError where these cannot be listed."""
+        require_folder_or_nothing(root)
+        try:
+            paths = sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            refuse("list the runs in", root, error)
+        return [RunFolder(path) for path in paths]
+
+    def log_file(self, node: str) -> Path:
+        """What a node's worker wrote to its standard error."""
+        return self._node(node) / "log.txt"
+
+    def metrics_file(self, node: str) -> Path:
+        """A node's steps and resource readings."""
+        return self._node(node) / "metrics.jsonl"
+
+    def node_folder(self, node: str) -> Path:
+        """Made where it does not exist."""
+        folder = self._node(node)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            refuse("make", folder, error)
+        return folder
+
+    def checkpoint_folder(self, epoch: int) -> Path:
+        """Weights after an epoch."""
+        return self.path / "checkpoints" / str(epoch)
+
+    def begin(self, run: Run, plan: Plan, environment: Environment) -> None:
+        """Write what is known before anything starts. Where the disk does not take it, nothing of the run remains."""
+        try:
+            self._begin(run, plan, environment)
+        except PiclusterError:
+            shutil.rmtree(self.path, ignore_errors=True)
+            raise
+
+    def _begin(self, run: Run, plan: Plan, environment: Environment) -> None:
+        write_whole(self._room_file, secrets.token_bytes(_ROOM_BYTES))
+        write_record(self.environment_file, environment)
+        write_record(self.plan_file, plan)
+        write_record(self.run_file, run)
+
+    def keep_model(self, file: Path) -> None:
+        """Keep the text of the model, so that the run can be made again when the file has changed."""
+        try:
+            text = file.read_bytes()
+        except OSError as error:
+            raise InputError(f"cannot read the model {file}: {error.strerror}") from error
+        write_whole(self.model_file, text)
+
+    def record(self, node: str, event: AnyEvent) -> None:
+        """Append an event to the run's list; steps and resource readings to the node's metrics.
+
+        A failure that the worker tells in words, rather than by a traceback, goes to its log as well.
+        """
+        file = self.metrics_file(node) if isinstance(event, StepDone | Resources) else self.events_file
+        self._append(file, Recorded(time=time.time(), node=node, event=event))
+        if isinstance(event, Failed) and event.expected:
+            with suppress(OSError), self.log_file(node).open("a", encoding="utf-8") as log:
+                print(f"error: {event.cause}", file=log)
+
+    def _append(self, file: Path, recorded: Recorded) -> None:
+        """Where the disk is full, what the run has learnt so far must not be lost for want of a line."""
+        try:
+            append_record(file, recorded)
+        except DataError as error:
+            self._require()
+            self._give_room_back()
+            with suppress(DataError):
+                append_record(file, recorded)
+            raise error from error.__cause__
+
+    def _require(self) -> None:
+        """DataError where the folder has gone."""
+        if not self.path.is_dir():
+            what = f"the run folder {self.path.absolute()} has gone while the run was under way"
+            raise DataError(what, fix="leave it, and the disk that it is on, in place until the run has ended")
+
+    def _give_room_back(self) -> None:
+        with suppress(OSError):
+            self._room_file.unlink()
+
+    def keep_checkpoint(self, manifest: Manifest) -> None:
+        """Write a checkpoint's manifest, which makes it exist."""
+        write_record(self.checkpoint_folder(manifest.epoch) / "manifest.json", manifest)
+
+    def checkpoint(self) -> tuple[Path, Manifest]:
+        """The folder of the best epoch's weights, and what is in it. DataError where there is none."""
+        complete = [file.parent for file in self.path.glob("checkpoints/*/manifest.json")]
+        if not complete:
+            raise DataError(f"run {self.name} has no weights", fix="a run writes them when it has finished")
+        best = max(complete, key=lambda folder: int(folder.name))
+        return best, read_record(best / "manifest.json", Manifest)
+
+    def end(self, result: Result) -> None:
+        """Write the result: the run is over."""
+        self._require()
+        self._give_room_back()
+        write_record(self.result_file, result)
+
+    def run(self) -> Run:
+        """What was to be done."""
+        return read_record(self.run_file, Run)
+
+    def plan(self) -> Plan:
+        """Who did what."""
+        return read_record(self.plan_file, Plan)
+
+    def environment(self) -> Environment:
+        """Where the controller ran."""
+        return read_record(self.environment_file, Environment)
+
+    def result(self) -> Result | None:
+        """How it ended; None while it runs, or when its controller died."""
+        return read_record(self.result_file, Result) if self.result_file.exists() else None
+
+    def events(self) -> Iterator[Recorded]:
+        """What happened, in order."""
+        return read_lines(self.events_file)
+
+    def metrics(self, node: str) -> Iterator[Recorded]:
+        """A node's steps and readings, in order."""
+        return read_lines(self.metrics_file(node))
+
+    def _node(self, node: str) -> Path:
+        return self.path / "nodes" / node
+
+
+def _started(folder: RunFolder) -> float:
+    """When the run began; a folder that cannot be read must not hide the others."""
+    try:
+        return folder.run().started
+    except PiclusterError:
+        return folder.run_file.stat().st_mtime
+
+
+def _holds_a_run(path: Path) -> bool:
+    """A folder that must not be looked into may hold one: reading it then says why it cannot be read."""
+    try:
+        return (path / "run.json").exists()
+    except PermissionError:
+        return True
+    except OSError:  # such as a name that is too long
+        return False

@@ -1,0 +1,1 @@
+"""A run: workers started on nodes, led through training, and ended."""

@@ -1,0 +1,157 @@
+"""Which node failed first, and why: from what every worker said and how it ended. Pure."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from picluster.controller.nodes.strength import better_order, memory_words
+from picluster.controller.planning.planner import REPLICA_MARK
+from picluster.schema.events import Done, Ended, Failed
+from picluster.schema.job import LONGEST_GRACE_SECONDS, ORPHANED_EXIT_CODE
+from picluster.schema.run import Failure
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from picluster.controller.nodes.strength import Strength
+    from picluster.schema.events import AnyEvent
+    from picluster.schema.plan import Plan
+
+_NO_MEMORY = "if nobody killed it, the kernel did for want of memory (dmesg tells): use more nodes or smaller batches"
+_SIGNAL_FIXES = {
+    "SIGKILL": _NO_MEMORY,
+    "SIGILL": "this torch uses instructions that the processor lacks: install the version that picluster pins",
+    "SIGBUS": "a memory-mapped file was cut short or the disk is full: prepare the graph again",
+}
+_READ_LOG = "read the log"
+_REPORT_BUG = "the log has the traceback: mend the model file if it is named there, else report a bug in picluster"
+
+
+@dataclass
+class Witness:
+    """What one worker said that bears on a failure."""
+
+    failed: Failed | None = None
+    ended: Ended | None = None
+    done: bool = False
+    silent_seconds: float | None = None
+    """Set when it was given up on for saying nothing."""
+    order: int = field(default=0)
+    """When it first gave a sign of failing, counted over all workers."""
+
+    def hear(self, event: AnyEvent, order: int) -> None:
+        """Take an event into account."""
+        if isinstance(event, Failed):
+            self.failed = event
+        elif isinstance(event, Ended):
+            self.ended = event
+        elif isinstance(event, Done):
+            self.done = True
+        if self.is_failing and not self.order:
+            self.order = order
+
+    @property
+    def is_failing(self) -> bool:
+        """Whether it failed, or ended before it was done."""
+        return bool(self.failed or self.silent_seconds or (self.ended and not self.done))
+
+    @property
+    def is_cause(self) -> bool:
+        """Whether it failed by itself, rather than for the loss of another worker."""
+        return self.is_failing and not (self.failed and self.failed.lost_peer)
+
+
+def diagnose(
+    witnesses: Mapping[str, Witness],
+    plan: Plan,
+    logs: Mapping[str, str],
+    strengths: Mapping[str, Strength] | None = None,
+) -> Failure | None:
+    """The first worker that failed by itself; else the first that lost another; None where nobody failed.
+
+    A worker killed by a signal comes first: the others' words may arrive sooner than the news of its end. `strengths`
+    of nodes of the inventory serve the advice to one that had too little memory.
+    """
+
+    def rank(item: tuple[str, Witness]) -> tuple[bool, bool, int]:
+        witness = item[1]
+        killed = witness.ended is not None and witness.ended.signal is not None
+        return (not witness.is_cause, not killed, witness.order)
+
+    failing = sorted(((node, w) for node, w in witnesses.items() if w.is_failing), key=rank)
+    if not failing:
+        return None
+    node, witness = failing[0]
+    cause, fix = _words(witness)
+    if witness.ended and (witness.ended.out_of_memory or witness.ended.signal == "SIGKILL"):
+        stronger = _stronger(node, plan, strengths or {})
+        fix = "; or ".join(filter(None, [stronger, fix] if witness.ended.out_of_memory else [fix, stronger]))
+    return Failure(node=node, layers=plan.layers_of(node), cause=cause, fix=fix, log=logs.get(node))
+
+
+def asleep(failure: Failure, witnesses: Mapping[str, Witness], pause_seconds: float, grace_seconds: float) -> Failure:
+    """The same failure; or the controller's own pause, where that is why the workers ended.
+
+    `pause_seconds`: the longest time between two of its heartbeats.
+    """
+    witness = witnesses.get(failure.node or "")
+    if witness is None or pause_seconds <= grace_seconds or not _waited_in_vain(witness):
+        return failure
+    cause = (
+        f"the controller slept for {pause_seconds:.0f} s (Ctrl-Z, SIGSTOP, or its machine was suspended), "
+        f"and its workers wait for {grace_seconds:g} s"
+    )
+    enough = 10 * math.ceil(pause_seconds / 10 + 1)
+    fix = f"launch again; with --grace {enough} the workers outlast such a pause"
+    if enough > LONGEST_GRACE_SECONDS:
+        fix = "launch again, and keep this machine awake meanwhile, with systemd-inhibit"
+    return Failure(node=None, layers=(), cause=cause, fix=fix, log=None)
+
+
+def _waited_in_vain(witness: Witness) -> bool:
+    """Whether it ended for want of its controller, or its connection, or of another worker."""
+    ended, failed = witness.ended, witness.failed
+    if failed is not None:
+        return failed.lost_peer
+    return ended is not None and not ended.signal and ended.exit_code in (None, ORPHANED_EXIT_CODE)
+
+
+def _words(witness: Witness) -> tuple[str, str]:
+    """Cause and fix."""
+    failed, ended = witness.failed, witness.ended
+    if ended and ended.out_of_memory:
+        return "the kernel killed it for want of memory", "use more nodes, a smaller batch or more micro-batches"
+    if ended and ended.signal:
+        return f"killed by {ended.signal}", _SIGNAL_FIXES.get(ended.signal, _READ_LOG)
+    if failed:
+        return failed.cause, failed.fix or (_READ_LOG if failed.expected else _REPORT_BUG)
+    if witness.silent_seconds:
+        fix = "see whether the node still answers: it may be swapping, frozen or cut off"
+        return f"said nothing for {witness.silent_seconds:.0f} s", fix
+    return _words_of_the_end(ended)
+
+
+def _words_of_the_end(ended: Ended | None) -> tuple[str, str]:
+    """Where it ended without a word."""
+    if ended and ended.exit_code == ORPHANED_EXIT_CODE:
+        fix = "see whether its network is cut off at times; a longer --grace outlasts short cuts"
+        return "it heard nothing from the controller for longer than --grace, and ended", fix
+    if ended is None or ended.exit_code is None:
+        fix = "see whether it still answers: it may have lost power or its network: picluster doctor"
+        return "the connection to it was lost before its work was done", fix
+    return f"ended with exit code {ended.exit_code} before its work was done", _READ_LOG
+
+
+def _stronger(node: str, plan: Plan, strengths: Mapping[str, Strength]) -> str:
+    """Which node has more memory than one that had too little, and what to type; nothing where there is none."""
+    machine = node if node in strengths else node.rpartition(REPLICA_MARK)[0]
+    order = list(dict.fromkeys(name if name in strengths else name.rpartition(REPLICA_MARK)[0] for name in plan.nodes))
+    found = better_order(machine, order, strengths)
+    if found is None or plan.strategy == "data-parallel":
+        return ""
+    best, names = found
+    does = f"does {plan.role_of(best)}" if best in plan.nodes else "idles"
+    has = f"{best} has {memory_words(strengths[best])} and {does}, {machine} has {memory_words(strengths[machine])}"
+    return f"{has}: --nodes {','.join(names)}"

@@ -1,0 +1,85 @@
+"""One run to be made, and what each node is told of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from picluster.controller.nodes.machine import Parcel, Places
+from picluster.controller.record.leader import this_controller
+from picluster.schema.job import Claim, Job
+
+if TYPE_CHECKING:
+    from picluster.controller.nodes.machine import Transport
+    from picluster.controller.nodes.strength import Strength
+    from picluster.controller.record.run_folder import RunFolder
+    from picluster.schema.plan import Plan
+    from picluster.schema.spec import Spec
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """From trained weights to class probabilities."""
+
+    weights: Path
+    """An exported model."""
+    probabilities: Path
+    """Where the npy array (N, classes) in fp32 shall lie."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Launch:
+    """One run to be made."""
+
+    spec: Spec
+    plan: Plan
+    model_file: Path
+    graph_folder: Path
+    transports: Mapping[str, Transport]
+    threads: int
+    grace_seconds: float
+    folder: RunFolder
+    strengths: Mapping[str, Strength] = field(default_factory=dict)
+    """Of the nodes of the inventory of which it is known, whether they take part or not."""
+    prediction: Prediction | None = None
+    """Predict all nodes instead of training."""
+
+    def parcel(self, node: str) -> Parcel:
+        """What a node needs, as it lies on this machine."""
+        return Parcel(
+            run=self.folder.name,
+            node=node,
+            model_file=self.model_file,
+            graph_folder=self.graph_folder,
+            arrays=self.plan.arrays_of(node),
+            output_folder=self.folder.node_folder(node),
+            weights_file=self.prediction.weights if self.prediction else None,
+        )
+
+    def claim(self, node: str) -> Claim:
+        """What takes a node for the run."""
+        return Claim(
+            run=self.folder.name,
+            node=node,
+            controller=this_controller(),
+            is_exclusive=self.transports[node].is_machine,
+            grace_seconds=self.grace_seconds,
+        )
+
+    def job(self, node: str, places: Places) -> Job:
+        """What a node is told, when its parcel has come to these places."""
+        transport = self.transports[node]
+        return Job(
+            node=node,
+            spec=self.spec,
+            plan=self.plan,
+            model_file=places.model_file,
+            graph_folder=places.graph_folder,
+            output_folder=places.output_folder,
+            address=transport.address,
+            interface=transport.interface,
+            threads=self.threads,
+            weights_file=places.weights_file,
+        )

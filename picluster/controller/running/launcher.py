@@ -1,0 +1,157 @@
+"""Leads the workers of a plan through one run, to a result."""
+
+from __future__ import annotations
+
+import queue
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+from picluster.controller.running.checkpoints import CheckpointCollector
+from picluster.controller.running.diagnosis import Witness, asleep, diagnose
+from picluster.controller.running.launch import Launch
+from picluster.controller.running.workforce import Workforce, one_line
+from picluster.errors import DataError, PiclusterError, Stopped
+from picluster.schema.events import (
+    AnyEvent,
+    CheckpointWritten,
+    Logged,
+    Predicted,
+    Ready,
+    Status,
+    Tested,
+)
+from picluster.schema.job import Start
+from picluster.schema.run import Failure, Result
+
+SILENCE_SECONDS = 60.0
+"""A worker reads its memory twice a second; one that says nothing for so long is given up."""
+WORD_SECONDS = 6.0
+"""After the echo of a failure: how long its cause may take to arrive. A node without power is noticed after 5 s."""
+_TICK_SECONDS = 0.25
+
+
+class Launcher:
+    """Leads the workers of one run. One thread decides; readers only put what they hear into its queue."""
+
+    def __init__(self, launch: Launch, watch: Callable[[str, AnyEvent], None]) -> None:
+        """`watch` sees every event, with its node's name."""
+        self._launch, self._watch = launch, watch
+        self._folder, self._plan = launch.folder, launch.plan
+        self._workforce = Workforce(launch)
+        self._witnesses = {node: Witness() for node in self._plan.nodes}
+        self._last_word = dict.fromkeys(self._plan.nodes, time.monotonic())
+        self._ready: dict[str, Ready] = {}
+        self._checkpoints = CheckpointCollector(launch.folder, len(launch.plan.stages))
+        self._test_accuracy: float | None = None
+
+    def run(self) -> Result:
+        """Make the run; whatever happens, the folder gets a result and no worker stays.
+
+        Raises:
+            Stopped: somebody asked to end (SIGINT, SIGTERM, SIGHUP); the result is written before.
+        """
+        failure: Failure | None = None
+        try:
+            self._workforce.start()
+            failure = self._lead()
+        except (KeyboardInterrupt, Stopped) as error:
+            by = (error.by if isinstance(error, Stopped) else "") or "Ctrl-C"
+            self._stop_workers()
+            with suppress(DataError):  # it was stopped, whether or not the disk takes that
+                self._end("stopped", None, by)
+            raise Stopped(f"run {self._folder.name} was stopped by {by}", by=by) from error
+        except BaseException as error:
+            self._stop_workers()
+            with suppress(DataError):  # the reason why it failed may be the reason why that cannot be written
+                self._end("failed", _own_failure(error))
+            raise
+        for node, event in self._stop_workers():
+            if isinstance(event, Logged) and failure and node == failure.node:
+                self._watch(node, event)
+        return self._end("failed" if failure else "finished", failure)
+
+    def _lead(self) -> Failure | None:
+        """Handle events until all workers are done (None) or one has failed."""
+        while not all(witness.ended for witness in self._witnesses.values()):
+            self._hear(_TICK_SECONDS)
+            self._look_for_silence()
+            if any(witness.is_failing for witness in self._witnesses.values()):
+                return self._find_cause()
+        return None
+
+    def _hear(self, timeout_seconds: float) -> None:
+        """Take one event, if one comes in time."""
+        try:
+            node, event = self._workforce.heard.get(timeout=timeout_seconds)
+        except queue.Empty:
+            return
+        self._last_word[node] = time.monotonic()
+        if isinstance(event, Logged):
+            self._watch(node, event)
+            return
+        self._witnesses[node].hear(event, 1 + sum(witness.is_failing for witness in self._witnesses.values()))
+        self._folder.record(node, event)
+        if isinstance(event, Ready):
+            self._welcome(node, event)
+        elif isinstance(event, Tested):
+            self._test_accuracy = event.test_accuracy
+        elif isinstance(event, CheckpointWritten):
+            self._checkpoints.fetch(self._launch.transports[node], event)
+        elif isinstance(event, Predicted) and self._launch.prediction:
+            self._launch.transports[node].fetch(event.path, self._launch.prediction.probabilities)
+        self._watch(node, event)
+
+    def _welcome(self, node: str, ready: Ready) -> None:
+        """Give the start when everybody is ready."""
+        self._ready[node] = ready
+        if len(self._ready) < len(self._plan.nodes):
+            return
+        first = self._plan.nodes[0]
+        port = self._ready[first].rendezvous_port
+        assert port is not None
+        start = Start(rendezvous_address=self._launch.transports[first].address, rendezvous_port=port)
+        self._workforce.tell_all(start)
+
+    def _look_for_silence(self) -> None:
+        now = time.monotonic()
+        for node, witness in self._witnesses.items():
+            # Imports hold the interpreter for long on a slow Pi: only a worker that is ready must keep talking.
+            if node in self._ready and not witness.ended and now - self._last_word[node] > SILENCE_SECONDS:
+                witness.silent_seconds = now - self._last_word[node]
+
+    def _find_cause(self) -> Failure | None:
+        """Where only echoes were heard so far, wait a little for the cause."""
+        deadline = time.monotonic() + WORD_SECONDS
+        while time.monotonic() < deadline and not any(witness.is_cause for witness in self._witnesses.values()):
+            self._hear(_TICK_SECONDS)
+        logs = {node: str(self._folder.log_file(node).relative_to(self._folder.path)) for node in self._plan.nodes}
+        failure = diagnose(self._witnesses, self._plan, logs, self._launch.strengths)
+        pause_seconds, grace_seconds = self._workforce.longest_pause_seconds, self._launch.grace_seconds
+        return failure and asleep(failure, self._witnesses, pause_seconds, grace_seconds)
+
+    def _stop_workers(self) -> list[tuple[str, AnyEvent]]:
+        """End all of them; returns their last words, which it has taken down."""
+        words = self._workforce.stop()
+        for node, event in words:
+            if not isinstance(event, Logged):
+                with suppress(DataError):  # the run is over; what it came to matters more
+                    self._folder.record(node, event)
+        return words
+
+    def _end(self, status: Status, failure: Failure | None, stopped_by: str = "") -> Result:
+        result = Result(
+            status=status,
+            failure=failure,
+            test_accuracy=self._test_accuracy,
+            ended=time.time(),
+            stopped_by=stopped_by,
+        )
+        self._folder.end(result)
+        return result
+
+
+def _own_failure(error: BaseException) -> Failure:
+    """Of the controller itself."""
+    cause, fix = (error.what, error.fix) if isinstance(error, PiclusterError) else (one_line(error), "")
+    return Failure(node=None, layers=(), cause=cause, fix=fix, log=None)

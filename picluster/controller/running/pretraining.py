@@ -1,0 +1,131 @@
+"""What pre-training learns, and where it is kept: an embedding of a graph's nodes, shared by all of its splits."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+
+import picluster
+from picluster.controller.record.record_files import read_record, write_record, write_whole
+from picluster.controller.running.export import read_weights
+from picluster.errors import DataError
+from picluster.graph.folder import GraphFolder
+from picluster.graph.lock import only_maker_of
+from picluster.graph.pretraining.embedded import write_embedded
+from picluster.graph.pretraining.pairs import scaled_rows, write_pairs
+from picluster.schema.record import Record
+from picluster.wording import counted
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from numpy.typing import NDArray
+
+    from picluster.controller.record.run_folder import RunFolder
+    from picluster.schema.model import Pretraining
+    from picluster.schema.spec import OptionValue
+
+SEED = 0
+"""Of every pre-training: the seed of a run is that of the training which follows."""
+_SEEN_ARRAYS = ("indptr", "indices", "features")
+"""What pre-training looks at: neither labels nor splits."""
+_KEY_DIGITS = 8
+
+
+class Learnt(Record, frozen=True, kw_only=True):
+    """Beside a stored embedding: where it comes from."""
+
+    run: str
+    """Name of the run."""
+
+
+@dataclass(frozen=True)
+class Embedding:
+    """Of the nodes of one graph, by one pre-training; learnt already, or not yet."""
+
+    graph: GraphFolder
+    pretraining: Pretraining
+    model_file: Path
+    """Of the model that learns it."""
+
+    @property
+    def options(self) -> dict[str, OptionValue]:
+        """For the `layers` of that model."""
+        return {**self.pretraining.options, "nodes": self.graph.meta.nodes}
+
+    @property
+    def run(self) -> str | None:
+        """Name of the run that learnt it; None before."""
+        return read_record(self._origin, Learnt).run if self._file.exists() and self._origin.exists() else None
+
+    def pairs(self) -> GraphFolder:
+        """The graph of pairs to learn it from; made where it is not there yet."""
+        path = self._graphs / f"{self._seen_name}-pairs-{self._key(self.pretraining.pairs)}"
+        with only_maker_of(path):
+            if not path.exists():
+                write_pairs(path, self.graph, count=self.pretraining.pairs, seed=SEED)
+        return GraphFolder.open(path)
+
+    def take(self, folder: RunFolder) -> None:
+        """Store what a run has learnt.
+
+        Raises:
+            DataError: it has no weight `embedding` with a row for each node.
+        """
+        weights = {name.removeprefix("convs.0."): weight for name, weight in read_weights(folder).items()}
+        table = weights.get("embedding.weight")
+        if table is None or len(table) != self.graph.meta.nodes:
+            what = (
+                f"{self.model_file} has no `embedding` with a row for each of {counted(self.graph.meta.nodes, 'node')}"
+            )
+            raise DataError(what, fix="see models/node_pairs.py")
+        if "dense.weight" in weights:
+            seen = scaled_rows(self.graph.array("features")).astype(np.float32)
+            dense = np.maximum(seen @ weights["dense.weight"].T + weights["dense.bias"], 0)
+            table = np.concatenate([table, dense], axis=1)
+        content = io.BytesIO()
+        np.save(content, table.astype(np.float32))
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        self._origin.unlink(missing_ok=True)
+        write_whole(self._file, content.getvalue())
+        write_record(self._origin, Learnt(run=folder.name))
+
+    def graph_with_it(self) -> tuple[GraphFolder, int]:
+        """The graph for the training that follows, and how many of its features are the embedding's."""
+        table: NDArray[Any] = np.load(self._file)
+        content = hashlib.sha256(table.tobytes()).hexdigest()[:_KEY_DIGITS]
+        path = self._graphs / f"{self.graph.meta.name}-embedded-{content}"
+        with only_maker_of(path):
+            if not path.exists():
+                write_embedded(path, self.graph, table, neighbours=self.pretraining.neighbours)
+        return GraphFolder.open(path), table.shape[1]
+
+    @property
+    def _graphs(self) -> Path:
+        return self.graph.path.parent
+
+    @property
+    def _file(self) -> Path:
+        words = (picluster.__version__, self.model_file.read_text(), msgspec.json.encode(self.pretraining).decode())
+        return self._graphs / ".embeddings" / f"{self._key(*words)}.npy"
+
+    @property
+    def _origin(self) -> Path:
+        return self._file.with_suffix(".json")
+
+    @property
+    def _seen_name(self) -> str:
+        """The graph's name without its split: pairs are the same for all of them."""
+        return self.graph.meta.name.partition("-split")[0]
+
+    def _key(self, *words: object) -> str:
+        """Of the data that pre-training sees, and of these words."""
+        files = self.graph.meta.files
+        text = "\0".join([*(files[name].sha256 for name in _SEEN_ARRAYS), *map(str, words)])
+        return hashlib.sha256(text.encode()).hexdigest()[:_KEY_DIGITS]

@@ -1,0 +1,1 @@
+"""Generated graphs: Reddit's shape at any scale."""

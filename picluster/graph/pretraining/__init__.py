@@ -1,0 +1,1 @@
+"""Graph folders that pre-training reads and makes."""

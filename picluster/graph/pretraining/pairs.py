@@ -1,0 +1,80 @@
+"""A graph folder of pairs: what an embedding of a graph's nodes is learnt from, before any label is looked at.
+
+A pair is a node of it, the two nodes that it joins are its neighbours, and its label is the inverse of the length of
+the shortest path between them (0 where there is none). The features are those of the nodes that are joined, each row
+scaled so that its largest value is 1. One half of the pairs are edges, the other half are drawn from all pairs.
+"""
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from picluster.errors import DataError
+from picluster.graph.folder import GraphFolder
+from picluster.graph.pretraining.shortest_paths import UNREACHABLE, path_lengths
+from picluster.graph.writer import GraphWriter
+from picluster.randomness import Key, Purpose, draw_words, key, row_words
+
+VALIDATION_PAIRS = 1 << 15
+MOST_SOURCES = 4096
+"""Random pairs of a larger graph begin at so many of its nodes: each costs a search through the whole graph."""
+
+Ids = NDArray[np.int32]
+
+
+def write_pairs(path: Path, graph: GraphFolder, *, count: int, seed: int) -> None:
+    """Writes the graph folder `path`: `count` pairs to train and some more for validation, drawn by `seed`.
+
+    DataError where the graph has no edge, or the disk is full.
+    """
+    if not graph.meta.edges:
+        raise DataError(f"{graph.path} has no edges: there is nothing to learn an embedding from")
+    indptr, indices = np.array(graph.array("indptr")), np.array(graph.array("indices"))
+    total = count + VALIDATION_PAIRS
+    draws = _Draws(total, key(seed, Purpose.PAIRS))
+    is_edge = draws.below(2, 0) == 0
+    edges = draws.below(len(indices), 1)
+    left = np.where(is_edge, indices[edges], _sources(draws, graph.meta.nodes)).astype(np.int32)
+    right = np.where(is_edge, np.searchsorted(indptr, edges, side="right") - 1, draws.below(graph.meta.nodes, 3))
+    right = right.astype(np.int32)
+    lengths = np.ones(total, np.int32)
+    lengths[~is_edge] = path_lengths(indptr, indices, left[~is_edge], right[~is_edge])
+    # A node is no nearer to itself than to its neighbours: the predecessors' pairs know of no length 0.
+    inverse = np.where(lengths == UNREACHABLE, 0.0, 1.0 / np.maximum(lengths, 1))
+    with GraphWriter(path, source=f"{count} pairs of {graph.meta.name}, seed {seed}", classes=1) as writer:
+        writer.write("indptr", np.arange(total + 1, dtype=np.int64) * 2)
+        writer.write("indices", np.stack([left, right], axis=1).reshape(-1))
+        writer.write("features", scaled_rows(graph.array("features")))
+        writer.write("labels", inverse.astype(np.float32))
+        ids = np.arange(total, dtype=np.int32)
+        for name, part in (("train", ids[:count]), ("validation", ids[count:]), ("test", ids[:0])):
+            writer.write(name, part)
+
+
+def scaled_rows(features: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Each row divided by its largest magnitude, so that a word that is there counts 1: (N, F), the type as before."""
+    largest = np.abs(features).max(axis=1, keepdims=True, initial=0).astype(np.float32)
+    scaled: NDArray[np.floating] = (features / np.where(largest > 0, largest, 1)).astype(features.dtype)
+    return scaled
+
+
+class _Draws:
+    """Numbers of each pair, hashed from (key, pair, draw): the same everywhere."""
+
+    def __init__(self, count: int, draw_key: Key) -> None:
+        self._key = draw_key
+        self._rows = row_words(draw_key, np.arange(count, dtype=np.int32))
+
+    def below(self, bound: int, draw: int) -> NDArray[np.int64]:
+        """Uniform numbers in [0, bound), bound ≤ 2³¹: (count,)."""
+        words: NDArray[np.int32] = draw_words(self._key, self._rows, draw)
+        products = words.view(np.uint32).astype(np.uint64) * np.uint64(bound)
+        return (products >> np.uint64(32)).astype(np.int64)
+
+
+def _sources(draws: _Draws, nodes: int) -> NDArray[np.int64]:
+    """Where random pairs begin: any node, or in a large graph one of some that lie evenly among all."""
+    if nodes <= MOST_SOURCES:
+        return draws.below(nodes, 2)
+    return draws.below(MOST_SOURCES, 2) * nodes // MOST_SOURCES

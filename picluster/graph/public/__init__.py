@@ -1,0 +1,1 @@
+"""Public data sets, from their raw files to graph folders."""

@@ -1,0 +1,108 @@
+"""From the name of a data set to its graph folder, made where it is not there yet."""
+
+import os
+import shlex
+from pathlib import Path
+from typing import NoReturn
+
+from picluster.errors import InputError
+from picluster.graph.folder import GraphFolder
+from picluster.graph.generated.reddit_like import write_reddit_like
+from picluster.graph.lock import only_maker_of
+from picluster.graph.names import (
+    CORA_LINQS,
+    DEFAULT_SCALE,
+    KNOWN,
+    OGB,
+    REDDIT,
+    REDDIT_LIKE,
+    check_folder_name,
+    dataset_folder_name,
+    is_prepared,
+    making_again,
+)
+from picluster.graph.public import linqs, ogb, planetoid, reddit
+
+USUAL_DTYPE = "float16"
+_SEED = 0
+"""The generated graph is a data set like any other: its seed is not the run's."""
+
+
+def default_input_folder() -> Path:
+    """Where raw files are looked for: $PICLUSTER_INPUT, else `input`."""
+    return Path(os.environ.get("PICLUSTER_INPUT") or "input")
+
+
+def prepare(
+    name: str,
+    *,
+    graphs_folder: Path,
+    input_folder: Path,
+    scale: float = DEFAULT_SCALE,
+    feature_dtype: str | None = None,
+    split_seed: int | None = None,
+    force: bool = False,
+) -> GraphFolder:
+    """The graph folder of a data set below `graphs_folder`; made where it is missing, or always with `force`.
+
+    `scale` counts for generated graphs only, `split_seed` (None: 0) for cora-linqs only. `feature_dtype` None: float16,
+    or as they are stored. `cora` is cora-linqs where only the files of that form are there. Any other name is that of
+    a folder that is there already: one's own graph, or a copy. InputError for an unknown name, scale or dtype, and for
+    what a folder cannot give; DataError where the raw files cannot be had, the folder is damaged, or the disk is full;
+    MissingError where a package is needed and missing.
+    """
+    if name not in KNOWN:
+        return _open(name, graphs_folder, feature_dtype, split_seed, force=force)
+    feature_dtype = feature_dtype or USUAL_DTYPE
+    path = graphs_folder / dataset_folder_name(name, scale, feature_dtype)
+    if name == "cora" and not path.exists() and not planetoid.is_found(name, input_folder):
+        name = CORA_LINQS if linqs.find_linqs(input_folder) else name
+    path = graphs_folder / dataset_folder_name(name, scale, feature_dtype, split_seed)
+    if force or not path.exists():
+        with only_maker_of(path):
+            if force or not path.exists():
+                _write(path, name, scale, feature_dtype, split_seed or 0, input_folder)
+    return GraphFolder.open(path)
+
+
+def _open(
+    name: str, graphs_folder: Path, feature_dtype: str | None, split_seed: int | None, *, force: bool
+) -> GraphFolder:
+    """The graph folder that is called so. It cannot be made anew from its name."""
+    check_folder_name(name)
+    path = graphs_folder / name
+    if not path.is_dir():
+        fix = f"choose one of {', '.join(KNOWN)}, or bring your own: picluster dataset import {shlex.quote(name)}"
+        raise InputError(f"there is no data set {name!r}", fix=fix)
+    if force:
+        raise InputError(f"{name!r} cannot be prepared again", fix=making_again(name))
+    if split_seed is not None:
+        _refuse_split_seed(name, split_seed)
+    graph = GraphFolder.open(path)
+    stored = graph.meta.files["features"].dtype
+    if feature_dtype not in (None, stored):
+        what = f"the features of {name!r} are stored as {stored}, not as {feature_dtype}"
+        store = "fp32" if feature_dtype == "float32" else "fp16"
+        raise InputError(what, fix=f"leave out --features, or import it again with --store {store}")
+    return graph
+
+
+def _refuse_split_seed(name: str, split_seed: int) -> NoReturn:
+    if is_prepared(name):
+        fix = f"leave out --split-seed, or name the data set: --dataset {CORA_LINQS} --split-seed {split_seed}"
+        raise InputError(f"the split of {name!r} was drawn when it was prepared", fix=fix)
+    fix = f"{making_again(name)} --split-seed {split_seed}, and leave out --splits and masks"
+    raise InputError(f"the split of {name!r} came with its import", fix=fix)
+
+
+def _write(path: Path, name: str, scale: float, feature_dtype: str, split_seed: int, input_folder: Path) -> None:
+    if name == REDDIT_LIKE:
+        write_reddit_like(path, scale=scale, seed=_SEED, feature_dtype=feature_dtype)
+    elif name == CORA_LINQS:
+        linqs.write_linqs(path, input_folder=input_folder, feature_dtype=feature_dtype, split_seed=split_seed)
+    elif name == REDDIT:
+        reddit.write_reddit(path, input_folder=input_folder, feature_dtype=feature_dtype)
+    elif name in OGB:
+        ogb.write_ogb(path, name=name, input_folder=input_folder, feature_dtype=feature_dtype)
+    else:
+        planetoid.write_planetoid(path, name=name, input_folder=input_folder, feature_dtype=feature_dtype)

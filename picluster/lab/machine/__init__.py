@@ -1,0 +1,1 @@
+"""Virtual machines of a lab: base file system, disk, identity, environment, boot."""

@@ -1,0 +1,66 @@
+"""A node's disk: a sparse ext4 image, so that the kernel bounds it, mounted as the writable layer over the base."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+from picluster.errors import MissingError
+from picluster.lab.kernel.commands import run
+from picluster.lab.places import NodePlaces
+from picluster.lab.spec import NodeSpec
+
+
+def make_disk(node: NodeSpec, places: NodePlaces, base: Path) -> None:
+    """Make the image, and mount it and the node's file system.
+
+    Raises:
+        MissingError: the kernel has no loop devices, ext4 or overlay.
+    """
+    with places.image.open("wb") as image:
+        image.truncate(node.disk_bytes)
+    # No journal: what it protects from, the loss of the host, ends the lab as a whole.
+    features = ["-O", "^has_journal", "-E", "nodiscard,lazy_itable_init=1"]
+    run(["mkfs.ext4", "-q", "-F", *features, places.image])
+    for folder in (places.disk, places.root):
+        folder.mkdir()
+    _mount_image(places)
+    for layer in ("upper", "work"):
+        (places.disk / layer).mkdir()
+    layers = f"lowerdir={base},upperdir={places.disk}/upper,workdir={places.disk}/work"
+    run(["mount", "-t", "overlay", "-o", layers, "picluster-lab", places.root])
+
+
+def _mount_image(places: NodePlaces) -> None:
+    device = run(["losetup", "--find", "--show", places.image]).strip()
+    try:
+        # Past the host's page cache, where its file system can: a page is then held once, and charged to the node.
+        _direct(device)
+        run(["mount", "-o", "discard", device, places.disk])
+    finally:
+        # As long as it is mounted it stays; afterwards it frees itself.
+        run(["losetup", "--detach", device])
+
+
+def _direct(device: str) -> None:
+    with suppress(MissingError):
+        run(["losetup", "--direct-io=on", device])
+
+
+def devices(places: NodePlaces, base: Path) -> tuple[str, ...]:
+    """The node's disk and the disk below the base, as the kernel numbers them (`7:0`).
+
+    A file system without a device of its own, such as btrfs, yields none.
+    """
+    found = (_whole_disk(path.stat().st_dev) for path in (places.disk, base))
+    return tuple(dict.fromkeys(device for device in found if device))
+
+
+def _whole_disk(number: int) -> str | None:
+    """Limits belong to disks, not to their partitions."""
+    device = Path(f"/sys/dev/block/{os.major(number)}:{os.minor(number)}").resolve()
+    if not device.exists():
+        return None
+    disk = device.parent if (device / "partition").exists() else device
+    return (disk / "dev").read_text().strip()

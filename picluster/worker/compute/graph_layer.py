@@ -1,0 +1,127 @@
+"""A model as the runtime sees it: graph layers, each with the layers without neighbours that belong to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from picluster.errors import InputError
+from picluster.nn import Block, Dropout, Layer, RowLayer, Rows
+from picluster.nn.rows import Draws
+from picluster.worker.compute.boundary import boundary
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from torch.nn import Parameter
+
+    from picluster.randomness import Key
+
+    DropoutKeys = Callable[[int], Key | None]
+    """From a layer's place in the model file's list, from 1, to the key of its dropout."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """One entry of the model file's list."""
+
+    place: int
+    """In the list, from 1."""
+    name: str
+    """As PyG's models call it: `convs.0` for the first graph layer, `lins.0` for the first one without neighbours."""
+    layer: Layer
+
+    def weights(self) -> dict[str, Parameter]:
+        """By full name, such as `convs.0.lin.weight`."""
+        return {f"{self.name}.{name}": parameter for name, parameter in self.layer.weights().items()}
+
+    def fixed_values(self) -> dict[str, Tensor]:
+        """What the model's file holds beside the weights, by full name."""
+        return {f"{self.name}.{name}": value for name, value in self.layer.fixed_values().items()}
+
+    def aggregate(self, block: Block, rows: Rows, key: Key | None) -> Rows:
+        """The layer's, in training where there is a key for its dropout."""
+        self._set_training(key)
+        return self.layer.aggregate(block, replace(rows, dropout_key=key, draws=Draws(half=1)))
+
+    def transform(self, rows: Rows, key: Key | None) -> Rows:
+        """The layer's, in training where there is a key for its dropout."""
+        self._set_training(key)
+        return self.layer.transform(replace(rows, dropout_key=key, draws=Draws(half=0)))
+
+    def _set_training(self, key: Key | None) -> None:
+        if self.layer.training != (key is not None):
+            self.layer.train(key is not None)
+
+
+@dataclass(frozen=True)
+class GraphLayer:
+    """A graph layer, and the layers without neighbours that belong to it."""
+
+    number: int
+    """Among the graph layers, from 1."""
+    before: tuple[Part, ...]
+    """Of the first graph layer only: they work on the features of all sources."""
+    main: Part
+    after: tuple[Part, ...]
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """In the order of the list."""
+        return (*self.before, self.main, *self.after)
+
+    def weights(self) -> dict[str, Parameter]:
+        """All trained values, by full name."""
+        return {name: weight for part in self.parts for name, weight in part.weights().items()}
+
+    def project(self, features: Tensor, ids: Tensor, keys: DropoutKeys) -> Rows:
+        """What the layers before the graph layer make of `features` (N, width), the features of the nodes `ids`."""
+        return _through(self.before, Rows({"h": features.float()}, ids), keys)
+
+    def aggregate(self, block: Block, rows: Rows, keys: DropoutKeys) -> Rows:
+        """Rows of the source → rows of the targets. The first layer's source is the features of all nodes, as `h`."""
+        if self.before:
+            block = block.gathered()
+            assert block.source_ids is not None
+            rows = self.project(rows["h"].index_select(0, block.source_ids), block.source_ids, keys)
+        return boundary(self.main.aggregate(block, rows, keys(self.main.place)))
+
+    def transform(self, rows: Rows, keys: DropoutKeys) -> Rows:
+        """Row by row: the graph layer's own `transform`, then the layers after it."""
+        return boundary(_through((self.main, *self.after), rows, keys))
+
+
+def _through(parts: Sequence[Part], rows: Rows, keys: DropoutKeys) -> Rows:
+    for part in parts:
+        rows = part.transform(rows, keys(part.place))
+    return rows
+
+
+def no_dropout(_place: int) -> None:
+    """The keys outside training."""
+
+
+def arrange(layers: Sequence[Layer]) -> list[GraphLayer]:
+    """The graph layers of a model file's list, each with the layers without neighbours that belong to it."""
+    before: list[Part] = []
+    found: list[tuple[Part, list[Part]]] = []
+    dense = 0
+    for place, layer in enumerate(layers, start=1):
+        _number_dropouts(layer)
+        if isinstance(layer, RowLayer):
+            (found[-1][1] if found else before).append(Part(place, f"lins.{dense}", layer))
+            dense += 1
+        else:
+            found.append((Part(place, f"convs.{len(found)}", layer), []))
+    if not found:
+        raise InputError("a model needs at least one layer that looks at neighbours", fix="see models/gcnii.py")
+    return [
+        GraphLayer(number, tuple(before) if number == 1 else (), main, tuple(after))
+        for number, (main, after) in enumerate(found, start=1)
+    ]
+
+
+def _number_dropouts(layer: Layer) -> None:
+    """So that each draws masks of its own."""
+    for number, module in enumerate(each for each in layer.modules() if isinstance(each, Dropout)):
+        module.number = number

@@ -1,0 +1,199 @@
+"""A stage: a slice of the layers, forward and backward for one micro-batch at a time. Knows nothing of the network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import zip_longest
+from typing import TYPE_CHECKING
+
+import torch
+
+from picluster.nn import RowLayer, Rows
+from picluster.randomness import Purpose, key
+from picluster.worker.compute.adam import AdamOptimizer
+from picluster.worker.compute.exact_sum import summand
+from picluster.worker.compute.graph_layer import no_dropout
+from picluster.worker.compute.objective import objective
+from picluster.worker.compute.tracing import trace
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from torch import Tensor
+
+    from picluster.nn import Block
+    from picluster.schema.plan import Cut
+    from picluster.schema.spec import Adam, Spec
+    from picluster.worker.compute.graph_layer import DropoutKeys, GraphLayer, Part
+
+
+@dataclass(frozen=True)
+class MicroBatch:
+    """What one stage knows of a micro-batch."""
+
+    ids: Tensor
+    """(R,) int32: nodes of the rows that the stage begins with; later layers' targets come first among them."""
+    blocks: dict[int, Block]
+    """By the number of the layer (from 1) that aggregates with it."""
+
+
+@dataclass(frozen=True)
+class StageData:
+    """The arrays of the graph folder that a stage reads; memory-mapped."""
+
+    graph_degrees: Tensor
+    """(N,) int32."""
+    features: Tensor | None
+    """(N, width) at the first stage, None elsewhere."""
+    labels: Tensor | None
+    """(N,) at the last stage, None elsewhere."""
+
+
+@dataclass(frozen=True)
+class Moment:
+    """When in the training a micro-batch is computed: dropout and the weighting of the loss depend on it."""
+
+    epoch: int
+    step: int
+    step_seeds: int
+    """Seeds of the whole step."""
+
+
+class Stage:
+    """Some successive layers of a model.
+
+    Gradients of micro-batches are accumulated in fp64 as exact sums, so the result does not depend on who computed
+    which part of a step.
+    """
+
+    def __init__(
+        self,
+        model: Sequence[GraphLayer],
+        numbers: Sequence[int],
+        *,
+        receives: Cut = "aggregated",
+        spec: Spec,
+        width: int,
+        data: StageData,
+    ) -> None:
+        """`model`: all layers; `numbers`: those of this stage, from 1; `width` of the features."""
+        self.numbers = numbers
+        self.is_last = numbers[-1] == len(model)
+        self.data = data
+        self._spec = spec
+        self._objective = objective(spec.loss)
+        # Its own layers, and the next one, whose `aggregate` may run here; further layers' parameters are not kept.
+        self.layers = {layer.number: layer for layer in model[numbers[0] - 1 : numbers[-1] + 1]}
+        self.widths = trace(model, width)
+        """By name, of the rows that each layer's `aggregate` and `transform` give."""
+        aggregated, _ = self.widths[numbers[0] - 1]
+        self._received_names = list(aggregated if receives == "aggregated" else self.widths[numbers[0] - 2][1])
+        self._in_flight: dict[int, tuple[list[Tensor], list[Tensor]]] = {}
+        parts = [(number, part) for number in numbers for part in self.layers[number].parts]
+        self.parameters = {name: weight for _, part in parts for name, weight in part.weights().items()}
+        self.fixed_values = {name: value for _, part in parts for name, value in part.fixed_values().items()}
+        """Not trained, but of the model's file: buffers."""
+        decays = [decay for number, part in parts for decay in _weight_decays(spec.optimizer, number, part)]
+        self._optimizer = AdamOptimizer(list(self.parameters.values()), decays, spec.optimizer)
+        self._sizes = [parameter.numel() for parameter in self.parameters.values()]
+        self.sums = torch.zeros(sum(self._sizes) + 2, dtype=torch.float64)
+        """Of the step so far: gradients one behind the other; at the last stage also loss and right predictions."""
+
+    def forward(self, micro_batch: int, batch: MicroBatch, received: Sequence[Tensor], moment: Moment) -> list[Tensor]:
+        """Run one micro-batch through the stage and keep what its way back needs.
+
+        Args:
+            micro_batch: its number in the step.
+            batch: ids and blocks.
+            received: aggregated rows of the stage before; none at the first stage.
+            moment: epoch and step.
+
+        Returns:
+            Aggregated rows for the next stage; none at the last, where loss and right predictions are added to `sums`.
+        """
+        inputs = [tensor.requires_grad_() for tensor in received]
+        rows = self._run(batch, inputs, moment)
+        outputs = list(rows.tensors.values())
+        if self.is_last:
+            labels = self._labels(rows)
+            loss = self._objective.losses(rows["h"], labels).sum() / moment.step_seeds
+            self.sums[-2] += summand(loss.detach())
+            self.sums[-1] += self._objective.right(rows["h"], labels)
+            outputs = [loss]
+        self._in_flight[micro_batch] = (inputs, outputs)
+        return [] if self.is_last else outputs
+
+    def backward(self, micro_batch: int, gradients: Sequence[Tensor]) -> list[Tensor]:
+        """Bring one micro-batch back and add its parameters' gradients to `sums`.
+
+        Args:
+            micro_batch: its number in the step.
+            gradients: of what `forward` returned; none at the last stage.
+
+        Returns:
+            Gradients of what `forward` received.
+        """
+        inputs, outputs = self._in_flight.pop(micro_batch)
+        wanted = [*self.parameters.values(), *inputs]
+        # What a model only carries along, such as features, has no way back.
+        back = [(output, gradient) for output, gradient in zip_longest(outputs, gradients) if output.requires_grad]
+        found: Sequence[Tensor | None] = torch.autograd.grad(
+            [output for output, _ in back], wanted, [gradient for _, gradient in back], allow_unused=True
+        )
+        count, at = len(self.parameters), 0
+        for size, gradient in zip(self._sizes, found, strict=False):
+            if gradient is not None:
+                self.sums[at : at + size] += summand(gradient.reshape(-1))
+            at += size
+        pairs = zip(inputs, found[count:], strict=True)
+        return [torch.zeros_like(tensor) if gradient is None else gradient for tensor, gradient in pairs]
+
+    def update(self) -> tuple[float, int]:
+        """Take the optimiser's step with `sums` and clear them; returns loss and right predictions of the step."""
+        parts = torch.split(self.sums[:-2].float(), self._sizes)
+        shapes = [parameter.shape for parameter in self.parameters.values()]
+        self._optimizer.step([part.view(shape) for part, shape in zip(parts, shapes, strict=True)])
+        loss, right = self.sums[-2:].tolist()
+        self.sums.zero_()
+        return loss, int(right)
+
+    @torch.no_grad()
+    def evaluate(self, batch: MicroBatch, received: Sequence[Tensor]) -> Rows:
+        """Run one micro-batch without dropout: rows for the next stage, or the class scores."""
+        return self._run(batch, received, None)
+
+    def add_score(self, sums: Tensor, rows: Rows, nodes: int) -> None:
+        """Add what the class scores `rows` are worth to `sums` (2,) fp64.
+
+        First the number of right predictions, then their part of the mean loss over `nodes`.
+        """
+        labels = self._labels(rows)
+        sums[0] += self._objective.right(rows["h"], labels)
+        sums[1] += summand(self._objective.losses(rows["h"], labels) / nodes).sum()
+
+    def _run(self, batch: MicroBatch, received: Sequence[Tensor], moment: Moment | None) -> Rows:
+        keys = no_dropout if moment is None else self._dropout_keys(moment)
+        if self.data.features is None:
+            rows = Rows(dict(zip(self._received_names, received, strict=True)), batch.ids)
+        else:
+            rows = Rows({"h": self.data.features}, batch.ids)
+        for number, layer in self.layers.items():
+            if number in batch.blocks:
+                rows = layer.aggregate(batch.blocks[number], rows, keys)
+            if number in self.numbers:
+                rows = layer.transform(rows, keys)
+        return rows
+
+    def _dropout_keys(self, moment: Moment) -> DropoutKeys:
+        return lambda place: key(self._spec.seed, Purpose.DROPOUT, moment.epoch, moment.step, place)
+
+    def _labels(self, rows: Rows) -> Tensor:
+        assert self.data.labels is not None
+        return self.data.labels.index_select(0, rows.ids)
+
+
+def _weight_decays(optimizer: Adam, number: int, part: Part) -> list[float]:
+    """Of each weight of a part."""
+    dense = isinstance(part.layer, RowLayer)
+    decay, decayed = optimizer.dense_weight_decay if dense else optimizer.weight_decay[number - 1], part.layer.decayed()
+    return [decay if name in decayed else 0.0 for name in part.layer.weights()]

@@ -1,0 +1,103 @@
+"""A small graph run through a model: names and widths of what each layer gives."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import torch
+
+from picluster.errors import InputError
+from picluster.nn import Block, Rows
+from picluster.randomness import Key, Purpose, key
+from picluster.worker.compute.model_fault import TooLong, definition_of, is_misfit, made_at, place_of, refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from picluster.worker.compute.graph_layer import GraphLayer, Part
+
+Half = Literal["aggregate", "transform"]
+
+
+def trace(layers: Sequence[GraphLayer], features: int) -> list[tuple[dict[str, int], dict[str, int]]]:
+    """Names and widths of what each layer's `aggregate` and `transform` give, for a graph of two nodes.
+
+    Raises:
+        InputError: a layer fails, or gives what the contract does not allow.
+    """
+    ids = torch.arange(2, dtype=torch.int32)
+    rows, widths = Rows({"h": torch.zeros(3, features)}, ids), []  # a table of more nodes than are targets
+    for layer in layers:
+        block = Block(
+            ids=ids,
+            counts=torch.ones(2, dtype=torch.int32),
+            neighbours=ids.flip(0),
+            source_ids=None if layer.number == 1 else ids,
+            graph_degrees=torch.ones(3, dtype=torch.int32),
+        )
+        with torch.no_grad():
+            if layer.before:
+                block, rows = project(layer, block, rows)
+            aggregated = rows = run_half(layer.main, "aggregate", rows, block)
+            for part in (layer.main, *layer.after):
+                rows = run_half(part, "transform", rows)
+        widths.append((aggregated.widths(), rows.widths()))
+    return widths
+
+
+def project(layer: GraphLayer, block: Block, rows: Rows) -> tuple[Block, Rows]:
+    """A block of the features, gathered, and what the layers before the first graph layer make of its rows."""
+    block = block.gathered()
+    assert block.source_ids is not None
+    rows = Rows({"h": rows["h"].index_select(0, block.source_ids)}, block.source_ids)
+    for part in layer.before:
+        rows = run_half(part, "transform", rows)
+    return block, rows
+
+
+def run_half(part: Part, half: Half, rows: Rows, block: Block | None = None, *, training: bool = True) -> Rows:
+    """Run one half of one layer, as in training or outside.
+
+    Raises:
+        InputError: it fails, or gives something else than rows of the right nodes.
+    """
+    try:
+        key = any_key(part) if training else None
+        found = part.transform(rows, key) if block is None else part.aggregate(block, rows, key)
+    except (Exception, SystemExit, TooLong) as error:
+        does = "cannot take what comes before it" if is_misfit(error) else f"fails in `{half}`"
+        widths = ", ".join(f"`{name}` of width {tensor.shape[-1]}" for name, tensor in rows.tensors.items())
+        made = "" if place_of(error)[0] else f" ({made_at(part.layer)})"
+        raise refusal(error, f"{name_of(part)} {does}{made}", given=rows.tensors.keys(), widths=widths) from error
+    what = f"{name_of(part)} fails in `{half}` ({definition_of(part.layer, half) or made_at(part.layer)})"
+    _check(found, what, rows.ids if block is None else block.ids)
+    return found
+
+
+def name_of(part: Part) -> str:
+    """How messages call a layer: its place in the model file's list, and its class."""
+    return f"layer {part.place} ({part.layer.title})"
+
+
+def any_key(part: Part) -> Key:
+    """Some key of dropout."""
+    return key(0, Purpose.DROPOUT, part.place)
+
+
+def _check(found: object, what: str, ids: torch.Tensor) -> None:
+    if not isinstance(found, Rows) or not found.tensors:
+        kind = "no tensor" if isinstance(found, Rows) else type(found).__name__
+        raise InputError(
+            f"{what}: it gives {kind}, not rows", fix="return rows.having(h=…); in aggregate block.rows(h=…)"
+        )
+    for name, tensor in found.tensors.items():
+        if not isinstance(tensor, torch.Tensor):
+            raise InputError(f"{what}: its rows `{name}` are {type(tensor).__name__}", fix="give a tensor")
+        if tensor.dtype != torch.float32 or tensor.dim() != 2 or len(tensor) != len(ids):  # noqa: PLR2004
+            is_ = f"{tuple(tensor.shape)} in {str(tensor.dtype).removeprefix('torch.')} for {len(ids)} targets"
+            message = f"{what}: its rows `{name}` are not (targets, width) in float32, but {is_}"
+            raise InputError(message, fix="block.targets(h) gives the targets' rows; .float() makes float32 of others")
+    if not torch.equal(found.ids, ids):
+        raise InputError(
+            f"{what}: its rows are of other nodes", fix="return rows.having(…); in aggregate block.rows(…)"
+        )

@@ -1,0 +1,1 @@
+"""The mpi engine: messages over Open MPI, without SSH between nodes."""

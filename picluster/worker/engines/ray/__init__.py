@@ -1,0 +1,1 @@
+"""The ray engine: messages as objects of a Ray cluster that the workers start."""

@@ -1,0 +1,1 @@
+"""Measurement of a worker: memory, processor, sockets, steps."""

@@ -1,0 +1,172 @@
+"""What a worker tells of itself: the machine, its resources twice a second, and every step."""
+
+from __future__ import annotations
+
+import os
+import platform
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import psutil
+import torch
+
+from picluster.schema.events import Hardware, Resources, StepDone
+from picluster.worker.measuring.memory import AnonymousPeak, memory_limit, memory_of_children, read_memory
+from picluster.worker.measuring.socket_tree import TreeCounter
+from picluster.worker.measuring.sockets import SocketBytes, SocketCounter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from picluster.worker.wire.links import Clock
+
+SAMPLE_SECONDS = 0.5
+OBSERVE_SECONDS = 0.1
+"""After a step memory is looked at if it was not within this time: the look would be 0.5 % of the shortest steps."""
+_TEMPERATURE = Path("/sys/class/thermal/thermal_zone0/temp")
+
+
+def hardware() -> Hardware:
+    """The machine under this process."""
+    return Hardware(
+        model=_machine_model(),
+        kernel=platform.release(),
+        torch=str(torch.__version__),
+        cores=len(os.sched_getaffinity(0)),
+        threads=torch.get_num_threads(),
+    )
+
+
+class ResourceSampler(threading.Thread):
+    """Reads memory and load twice a second and hands each reading to `emit`."""
+
+    def __init__(self, emit: Callable[[Resources], None]) -> None:
+        super().__init__(name="resources", daemon=True)
+        self._emit = emit
+        self._ended = threading.Event()
+        self._process = psutil.Process()
+        self._peak = AnonymousPeak()
+        self._engine_peak = 0
+        self._limit = memory_limit()
+        self._observe_time = 0.0
+
+    def run(self) -> None:
+        """Until `finish`."""
+        self._process.cpu_percent()
+        while not self._ended.wait(SAMPLE_SECONDS):
+            self._emit(self.read())
+
+    def finish(self) -> None:
+        """End the readings with a last one."""
+        self._ended.set()
+        self.join()
+        self._emit(self.read())
+
+    def observe(self) -> None:
+        """Look at the memory between two readings, if the last look was not just now."""
+        now = time.monotonic()
+        if now >= self._observe_time:
+            self._observe_time = now + OBSERVE_SECONDS
+            self._peak.update(read_memory())
+
+    def read(self) -> Resources:
+        """One reading."""
+        now, engine = read_memory(), memory_of_children()
+        self._engine_peak = max(self._engine_peak, engine)
+        return Resources(
+            rss_bytes=now.rss,
+            anonymous_bytes=now.anonymous,
+            file_bytes=now.file,
+            peak_rss_bytes=now.peak_rss,
+            peak_anonymous_bytes=self._peak.update(now),
+            engine_bytes=engine,
+            peak_engine_bytes=self._engine_peak,
+            limit_bytes=self._limit,
+            cpu_share=self._process.cpu_percent() / 100,
+            temperature_celsius=_temperature(),
+        )
+
+
+class _Mark(NamedTuple):
+    """What time it is, and where a worker's clocks and sockets stand."""
+
+    time: float
+    wait_seconds: float
+    send_seconds: float
+    sent_payload_bytes: int
+    received_payload_bytes: int
+    sockets: SocketBytes | None
+
+
+class StepMeter:
+    """Measures one step after the other, as the role that drives them sees it.
+
+    What the measuring itself takes is part of the next step.
+    """
+
+    def __init__(self, driver: Clock, others: Sequence[Clock] = ()) -> None:
+        """`driver`: of the role that calls; `others`: of further roles in this worker, whose bytes count too."""
+        self._driver = driver
+        self._clocks = [driver, *others]
+        # The second knows more and takes longer.
+        self._counter = TreeCounter() if psutil.Process().children() else SocketCounter()
+        self._before = self._mark()
+
+    def finish(self, epoch: int, step: int, loss: float | None = None, *, flushed: bool = False) -> StepDone:
+        """The measures since the last call; `flushed`: all that was sent has left by now."""
+        before = self._before
+        payload = sum([clock.sent_payload_bytes for clock in self._clocks]) - before.sent_payload_bytes
+        now = self._mark(before.sockets.sent + payload if flushed and before.sockets else 0)
+        self._before = now
+        elapsed = now.time - before.time
+        wait = now.wait_seconds - before.wait_seconds
+        send = now.send_seconds - before.send_seconds
+        return StepDone(
+            epoch=epoch,
+            step=step,
+            loss=loss,
+            step_ms=elapsed * 1e3,
+            compute_ms=(elapsed - wait - send) * 1e3,
+            wait_ms=wait * 1e3,
+            send_ms=send * 1e3,
+            sent_bytes=now.sockets.sent - before.sockets.sent if now.sockets and before.sockets else None,
+            received_bytes=now.sockets.received - before.sockets.received if now.sockets and before.sockets else None,
+            sent_payload_bytes=now.sent_payload_bytes - before.sent_payload_bytes,
+            received_payload_bytes=now.received_payload_bytes - before.received_payload_bytes,
+        )
+
+    def skip(self) -> None:
+        """Leave out what happened since the last call: an evaluation, a barrier."""
+        self._before = self._mark()
+
+    def _mark(self, sent_at_least: int = 0) -> _Mark:
+        return _Mark(
+            time.perf_counter(),
+            self._driver.wait_seconds,
+            self._driver.send_seconds,
+            sum([clock.sent_payload_bytes for clock in self._clocks]),
+            sum([clock.received_payload_bytes for clock in self._clocks]),
+            self._counter.read(at_least=sent_at_least),
+        )
+
+
+def _machine_model() -> str:
+    """Board of a Pi, processor of a PC."""
+    board = Path("/proc/device-tree/model")
+    if board.exists():
+        return board.read_text().rstrip("\0\n")
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.machine())
+
+
+def _temperature() -> float | None:
+    try:
+        return int(_TEMPERATURE.read_text()) / 1000
+    except (OSError, ValueError):
+        return None

@@ -1,0 +1,1 @@
+"""Roles: the sampler and the stages at work, epoch by epoch, and exact inference."""

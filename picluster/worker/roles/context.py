@@ -1,0 +1,93 @@
+"""What every role of a worker knows: the job, the graph's sizes, its links, and how to tell what happens."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+
+from picluster.worker.wire.messages import Message
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from picluster.schema.events import WorkerEvent
+    from picluster.schema.graph import GraphMeta
+    from picluster.schema.job import Job
+    from picluster.schema.plan import Plan
+    from picluster.worker.wire.links import Links
+
+VALIDATION_STEP = 0
+"""Training steps count from 1."""
+TEST_EPOCH = 0
+"""Epochs count from 1."""
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """Of one role."""
+
+    job: Job
+    meta: GraphMeta
+    links: Links
+    emit: Callable[[WorkerEvent], None]
+
+    @property
+    def train_steps(self) -> range:
+        """The numbers of an epoch's steps."""
+        return range(1, self.job.spec.steps(self.meta.splits["train"]) + 1)
+
+    def micro_batch_sizes(self, step: int) -> tuple[int, ...]:
+        """Seeds of each micro-batch of a training step."""
+        spec = self.job.spec
+        return spec.micro_batch_sizes(spec.seeds_of_step(self.meta.splits["train"], step - 1))
+
+    def evaluation_sizes(self, split: str) -> tuple[int, ...]:
+        """Seeds of each micro-batch of a pass over `validation` or `test`."""
+        spec, nodes = self.job.spec, self.meta.splits[split]
+        if nodes == 0:
+            return ()
+        steps = range(spec.steps(nodes))
+        return tuple(size for step in steps for size in spec.micro_batch_sizes(spec.seeds_of_step(nodes, step)))
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """Who is around one replica of a stage."""
+
+    samplers: tuple[int, ...]
+    before: tuple[int, ...]
+    """The stage before; nobody for the first."""
+    replicas: tuple[int, ...]
+    """Its equals, itself among them."""
+    after: tuple[int, ...]
+    judge: int
+    """The first replica of the last stage, who decides at the end of an epoch."""
+
+    @staticmethod
+    def around(plan: Plan, index: int) -> Ranks:
+        """Around the replicas of a plan's stage."""
+        stages = [plan.ranks(stage.nodes) for stage in plan.stages]
+        before = stages[index - 1] if index > 0 else ()
+        after = stages[index + 1] if index + 1 < len(stages) else ()
+        return Ranks(plan.ranks(plan.sampler), before, stages[index], after, stages[-1][0])
+
+
+class Verdict(NamedTuple):
+    """What the last stage decides at the end of an epoch."""
+
+    best: bool
+    """These weights are the best so far."""
+    last: bool
+    """No further epoch follows."""
+
+    def message(self, epoch: int) -> Message:
+        """To be sent to every other role."""
+        return Message((epoch, 0, 0), [torch.tensor([self.best, self.last], dtype=torch.int64)])
+
+    @staticmethod
+    def read(message: Message) -> Verdict:
+        """The inverse of `message`."""
+        best, last = message.tensors[0].tolist()
+        return Verdict(bool(best), bool(last))

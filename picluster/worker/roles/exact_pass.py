@@ -1,0 +1,239 @@
+"""Exact inference, layer by layer: every node's rows are computed once, from all of its neighbours.
+
+Seed by seed it would be hopeless: 128 seeds reach 54 M edges of Reddit (Hamilton et al., 2017, section 3.1, computes
+embeddings layer by layer too). Nodes go in chunks that depend on the graph alone, so every plan gets the same bits.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from picluster.nn import Block, Rows
+from picluster.worker.compute.graph_layer import no_dropout
+from picluster.worker.measuring.memory import give_back_freed_memory
+from picluster.worker.roles.schedule import holder
+from picluster.worker.roles.table import Table
+from picluster.worker.wire.links import Channel
+from picluster.worker.wire.messages import Message
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from picluster.schema.plan import Plan
+    from picluster.worker.compute.stage import Stage
+    from picluster.worker.roles.context import Surroundings
+
+NODES_AT_ONCE = 1 << 12
+EDGES_AT_ONCE = 1 << 21
+_REMEMBERED_BYTES = 32 << 20
+
+
+def chunks(degrees: NDArray[np.int32]) -> list[slice]:
+    """Cut nodes with these `degrees` (n,) into successive slices of bounded nodes and edges, each of one at least."""
+    ends, begin, found = np.cumsum(degrees, dtype=np.int64), 0, []
+    while begin < len(degrees):
+        before = ends[begin - 1] if begin else 0
+        fitting = int(np.searchsorted(ends, before + EDGES_AT_ONCE, side="right"))
+        end = min(max(fitting, begin + 1), begin + NODES_AT_ONCE)
+        found.append(slice(begin, min(end, len(degrees))))
+        begin = found[-1].stop
+    return found
+
+
+def nodes_of_layer(layer: int, depth: int, nodes: NDArray[np.int32], count: int) -> NDArray[np.int32]:
+    """Whose rows an exact pass computes in a layer: those of all `count` nodes, in the last layer those of `nodes`."""
+    return nodes if layer == depth else np.arange(count, dtype=np.int32)
+
+
+def place(epoch: int, layer: int, chunk: int) -> tuple[int, int, int]:
+    """Where a message of an exact pass belongs; steps of training have no negative numbers."""
+    return epoch, -layer, chunk
+
+
+@dataclass(frozen=True)
+class Holders:
+    """Ranks that work on one layer of an exact pass; chunk c falls to number c mod their number."""
+
+    samplers: Sequence[int]
+    aggregating: Sequence[int]
+    transforming: Sequence[int]
+    keeping: Sequence[int]
+    """All of them want the rows that come out."""
+
+    @staticmethod
+    def of_layer(plan: Plan, layer: int, at_the_end: Sequence[int]) -> Holders:
+        """`at_the_end`: who wants what comes out of the last layer."""
+        stages = [plan.ranks(stage.nodes) for stage in plan.stages]
+        transforming = next(ranks for ranks, s in zip(stages, plan.stages, strict=True) if layer in s.layers)
+        keeping = stages[plan.stage_aggregating(layer + 1)] if layer < plan.depth else at_the_end
+        return Holders(plan.ranks(plan.sampler), stages[plan.stage_aggregating(layer)], transforming, keeping)
+
+    def order(self, rank: int, count: int) -> list[int]:
+        """The chunks, as `rank` meets them: in each round its own before those that it gets from its equals."""
+        size = len(self.transforming)
+        return sorted(range(count), key=lambda chunk: (chunk // size, holder(self.transforming, chunk) != rank))
+
+
+class ExactPass:
+    """One stage replica's part in exact inference."""
+
+    def __init__(self, around: Surroundings, stage: Stage) -> None:
+        self._around, self._links, self._stage = around, around.links, stage
+        self._rank = around.links.rank
+        self._degrees = stage.data.graph_degrees.numpy()
+        self._memory: dict[int, Rows] = {}
+
+    @torch.no_grad()
+    def run(
+        self, nodes: NDArray[np.int32], epoch: int, take: Callable[[Rows], None] | None, at_the_end: Sequence[int] = ()
+    ) -> Mapping[str, Tensor]:
+        """Bring the rows of all nodes through the layers, and those of `nodes` through the last.
+
+        Args:
+            nodes: (n,) ids.
+            epoch: for the places of the messages.
+            take: gets the class scores of each chunk that this replica of the last stage computes.
+            at_the_end: ranks that want all scores; then `nodes` must be all nodes.
+
+        Returns:
+            The scores, if this rank wants them.
+        """
+        if len(self._degrees) > NODES_AT_ONCE:  # a small graph's pass would be over before the pages are back
+            give_back_freed_memory()
+        plan = self._around.job.plan
+        source = self._first_source()
+        for layer in range(1, plan.depth + 1):
+            holders = Holders.of_layer(plan, layer, at_the_end)
+            if self._rank not in {*holders.aggregating, *holders.transforming, *holders.keeping}:
+                continue
+            chosen = nodes_of_layer(layer, plan.depth, nodes, len(self._degrees))
+            memory = self._memory if self._is_worth_remembering(layer) else None
+            at_work = _LayerPass(self._around, self._stage, layer, epoch, holders, source, memory)
+            source = at_work.run(chunks(self._degrees[chosen]), take if layer == plan.depth else None)
+        return source
+
+    def _is_worth_remembering(self, layer: int) -> bool:
+        """Whether the aggregated rows are small and the same in every epoch: those of the features of a small graph."""
+        first = self._stage.layers.get(1)
+        if layer > 1 or first is None or first.before or first.main.layer.wide or self._around.job.plan.depth == 1:
+            return False
+        width = sum(self._stage.widths[0][0].values())
+        return len(self._degrees) * width * 4 <= _REMEMBERED_BYTES
+
+    def _first_source(self) -> Mapping[str, Tensor]:
+        """What the first graph layer aggregates: the features, or what the layers before it make of them."""
+        features = self._stage.data.features
+        if features is None:
+            return {}
+        first = self._stage.layers[1]
+        if not first.before:
+            return {"h": features}
+        table: Table | None = None
+        ids = torch.arange(len(features), dtype=torch.int32)
+        for begin in range(0, len(features), NODES_AT_ONCE):
+            part = slice(begin, begin + NODES_AT_ONCE)
+            rows = first.project(features[part], ids[part], no_dropout)
+            table = table or Table(len(features), rows.widths(), self._around.job.output_folder)
+            table.write(begin, list(rows.tensors.values()))
+        return table.tensors if table else {}
+
+
+@torch.no_grad()
+def write_probabilities(scores: Tensor, path: Path) -> None:
+    """Write the softmax of class scores (N, classes) as an npy array in fp32, a part at a time."""
+    array = np.lib.format.open_memmap(path, "w+", np.float32, tuple(scores.shape))
+    for begin in range(0, len(scores), NODES_AT_ONCE):
+        part = slice(begin, begin + NODES_AT_ONCE)
+        array[part] = scores[part].softmax(dim=1).numpy()
+    array.flush()
+
+
+class _LayerPass:
+    """The way of all nodes through one layer."""
+
+    def __init__(
+        self,
+        around: Surroundings,
+        stage: Stage,
+        number: int,
+        epoch: int,
+        holders: Holders,
+        source: Mapping[str, Tensor],
+        memory: dict[int, Rows] | None,
+    ) -> None:
+        """`source`: the rows of all nodes before the layer, where this rank aggregates them.
+
+        `memory`: aggregated rows by chunk, where they are always the same.
+        """
+        self._around, self._links, self._rank = around, around.links, around.links.rank
+        self._stage, self._number, self._epoch = stage, number, epoch
+        self._holders, self._source, self._memory = holders, source, memory
+        self._aggregated_widths, self._output_widths = stage.widths[number - 1]
+        self._table: Table | None = None
+
+    def run(self, parts: Sequence[slice], take: Callable[[Rows], None] | None) -> Mapping[str, Tensor]:
+        """Returns the rows that come out, where this rank keeps them."""
+        holders, rank = self._holders, self._rank
+        for chunk in holders.order(rank, len(parts)):
+            aggregated = self._aggregate(chunk) if holder(holders.aggregating, chunk) == rank else None
+            source = holder(holders.transforming, chunk)
+            if source == rank:
+                rows = self._transform(chunk, aggregated)
+                self._deliver(chunk, parts[chunk], rows)
+                if take:
+                    take(rows)
+            elif rank in holders.keeping:
+                self._keep(parts[chunk], self._links.receive(source, Channel.TABLE, self._place(chunk)).tensors)
+        return self._table.tensors if self._table else {}
+
+    def _aggregate(self, chunk: int) -> Rows | None:
+        """This rank's aggregated rows; None when another rank transforms them: they have been sent there."""
+        message = self._links.receive(holder(self._holders.samplers, chunk), Channel.BLOCKS, self._place(chunk))
+        if self._memory is None:
+            rows = self._aggregated(message)
+        else:
+            if chunk not in self._memory:
+                self._memory[chunk] = self._aggregated(message)
+            rows = self._memory[chunk].copy()  # a `transform` may work in place
+        to = holder(self._holders.transforming, chunk)
+        if to == self._rank:
+            return rows
+        self._links.send(to, Channel.FORWARD, Message(self._place(chunk), [rows.ids, *rows.tensors.values()]))
+        return None
+
+    def _aggregated(self, blocks: Message) -> Rows:
+        ids, counts, neighbours = blocks.tensors
+        degrees = self._stage.data.graph_degrees
+        block = Block(ids=ids, counts=counts, neighbours=neighbours, source_ids=None, graph_degrees=degrees)
+        return self._stage.layers[self._number].main.layer.aggregate(block, Rows(self._source, ids))
+
+    def _transform(self, chunk: int, rows: Rows | None) -> Rows:
+        if rows is None:
+            source = holder(self._holders.aggregating, chunk)
+            ids, *tensors = self._links.receive(source, Channel.FORWARD, self._place(chunk)).tensors
+            rows = Rows(dict(zip(self._aggregated_widths, tensors, strict=True)), ids)
+        return self._stage.layers[self._number].transform(rows, no_dropout)
+
+    def _deliver(self, chunk: int, part: slice, rows: Rows) -> None:
+        tensors = list(rows.tensors.values())
+        for rank in self._holders.keeping:
+            if rank == self._rank:
+                self._keep(part, tensors)
+            else:
+                self._links.send(rank, Channel.TABLE, Message(self._place(chunk), tensors))
+
+    def _keep(self, part: slice, tensors: Sequence[Tensor]) -> None:
+        if self._table is None:
+            self._table = Table(self._around.meta.nodes, self._output_widths, self._around.job.output_folder)
+        self._table.write(part.start, tensors)
+
+    def _place(self, chunk: int) -> tuple[int, int, int]:
+        return place(self._epoch, self._number, chunk)

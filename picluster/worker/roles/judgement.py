@@ -1,0 +1,55 @@
+"""Which epoch was the best, and which is the last: decided by the last stage at the end of every epoch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import inf
+from typing import TYPE_CHECKING
+
+from picluster.errors import RunFailed
+from picluster.worker.roles.context import Verdict
+
+if TYPE_CHECKING:
+    from picluster.schema.spec import Spec
+
+
+@dataclass(frozen=True)
+class Score:
+    """How well the nodes of a split are predicted."""
+
+    accuracy: float | None
+    """None where values are learnt."""
+    loss: float
+    """Mean over the nodes, without dropout."""
+
+
+class Judgement:
+    """Early stopping (Prechelt, "Early stopping – but when?", 1998): after `patience` epochs without a better one."""
+
+    def __init__(self, spec: Spec) -> None:
+        self._spec = spec
+        self._best = -inf
+        self._best_epoch = 0
+
+    def of(self, epoch: int, score: Score | None) -> Verdict:
+        """Whether this epoch is the best so far, and the last. Without validation nodes every epoch is the best."""
+        is_best = True
+        if score is not None:
+            merit = -score.loss if self._spec.monitor == "loss" or score.accuracy is None else score.accuracy
+            is_best = merit > self._best or self._best_epoch == 0  # the first even where its loss is no number
+            self._best = max(self._best, merit)
+        if is_best:
+            self._best_epoch = epoch
+        patience = self._spec.patience
+        has_waited = patience is not None and epoch - self._best_epoch >= patience
+        return Verdict(is_best, has_waited or epoch == self._spec.epochs)
+
+
+def no_number(loss: float, epoch: int, step: int, spec: Spec) -> RunFailed:
+    """The error that ends a run whose loss is infinite or no number, with advice that fits the moment."""
+    what = f"the loss became {loss} in step {step} of epoch {epoch}"
+    if (epoch, step) == (1, 1):
+        causes = "very large features (scale them) or an operation of the model (a logarithm or quotient of 0)"
+        return RunFailed(f"{what}, before anything was learnt", fix=f"look for {causes}; the learning rate is no cause")
+    lower = f"lower the learning rate: it is {spec.optimizer.learning_rate:g}, try --learning-rate"
+    return RunFailed(what, fix=f"{lower} {spec.optimizer.learning_rate / 10:g}; scale features that are far above 1")

@@ -1,0 +1,118 @@
+"""The sampler of a run: tells every stage which nodes it needs, and runs ahead of them within an epoch."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from picluster.randomness import Purpose
+from picluster.worker.measuring.memory import fits_easily
+from picluster.worker.measuring.metrics import StepMeter
+from picluster.worker.roles.context import TEST_EPOCH, VALIDATION_STEP, Surroundings, Verdict
+from picluster.worker.roles.exact_pass import Holders, chunks, nodes_of_layer, place
+from picluster.worker.roles.schedule import holder, share
+from picluster.worker.sampling.blocks import message_for
+from picluster.worker.sampling.sampler import NeighbourSampler, cut, shuffled
+from picluster.worker.wire.links import Channel
+from picluster.worker.wire.messages import Message
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from picluster.graph.folder import GraphFolder
+    from picluster.worker.sampling.sampler import Ids
+    from picluster.worker.wire.links import Clock
+
+
+class SamplerRole:
+    """Samples the micro-batches that fall to this node and sends each stage its part."""
+
+    def __init__(self, around: Surroundings, graph: GraphFolder) -> None:
+        spec, plan = around.job.spec, around.job.plan
+        self._around = around
+        self._links = around.links
+        self._graph = graph
+        self._stages = [
+            (stage.layers[0], plan.aggregated_by(index), plan.ranks(stage.nodes))
+            for index, stage in enumerate(plan.stages)
+        ]
+        self._judge = plan.rank(plan.stages[-1].nodes[0])
+        self._member, self._members = plan.sampler.index(around.job.node), len(plan.sampler)
+        self._has_stage = plan.stage_of(around.job.node) is not None
+        indptr = graph.array("indptr")
+        indices = graph.array("indices", read_ahead=fits_easily(graph.meta.files["indices"].bytes))
+        self._sampler = NeighbourSampler(indptr, indices, fanout=spec.fanout, depth=plan.depth, seed=spec.seed)
+
+    @property
+    def clock(self) -> Clock:
+        """Of this role's links."""
+        return self._links.clock
+
+    def run(self) -> None:
+        """All epochs, and the test."""
+        self._meter = None if self._has_stage else StepMeter(self._links.clock)
+        for epoch in range(1, self._around.job.spec.epochs + 1):
+            self._train(epoch)
+            self._evaluate("validation", epoch)
+            if self._verdict(epoch).last:
+                break
+        self._evaluate("test", TEST_EPOCH)
+        self._links.flush()
+
+    def predict(self) -> None:
+        """One exact pass over all nodes."""
+        self._emit_everything(np.arange(self._around.meta.nodes, dtype=np.int32), TEST_EPOCH)
+        self._links.flush()
+
+    def _train(self, epoch: int) -> None:
+        spec, seeds, steps = self._around.job.spec, self._graph.array("train"), self._around.train_steps
+        if spec.batch_size is not None:
+            seeds = shuffled(seeds, spec.seed, epoch)
+        if self._meter:
+            self._meter.skip()
+        begin = 0
+        for step in steps:
+            sizes = self._around.micro_batch_sizes(step)
+            self._emit_blocks(seeds[begin : begin + sum(sizes)], sizes, (epoch, step), Purpose.SAMPLE)
+            begin += sum(sizes)
+            if step == steps[-1]:
+                self._links.flush()
+            if self._meter:
+                self._around.emit(self._meter.finish(epoch, step, flushed=step == steps[-1]))
+
+    def _evaluate(self, split: str, epoch: int) -> None:
+        if self._around.job.spec.evaluation(split) == "exact":
+            self._emit_everything(self._graph.array(split), epoch)
+            return
+        sizes = self._around.evaluation_sizes(split)
+        self._emit_blocks(self._graph.array(split), sizes, (epoch, VALIDATION_STEP), Purpose.VALIDATE)
+
+    def _emit_blocks(self, seeds: Ids, sizes: Sequence[int], moment: tuple[int, int], purpose: Purpose) -> None:
+        """Sample this node's share of the micro-batches and send it off."""
+        micro_batches = cut(seeds, sizes)
+        # An evaluation draws the same neighbours in every epoch, so that epochs can be compared.
+        epoch, step = moment if purpose is Purpose.SAMPLE else (0, 0)
+        for number in share(self._member, self._members, len(micro_batches)):
+            sample = self._sampler.sample(micro_batches[number], purpose=purpose, epoch=epoch, step=step)
+            for first, aggregated, ranks in self._stages:
+                message = message_for(sample, first, aggregated, (*moment, number))
+                self._links.send(holder(ranks, number), Channel.BLOCKS, message)
+
+    def _emit_everything(self, nodes: Ids, epoch: int) -> None:
+        """For exact inference: all neighbours of all nodes, layer by layer; in the last layer those of `nodes`."""
+        if len(nodes) == 0:
+            return
+        plan = self._around.job.plan
+        for layer in range(1, plan.depth + 1):
+            chosen = nodes_of_layer(layer, plan.depth, nodes, self._around.meta.nodes)
+            ranks = Holders.of_layer(plan, layer, at_the_end=()).aggregating
+            parts = chunks(self._sampler.degrees(chosen))
+            for number in share(self._member, self._members, len(parts)):
+                ids = chosen[parts[number]]
+                found = [torch.from_numpy(each) for each in (ids, *self._sampler.all_neighbours(ids))]
+                self._links.send(holder(ranks, number), Channel.BLOCKS, Message(place(epoch, layer, number), found))
+
+    def _verdict(self, epoch: int) -> Verdict:
+        return Verdict.read(self._links.receive(self._judge, Channel.SAMPLER_VERDICT, (epoch, 0, 0)))

@@ -1,0 +1,197 @@
+"""A replica of a stage at work: moves micro-batches through its layers and meets the other workers on the way."""
+
+from __future__ import annotations
+
+import math
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from picluster.schema.events import EpochDone, Predicted, Tested
+from picluster.worker.compute.checkpoint import Weights, read, write
+from picluster.worker.compute.stage import MicroBatch, Moment, Stage
+from picluster.worker.measuring.metrics import StepMeter
+from picluster.worker.roles.context import TEST_EPOCH, VALIDATION_STEP, Ranks, Surroundings, Verdict
+from picluster.worker.roles.exact_pass import ExactPass, write_probabilities
+from picluster.worker.roles.judgement import Judgement, Score, no_number
+from picluster.worker.roles.schedule import holder, one_forward_one_backward, share, window
+from picluster.worker.sampling.blocks import micro_batch_of
+from picluster.worker.wire.links import Channel
+from picluster.worker.wire.messages import Message
+from picluster.worker.wire.reduction import ring_sum
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from torch import Tensor
+
+    from picluster.graph.folder import GraphFolder
+    from picluster.worker.wire.links import Clock
+
+
+class StageRole:
+    """One replica of one stage, from the first step to the checkpoint."""
+
+    def __init__(self, around: Surroundings, stage: Stage, graph: GraphFolder, sampler_clock: Clock | None) -> None:
+        """`sampler_clock`: of the sampler in the same worker, if there is one."""
+        plan, index = around.job.plan, around.job.plan.stage_of(around.job.node)
+        assert index is not None
+        self._around, self._links, self._stage, self._graph = around, around.links, stage, graph
+        self._ranks = Ranks.around(plan, index)
+        self._replica = self._ranks.replicas.index(around.links.rank)
+        self._aggregated = plan.aggregated_by(index)
+        self._window = window(index, [len(each.nodes) for each in plan.stages])
+        self._exact_pass = ExactPass(around, stage)
+        self._other_clocks = [sampler_clock] if sampler_clock else []
+        self._judgement = Judgement(around.job.spec)
+        self._best = Weights(epoch=0, tensors={})
+
+    @property
+    def _judges(self) -> bool:
+        return self._ranks.judge == self._links.rank
+
+    def run(self) -> None:
+        """All epochs, the test with the best weights, the checkpoint."""
+        self._meter = StepMeter(self._links.clock, self._other_clocks)
+        for epoch in range(1, self._around.job.spec.epochs + 1):
+            begin = time.perf_counter()
+            loss, right = self._train(epoch)
+            verdict = self._meet(epoch, loss, right, begin)
+            if verdict.best:
+                self._best = Weights.copy_of(self._stage.parameters, epoch)
+            if verdict.last:
+                break
+        self._best.restore(self._stage.parameters)
+        score = self._evaluate("test", TEST_EPOCH)
+        if self._judges:
+            self._around.emit(Tested(test_accuracy=score.accuracy if score else None))
+        if self._replica == 0:
+            numbers = self._stage.numbers
+            self._around.emit(write(self._best, self._stage.fixed_values, self._around.job.output_folder, numbers))
+        self._links.flush()
+
+    def predict(self, weights_file: Path) -> None:
+        """Class probabilities of all nodes, by weights that were trained before; the judge writes them."""
+        read(weights_file, self._stage.parameters, self._stage.fixed_values)
+        everybody = np.arange(self._around.meta.nodes, dtype=np.int32)
+        scores = self._exact_pass.run(everybody, TEST_EPOCH, take=None, at_the_end=(self._ranks.judge,))
+        if self._judges:
+            path = Path(self._around.job.output_folder) / "predictions.npy"
+            write_probabilities(scores["h"], path)
+            self._around.emit(Predicted(path=str(path)))
+        self._links.flush()
+
+    def _train(self, epoch: int) -> tuple[float, int]:
+        """One pass over the training nodes; returns the mean loss and the number of right predictions."""
+        self._meter.skip()
+        steps, total_loss, total_right = self._around.train_steps, 0.0, 0
+        for step in steps:
+            sizes = self._around.micro_batch_sizes(step)
+            loss, right = self._train_step(epoch, step, sizes)
+            is_last = step == steps[-1]
+            if is_last:
+                self._links.flush()
+            self._around.emit(self._meter.finish(epoch, step, loss if self._judges else None, flushed=is_last))
+            if self._judges and not math.isfinite(loss):
+                raise no_number(loss, epoch, step, self._around.job.spec)
+            total_loss += loss * sum(sizes)
+            total_right += right
+        return total_loss / self._around.meta.splits["train"], total_right
+
+    def _train_step(self, epoch: int, step: int, sizes: Sequence[int]) -> tuple[float, int]:
+        """One update; returns the step's loss and right predictions, which only the last stage knows."""
+        moment = Moment(epoch, step, sum(sizes))
+        mine = share(self._replica, len(self._ranks.replicas), len(sizes))
+        for action, number in one_forward_one_backward(mine, self._window):
+            if action == "forward":
+                self._forward(number, moment)
+            else:
+                self._backward(number, moment)
+        ring_sum(self._links, self._ranks.replicas, self._stage.sums, (epoch, step, 0))
+        return self._stage.update()
+
+    def _forward(self, number: int, moment: Moment) -> None:
+        place = (moment.epoch, moment.step, number)
+        outputs = self._stage.forward(number, self._blocks(place), self._rows(place), moment)
+        self._pass_on(place, outputs)
+
+    def _backward(self, number: int, moment: Moment) -> None:
+        place, gradients = (moment.epoch, moment.step, number), list[torch.Tensor]()
+        if self._ranks.after:
+            source = holder(self._ranks.after, number)
+            gradients = list(self._links.receive(source, Channel.BACKWARD, place).tensors)
+        gradients = self._stage.backward(number, gradients)
+        if self._ranks.before:
+            self._links.send(holder(self._ranks.before, number), Channel.BACKWARD, Message(place, gradients))
+
+    def _evaluate(self, split: str, epoch: int) -> Score | None:
+        """How well a split is predicted, known to the last stage's replicas; None for an empty split."""
+        nodes = self._around.meta.splits[split]
+        if nodes == 0:
+            return None
+        sums = torch.zeros(2, dtype=torch.float64)
+        if self._around.job.spec.evaluation(split) == "exact":
+            ids = self._graph.array(split)
+            self._exact_pass.run(ids, epoch, lambda rows: self._stage.add_score(sums, rows, nodes))
+        else:
+            self._evaluate_sampled(split, epoch, sums)
+        ring_sum(self._links, self._ranks.replicas, sums, (epoch, VALIDATION_STEP, 0))
+        right, loss = sums.tolist()
+        return Score(accuracy=self._accuracy(right, nodes), loss=loss)
+
+    def _accuracy(self, right: float, nodes: int) -> float | None:
+        return right / nodes if self._around.job.spec.loss == "cross-entropy" else None
+
+    def _evaluate_sampled(self, split: str, epoch: int, sums: Tensor) -> None:
+        nodes = self._around.meta.splits[split]
+        for number in share(self._replica, len(self._ranks.replicas), len(self._around.evaluation_sizes(split))):
+            place = (epoch, VALIDATION_STEP, number)
+            rows = self._stage.evaluate(self._blocks(place), self._rows(place))
+            if self._stage.is_last:
+                self._stage.add_score(sums, rows, nodes)
+            else:
+                self._pass_on(place, list(rows.tensors.values()))
+
+    def _meet(self, epoch: int, loss: float, right: int, begin: float) -> Verdict:
+        """The barrier at the end of an epoch: validate, and learn what the last stage decides."""
+        score = self._evaluate("validation", epoch)
+        if not self._judges:
+            return Verdict.read(self._links.receive(self._ranks.judge, Channel.VERDICT, (epoch, 0, 0)))
+        verdict = self._judgement.of(epoch, score)
+        self._announce(verdict, epoch)
+        done = EpochDone(
+            epoch=epoch,
+            loss=loss,
+            train_accuracy=self._accuracy(right, self._around.meta.splits["train"]),
+            validation_accuracy=score.accuracy if score else None,
+            validation_loss=score.loss if score else None,
+            best=verdict.best,
+            seconds=time.perf_counter() - begin,
+        )
+        self._around.emit(done)
+        return verdict
+
+    def _announce(self, verdict: Verdict, epoch: int) -> None:
+        plan = self._around.job.plan
+        for rank in self._ranks.samplers:
+            self._links.send(rank, Channel.SAMPLER_VERDICT, verdict.message(epoch))
+        for stage in plan.stages:
+            for rank in plan.ranks(stage.nodes):
+                if rank != self._ranks.judge:
+                    self._links.send(rank, Channel.VERDICT, verdict.message(epoch))
+
+    def _blocks(self, place: tuple[int, int, int]) -> MicroBatch:
+        message = self._links.receive(holder(self._ranks.samplers, place[2]), Channel.BLOCKS, place)
+        return micro_batch_of(message, self._aggregated, self._stage.data.graph_degrees)
+
+    def _rows(self, place: tuple[int, int, int]) -> Sequence[Tensor]:
+        if not self._ranks.before:
+            return []
+        return self._links.receive(holder(self._ranks.before, place[2]), Channel.FORWARD, place).tensors
+
+    def _pass_on(self, place: tuple[int, int, int], rows: list[Tensor]) -> None:
+        if self._ranks.after:
+            self._links.send(holder(self._ranks.after, place[2]), Channel.FORWARD, Message(place, rows))

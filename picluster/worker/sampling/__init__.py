@@ -1,0 +1,1 @@
+"""Neighbour sampling, and the blocks that it gives to the stages."""

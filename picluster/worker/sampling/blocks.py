@@ -1,0 +1,50 @@
+"""What the sampler tells each stage of a micro-batch, and how the stage reads it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from picluster.nn import Block
+from picluster.worker.compute.stage import MicroBatch
+from picluster.worker.wire.messages import Message
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from picluster.worker.sampling.sampler import Sample
+
+
+def message_for(sample: Sample, first: int, aggregated: range, place: tuple[int, ...]) -> Message:
+    """The part of a sample that a stage needs: ids, never features.
+
+    Args:
+        sample: of one micro-batch.
+        first: the stage's first layer, from 1.
+        aggregated: layers whose `aggregate` it runs.
+        place: of the message.
+    """
+    # Features are read in place: the first layer's sources need no ids of their own.
+    begins_with = first - 2 if first in aggregated and first > 1 else first - 1
+    tensors = [torch.from_numpy(sample.ids[: sample.frontiers[begins_with]])]
+    for number in aggregated:
+        hop = sample.hops[number - 1]
+        tensors += [torch.from_numpy(hop.counts), torch.from_numpy(hop.neighbours)]
+    return Message(place, tensors)
+
+
+def micro_batch_of(message: Message, aggregated: range, graph_degrees: Tensor) -> MicroBatch:
+    """The inverse of `message_for`."""
+    ids, *rest = message.tensors
+    blocks = {}
+    for place, number in enumerate(aggregated):
+        counts, neighbours = rest[2 * place], rest[2 * place + 1]
+        blocks[number] = Block(
+            ids=ids[: len(counts)],
+            counts=counts,
+            neighbours=neighbours,
+            source_ids=None if number == 1 else ids,
+            graph_degrees=graph_degrees,
+        )
+    return MicroBatch(ids, blocks)

@@ -1,0 +1,121 @@
+"""Live view or plain lines: what standard output allows."""
+
+from __future__ import annotations
+
+import io
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+
+import pytest
+from rich.console import Console
+
+from picluster.cli.show.progress import Lines, LiveView, progress
+from picluster.cli.show.run_state import RunState
+from picluster.errors import Stopped
+from tests.unit.cli.show.test_live_view import READY, epoch_done, step
+from tests.unit.controller.made import a_plan, a_spec
+
+SHOW_CURSOR, HIDE_CURSOR = "\x1b[?25h", "\x1b[?25l"
+
+
+class Terminal(io.StringIO):
+    """Standard output is one, or says so."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> Callable[[], Terminal]:
+    """Puts one in the place of standard output; pytest would put its own there after a fixture."""
+
+    def put() -> Terminal:
+        screen = Terminal()
+        monkeypatch.setattr("sys.stdout", screen)
+        return screen
+
+    monkeypatch.setenv("TERM", "xterm-256color")
+    for name in ("NO_COLOR", "FORCE_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    return put
+
+
+def a_view(screen: io.StringIO) -> LiveView:
+    console = Console(file=screen, force_terminal=True, width=80, height=24, legacy_windows=False)
+    return LiveView(RunState(a_spec(), a_plan(), 1000), console)
+
+
+def test_a_terminal_gets_the_live_view(terminal: Callable[[], Terminal]) -> None:
+    terminal()
+    assert isinstance(progress(a_spec(), a_plan(), 1000), LiveView)
+
+
+@pytest.mark.parametrize("term", ["dumb", "unknown", None])
+def test_a_terminal_that_cannot_move_its_cursor_gets_plain_lines(
+    terminal: Callable[[], Terminal], monkeypatch: pytest.MonkeyPatch, term: str | None
+) -> None:
+    terminal()
+    monkeypatch.delenv("TERM") if term is None else monkeypatch.setenv("TERM", term)
+    assert isinstance(progress(a_spec(), a_plan(), 1000), Lines)
+
+
+def test_a_pipe_gets_plain_lines_even_where_colours_are_forced(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    assert isinstance(progress(a_spec(), a_plan(), 1000), Lines)
+
+
+def test_without_colours_the_view_has_none(terminal: Callable[[], Terminal], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    screen = terminal()
+    with progress(a_spec(), a_plan(), 1000) as watch:
+        watch("a", READY)
+    assert "starting" in screen.getvalue()
+    assert not any(f"\x1b[{colour}m" in screen.getvalue() for colour in range(30, 50))
+    assert "\x1b[38;" not in screen.getvalue()
+
+
+@pytest.mark.parametrize("error", [None, Stopped("SIGINT came"), KeyboardInterrupt(), RuntimeError("a bug")])
+def test_however_it_ends_the_cursor_comes_back_and_the_last_state_stays(error: BaseException | None) -> None:
+    screen = io.StringIO()
+    view = a_view(screen)
+    with suppress(type(error) if error else Stopped), view as watch:
+        watch("a", READY)
+        if error:
+            raise error
+    words = screen.getvalue()
+    assert words.rfind(SHOW_CURSOR) > words.rfind(HIDE_CURSOR) >= 0
+    assert ("stopped" if isinstance(error, Stopped | KeyboardInterrupt) else "failed") in words
+    assert words.removesuffix(SHOW_CURSOR).endswith("\n")
+
+
+def test_what_is_printed_meanwhile_stands_above_the_view(capsys: pytest.CaptureFixture[str]) -> None:
+    screen = io.StringIO()
+    with a_view(screen):
+        sys.stderr.write("a warning\n")
+    assert "a warning\n" in screen.getvalue()
+    assert capsys.readouterr().err == ""
+
+
+def test_events_may_come_while_it_is_drawn() -> None:
+    view = a_view(io.StringIO())
+    with view as watch:
+        drawer = threading.Thread(target=lambda: [view._draw() for _ in range(50)])
+        drawer.start()
+        for node in "abcd":
+            watch(node, READY)
+        for number in range(2000):
+            watch("d", step(number % 10 + 1))
+        drawer.join()
+
+
+def test_plain_lines_are_as_before(capsys: pytest.CaptureFixture[str]) -> None:
+    with Lines(a_spec(), a_plan()) as watch:
+        for node in "abcd":
+            watch(node, READY)
+        watch("d", epoch_done(1))
+    assert capsys.readouterr().out.splitlines() == [
+        "ready      4 nodes after 1.0 s",
+        "epoch 1/1  loss 1.0000  train 0.2500  validation 0.5000  5.00 s",
+    ]

@@ -1,0 +1,56 @@
+"""The signals that end or pause a launch, before it has begun and while it goes on."""
+
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from picluster.cli.terminal.interrupts import end_on_signals
+from picluster.controller.comparison.child_launch import END_SIGNALS
+from picluster.errors import Stopped
+
+
+@pytest.fixture(autouse=True)
+def as_before() -> Iterator[None]:
+    before = {number: signal.getsignal(number) for number in END_SIGNALS}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.parametrize(
+    ("number", "by"),
+    [
+        (signal.SIGINT, "Ctrl-C"),
+        (signal.SIGTERM, "SIGTERM (picluster stop, or kill)"),
+        (signal.SIGHUP, "SIGHUP (its terminal was closed)"),
+        (signal.SIGQUIT, "SIGQUIT (Ctrl-\\)"),
+    ],
+)
+def test_a_signal_that_asks_to_end_does_so_once_and_says_who_asked(number: signal.Signals, by: str) -> None:
+    for each in END_SIGNALS:
+        signal.signal(each, signal.SIG_DFL)
+    end_on_signals()
+    with pytest.raises(Stopped) as caught:
+        signal.raise_signal(number)
+    assert (caught.value.what, caught.value.by) == (f"stopped by {by}", by)
+    for each in END_SIGNALS:  # the end itself is not interrupted
+        signal.raise_signal(each)
+
+
+def test_what_is_ignored_stays_so_as_under_nohup() -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    end_on_signals()
+    signal.raise_signal(signal.SIGHUP)
+    assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+
+
+@pytest.mark.parametrize(
+    ("program", "handler"), [("picluster", "SIG_DFL"), ("-m", "SIG_DFL"), ("pytest", "default_int_handler")]
+)
+def test_ctrl_c_while_modules_are_imported_shows_no_traceback(program: str, handler: str) -> None:
+    code = f"import signal, sys; sys.argv[0] = {program!r}; import picluster.cli; "
+    code += f"assert signal.getsignal(signal.SIGINT) is signal.{handler}"
+    subprocess.run([sys.executable, "-c", code], check=True)

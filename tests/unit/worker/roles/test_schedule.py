@@ -1,0 +1,226 @@
+"""The schedule of a step: drawn as tables, and played with every kind of waiting."""
+
+from collections import Counter, deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from math import ceil
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from picluster.worker.roles.schedule import one_forward_one_backward, share, window
+from picluster.worker.wire.links import LOOKAHEAD
+
+TABLES = {
+    ((1,), 3): """
+        1.1  F0 B0 F1 B1 F2 B2
+    """,
+    ((2,), 5): """
+        1.1  F0 B0 F2 B2 F4 B4
+        1.2  F1 B1 F3 B3
+    """,
+    ((1, 1), 4): """
+        1.1  F0 F1 B0 F2 B1 F3 B2 B3
+        2.1  F0 B0 F1 B1 F2 B2 F3 B3
+    """,
+    ((1, 1, 1), 5): """
+        1.1  F0 F1 F2 B0 F3 B1 F4 B2 B3 B4
+        2.1  F0 F1 B0 F2 B1 F3 B2 F4 B3 B4
+        3.1  F0 B0 F1 B1 F2 B2 F3 B3 F4 B4
+    """,
+    ((2, 1), 6): """
+        1.1  F0 F2 B0 F4 B2 B4
+        1.2  F1 F3 B1 F5 B3 B5
+        2.1  F0 B0 F1 B1 F2 B2 F3 B3 F4 B4 F5 B5
+    """,
+    ((3, 1), 6): """
+        1.1  F0 F3 B0 B3
+        1.2  F1 F4 B1 B4
+        1.3  F2 F5 B2 B5
+        2.1  F0 B0 F1 B1 F2 B2 F3 B3 F4 B4 F5 B5
+    """,
+    ((2, 2, 1), 8): """
+        1.1  F0 F2 F4 B0 F6 B2 B4 B6
+        1.2  F1 F3 F5 B1 F7 B3 B5 B7
+        2.1  F0 F2 B0 F4 B2 F6 B4 B6
+        2.2  F1 F3 B1 F5 B3 F7 B5 B7
+        3.1  F0 B0 F1 B1 F2 B2 F3 B3 F4 B4 F5 B5 F6 B6 F7 B7
+    """,
+    ((3, 1), 2): """
+        1.1  F0 B0
+        1.2  F1 B1
+        1.3
+        2.1  F0 B0 F1 B1
+    """,
+}
+
+
+def draw(replicas: Sequence[int], micro_batches: int) -> str:
+    """One line for each replica: what it does, in order."""
+    lines = []
+    for stage, count in enumerate(replicas):
+        for replica in range(count):
+            actions = one_forward_one_backward(share(replica, count, micro_batches), window(stage, replicas))
+            words = " ".join(f"{action[0].upper()}{number}" for action, number in actions)
+            lines.append(f"{stage + 1}.{replica + 1}  {words}".rstrip())
+    return "\n".join(lines)
+
+
+@pytest.mark.parametrize(("replicas", "micro_batches"), TABLES)
+def test_the_schedule_is_as_drawn(replicas: tuple[int, ...], micro_batches: int) -> None:
+    drawn = [line.strip() for line in TABLES[replicas, micro_batches].strip().splitlines()]
+    assert draw(replicas, micro_batches).splitlines() == drawn
+
+
+@given(members=st.integers(1, 9), count=st.integers(0, 40))
+def test_shares_give_every_micro_batch_to_one_member_as_evenly_as_can_be(members: int, count: int) -> None:
+    shares = [share(member, members, count) for member in range(members)]
+    assert sorted(number for each in shares for number in each) == list(range(count))
+    assert max(map(len, shares)) - min(map(len, shares)) <= 1
+
+
+replica_counts = st.lists(st.integers(1, 4), min_size=1, max_size=5).map(tuple)
+
+
+@given(replicas=replica_counts, micro_batches=st.integers(0, 30))
+def test_each_replica_brings_each_of_its_micro_batches_forward_and_then_back_in_order_and_within_its_bound(
+    replicas: tuple[int, ...], micro_batches: int
+) -> None:
+    for stage, count in enumerate(replicas):
+        bound = ceil(window(stage, replicas) / count)
+        for replica in range(count):
+            mine = share(replica, count, micro_batches)
+            actions = list(one_forward_one_backward(mine, window(stage, replicas)))
+            for kind in ("forward", "backward"):
+                assert [number for action, number in actions if action == kind] == list(mine)
+            in_flight = 0
+            for action, number in actions:
+                in_flight += 1 if action == "forward" else -1
+                assert 0 <= in_flight <= bound
+                if action == "backward":
+                    assert ("forward", number) in actions[: actions.index((action, number))]
+
+
+@given(replicas=replica_counts)
+def test_windows_shrink_strictly_and_the_last_stage_takes_each_micro_batch_back_at_once(
+    replicas: tuple[int, ...],
+) -> None:
+    windows = [window(stage, replicas) for stage in range(len(replicas))]
+    assert windows[-1] == 1
+    assert windows == sorted(set(windows), reverse=True)
+
+
+# A worker is an iterator of what it does next; a role waits as `Links` makes it wait.
+
+Step = tuple[str, str, str, tuple[int, int]]  # "send" or "receive", peer, channel, (step, micro-batch)
+
+
+@dataclass
+class Played:
+    """A network on which at most `LOOKAHEAD` messages are on their way from one role to another."""
+
+    queues: dict[tuple[str, str, str], deque[tuple[int, int]]] = field(default_factory=dict)
+    under_way: dict[tuple[str, str], deque[tuple[str, int]]] = field(default_factory=dict)
+    taken: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    sent: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+
+    def attempt(self, me: str, step: Step) -> bool:
+        """Do it, unless it has to wait."""
+        kind, peer, channel, place = step
+        if kind == "send":
+            return self._send((me, peer, channel), place)
+        queue = self.queues.get((peer, me, channel))
+        if not queue:
+            return False
+        assert queue.popleft() == place, "a message of another micro-batch came"
+        self.taken[peer, me, channel] += 1
+        return True
+
+    def _send(self, line: tuple[str, str, str], place: tuple[int, int]) -> bool:
+        under_way = self.under_way.setdefault(line[:2], deque())
+        while len(under_way) >= LOOKAHEAD:
+            channel, number = under_way[0]
+            if self.taken[line[0], line[1], channel] <= number:
+                return False
+            under_way.popleft()
+        under_way.append((line[2], self.sent[line]))
+        self.sent[line] += 1
+        self.queues.setdefault(line, deque()).append(place)
+        return True
+
+
+def stage_steps(
+    stage: int, replica: int, replicas: Sequence[int], samplers: int, sizes: Sequence[int]
+) -> Iterator[Step]:
+    """What `StageRole` does in training, without the reduction."""
+
+    def peer(other: int, number: int) -> str:
+        return f"stage {other} {number % replicas[other]}"
+
+    for step, count in enumerate(sizes):
+        mine = share(replica, replicas[stage], count)
+        for action, number in one_forward_one_backward(mine, window(stage, replicas)):
+            place = (step, number)
+            if action == "forward":
+                yield "receive", f"sampler {number % samplers}", "blocks", place
+            first, second = (stage - 1, stage + 1) if action == "forward" else (stage + 1, stage - 1)
+            if 0 <= first < len(replicas):
+                yield "receive", peer(first, number), action, place
+            if 0 <= second < len(replicas):
+                yield "send", peer(second, number), action, place
+
+
+def sampler_steps(member: int, members: int, replicas: Sequence[int], sizes: Sequence[int]) -> Iterator[Step]:
+    """What `SamplerRole` does in training."""
+    for step, count in enumerate(sizes):
+        for number in share(member, members, count):
+            for stage, replica_count in enumerate(replicas):
+                yield "send", f"stage {stage} {number % replica_count}", "blocks", (step, number)
+
+
+def play(replicas: Sequence[int], samplers: int, sizes: Sequence[int], pick: st.DataObject) -> Played:
+    """Let the roles take turns, in an order that hypothesis chooses, until all are done or all wait."""
+    network, next_steps = Played(), dict[str, Step]()
+    roles = {f"sampler {member}": sampler_steps(member, samplers, replicas, sizes) for member in range(samplers)}
+    for stage, count in enumerate(replicas):
+        for replica in range(count):
+            roles[f"stage {stage} {replica}"] = stage_steps(stage, replica, replicas, samplers, sizes)
+    order = pick.draw(st.permutations(list(roles)))
+    burst = pick.draw(st.integers(1, 50))
+    progress = True
+    while progress:
+        progress = False
+        for name in order:
+            for _ in range(burst):
+                if name not in next_steps:
+                    following = next(roles[name], None)
+                    if following is None:
+                        break
+                    next_steps[name] = following
+                if not network.attempt(name, next_steps[name]):
+                    break
+                del next_steps[name]
+                progress = True
+    assert not next_steps, f"these wait for each other: {next_steps}"
+    return network
+
+
+@given(
+    replicas=replica_counts,
+    samplers=st.integers(1, 3),
+    sizes=st.lists(st.integers(1, 20), min_size=1, max_size=3),
+    pick=st.data(),
+)
+def test_no_plan_deadlocks_and_every_message_is_sent_and_taken(
+    replicas: tuple[int, ...], samplers: int, sizes: list[int], pick: st.DataObject
+) -> None:
+    network = play(replicas, samplers, sizes, pick)
+    assert network.sent == network.taken
+    assert not any(network.queues.values())
+    by_channel = Counter[str]()
+    for (_, _, channel), count in network.taken.items():
+        by_channel[channel] += count
+    cuts, micro_batches = len(replicas) - 1, sum(sizes)
+    assert by_channel["forward"] == by_channel["backward"] == cuts * micro_batches
+    assert by_channel["blocks"] == len(replicas) * micro_batches

@@ -1,0 +1,77 @@
+"""Packing of messages."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from picluster.worker.wire.messages import Message, pack, unpack
+
+KERNEL_ALIGNMENT = 64
+"""torch's own allocator gives it, and MKL's products differ in the last bit where it is missing."""
+
+DTYPES = [np.uint8, np.int32, np.int64, np.float32, np.float64]
+shapes = st.one_of(st.tuples(st.integers(0, 9)), st.tuples(st.integers(0, 9), st.integers(0, 9)))
+tensors = (
+    st.tuples(st.sampled_from(DTYPES), shapes)
+    .flatmap(lambda kind: arrays.arrays(kind[0], kind[1]))
+    .map(lambda array: torch.from_numpy(array).clone(memory_format=torch.contiguous_format))
+)
+places = st.tuples(*[st.integers(0, 1 << 40)] * 3)
+
+
+def same(first: torch.Tensor, second: torch.Tensor) -> bool:
+    """In type, shape and bits, NaN included."""
+    return (
+        first.dtype == second.dtype
+        and first.shape == second.shape
+        and first.numpy().tobytes() == second.numpy().tobytes()
+    )
+
+
+@given(place=places, sent=st.lists(tensors, max_size=6))
+def test_what_was_packed_is_unpacked_in_type_shape_and_bits(place: tuple[int, ...], sent: list[Any]) -> None:
+    packed = pack(Message(place, sent))
+    assert packed.dtype == torch.uint8
+    assert packed.dim() == 1
+    message = unpack(packed)
+    assert message.place == place
+    assert len(message.tensors) == len(sent)
+    assert all(same(first, second) for first, second in zip(message.tensors, sent, strict=True))
+    assert message.payload_bytes() == sum(tensor.numel() * tensor.itemsize for tensor in sent)
+
+
+@given(sent=st.lists(tensors, max_size=6))
+def test_every_received_tensor_is_aligned_as_torch_aligns_its_own(sent: list[torch.Tensor]) -> None:
+    for tensor in unpack(pack(Message((1, 2, 3), sent))).tensors:
+        assert tensor.numel() == 0 or tensor.data_ptr() % KERNEL_ALIGNMENT == 0
+
+
+def test_empty_arrays_of_numpy_cross_like_any_other() -> None:
+    empty = torch.from_numpy(np.zeros(0, np.int32))
+    assert unpack(pack(Message((1, 1, 0), [empty]))).tensors[0].shape == (0,)
+
+
+def test_a_message_needs_little_more_than_its_tensors() -> None:
+    packed = pack(Message((1, 1, 0), [torch.zeros(1024, 256), torch.zeros(7, dtype=torch.int32)]))
+    assert len(packed) < 1024 * 256 * 4 + 7 * 4 + 512
+
+
+def test_parts_of_tensors_and_tensors_in_another_order_of_memory_arrive_whole() -> None:
+    matrix = torch.arange(24.0).view(4, 6)
+    sent = [matrix.T, matrix[:, 1:4], matrix[2], matrix[::2]]
+    received = unpack(pack(Message((0, 0, 0), sent))).tensors
+    assert all(torch.equal(first, second) for first, second in zip(received, sent, strict=True))
+
+
+def test_a_packed_message_is_a_copy_and_asks_for_no_gradient() -> None:
+    tensor = torch.zeros(3, requires_grad=True)
+    packed = pack(Message((0, 0, 0), [tensor]))
+    with torch.no_grad():
+        tensor += 1
+    received = unpack(packed).tensors[0]
+    assert received.tolist() == [0, 0, 0]
+    assert not received.requires_grad
