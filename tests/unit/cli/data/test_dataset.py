@@ -16,7 +16,7 @@ from tests.unit.cli.conftest import Picluster
 
 FILES = ("--edges", "edges.csv", "--features", "features.csv", "--labels", "labels.csv")
 
-PAGE = Path(__file__).parents[3] / "docs" / "datasets.md"
+PAGE = Path(__file__).parents[4] / "docs" / "datasets.md"
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 from picluster.controller.comparison.rows_file import LaunchRow, read_rows
 from picluster.errors import InputError
 
-CHECKOUT = Path(__file__).parents[3]
+CHECKOUT = Path(__file__).parents[4]
 
 
 def rows_in(tmp_path: Path, text: str, further: str = "") -> list[tuple[int, tuple[str, ...]]]:

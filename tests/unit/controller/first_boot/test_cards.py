@@ -184,7 +184,7 @@ def test_without_a_cluster_file_the_example_is_named(here: Path) -> None:
 
 
 def test_the_example_fits() -> None:
-    assert len(read_cluster(Path(__file__).parents[3] / "inventory/cluster.example.yml").nodes) == 4
+    assert len(read_cluster(Path(__file__).parents[4] / "inventory/cluster.example.yml").nodes) == 4
 
 
 @pytest.mark.parametrize("there", ["inventory/hosts.yml", "cards/pi9/user-data"])

@@ -19,7 +19,7 @@ from picluster.worker.compute.graph_layer import GraphLayer, arrange
 from picluster.worker.compute.model_file import build
 from picluster.worker.compute.stage import Stage, StageData
 
-MODELS = Path(__file__).parents[3] / "models"
+MODELS = Path(__file__).parents[4] / "models"
 FEATURES, HIDDEN, CLASSES = 6, 8, 3
 
 

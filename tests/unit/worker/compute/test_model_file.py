@@ -12,7 +12,7 @@ from picluster.schema.record import from_json, to_json
 from picluster.worker.compute.model_file import build
 from picluster.worker.describing import describe
 
-MODELS = Path(__file__).parents[3] / "models"
+MODELS = Path(__file__).parents[4] / "models"
 HEAD = "from picluster.nn import GcnLayer, Layer, SageLayer\n"
 SIGNATURE = "def layers(*, features, classes, depth=2, hidden=16):\n"
 

@@ -24,7 +24,7 @@ from picluster.worker.sampling.sampler import NeighbourSampler, Sample, cut
 from picluster.worker.wire.messages import Message, pack, unpack
 from tests.unit.worker.random_graph import random_graph
 
-MODELS = Path(__file__).parents[3] / "models"
+MODELS = Path(__file__).parents[4] / "models"
 FEATURES, HIDDEN, CLASSES, NODES = 11, 16, 7, 90
 GRAPH = random_graph(NODES, 0.08, seed=5)
 DEGREES = torch.from_numpy(GRAPH.degrees)

@@ -37,7 +37,7 @@ from picluster.worker.wire.links import Links, Mailroom
 from tests.unit.worker.fake_engine import FakeNetwork
 from tests.unit.worker.random_graph import random_graph
 
-MODELS = Path(__file__).parents[3] / "models"
+MODELS = Path(__file__).parents[4] / "models"
 NODES, FEATURES, CLASSES, HIDDEN = 70, 6, 4, 8
 GRAPH = random_graph(NODES, 0.1, seed=3)
 DEGREES = torch.from_numpy(GRAPH.degrees)

@@ -10,7 +10,7 @@ from picluster.graph.generated.reddit_like import write_reddit_like
 from picluster.graph.public.linqs import find_linqs
 from picluster.graph.public.prepare import prepare
 
-REPOSITORY = Path(__file__).parents[3]
+REPOSITORY = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="session")
@@ -24,7 +24,7 @@ def reddit_like(tmp_path_factory: pytest.TempPathFactory) -> GraphFolder:
 @pytest.fixture(scope="session")
 def cora_input() -> Path:
     """The folder with the raw files of Cora; skips where they are not."""
-    folder = Path(os.environ.get("PICLUSTER_INPUT") or REPOSITORY.parent / "shared" / "data")
+    folder = Path(os.environ.get("PICLUSTER_INPUT") or REPOSITORY / "input")
     if not (folder / "planetoid" / "ind.cora.x").is_file():
         pytest.skip(f"no raw files of Cora in {folder}/planetoid: set PICLUSTER_INPUT")
     pytest.importorskip("torch_geometric", reason="PyG reads the raw files", exc_type=ImportError)
@@ -34,7 +34,7 @@ def cora_input() -> Path:
 @pytest.fixture(scope="session")
 def linqs_input() -> Path:
     """The folder with the LINQS files of Cora; skips where they are not."""
-    folder = Path(os.environ.get("PICLUSTER_INPUT") or REPOSITORY.parent / "shared" / "data")
+    folder = Path(os.environ.get("PICLUSTER_INPUT") or REPOSITORY / "input")
     if find_linqs(folder) is None:
         pytest.skip(f"no cora.content and cora.cites in {folder}/cora: set PICLUSTER_INPUT")
     return folder
