@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from picluster.cli.show.words import plain
-from picluster.controller.class_words import listed_name
-from picluster.wording import counted
+from picluster.wording import counted, listed_name
 
 if TYPE_CHECKING:
     from picluster.schema.datasets import DatasetDetails, DatasetDrawing, DatasetList

@@ -12,9 +12,9 @@ from rich.table import Table
 
 from picluster.cli.show.words import NOTHING, epochs, fraction, kibibytes, listed, mebibytes, plain, plural
 from picluster.cli.terminal.typeable import typeable
-from picluster.controller.class_words import listed_name
 from picluster.controller.comparison.notes import sent_below_payload, why_below_payload
 from picluster.schema.record import to_json
+from picluster.wording import listed_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

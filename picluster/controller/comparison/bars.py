@@ -9,12 +9,12 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 
-from picluster.controller.class_words import spoken
 from picluster.controller.comparison.row_words import common_words, names_of, seconds_words, words_apart
 from picluster.controller.comparison.unlike import incomparable_words, unlike_words
 from picluster.controller.drawing.palette import FAINT_INK, HUES, INK
 from picluster.controller.drawing.style import DOTS_PER_INCH, NO_DATES, our_settings
 from picluster.schema.comparison import ComparedRow, Comparison
+from picluster.wording import spoken
 
 _WIDTH = 16.0
 _HEAD, _WARNING, _FOOT, _ROW = 1.5, 0.25, 0.5, 0.6

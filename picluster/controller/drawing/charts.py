@@ -5,10 +5,9 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from picluster.controller.class_words import spoken
 from picluster.controller.drawing.palette import BETWEEN_CLASSES, FAINT_INK, INK, UNLABELLED
 from picluster.schema.datasets import DatasetDetails
-from picluster.wording import counted
+from picluster.wording import counted, spoken
 
 _SPLIT_SHADES = ("#3E4C59", "#7B8794", "#CBD2D9", "#EEF1F4")
 _NAMED_CLASSES = 13

@@ -9,8 +9,8 @@ from matplotlib.collections import LineCollection
 from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
-from picluster.controller.class_words import spoken
 from picluster.controller.drawing.palette import BETWEEN_CLASSES, HUES, INK, node_colours
+from picluster.wording import spoken
 
 MOST_LINES = 60_000
 """More are only a darker fog, and slow."""

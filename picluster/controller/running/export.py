@@ -15,7 +15,6 @@ import msgspec
 import numpy as np
 
 import picluster
-from picluster.controller.class_words import column_names
 from picluster.controller.nodes.machine import LocalTransport
 from picluster.controller.record.output_file import check_output
 from picluster.controller.record.record_files import refuse, write_whole
@@ -25,6 +24,7 @@ from picluster.controller.running.launch import Launch, Prediction
 from picluster.controller.running.launcher import Launcher
 from picluster.errors import DataError, MissingError, RunFailed
 from picluster.schema.plan import Plan, StagePlan
+from picluster.wording import column_names
 
 if TYPE_CHECKING:
     from typing import Any

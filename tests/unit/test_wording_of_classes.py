@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from picluster.controller.class_words import column_names, listed_name, spoken
+from picluster.wording import column_names, listed_name, spoken
 
 
 @pytest.mark.parametrize(
