@@ -1,4 +1,4 @@
-"""Words that messages share: counts with nouns, names of classes on one line, and errors of JSON and YAML in English."""
+"""Words that messages share: counts with nouns, names of classes on one line, errors of JSON and YAML in English."""
 
 from __future__ import annotations
 
