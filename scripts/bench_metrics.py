@@ -23,7 +23,7 @@ import numpy as np
 from picluster.controller.record.run_folder import RunFolder
 from picluster.schema.events import StepDone
 from picluster.worker.measuring.metrics import OBSERVE_SECONDS, SAMPLE_SECONDS, ResourceSampler, StepMeter
-from picluster.worker.session import Voice
+from picluster.worker.session import EventWriter
 from picluster.worker.wire.links import Clock
 
 ROUNDS = 400
@@ -65,9 +65,9 @@ def main() -> None:
             print(f"  {title:<43} {node:<8} {step_seconds * 1e3:9.1f} {cost * 1e3:15.3f} {share:8.2%}")
 
 
-def make_parts(voice: Voice) -> list[Part]:
+def make_parts(writer: EventWriter) -> list[Part]:
     """What a worker does for a step; some of it no more often than so many times a second."""
-    meter, observing, resources = StepMeter(Clock()), ResourceSampler(voice.emit), ResourceSampler(voice.emit)
+    meter, observing, resources = StepMeter(Clock()), ResourceSampler(writer.emit), ResourceSampler(writer.emit)
     event = meter.finish(1, 1, 0.5)
 
     def observe() -> None:
@@ -77,9 +77,9 @@ def make_parts(voice: Voice) -> list[Part]:
     return [
         Part("end of a step", lambda _: 1, lambda: meter.finish(1, 1, 0.5)),
         Part("begin of an epoch", lambda _: 1, meter.skip),
-        Part("writing the event", lambda _: 1, lambda: voice.emit(event)),
+        Part("writing the event", lambda _: 1, lambda: writer.emit(event)),
         Part("memory after a step", lambda step: min(1, step / OBSERVE_SECONDS), observe),
-        Part("resources, twice a second", lambda step: step / SAMPLE_SECONDS, lambda: voice.emit(resources.read())),
+        Part("resources, twice a second", lambda step: step / SAMPLE_SECONDS, lambda: writer.emit(resources.read())),
     ]
 
 
@@ -107,12 +107,12 @@ def connection() -> Iterator[tuple[socket.socket, socket.socket]]:
 
 
 @contextmanager
-def listener_of_events() -> Iterator[Voice]:
-    """A voice that speaks into a pipe which another process reads, as the controller does."""
+def listener_of_events() -> Iterator[EventWriter]:
+    """A writer into a pipe which another process reads, as the controller does."""
     words = [sys.executable, "-c", "import sys\nfor line in sys.stdin.buffer: pass"]
     with subprocess.Popen(words, stdin=subprocess.PIPE) as reader:
         assert reader.stdin is not None
-        yield Voice(reader.stdin)  # type: ignore[arg-type]  # IO[bytes] is what it needs
+        yield EventWriter(reader.stdin)  # type: ignore[arg-type]  # IO[bytes] is what it needs
         reader.stdin.close()
 
 

@@ -16,7 +16,7 @@ from picluster.worker.compute.stage import Stage, StageData
 from picluster.worker.engines import check, connect
 from picluster.worker.engines.base import Peers, rendezvous
 from picluster.worker.measuring.memory import fits_easily
-from picluster.worker.roles.context import Surroundings
+from picluster.worker.roles.context import RoleContext
 from picluster.worker.roles.sampler_role import SamplerRole
 from picluster.worker.roles.stage_role import StageRole
 from picluster.worker.wire.links import Channel, Links, Mailroom
@@ -57,11 +57,11 @@ class Crew:
         works: list[Callable[[], None]] = []
         clock = None
         if self._job.node in self._job.plan.sampler:
-            sampler = SamplerRole(self._surroundings(engine, mailroom), self._graph)
+            sampler = SamplerRole(self._role_context(engine, mailroom), self._graph)
             clock = sampler.clock
             works.append(sampler.predict if weights else sampler.run)
         if self._stage is not None:
-            role = StageRole(self._surroundings(engine, mailroom), self._stage, self._graph, clock)
+            role = StageRole(self._role_context(engine, mailroom), self._stage, self._graph, clock)
             works.append(partial(role.predict, Path(weights)) if weights else role.run)
         *beside, last = works
         threads = [threading.Thread(target=self._guarded, args=(work,), name="sampler", daemon=True) for work in beside]
@@ -71,8 +71,8 @@ class Crew:
         for thread in threads:
             thread.join()
 
-    def _surroundings(self, engine: Engine, mailroom: Mailroom) -> Surroundings:
-        return Surroundings(self._job, self._graph.meta, Links(engine, mailroom, self._rank), self._emit)
+    def _role_context(self, engine: Engine, mailroom: Mailroom) -> RoleContext:
+        return RoleContext(self._job, self._graph.meta, Links(engine, mailroom, self._rank), self._emit)
 
     def _guarded(self, work: Callable[[], None]) -> None:
         try:

@@ -30,7 +30,7 @@ _has_failed = threading.Event()
 """The worker is ending already, by itself."""
 
 
-class Voice:
+class EventWriter:
     """Standard output: events, one line each, from any thread."""
 
     def __init__(self, stream: BinaryIO) -> None:
@@ -44,7 +44,7 @@ class Voice:
             self._stream.flush()
 
 
-class Ear(threading.Thread):
+class CommandReader(threading.Thread):
     """Standard input after the claim: records, with heartbeats between. When they stop, the worker ends at once.
 
     It reads the descriptor itself: a buffered stream could hold a line back from `select`.
@@ -71,7 +71,7 @@ class Ear(threading.Thread):
                 end(ORPHANED_EXIT_CODE)
             self._buffer += heard
 
-    def hear(self, kind: type[RecordType]) -> RecordType:
+    def next(self, kind: type[RecordType]) -> RecordType:
         """Wait for the next record, which must be of that kind."""
         return from_json(kind, self._lines.get(), source=f"the {kind.__name__.lower()} on standard input")
 
@@ -86,21 +86,21 @@ def work(commands: BinaryIO, events: BinaryIO) -> None:
     """Do what comes on `commands`: a claim, then a job; tell about it on `events`."""
     began = time.monotonic()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the controller, which then closes our input
-    voice = Voice(events)
+    writer = EventWriter(events)
     descriptor = commands.fileno()
     line, rest = _first_line(descriptor)
     try:
         claim = from_json(Claim, line, source="the claim on standard input")
-        ear = Ear(descriptor, rest, claim.grace_seconds)
-        ear.start()
+        reader = CommandReader(descriptor, rest, claim.grace_seconds)
+        reader.start()
         hold(claim)
-        _run(ear, voice, began)
+        _run(reader, writer, began)
         release()
     except BaseException as error:  # noqa: BLE001  it must reach the controller, whatever it is
-        fail(voice, error)
+        fail(writer, error)
 
 
-def fail(voice: Voice, error: BaseException) -> NoReturn:
+def fail(writer: EventWriter, error: BaseException) -> NoReturn:
     """Tell the controller why, and end. What was not expected leaves its traceback in the log."""
     _has_failed.set()
     if isinstance(error, OSError) and (refused := refusal(error)):
@@ -108,10 +108,10 @@ def fail(voice: Voice, error: BaseException) -> NoReturn:
     with suppress(OSError):  # nobody may be listening any more
         if isinstance(error, PiclusterError):
             echo = isinstance(error, PeerLost)
-            voice.emit(Failed(cause=error.what, fix=error.fix, expected=True, lost_peer=echo))
+            writer.emit(Failed(cause=error.what, fix=error.fix, expected=True, lost_peer=echo))
         else:
             traceback.print_exception(error)
-            voice.emit(Failed(cause=f"{type(error).__name__}: {error}", expected=False))
+            writer.emit(Failed(cause=f"{type(error).__name__}: {error}", expected=False))
     end(FAILED_EXIT_CODE)
 
 
@@ -128,28 +128,28 @@ def end(exit_code: int) -> NoReturn:
     os._exit(exit_code)
 
 
-def _run(ear: Ear, voice: Voice, began: float) -> None:
+def _run(reader: CommandReader, writer: EventWriter, began: float) -> None:
     # Imports take long: the node is claimed before them, and its data may arrive meanwhile.
     from picluster.worker.crew import Crew
     from picluster.worker.engines.base import listen
     from picluster.worker.measuring.metrics import ResourceSampler, hardware
 
-    resources = ResourceSampler(voice.emit)
+    resources = ResourceSampler(writer.emit)
     resources.start()
 
     def emit(event: WorkerEvent) -> None:
         if isinstance(event, StepDone):
             resources.observe()
-        voice.emit(event)
+        writer.emit(event)
 
-    job = ear.hear(Job)
-    crew = Crew(job, emit, lambda error: fail(voice, error))
+    job = reader.next(Job)
+    crew = Crew(job, emit, lambda error: fail(writer, error))
     listener = listen(job.address) if job.plan.rank(job.node) == 0 else None
     port = listener.getsockname()[1] if listener else None
-    voice.emit(Ready(hardware=hardware(), rendezvous_port=port, seconds=time.monotonic() - began))
-    crew.work(ear.hear(Start), listener)
+    writer.emit(Ready(hardware=hardware(), rendezvous_port=port, seconds=time.monotonic() - began))
+    crew.work(reader.next(Start), listener)
     resources.finish()
-    voice.emit(Done())
+    writer.emit(Done())
 
 
 def _first_line(descriptor: int) -> tuple[bytes, bytes]:

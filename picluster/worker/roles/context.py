@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
-
-import torch
-
-from picluster.worker.wire.messages import Message
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,7 +21,7 @@ TEST_EPOCH = 0
 
 
 @dataclass(frozen=True)
-class Surroundings:
+class RoleContext:
     """Of one role."""
 
     job: Job
@@ -66,28 +62,9 @@ class Ranks:
     """The first replica of the last stage, who decides at the end of an epoch."""
 
     @staticmethod
-    def around(plan: Plan, index: int) -> Ranks:
+    def of_stage(plan: Plan, index: int) -> Ranks:
         """Around the replicas of a plan's stage."""
         stages = [plan.ranks(stage.nodes) for stage in plan.stages]
         before = stages[index - 1] if index > 0 else ()
         after = stages[index + 1] if index + 1 < len(stages) else ()
         return Ranks(plan.ranks(plan.sampler), before, stages[index], after, stages[-1][0])
-
-
-class Verdict(NamedTuple):
-    """What the last stage decides at the end of an epoch."""
-
-    best: bool
-    """These weights are the best so far."""
-    last: bool
-    """No further epoch follows."""
-
-    def message(self, epoch: int) -> Message:
-        """To be sent to every other role."""
-        return Message((epoch, 0, 0), [torch.tensor([self.best, self.last], dtype=torch.int64)])
-
-    @staticmethod
-    def read(message: Message) -> Verdict:
-        """The inverse of `message`."""
-        best, last = message.tensors[0].tolist()
-        return Verdict(bool(best), bool(last))

@@ -16,7 +16,7 @@ from picluster.nn import Block, Rows
 from picluster.worker.compute.graph_layer import no_dropout
 from picluster.worker.measuring.memory import give_back_freed_memory
 from picluster.worker.roles.schedule import holder
-from picluster.worker.roles.table import Table
+from picluster.worker.roles.table import RowTable
 from picluster.worker.wire.links import Channel
 from picluster.worker.wire.messages import Message
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from picluster.schema.plan import Plan
     from picluster.worker.compute.stage import Stage
-    from picluster.worker.roles.context import Surroundings
+    from picluster.worker.roles.context import RoleContext
 
 NODES_AT_ONCE = 1 << 12
 EDGES_AT_ONCE = 1 << 21
@@ -85,9 +85,9 @@ class Holders:
 class ExactPass:
     """One stage replica's part in exact inference."""
 
-    def __init__(self, around: Surroundings, stage: Stage) -> None:
-        self._around, self._links, self._stage = around, around.links, stage
-        self._rank = around.links.rank
+    def __init__(self, context: RoleContext, stage: Stage) -> None:
+        self._context, self._links, self._stage = context, context.links, stage
+        self._rank = context.links.rank
         self._degrees = stage.data.graph_degrees.numpy()
         self._memory: dict[int, Rows] = {}
 
@@ -108,7 +108,7 @@ class ExactPass:
         """
         if len(self._degrees) > NODES_AT_ONCE:  # a small graph's pass would be over before the pages are back
             give_back_freed_memory()
-        plan = self._around.job.plan
+        plan = self._context.job.plan
         source = self._first_source()
         for layer in range(1, plan.depth + 1):
             holders = Holders.of_layer(plan, layer, at_the_end)
@@ -116,14 +116,14 @@ class ExactPass:
                 continue
             chosen = nodes_of_layer(layer, plan.depth, nodes, len(self._degrees))
             memory = self._memory if self._is_worth_remembering(layer) else None
-            at_work = _LayerPass(self._around, self._stage, layer, epoch, holders, source, memory)
+            at_work = _LayerPass(self._context, self._stage, layer, epoch, holders, source, memory)
             source = at_work.run(chunks(self._degrees[chosen]), take if layer == plan.depth else None)
         return source
 
     def _is_worth_remembering(self, layer: int) -> bool:
         """Whether the aggregated rows are small and the same in every epoch: those of the features of a small graph."""
         first = self._stage.layers.get(1)
-        if layer > 1 or first is None or first.before or first.main.layer.wide or self._around.job.plan.depth == 1:
+        if layer > 1 or first is None or first.before or first.main.layer.wide or self._context.job.plan.depth == 1:
             return False
         width = sum(self._stage.widths[0][0].values())
         return len(self._degrees) * width * 4 <= _REMEMBERED_BYTES
@@ -136,12 +136,12 @@ class ExactPass:
         first = self._stage.layers[1]
         if not first.before:
             return {"h": features}
-        table: Table | None = None
+        table: RowTable | None = None
         ids = torch.arange(len(features), dtype=torch.int32)
         for begin in range(0, len(features), NODES_AT_ONCE):
             part = slice(begin, begin + NODES_AT_ONCE)
             rows = first.project(features[part], ids[part], no_dropout)
-            table = table or Table(len(features), rows.widths(), self._around.job.output_folder)
+            table = table or RowTable(len(features), rows.widths(), self._context.job.output_folder)
             table.write(begin, list(rows.tensors.values()))
         return table.tensors if table else {}
 
@@ -161,7 +161,7 @@ class _LayerPass:
 
     def __init__(
         self,
-        around: Surroundings,
+        context: RoleContext,
         stage: Stage,
         number: int,
         epoch: int,
@@ -173,11 +173,11 @@ class _LayerPass:
 
         `memory`: aggregated rows by chunk, where they are always the same.
         """
-        self._around, self._links, self._rank = around, around.links, around.links.rank
+        self._context, self._links, self._rank = context, context.links, context.links.rank
         self._stage, self._number, self._epoch = stage, number, epoch
         self._holders, self._source, self._memory = holders, source, memory
         self._aggregated_widths, self._output_widths = stage.widths[number - 1]
-        self._table: Table | None = None
+        self._table: RowTable | None = None
 
     def run(self, parts: Sequence[slice], take: Callable[[Rows], None] | None) -> Mapping[str, Tensor]:
         """Returns the rows that come out, where this rank keeps them."""
@@ -232,7 +232,7 @@ class _LayerPass:
 
     def _keep(self, part: slice, tensors: Sequence[Tensor]) -> None:
         if self._table is None:
-            self._table = Table(self._around.meta.nodes, self._output_widths, self._around.job.output_folder)
+            self._table = RowTable(self._context.meta.nodes, self._output_widths, self._context.job.output_folder)
         self._table.write(part.start, tensors)
 
     def _place(self, chunk: int) -> tuple[int, int, int]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import inf
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
 
 from picluster.errors import RunFailed
-from picluster.worker.roles.context import Verdict
+from picluster.worker.wire.messages import Message
 
 if TYPE_CHECKING:
     from picluster.schema.spec import Spec
@@ -23,6 +25,25 @@ class Score:
     """Mean over the nodes, without dropout."""
 
 
+class EpochVerdict(NamedTuple):
+    """What the last stage decides at the end of an epoch."""
+
+    best: bool
+    """These weights are the best so far."""
+    last: bool
+    """No further epoch follows."""
+
+    def message(self, epoch: int) -> Message:
+        """To be sent to every other role."""
+        return Message((epoch, 0, 0), [torch.tensor([self.best, self.last], dtype=torch.int64)])
+
+    @staticmethod
+    def read(message: Message) -> EpochVerdict:
+        """The inverse of `message`."""
+        best, last = message.tensors[0].tolist()
+        return EpochVerdict(bool(best), bool(last))
+
+
 class Judgement:
     """Early stopping (Prechelt, "Early stopping – but when?", 1998): after `patience` epochs without a better one."""
 
@@ -31,7 +52,7 @@ class Judgement:
         self._best = -inf
         self._best_epoch = 0
 
-    def of(self, epoch: int, score: Score | None) -> Verdict:
+    def of(self, epoch: int, score: Score | None) -> EpochVerdict:
         """Whether this epoch is the best so far, and the last. Without validation nodes every epoch is the best."""
         is_best = True
         if score is not None:
@@ -42,7 +63,7 @@ class Judgement:
             self._best_epoch = epoch
         patience = self._spec.patience
         has_waited = patience is not None and epoch - self._best_epoch >= patience
-        return Verdict(is_best, has_waited or epoch == self._spec.epochs)
+        return EpochVerdict(is_best, has_waited or epoch == self._spec.epochs)
 
 
 def no_number(loss: float, epoch: int, step: int, spec: Spec) -> RunFailed:

@@ -10,8 +10,9 @@ import torch
 from picluster.randomness import Purpose
 from picluster.worker.measuring.memory import fits_easily
 from picluster.worker.measuring.metrics import StepMeter
-from picluster.worker.roles.context import TEST_EPOCH, VALIDATION_STEP, Surroundings, Verdict
+from picluster.worker.roles.context import TEST_EPOCH, VALIDATION_STEP, RoleContext
 from picluster.worker.roles.exact_pass import Holders, chunks, nodes_of_layer, place
+from picluster.worker.roles.judgement import EpochVerdict
 from picluster.worker.roles.schedule import holder, share
 from picluster.worker.sampling.blocks import message_for
 from picluster.worker.sampling.sampler import NeighbourSampler, cut, shuffled
@@ -29,18 +30,18 @@ if TYPE_CHECKING:
 class SamplerRole:
     """Samples the micro-batches that fall to this node and sends each stage its part."""
 
-    def __init__(self, around: Surroundings, graph: GraphFolder) -> None:
-        spec, plan = around.job.spec, around.job.plan
-        self._around = around
-        self._links = around.links
+    def __init__(self, context: RoleContext, graph: GraphFolder) -> None:
+        spec, plan = context.job.spec, context.job.plan
+        self._context = context
+        self._links = context.links
         self._graph = graph
         self._stages = [
             (stage.layers[0], plan.aggregated_by(index), plan.ranks(stage.nodes))
             for index, stage in enumerate(plan.stages)
         ]
         self._judge = plan.rank(plan.stages[-1].nodes[0])
-        self._member, self._members = plan.sampler.index(around.job.node), len(plan.sampler)
-        self._has_stage = plan.stage_of(around.job.node) is not None
+        self._member, self._members = plan.sampler.index(context.job.node), len(plan.sampler)
+        self._has_stage = plan.stage_of(context.job.node) is not None
         indptr = graph.array("indptr")
         indices = graph.array("indices", read_ahead=fits_easily(graph.meta.files["indices"].bytes))
         self._sampler = NeighbourSampler(indptr, indices, fanout=spec.fanout, depth=plan.depth, seed=spec.seed)
@@ -53,7 +54,7 @@ class SamplerRole:
     def run(self) -> None:
         """All epochs, and the test."""
         self._meter = None if self._has_stage else StepMeter(self._links.clock)
-        for epoch in range(1, self._around.job.spec.epochs + 1):
+        for epoch in range(1, self._context.job.spec.epochs + 1):
             self._train(epoch)
             self._evaluate("validation", epoch)
             if self._verdict(epoch).last:
@@ -63,30 +64,30 @@ class SamplerRole:
 
     def predict(self) -> None:
         """One exact pass over all nodes."""
-        self._emit_everything(np.arange(self._around.meta.nodes, dtype=np.int32), TEST_EPOCH)
+        self._emit_everything(np.arange(self._context.meta.nodes, dtype=np.int32), TEST_EPOCH)
         self._links.flush()
 
     def _train(self, epoch: int) -> None:
-        spec, seeds, steps = self._around.job.spec, self._graph.array("train"), self._around.train_steps
+        spec, seeds, steps = self._context.job.spec, self._graph.array("train"), self._context.train_steps
         if spec.batch_size is not None:
             seeds = shuffled(seeds, spec.seed, epoch)
         if self._meter:
             self._meter.skip()
         begin = 0
         for step in steps:
-            sizes = self._around.micro_batch_sizes(step)
+            sizes = self._context.micro_batch_sizes(step)
             self._emit_blocks(seeds[begin : begin + sum(sizes)], sizes, (epoch, step), Purpose.SAMPLE)
             begin += sum(sizes)
             if step == steps[-1]:
                 self._links.flush()
             if self._meter:
-                self._around.emit(self._meter.finish(epoch, step, flushed=step == steps[-1]))
+                self._context.emit(self._meter.finish(epoch, step, flushed=step == steps[-1]))
 
     def _evaluate(self, split: str, epoch: int) -> None:
-        if self._around.job.spec.evaluation(split) == "exact":
+        if self._context.job.spec.evaluation(split) == "exact":
             self._emit_everything(self._graph.array(split), epoch)
             return
-        sizes = self._around.evaluation_sizes(split)
+        sizes = self._context.evaluation_sizes(split)
         self._emit_blocks(self._graph.array(split), sizes, (epoch, VALIDATION_STEP), Purpose.VALIDATE)
 
     def _emit_blocks(self, seeds: Ids, sizes: Sequence[int], moment: tuple[int, int], purpose: Purpose) -> None:
@@ -104,9 +105,9 @@ class SamplerRole:
         """For exact inference: all neighbours of all nodes, layer by layer; in the last layer those of `nodes`."""
         if len(nodes) == 0:
             return
-        plan = self._around.job.plan
+        plan = self._context.job.plan
         for layer in range(1, plan.depth + 1):
-            chosen = nodes_of_layer(layer, plan.depth, nodes, self._around.meta.nodes)
+            chosen = nodes_of_layer(layer, plan.depth, nodes, self._context.meta.nodes)
             ranks = Holders.of_layer(plan, layer, at_the_end=()).aggregating
             parts = chunks(self._sampler.degrees(chosen))
             for number in share(self._member, self._members, len(parts)):
@@ -114,5 +115,5 @@ class SamplerRole:
                 found = [torch.from_numpy(each) for each in (ids, *self._sampler.all_neighbours(ids))]
                 self._links.send(holder(ranks, number), Channel.BLOCKS, Message(place(epoch, layer, number), found))
 
-    def _verdict(self, epoch: int) -> Verdict:
-        return Verdict.read(self._links.receive(self._judge, Channel.SAMPLER_VERDICT, (epoch, 0, 0)))
+    def _verdict(self, epoch: int) -> EpochVerdict:
+        return EpochVerdict.read(self._links.receive(self._judge, Channel.SAMPLER_VERDICT, (epoch, 0, 0)))

@@ -14,9 +14,9 @@ from picluster.schema.events import EpochDone, Predicted, Tested
 from picluster.worker.compute.checkpoint import Weights, read, write
 from picluster.worker.compute.stage import MicroBatch, Moment, Stage
 from picluster.worker.measuring.metrics import StepMeter
-from picluster.worker.roles.context import TEST_EPOCH, VALIDATION_STEP, Ranks, Surroundings, Verdict
+from picluster.worker.roles.context import TEST_EPOCH, VALIDATION_STEP, Ranks, RoleContext
 from picluster.worker.roles.exact_pass import ExactPass, write_probabilities
-from picluster.worker.roles.judgement import Judgement, Score, no_number
+from picluster.worker.roles.judgement import EpochVerdict, Judgement, Score, no_number
 from picluster.worker.roles.schedule import holder, one_forward_one_backward, share, window
 from picluster.worker.sampling.blocks import micro_batch_of
 from picluster.worker.wire.links import Channel
@@ -35,18 +35,18 @@ if TYPE_CHECKING:
 class StageRole:
     """One replica of one stage, from the first step to the checkpoint."""
 
-    def __init__(self, around: Surroundings, stage: Stage, graph: GraphFolder, sampler_clock: Clock | None) -> None:
+    def __init__(self, context: RoleContext, stage: Stage, graph: GraphFolder, sampler_clock: Clock | None) -> None:
         """`sampler_clock`: of the sampler in the same worker, if there is one."""
-        plan, index = around.job.plan, around.job.plan.stage_of(around.job.node)
+        plan, index = context.job.plan, context.job.plan.stage_of(context.job.node)
         assert index is not None
-        self._around, self._links, self._stage, self._graph = around, around.links, stage, graph
-        self._ranks = Ranks.around(plan, index)
-        self._replica = self._ranks.replicas.index(around.links.rank)
+        self._context, self._links, self._stage, self._graph = context, context.links, stage, graph
+        self._ranks = Ranks.of_stage(plan, index)
+        self._replica = self._ranks.replicas.index(context.links.rank)
         self._aggregated = plan.aggregated_by(index)
         self._window = window(index, [len(each.nodes) for each in plan.stages])
-        self._exact_pass = ExactPass(around, stage)
+        self._exact_pass = ExactPass(context, stage)
         self._other_clocks = [sampler_clock] if sampler_clock else []
-        self._judgement = Judgement(around.job.spec)
+        self._judgement = Judgement(context.job.spec)
         self._best = Weights(epoch=0, tensors={})
 
     @property
@@ -56,7 +56,7 @@ class StageRole:
     def run(self) -> None:
         """All epochs, the test with the best weights, the checkpoint."""
         self._meter = StepMeter(self._links.clock, self._other_clocks)
-        for epoch in range(1, self._around.job.spec.epochs + 1):
+        for epoch in range(1, self._context.job.spec.epochs + 1):
             begin = time.perf_counter()
             loss, right = self._train(epoch)
             verdict = self._meet(epoch, loss, right, begin)
@@ -67,39 +67,39 @@ class StageRole:
         self._best.restore(self._stage.parameters)
         score = self._evaluate("test", TEST_EPOCH)
         if self._judges:
-            self._around.emit(Tested(test_accuracy=score.accuracy if score else None))
+            self._context.emit(Tested(test_accuracy=score.accuracy if score else None))
         if self._replica == 0:
             numbers = self._stage.numbers
-            self._around.emit(write(self._best, self._stage.fixed_values, self._around.job.output_folder, numbers))
+            self._context.emit(write(self._best, self._stage.fixed_values, self._context.job.output_folder, numbers))
         self._links.flush()
 
     def predict(self, weights_file: Path) -> None:
         """Class probabilities of all nodes, by weights that were trained before; the judge writes them."""
         read(weights_file, self._stage.parameters, self._stage.fixed_values)
-        everybody = np.arange(self._around.meta.nodes, dtype=np.int32)
+        everybody = np.arange(self._context.meta.nodes, dtype=np.int32)
         scores = self._exact_pass.run(everybody, TEST_EPOCH, take=None, at_the_end=(self._ranks.judge,))
         if self._judges:
-            path = Path(self._around.job.output_folder) / "predictions.npy"
+            path = Path(self._context.job.output_folder) / "predictions.npy"
             write_probabilities(scores["h"], path)
-            self._around.emit(Predicted(path=str(path)))
+            self._context.emit(Predicted(path=str(path)))
         self._links.flush()
 
     def _train(self, epoch: int) -> tuple[float, int]:
         """One pass over the training nodes; returns the mean loss and the number of right predictions."""
         self._meter.skip()
-        steps, total_loss, total_right = self._around.train_steps, 0.0, 0
+        steps, total_loss, total_right = self._context.train_steps, 0.0, 0
         for step in steps:
-            sizes = self._around.micro_batch_sizes(step)
+            sizes = self._context.micro_batch_sizes(step)
             loss, right = self._train_step(epoch, step, sizes)
             is_last = step == steps[-1]
             if is_last:
                 self._links.flush()
-            self._around.emit(self._meter.finish(epoch, step, loss if self._judges else None, flushed=is_last))
+            self._context.emit(self._meter.finish(epoch, step, loss if self._judges else None, flushed=is_last))
             if self._judges and not math.isfinite(loss):
-                raise no_number(loss, epoch, step, self._around.job.spec)
+                raise no_number(loss, epoch, step, self._context.job.spec)
             total_loss += loss * sum(sizes)
             total_right += right
-        return total_loss / self._around.meta.splits["train"], total_right
+        return total_loss / self._context.meta.splits["train"], total_right
 
     def _train_step(self, epoch: int, step: int, sizes: Sequence[int]) -> tuple[float, int]:
         """One update; returns the step's loss and right predictions, which only the last stage knows."""
@@ -129,11 +129,11 @@ class StageRole:
 
     def _evaluate(self, split: str, epoch: int) -> Score | None:
         """How well a split is predicted, known to the last stage's replicas; None for an empty split."""
-        nodes = self._around.meta.splits[split]
+        nodes = self._context.meta.splits[split]
         if nodes == 0:
             return None
         sums = torch.zeros(2, dtype=torch.float64)
-        if self._around.job.spec.evaluation(split) == "exact":
+        if self._context.job.spec.evaluation(split) == "exact":
             ids = self._graph.array(split)
             self._exact_pass.run(ids, epoch, lambda rows: self._stage.add_score(sums, rows, nodes))
         else:
@@ -143,11 +143,11 @@ class StageRole:
         return Score(accuracy=self._accuracy(right, nodes), loss=loss)
 
     def _accuracy(self, right: float, nodes: int) -> float | None:
-        return right / nodes if self._around.job.spec.loss == "cross-entropy" else None
+        return right / nodes if self._context.job.spec.loss == "cross-entropy" else None
 
     def _evaluate_sampled(self, split: str, epoch: int, sums: Tensor) -> None:
-        nodes = self._around.meta.splits[split]
-        for number in share(self._replica, len(self._ranks.replicas), len(self._around.evaluation_sizes(split))):
+        nodes = self._context.meta.splits[split]
+        for number in share(self._replica, len(self._ranks.replicas), len(self._context.evaluation_sizes(split))):
             place = (epoch, VALIDATION_STEP, number)
             rows = self._stage.evaluate(self._blocks(place), self._rows(place))
             if self._stage.is_last:
@@ -155,27 +155,27 @@ class StageRole:
             else:
                 self._pass_on(place, list(rows.tensors.values()))
 
-    def _meet(self, epoch: int, loss: float, right: int, begin: float) -> Verdict:
+    def _meet(self, epoch: int, loss: float, right: int, begin: float) -> EpochVerdict:
         """The barrier at the end of an epoch: validate, and learn what the last stage decides."""
         score = self._evaluate("validation", epoch)
         if not self._judges:
-            return Verdict.read(self._links.receive(self._ranks.judge, Channel.VERDICT, (epoch, 0, 0)))
+            return EpochVerdict.read(self._links.receive(self._ranks.judge, Channel.VERDICT, (epoch, 0, 0)))
         verdict = self._judgement.of(epoch, score)
         self._announce(verdict, epoch)
         done = EpochDone(
             epoch=epoch,
             loss=loss,
-            train_accuracy=self._accuracy(right, self._around.meta.splits["train"]),
+            train_accuracy=self._accuracy(right, self._context.meta.splits["train"]),
             validation_accuracy=score.accuracy if score else None,
             validation_loss=score.loss if score else None,
             best=verdict.best,
             seconds=time.perf_counter() - begin,
         )
-        self._around.emit(done)
+        self._context.emit(done)
         return verdict
 
-    def _announce(self, verdict: Verdict, epoch: int) -> None:
-        plan = self._around.job.plan
+    def _announce(self, verdict: EpochVerdict, epoch: int) -> None:
+        plan = self._context.job.plan
         for rank in self._ranks.samplers:
             self._links.send(rank, Channel.SAMPLER_VERDICT, verdict.message(epoch))
         for stage in plan.stages:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _SMALL_BYTES = 16 << 20
 
 
-class Table:
+class RowTable:
     """Named fp32 tensors with one row for every node. A file has no name, so nothing can be left behind."""
 
     def __init__(self, nodes: int, widths: Mapping[str, int], folder: str) -> None:

@@ -16,7 +16,7 @@ from picluster.schema.events import Resources
 from picluster.worker.measuring import metrics
 from picluster.worker.measuring.memory import Memory
 from picluster.worker.measuring.metrics import ResourceSampler, StepMeter
-from picluster.worker.session import Voice
+from picluster.worker.session import EventWriter
 from picluster.worker.wire.links import Clock
 
 SOCKETS = 6
@@ -37,13 +37,13 @@ def connections() -> Iterator[list[tuple[socket.socket, socket.socket]]]:
         yield pairs
 
 
-def thread_seconds(voice: Voice, resources: ResourceSampler, meter: StepMeter) -> float:
+def thread_seconds(writer: EventWriter, resources: ResourceSampler, meter: StepMeter) -> float:
     """Processor time that one step's measures take."""
     begin = time.thread_time()
     meter.skip()
     event = meter.finish(1, 1, 0.5)
     resources.observe()
-    voice.emit(event)
+    writer.emit(event)
     return time.thread_time() - begin
 
 
@@ -51,9 +51,9 @@ def thread_seconds(voice: Voice, resources: ResourceSampler, meter: StepMeter) -
 @pytest.mark.usefixtures("connections")
 def test_measuring_a_step_takes_far_less_than_a_hundredth_of_the_shortest_steps() -> None:
     with open(os.devnull, "wb") as nowhere:  # noqa: PTH123  it is no path
-        voice, meter = Voice(nowhere), StepMeter(Clock())
-        resources = ResourceSampler(voice.emit)
-        rounds = [median([thread_seconds(voice, resources, meter) for _ in range(200)]) for _ in range(5)]
+        writer, meter = EventWriter(nowhere), StepMeter(Clock())
+        resources = ResourceSampler(writer.emit)
+        rounds = [median([thread_seconds(writer, resources, meter) for _ in range(200)]) for _ in range(5)]
     assert min(rounds) < MOST_SECONDS
 
 

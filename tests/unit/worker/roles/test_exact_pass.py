@@ -25,7 +25,7 @@ from picluster.schema.spec import Adam, ModelChoice, Spec
 from picluster.worker.compute.model_file import build
 from picluster.worker.compute.stage import Stage, StageData
 from picluster.worker.roles import exact_pass
-from picluster.worker.roles.context import TEST_EPOCH, Surroundings
+from picluster.worker.roles.context import TEST_EPOCH, RoleContext
 from picluster.worker.roles.exact_pass import ExactPass, Holders, chunks, write_probabilities
 from picluster.worker.roles.judgement import Score
 from picluster.worker.roles.sampler_role import SamplerRole
@@ -222,25 +222,25 @@ def run_plan(plan: Plan, file: Path, graph: GraphFolder, folder: Path) -> Scores
     spec, network = make_spec(file.stem, plan.depth), FakeNetwork()
     works: dict[str, Callable[[], Scores | None]] = {}
 
-    def sampler_work(around: Surroundings) -> Callable[[], None]:
-        role = SamplerRole(around, graph)
+    def sampler_work(context: RoleContext) -> Callable[[], None]:
+        role = SamplerRole(context, graph)
 
         def work() -> None:
             role.predict()
             role._evaluate("test", TEST_EPOCH)
-            around.links.flush()
+            context.links.flush()
 
         return work
 
-    def stage_work(around: Surroundings, stage: Stage) -> Callable[[], Scores | None]:
-        role, everybody = StageRole(around, stage, graph, None), np.arange(NODES, dtype=np.int32)
+    def stage_work(context: RoleContext, stage: Stage) -> Callable[[], Scores | None]:
+        role, everybody = StageRole(context, stage, graph, None), np.arange(NODES, dtype=np.int32)
 
         def work() -> Scores | None:
             judge = role._ranks.judge
-            found = ExactPass(around, stage).run(everybody, TEST_EPOCH, take=None, at_the_end=(judge,))
+            found = ExactPass(context, stage).run(everybody, TEST_EPOCH, take=None, at_the_end=(judge,))
             score = role._evaluate("test", TEST_EPOCH)
-            around.links.flush()
-            return (found["h"].clone(), score) if score and around.links.rank == judge else None
+            context.links.flush()
+            return (found["h"].clone(), score) if score and context.links.rank == judge else None
 
         return work
 
@@ -258,13 +258,13 @@ def run_plan(plan: Plan, file: Path, graph: GraphFolder, folder: Path) -> Scores
             threads=1,
         )
         if node in plan.sampler:
-            around = Surroundings(job, graph.meta, Links(engine, mailroom, rank), lambda _: None)
-            works[f"sampler {node}"] = sampler_work(around)
+            context = RoleContext(job, graph.meta, Links(engine, mailroom, rank), lambda _: None)
+            works[f"sampler {node}"] = sampler_work(context)
         index = plan.stage_of(node)
         if index is not None:
             stage = make_stage(file, spec, plan.stages[index].layers, plan.stages[index].receives, graph)
-            around = Surroundings(job, graph.meta, Links(engine, mailroom, rank), lambda _: None)
-            works[f"stage {node}"] = stage_work(around, stage)
+            context = RoleContext(job, graph.meta, Links(engine, mailroom, rank), lambda _: None)
+            works[f"stage {node}"] = stage_work(context, stage)
     (found,) = [each for each in in_threads(works).values() if each]
     return found
 

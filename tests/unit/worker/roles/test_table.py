@@ -11,7 +11,7 @@ import torch
 
 from picluster.errors import RunFailed
 from picluster.worker.roles import table
-from picluster.worker.roles.table import Table
+from picluster.worker.roles.table import RowTable
 
 NODES = 1000
 FILE_BYTES = 64 << 10
@@ -30,7 +30,7 @@ def mapped_files(folder: Path) -> list[str]:
 
 
 def test_what_was_written_is_there_whether_in_memory_or_in_a_file(tmp_path: Path) -> None:
-    made = Table(NODES, {"small": 1, "large": 5}, str(tmp_path))
+    made = RowTable(NODES, {"small": 1, "large": 5}, str(tmp_path))
     expected = {name: torch.randn(NODES, tensor.shape[1]) for name, tensor in made.tensors.items()}
     for begin in (512, 0):  # replicas deliver in their own order
         part = slice(begin, min(begin + 512, NODES))
@@ -40,13 +40,13 @@ def test_what_was_written_is_there_whether_in_memory_or_in_a_file(tmp_path: Path
 
 
 def test_a_small_table_makes_no_file() -> None:
-    made = Table(NODES, {"h": 1}, "/no/such/folder")
+    made = RowTable(NODES, {"h": 1}, "/no/such/folder")
     assert made.tensors["h"].shape == (NODES, 1)
 
 
 @pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="only Linux tells what is mapped")
 def test_a_large_table_lies_in_a_nameless_file_that_vanishes_with_it(tmp_path: Path) -> None:
-    made = Table(NODES, {"h": 5}, str(tmp_path))
+    made = RowTable(NODES, {"h": 5}, str(tmp_path))
     (line,) = mapped_files(tmp_path)
     assert line.endswith("(deleted)")
     assert not list(tmp_path.iterdir())
@@ -65,9 +65,9 @@ def _files_are_bounded() -> Iterator[None]:
 
 @pytest.mark.usefixtures("_files_are_bounded")
 def test_where_there_is_no_room_the_run_fails_with_size_place_and_a_fix(tmp_path: Path) -> None:
-    Table(FILE_BYTES // 20, {"h": 5}, str(tmp_path))
+    RowTable(FILE_BYTES // 20, {"h": 5}, str(tmp_path))
     with pytest.raises(RunFailed, match=r"no room for 1 MB of rows in .*: File too large") as failed:
-        Table(50_000, {"h": 5}, str(tmp_path))
+        RowTable(50_000, {"h": 5}, str(tmp_path))
     assert str(tmp_path) in failed.value.what
     assert "--test sampled" in failed.value.fix
     assert not list(tmp_path.iterdir())
@@ -75,6 +75,6 @@ def test_where_there_is_no_room_the_run_fails_with_size_place_and_a_fix(tmp_path
 
 def test_a_folder_that_takes_no_file_fails_the_run_as_well(tmp_path: Path) -> None:
     with pytest.raises(RunFailed, match=r"no room for .*No such file") as failed:
-        Table(NODES, {"h": 5}, str(tmp_path / "gone"))
+        RowTable(NODES, {"h": 5}, str(tmp_path / "gone"))
     assert isinstance(failed.value.__cause__, OSError)
     assert failed.value.__cause__.errno == errno.ENOENT
