@@ -56,9 +56,8 @@ def _describe(arguments: argparse.Namespace) -> None:
 
     from picluster.schema.record import to_json
     from picluster.schema.spec import read_option
-    from picluster.worker.describing import describe
-    from picluster.worker.describing.limits import limited
-    from picluster.worker.describing.printing import kept_apart
+    from picluster.worker.describing.description import describe
+    from picluster.worker.describing.isolation import captured, limited
 
     file = Path(arguments.model)
     if file.suffix != ".py":
@@ -67,7 +66,7 @@ def _describe(arguments: argparse.Namespace) -> None:
     torch.set_num_threads(1)  # as workers do; the graphs are so small that more would only wait for each other
     printed: list[str] = []
     try:
-        with kept_apart() as printed, limited():
+        with captured() as printed, limited():
             described = describe(file, arguments.features, arguments.classes, options)
     finally:
         for line in printed:

@@ -1,5 +1,1 @@
-"""What `picluster-worker describe` tells of a model file, and what it refuses before anything starts."""
-
-from picluster.worker.describing.describe import describe
-
-__all__ = ["describe"]
+"""Model files described, and refused before anything starts where plans would differ: `picluster-worker describe`."""

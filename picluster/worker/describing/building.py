@@ -15,9 +15,9 @@ from picluster.schema.spec import OptionValue
 from picluster.worker.compute.model_fault import definition_of
 from picluster.worker.compute.model_file import load, make, parameters_of
 from picluster.worker.compute.tracing import name_of
-from picluster.worker.describing import generators, surroundings
+from picluster.worker.describing import generators
+from picluster.worker.describing.isolation import muted, on_another_node
 from picluster.worker.describing.lines import line_that_changes
-from picluster.worker.describing.printing import muted
 
 if TYPE_CHECKING:
     from picluster.worker.compute.graph_layer import GraphLayer, Part
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 class Built:
     """A model file as one process sees it."""
 
-    recipe: Recipe
+    builder: ModelBuilder
     module: ModuleType
     layers: list[GraphLayer]
 
@@ -36,12 +36,12 @@ class Built:
         """Every option of `layers`, defaults included, as far as it can be told in JSON."""
         defaults = {name: each.default for name, each in parameters_of(self.module.layers).items()}
         plain = {name: value for name, value in defaults.items() if isinstance(value, OptionValue)}
-        given = {name: value for name, value in self.recipe.options.items() if name != "depth" or name in defaults}
+        given = {name: value for name, value in self.builder.options.items() if name != "depth" or name in defaults}
         return {**plain, **given}
 
 
 @dataclass(frozen=True)
-class Recipe:
+class ModelBuilder:
     """A model file, and what its `layers` is called with."""
 
     file: Path
@@ -56,8 +56,8 @@ class Recipe:
         return Built(self, module, layers)
 
     def build_again(self) -> Built:
-        """The same on another node: whatever was drawn there before, and without a second print."""
-        with muted(), generators.seeded(_ANOTHER_NODE), surroundings.of_another_node():
+        """Build the model as another node does: whatever was drawn there before, and without a second print."""
+        with muted(), generators.seeded(_ANOTHER_NODE), on_another_node():
             return self.build()
 
 
@@ -72,39 +72,39 @@ def refuse_other_weights(one: Built, other: Built) -> None:
     """InputError where the seed of the run does not fix all weights."""
     for layer, twin in zip(one.layers, other.layers, strict=True):
         for part, part_of_twin in zip(layer.parts, twin.parts, strict=True):
-            _compare(one.recipe, part, part_of_twin)
+            _compare(one.builder, part, part_of_twin)
 
 
-def _compare(recipe: Recipe, part: Part, twin: Part) -> None:
+def _compare(builder: ModelBuilder, part: Part, twin: Part) -> None:
     weights, of_twin = part.weights(), twin.weights()
     late = sorted(weights.keys() - of_twin.keys())
     if late:
-        where = definition_of(part.layer, "__init__") or recipe.file.name
+        where = definition_of(part.layer, "__init__") or builder.file.name
         message = f"{where}: {name_of(part)} makes its weight {late[0]} when it is first called"
         raise InputError(message, fix="make it in __init__, so that every node has it from the beginning")
     for name, weight in weights.items():
         if weight._version > of_twin[name]._version:  # noqa: SLF001  the twin has not been used
-            where = definition_of(part.layer, "transform") or recipe.file.name
+            where = definition_of(part.layer, "transform") or builder.file.name
             message = f"{where}: {name_of(part)} changes its weight {name.split('.', 2)[-1]} when it is called"
             raise InputError(
                 message, fix="leave weights to the optimizer: w = self.w.clamp(…) in `transform` keeps self.w"
             )
         if not torch.equal(weight.nan_to_num(), of_twin[name].nan_to_num()):
-            raise _other_weight(recipe, f"the weight {name.split('.', 2)[-1]} of {name_of(part)}")
+            raise _other_weight(builder, f"the weight {name.split('.', 2)[-1]} of {name_of(part)}")
 
 
-def _other_weight(recipe: Recipe, what: str) -> InputError:
-    generator, line = drawn_while_built(recipe)
+def _other_weight(builder: ModelBuilder, what: str) -> InputError:
+    generator, line = drawn_while_built(builder)
     source = f": it is drawn from {generator}" if generator else ", or is changed when the layer is called"
-    message = f"{line or recipe.file.name}: {what} begins with other values on every node{source}"
+    message = f"{line or builder.file.name}: {what} begins with other values on every node{source}"
     return InputError(message, fix=FROM_TORCH)
 
 
-def drawn_while_built(recipe: Recipe) -> tuple[str, str]:
+def drawn_while_built(builder: ModelBuilder) -> tuple[str, str]:
     """A generator that picluster does not seed and the model file draws from while it is built, and the line."""
     for name in ("numpy", "python"):
         with muted(), generators.seeded(_ANOTHER_NODE):
-            line = line_that_changes(recipe.build, partial(generators.state, name))
+            line = line_that_changes(builder.build, partial(generators.state, name))
         if line:
             return generators.NAMES[name], line
     return "", ""

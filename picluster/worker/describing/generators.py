@@ -16,12 +16,12 @@ States = dict[str, Any]
 
 
 def states() -> States:
-    """The state of each, comparable."""
+    """The state of each generator, comparable."""
     return {name: state(name) for name in NAMES}
 
 
 def state(name: str) -> Any:
-    """Of one of them."""
+    """The state of one generator, comparable."""
     if name == "torch":
         return torch.get_rng_state().numpy().tobytes()
     if name == "python":
@@ -31,12 +31,12 @@ def state(name: str) -> Any:
 
 
 def moved(before: States, after: States) -> list[str]:
-    """Those from which somebody has drawn in between."""
+    """Names of the generators from which somebody has drawn in between."""
     return [name for name, state in before.items() if after[name] != state]
 
 
 def restore(states: States) -> None:
-    """Bring each back to a state."""
+    """Bring each generator back to a state."""
     torch.set_rng_state(torch.frombuffer(bytearray(states["torch"]), dtype=torch.uint8))
     kind, words, *rest = states["numpy"]
     np.random.set_state((kind, np.frombuffer(words, np.uint32), *rest))  # noqa: NPY002
@@ -45,7 +45,7 @@ def restore(states: States) -> None:
 
 @contextmanager
 def kept() -> Iterator[None]:
-    """Afterwards they are as before."""
+    """Bring the generators back to their states when the block has ended."""
     before = states()
     try:
         yield
@@ -55,7 +55,7 @@ def kept() -> Iterator[None]:
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Other states within, those of before afterwards."""
+    """Seed the generators for the block, and bring them back afterwards."""
     with kept():
         torch.manual_seed(seed)
         np.random.seed(seed)  # noqa: NPY002

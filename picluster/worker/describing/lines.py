@@ -15,7 +15,7 @@ See = Callable[[FrameType, str, object], None]
 
 
 def line_that_changes(run: Callable[[], object], observe: Callable[[], object]) -> str:
-    """Where the model file first changes what `observe` tells; empty where it is no line of the file."""
+    """The line at which the model file first changes what `observe` tells; empty where it is no line of the file."""
     before, current, found = observe(), "", ""
 
     def see(frame: FrameType, event: str, _value: object) -> None:
@@ -28,25 +28,27 @@ def line_that_changes(run: Callable[[], object], observe: Callable[[], object]) 
     return found or (current if observe() != before else "")
 
 
-def line_that_parts(run: Callable[[], object], other: Callable[[], object], print_of: Callable[[object], Any]) -> str:
-    """Where two runs of the same code first make different values; empty where no line of the file does.
+def line_that_parts(
+    run: Callable[[], object], other: Callable[[], object], fingerprint: Callable[[object], Any]
+) -> str:
+    """The line at which two runs of the same code first make different values; empty where no line of the file does.
 
-    `print_of`: of a value, what must be alike in both runs.
+    `fingerprint` tells of a value what must be alike in both runs.
     """
-    one, two = (_history(each, print_of) for each in (run, other))
+    one, two = (_history(each, fingerprint) for each in (run, other))
     for number, (seen, seen_in_other) in enumerate(zip(one, two, strict=False)):
         if seen != seen_in_other:
             return one[number - 1][0] if number else seen[0]
     return ""
 
 
-def _history(run: Callable[[], object], print_of: Callable[[object], Any]) -> list[tuple[str, str, Any]]:
-    """For each line: the place after it, what comes next, and what its frame holds."""
+def _history(run: Callable[[], object], fingerprint: Callable[[object], Any]) -> list[tuple[str, str, Any]]:
+    """The place after each line, what comes next, and what its frame holds."""
     history: list[tuple[str, str, Any]] = []
 
     def see(frame: FrameType, event: str, value: object) -> None:
-        held = {name: print_of(each) for name, each in frame.f_locals.items()}
-        returned = print_of(value) if event == "return" else None
+        held = {name: fingerprint(each) for name, each in frame.f_locals.items()}
+        returned = fingerprint(value) if event == "return" else None
         history.append((_place(frame) if event == "return" else _place_after(frame, event), event, (held, returned)))
 
     _watched(run, see)

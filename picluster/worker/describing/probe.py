@@ -6,13 +6,12 @@ other rows beside; as a whole and in two divisions; and once more in a model bui
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
 
 from picluster.errors import InputError
-from picluster.worker.describing.findings import Findings
+from picluster.worker.describing.layer_check import LayerCheck
 from picluster.worker.describing.toy_graph import ToyGraph, large_graph, toy_graphs
 from picluster.worker.describing.trial import Trial, Values
 
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from picluster.worker.compute.graph_layer import GraphLayer, Part
-    from picluster.worker.compute.tracing import Half
     from picluster.worker.describing.building import Built
 
 _SEED = 12
@@ -43,67 +41,43 @@ def probe(built: Built, again: Built, features: int) -> None:
     dice = torch.Generator().manual_seed(_SEED)
     for graph in toy_graphs(dice):
         try:
-            _try_on(graph, built, again, torch.randn(graph.nodes, features, generator=dice))
-        except _Unfit as unfit:
-            raise unfit.reason from None
+            reason = _try_on(graph, built, again, torch.randn(graph.nodes, features, generator=dice))
         except InputError as error:
             refused = refused or error  # a kinder graph may do: a model with a row for each node of its own graph
-        else:
-            _try_many(built, features, dice)
-            return
+            continue
+        if reason:
+            raise reason
+        _try_many(built, features, dice)
+        return
     assert refused is not None
     raise refused
 
 
-class _Unfit(Exception):
-    """Plans would differ."""
-
-    def __init__(self, reason: InputError) -> None:
-        super().__init__(str(reason))
-        self.reason = reason
-
-
-@dataclass(frozen=True)
-class _Step:
-    """A half of a layer, in both builds."""
-
-    part: Part
-    twin: Part
-    half: Half
-    in_place: bool
-
-
-def _steps(layer: GraphLayer, twin: GraphLayer) -> Iterator[_Step]:
+def _trials(layer: GraphLayer, twin: GraphLayer, graph: ToyGraph) -> Iterator[tuple[Trial, Part]]:
+    """Yield the halves of a layer in their order, and the same part of the other build."""
     pairs = dict(zip(layer.parts, twin.parts, strict=True))
     for part in layer.before:
-        yield _Step(part, pairs[part], "transform", in_place=False)
-    yield _Step(layer.main, twin.main, "aggregate", in_place=layer.number == 1 and not layer.before)
+        yield Trial(part, "transform", graph, in_place=False), pairs[part]
+    yield Trial(layer.main, "aggregate", graph, in_place=layer.number == 1 and not layer.before), twin.main
     for part in (layer.main, *layer.after):
-        yield _Step(part, pairs[part], "transform", in_place=False)
+        yield Trial(part, "transform", graph, in_place=False), pairs[part]
 
 
-def _try_on(graph: ToyGraph, built: Built, again: Built, features: torch.Tensor) -> None:
+def _try_on(graph: ToyGraph, built: Built, again: Built, features: torch.Tensor) -> InputError | None:
+    """The first reason to refuse the model; InputError is raised where the model fails on this graph."""
     order = torch.randperm(graph.nodes, generator=torch.Generator().manual_seed(_SEED))
     values: Values = {"h": features}
-    for layer, twin in zip(built.layers, again.layers, strict=True):
-        for step in _steps(layer, twin):
-            trial = Trial(step.part, step.half, graph, step.in_place)
-            findings = Findings(trial, built, values, order, few=min(_FEW, graph.nodes // 3))
-            if (
-                reason := findings.of_calls()
-                or findings.of_rows()
-                or findings.of_divisions()
-                or findings.of_twin(step.twin)
-                or _outside_training(findings, replace(trial, training=False))
-            ):
-                raise _Unfit(reason)
-            values = findings.values_of_all()
+    for layer, layer_of_twin in zip(built.layers, again.layers, strict=True):
+        for trial, twin in _trials(layer, layer_of_twin, graph):
+            check = LayerCheck(trial, built, values, order, few=min(_FEW, graph.nodes // 3))
+            if reason := _plain_checks(check) or check.check_rebuilt(twin) or _plain_checks(check.outside_training()):
+                return reason
+            values = check.values_of_all()
+    return None
 
 
-def _outside_training(findings: Findings, trial: Trial) -> InputError | None:
-    """Of what shows only where an accuracy is computed."""
-    outside = findings.of(trial)
-    return outside.of_calls() or outside.of_rows() or outside.of_divisions()
+def _plain_checks(check: LayerCheck) -> InputError | None:
+    return check.check_calls() or check.check_rows() or check.check_divisions()
 
 
 def _try_many(built: Built, features: int, dice: torch.Generator) -> None:
@@ -113,16 +87,16 @@ def _try_many(built: Built, features: int, dice: torch.Generator) -> None:
     tried: set[object] = set()
     values: Values = {"h": torch.randn(graph.nodes, features, generator=dice)}
     for layer in built.layers:
-        for step in _steps(layer, layer):
+        for trial, _ in _trials(layer, layer, graph):
             widths = tuple((name, tensor.shape[1]) for name, tensor in values.items())
-            kind = (step.half, step.in_place, widths, _kind_of(step.part.layer))
+            kind = (trial.half, trial.in_place, widths, _kind_of(trial.part.layer))
             if kind in tried:
                 continue
             tried.add(kind)
-            findings = Findings(Trial(step.part, step.half, graph, step.in_place), built, values, order, few=_FEW)
+            check = LayerCheck(trial, built, values, order, few=_FEW)
             try:
-                reason = findings.of_many()
-                values = findings.values_of_all()
+                reason = check.check_large()
+                values = check.values_of_all()
             except InputError:
                 return  # it has a row for each node of its own graph
             if reason:
@@ -130,7 +104,7 @@ def _try_many(built: Built, features: int, dice: torch.Generator) -> None:
 
 
 def _kind_of(layer: torch.nn.Module) -> object:
-    """Comparable: classes, settings and shapes of weights of a layer's modules."""
+    """Classes, settings and shapes of weights of a layer's modules, comparable."""
     plain = bool | int | float | str | None
     return tuple(
         (

@@ -17,15 +17,15 @@ class ToyGraph:
 
     neighbours: list[Tensor]
     degrees: Tensor
-    """(N,) int32: in the whole graph, of which these neighbours are a sample."""
+    """(N,) int32: degrees in the whole graph, of which these neighbours are a sample."""
 
     @property
     def nodes(self) -> int:
-        """N."""
+        """Number of nodes, N."""
         return len(self.neighbours)
 
     def block(self, targets: Tensor) -> Block:
-        """Of these targets, over a table of all nodes."""
+        """The block of these targets, over a table of all nodes."""
         lists = [self.neighbours[target] for target in targets.tolist()]
         return Block(
             ids=targets.to(torch.int32),
@@ -44,18 +44,18 @@ class ToyGraph:
 
 
 def toy_graphs(dice: torch.Generator) -> Iterator[ToyGraph]:
-    """From the most general to the kindest, for models that have an option for the number of nodes and the like."""
+    """Yield graphs from the most general to the kindest: some models have an option for the number of nodes."""
     for nodes, fewest, most in ((24, 0, 4), (24, 1, 4), (24, 2, 2), (3, 2, 2)):
         yield _drawn(nodes, fewest, most, dice)
 
 
 def large_graph(dice: torch.Generator) -> ToyGraph:
-    """Of as many nodes as a micro-batch of a real run has, for layers that treat many rows in another way."""
+    """A graph of as many nodes as a micro-batch of a real run has, for layers that treat many rows in another way."""
     return _drawn(1500, 0, 4, dice)
 
 
 def _drawn(nodes: int, fewest: int, most: int, dice: torch.Generator) -> ToyGraph:
-    """A random graph with so many neighbours of each node."""
+    """A random graph in which each node has from `fewest` to `most` neighbours."""
     lists = []
     for node in range(nodes):
         count = int(torch.randint(fewest, most + 1, (), generator=dice))

@@ -11,35 +11,59 @@ from torch import Tensor
 
 from picluster.nn import Block, Rows
 from picluster.worker.compute.tracing import Half, run_half
-from picluster.worker.describing.closeness import same
 
 if TYPE_CHECKING:
     from picluster.worker.compute.graph_layer import Part
     from picluster.worker.describing.toy_graph import ToyGraph
 
 Values = Mapping[str, Tensor]
-"""By name, of the rows: (N, width), a row for each node."""
+"""Tensors (N, width) by the name of the rows; a row for each node."""
+_TOLERANCE = 2e-4
+"""Share of a tensor's largest value: products of other shapes round otherwise."""
+_NOISE = 1e-5
+"""Share of the largest value of all: rounding leaves this of a sum that ought to be zero, as in attention."""
+
+
+def same(one: Tensor, other: Tensor) -> bool:
+    """True where both are equal to the last bit, also where both are no numbers."""
+    return torch.equal(one.nan_to_num(nan=1e30), other.nan_to_num(nan=1e30))
+
+
+def near(found: Mapping[str, Tensor], expected: Mapping[str, Tensor], around: float) -> bool:
+    """True where tensors are equal but for rounding; `around`: the size of values that may have cancelled out."""
+    floor = _NOISE * max([around, *map(largest, expected.values())])
+    return all(
+        torch.allclose(
+            found[name].expand_as(tensor), tensor, rtol=0, atol=floor + _TOLERANCE * largest(tensor), equal_nan=True
+        )
+        for name, tensor in expected.items()
+    )
+
+
+def largest(tensor: Tensor) -> float:
+    """The largest size of a finite value; 0 where there is none."""
+    return float(tensor.detach().nan_to_num(posinf=0, neginf=0).abs().max()) if tensor.numel() else 0.0
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a half gave."""
+    """Rows and gradients that a half gave."""
 
     rows: dict[str, Tensor]
-    """By name, of the targets."""
-    way_back: dict[str, Tensor]
-    """Gradients: of each rows' name (N, width), and of each weight."""
+    """Rows of the targets by name."""
+    gradients: dict[str, Tensor]
+    """Gradients of the rows by name (N, width), and of each weight."""
     outputs: list[Tensor]
-    """Still with their way back."""
+    """The rows, still with their graph of autograd."""
     inputs: list[Tensor]
     versions: list[int]
-    """How often each input was changed in place."""
+    """Number of changes in place, for each input."""
 
     def same_as(self, other: Answer) -> bool:
-        """To the last bit."""
+        """True where rows and gradients are equal to the last bit."""
         return all(
             one.keys() == two.keys() and all(same(one[name], two[name]) for name in one)
-            for one, two in ((self.rows, other.rows), (self.way_back, other.way_back))
+            for one, two in ((self.rows, other.rows), (self.gradients, other.gradients))
         )
 
 
@@ -51,14 +75,10 @@ class Trial:
     half: Half
     graph: ToyGraph
     in_place: bool
-    """Whether it reads a table of all nodes, as the first layer reads the features."""
+    """It reads a table of all nodes, as the first layer reads the features."""
     training: bool = True
-    """Else it runs as for an accuracy: without dropout and without a way back."""
+    """Without, it runs as for an accuracy: no dropout, no gradients."""
     _cotangents: dict[str, Tensor] = field(default_factory=dict)
-
-    def of(self, part: Part) -> Trial:
-        """The same for another process's layer."""
-        return Trial(part, self.half, self.graph, self.in_place, self.training, self._cotangents)
 
     def run(self, values: Values, targets: Tensor) -> Answer:
         """The rows of the targets, and gradients of a random weighting of them.
@@ -73,7 +93,7 @@ class Trial:
         changed = [tensor._version - old for tensor, old in zip(given.tensors.values(), before, strict=True)]  # noqa: SLF001
         return Answer(
             rows={name: tensor.detach() for name, tensor in found.tensors.items()},
-            way_back=self._backward(given, found, targets),
+            gradients=self._backward(given, found, targets),
             outputs=list(found.tensors.values()),
             inputs=list(given.tensors.values()),
             versions=changed,

@@ -10,7 +10,7 @@ from picluster.errors import InputError
 from picluster.schema.model import ModelDescription
 from picluster.schema.record import from_json, to_json
 from picluster.worker.compute.model_file import build
-from picluster.worker.describing import describe
+from picluster.worker.describing.description import describe
 
 MODELS = Path(__file__).parents[4] / "models"
 HEAD = "from picluster.nn import GcnLayer, Layer, SageLayer\n"

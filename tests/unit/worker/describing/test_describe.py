@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from picluster.errors import InputError
-from picluster.worker.describing import describe, sizes
-from picluster.worker.describing.limits import limited
+from picluster.worker.describing import description
+from picluster.worker.describing.description import describe
+from picluster.worker.describing.isolation import limited
 
 MODELS = Path(__file__).parents[4] / "models"
 MINE = """
@@ -308,7 +309,7 @@ def test_what_no_node_can_hold_is_refused_by_its_size_and_not_made() -> None:
 
 
 def test_the_memory_of_a_layer_in_training_counts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sizes, "memory_limit", lambda: 1 << 20)
+    monkeypatch.setattr(description, "memory_limit", lambda: 1 << 20)
     with pytest.raises(InputError, match=r"to train graph layer 1 \(SageLayer\) alone; here are 0\.0 GB"):
         describe(MODELS / "sage.py", 100, 3, {})
     assert len(describe(MODELS / "sage.py", 100, 3, {"hidden": 4}).layers) == 2

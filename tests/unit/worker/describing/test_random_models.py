@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 
 from picluster.errors import InputError
 from picluster.schema.model import ModelDescription
-from picluster.worker.describing import describe
+from picluster.worker.describing.description import describe
 from tests.unit.worker.describing.model_pieces import ModelFile, model_files
 from tests.unit.worker.describing.processes import CLASSES, FEATURES, losses
 

@@ -7,16 +7,23 @@ from typing import TYPE_CHECKING
 from picluster.errors import InputError
 from picluster.schema.model import LayerDescription, ModelDescription, Pretraining, TrainingDefaults
 from picluster.schema.spec import OptionValue
+from picluster.worker.compute.model_fault import TooLong
 from picluster.worker.compute.tracing import trace
-from picluster.worker.describing.building import Recipe, refuse_other_weights
+from picluster.worker.describing.building import Built, ModelBuilder, refuse_other_weights
+from picluster.worker.describing.isolation import muted
 from picluster.worker.describing.probe import probe
-from picluster.worker.describing.sizes import refuse_what_no_node_holds
+from picluster.worker.measuring.memory import memory_limit
 
 if TYPE_CHECKING:
     from pathlib import Path
     from types import ModuleType
 
     from picluster.worker.compute.graph_layer import GraphLayer
+
+MOST_LAYERS = 1000
+TRAINING_BYTES = 4 + 4 + 8 + 4 + 4 + 4
+"""Bytes of one parameter: weight, gradient, its exact sum in fp64, two moments of Adam, best weight."""
+_WEIGHT_BYTES = 4
 
 
 def describe(file: Path, features: int, classes: int, options: dict[str, OptionValue]) -> ModelDescription:
@@ -26,15 +33,15 @@ def describe(file: Path, features: int, classes: int, options: dict[str, OptionV
         InputError: the file is broken, does not fit the graph, is too large, or would learn something else under
             another plan.
     """
-    recipe = Recipe(file, features, classes, options)
-    refuse_what_no_node_holds(recipe)
-    built = recipe.build()
+    builder = ModelBuilder(file, features, classes, options)
+    _refuse_what_no_node_holds(builder)
+    built = builder.build()
     widths = trace(built.layers, features)
     if widths[-1][1] != {"h": classes}:
         message = f"the last layer of {file.stem} gives {widths[-1][1]}, but the graph has {classes} classes"
         raise InputError(message, fix="its transform must give one tensor `h` with a column for each class")
     described = _described(built.layers, widths)
-    again = recipe.build_again()
+    again = builder.build_again()
     refuse_other_weights(built, again)
     probe(built, again, features)
     return ModelDescription(
@@ -72,7 +79,43 @@ def _training(module: ModuleType, file: Path) -> TrainingDefaults:
 def _pretraining(module: ModuleType, file: Path) -> Pretraining | None:
     pretraining = getattr(module, "PRETRAINING", None)
     if not isinstance(pretraining, Pretraining | None):
-        raise InputError(
-            f"PRETRAINING of {file} is not a picluster.nn.Pretraining", fix="see models/graph_embedding.py"
-        )
+        what = f"PRETRAINING of {file} is not a picluster.nn.Pretraining"
+        raise InputError(what, fix="see models/graph_embedding.py")
     return pretraining
+
+
+def _refuse_what_no_node_holds(builder: ModelBuilder) -> None:
+    """InputError with the sizes, where a layer's training or the weights of all layers need more than this machine has.
+
+    A model whose `layers` wants real memory is not measured.
+    """
+    depth = builder.options.get("depth")
+    if isinstance(depth, int) and depth > MOST_LAYERS:
+        raise InputError(f"a depth of {depth:,} is more than {MOST_LAYERS:,} layers", fix="give a smaller --depth")
+    try:
+        with muted():
+            built = builder.build(on_meta=True)
+    except InputError as error:
+        if isinstance(error.__cause__, TooLong):
+            raise
+        return  # it comes again where the model is made, with its reason
+    _refuse_too_large(built, memory_limit())
+
+
+def _refuse_too_large(built: Built, memory: int) -> None:
+    """InputError where memory is short: every node makes all layers, and trains at least one."""
+    sizes = [sum(weight.numel() for weight in layer.weights().values()) for layer in built.layers]
+    largest = max(range(len(sizes)), key=sizes.__getitem__)
+    all_weights, training = sum(sizes) * _WEIGHT_BYTES, sizes[largest] * TRAINING_BYTES
+    if max(2 * all_weights, training) <= memory:
+        return
+    name = built.layers[largest].main.layer.title
+    message = (
+        f"model {built.builder.file.stem} has {sum(sizes):,} parameters: {_gigabytes(all_weights)} of weights, and "
+        f"{_gigabytes(training)} to train graph layer {largest + 1} ({name}) alone; here are {_gigabytes(memory)}"
+    )
+    raise InputError(message, fix="give smaller numbers, such as --hidden 256")
+
+
+def _gigabytes(size: int) -> str:
+    return f"{size / 1e9:,.1f} GB"

@@ -1,9 +1,10 @@
-"""What speaks against one half of one layer: each finding is an error with line, layer and fix, or None."""
+"""Checks of one half of one layer: each gives an error with line, layer and fix where plans would differ, or None."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
@@ -14,12 +15,12 @@ from picluster.errors import InputError
 from picluster.nn import Dropout, Rows
 from picluster.worker.compute.model_fault import definition_of, made_at
 from picluster.worker.compute.tracing import name_of
-from picluster.worker.describing import generators, surroundings
+from picluster.worker.describing import generators
 from picluster.worker.describing.building import FROM_TORCH, drawn_while_built
-from picluster.worker.describing.closeness import largest, near, same
-from picluster.worker.describing.keeping import kept
+from picluster.worker.describing.fingerprints import first_rows_in, numbers_in, state_between_calls
+from picluster.worker.describing.isolation import muted, on_another_node
 from picluster.worker.describing.lines import line_that_changes, line_that_parts
-from picluster.worker.describing.printing import muted
+from picluster.worker.describing.trial import largest, near, same
 
 if TYPE_CHECKING:
     from picluster.worker.compute.graph_layer import Part
@@ -29,10 +30,13 @@ if TYPE_CHECKING:
 _DROPOUT_FIX = "h = dropout(h, 0.5, rows), with `from picluster.nn import dropout`"
 _FROM_ROWS = "compute it from the rows and weights alone; random numbers: picluster.nn.dropout(h, 0.5, rows)"
 _BY_ROW = "treat each row by itself: LayerNorm instead of BatchNorm, dim=1 instead of dim=0"
+_ANOTHER_STATE = 77
+_SCALES = (30.0, -30.0)
+"""Factors of rows that a branch on their size or sign tells apart."""
 
 
-class Findings:
-    """About one half of one layer."""
+class LayerCheck:
+    """The checks of one half of one layer, on rows of its own."""
 
     def __init__(self, trial: Trial, built: Built, values: Values, order: Tensor, few: int) -> None:
         """`values`: rows of all nodes; `order`: the nodes in some order, of which `few` are one division."""
@@ -40,65 +44,57 @@ class Findings:
         self._left, self._right = order[:few], order[few:]
         self._others = {name: tensor.roll(1, 0) for name, tensor in values.items()}
 
-    def of(self, trial: Trial) -> Findings:
-        """The same rows tried in another way."""
-        return Findings(trial, self._built, self._values, self._order, len(self._left))
+    def outside_training(self) -> LayerCheck:
+        """The checks of the same rows where the half runs as for an accuracy."""
+        trial = replace(self._trial, training=False)
+        return LayerCheck(trial, self._built, self._values, self._order, len(self._left))
 
     def values_of_all(self) -> Values:
-        """What the half gives for all nodes."""
+        """Rows that the half gives for all nodes."""
         inverse = torch.argsort(self._order)
         return {name: tensor.index_select(0, inverse) for name, tensor in self._whole.rows.items()}
 
-    def of_calls(self) -> InputError | None:
-        """Of random numbers drawn, state kept, rows changed in place, weights of others used."""
-        states, idle = generators.states(), _idle_dropouts()
-        with idle as unkeyed:
-            whole = self._whole
-        if drawn := generators.moved(states, generators.states()):
-            return self._drawn(drawn[0])
+    def check_calls(self) -> InputError | None:
+        """Find random numbers drawn, state kept, rows changed in place, and weights of others used."""
+        with _idle_dropouts() as unkeyed:
+            if drawn := self._drawn():
+                return drawn
         if unkeyed and self._trial.training:
             fix = "drop the rows that the layer was given: self.dropout(rows); what is aggregated in `transform`"
             return self._refusal("has a Dropout over rows of block.rows(…), which drops nothing", "", fix)
-        if any(whole.versions):
-            return self._changed_in_place()
+        if any(self._whole.versions):
+            what = f"changes the rows that `{self._trial.half}` is given in place"
+            return self._refusal(what, "", "h = h + x instead of h += x, relu() instead of relu_()")
         return self._foreign_weights() or self._kept() or self._unrepeatable()
 
-    def of_rows(self) -> InputError | None:
-        """Of rows that depend on other rows of the micro-batch."""
+    def check_rows(self) -> InputError | None:
+        """Find rows that depend on other rows of the micro-batch."""
         if self._trial.in_place:
             return None
         count = len(self._left)
         found = self._run(self._disturbed, self._order)
         if all(same(self._whole.rows[name][:count], found.rows[name][:count]) for name in found.rows):
             return None
-        line = self._parting(self._values, self._disturbed, partial(_rows_print, count=count, of=len(self._order)))
+        line = self._parting(self._disturbed, partial(first_rows_in, count=count, targets=len(self._order)))
         return self._refusal("mixes rows of a micro-batch that have no edge between them", line, _BY_ROW)
 
-    def of_divisions(self) -> InputError | None:
-        """Of rows or gradients that depend on how many rows are computed together."""
+    def check_divisions(self) -> InputError | None:
+        """Find rows or gradients that depend on how many rows are computed together."""
         flipped = {name: each.flip(0) for name, each in self._values.items()}
         opposed = [[self._opposed(scale, row) for row in (0, 1)] for scale in _SCALES]
         # Rounding may turn a value at a kink, such as ReLU's, so that one of several tries is enough.
         if all(any(map(self._adds_up, tries)) for tries in ([self._values, self._others, flipped], *opposed)):
             return None
-        what = "gives other rows or gradients when a micro-batch is computed in two parts"
-        return self._refusal(what, "", f"{_BY_ROW}; nothing that counts or numbers rows")
+        return self._divided("micro-batch")
 
-    def of_many(self) -> InputError | None:
-        """Of what shows only where a micro-batch has many rows."""
-        states = generators.states()
-        _ = self._whole
-        if drawn := generators.moved(states, generators.states()):
-            return self._drawn(drawn[0])
-        if reason := self.of_rows():
+    def check_large(self) -> InputError | None:
+        """Find what shows only where a micro-batch has many rows."""
+        if reason := self._drawn() or self.check_rows():
             return reason
-        if any(map(self._adds_up, (self._values, self._others))):
-            return None
-        what = "gives other rows or gradients when a large micro-batch is computed in two parts"
-        return self._refusal(what, "", f"{_BY_ROW}; nothing that counts or numbers rows")
+        return None if any(map(self._adds_up, (self._values, self._others))) else self._divided("large micro-batch")
 
-    def of_twin(self, twin: Part) -> InputError | None:
-        """Of values kept from an earlier call, or made otherwise in each process: a model built anew tells them."""
+    def check_rebuilt(self, twin: Part) -> InputError | None:
+        """Find values kept from an earlier call, or made otherwise in each process, by a model built anew."""
         self._run(self._values, self._order)  # what is kept by the number of rows is of these again
         weights, new = self._trial.part.weights(), twin.weights()
         held = {name: weight.detach().clone() for name, weight in weights.items()}
@@ -108,14 +104,14 @@ class Findings:
                 weight.add_(0.1 * torch.randn(weight.shape, generator=dice) * (held[name].abs().mean() + 0.01))
                 new[name].copy_(weight)
         used = self._run(self._others, self._order)
-        with muted(), surroundings.of_another_node():
-            fresh = self._trial.of(twin).run(self._others, self._order)
+        with muted(), on_another_node():
+            fresh = replace(self._trial, part=twin).run(self._others, self._order)
         with torch.no_grad():
             for name, weight in weights.items():
                 weight.copy_(held[name])
         if used.same_as(fresh):
             return None
-        generator, line = drawn_while_built(self._built.recipe)
+        generator, line = drawn_while_built(self._built.builder)
         if generator:
             return self._refusal(f"has values from {generator}, others on every node", line, FROM_TORCH)
         what = "keeps values from an earlier call, or makes other ones on every node"
@@ -125,13 +121,9 @@ class Findings:
     def _whole(self) -> Answer:
         return self._run(self._values, self._order)
 
-    @property
-    def _divisions(self) -> tuple[Tensor, Tensor]:
-        return self._left, self._right
-
     @cached_property
     def _disturbed(self) -> Values:
-        """Other rows everywhere but where the left division looks at."""
+        """Rows that are other ones everywhere but where the left division looks."""
         seen = torch.zeros(len(self._order), dtype=torch.bool)
         seen[self._left] = True
         if self._trial.half == "aggregate":
@@ -145,33 +137,34 @@ class Findings:
         return {name: factors * (tensor[row] + 0.1 * tensor) for name, tensor in self._values.items()}
 
     def _adds_up(self, values: Values) -> bool:
-        """Whether the divisions give together what the whole gives."""
-        whole, parts = self._run(values, self._order), [self._run(values, each) for each in self._divisions]
-        return self._add_up(whole, parts, values)
+        """True where the two divisions together give what the whole gives."""
+        whole, *parts = (self._run(values, targets) for targets in (self._order, self._left, self._right))
+        zero = torch.zeros(())
+        rows = {name: torch.cat([part.rows[name] for part in parts]) for name in whole.rows}
+        expected = {name: whole.gradients.get(name, zero) for each in (whole, *parts) for name in each.gradients}
+        added = {name: sum((part.gradients.get(name, zero) for part in parts), zero) for name in expected}
+        given = max(largest(tensor) for tensor in values.values())
+        return near(rows, whole.rows, given) and near(added, expected, 0)
 
     def _run(self, values: Values, targets: Tensor) -> Answer:
         with muted():
             return self._trial.run(values, targets)
 
-    def _add_up(self, whole: Answer, parts: list[Answer], values: Values) -> bool:
-        zero = torch.zeros(())
-        rows = {name: torch.cat([part.rows[name] for part in parts]) for name in whole.rows}
-        names = {name for each in (whole, *parts) for name in each.way_back}
-        back = {name: sum((part.way_back.get(name, zero) for part in parts), zero) for name in names}
-        given = max(largest(tensor) for tensor in values.values())
-        return near(rows, whole.rows, given) and near(back, {name: whole.way_back.get(name, zero) for name in names}, 0)
-
-    def _drawn(self, generator: str) -> InputError:
+    def _drawn(self) -> InputError | None:
+        before = generators.states()
+        _ = self._whole
+        moved = generators.moved(before, generators.states())
+        if not moved:
+            return None
         with generators.seeded(_ANOTHER_STATE):  # a layer that seeds it would leave it as it was
-            line = self._line(partial(generators.state, generator))
-        what = (
-            f"draws random numbers from {generators.NAMES[generator]} in `{self._trial.half}`, others under each plan"
-        )
+            line = self._line(partial(generators.state, moved[0]))
+        source = generators.NAMES[moved[0]]
+        what = f"draws random numbers from {source} in `{self._trial.half}`, others under each plan"
         return self._refusal(what, line, _DROPOUT_FIX)
 
-    def _changed_in_place(self) -> InputError:
-        what = f"changes the rows that `{self._trial.half}` is given in place"
-        return self._refusal(what, "", "h = h + x instead of h += x, relu() instead of relu_()")
+    def _divided(self, batch: str) -> InputError:
+        what = f"gives other rows or gradients when a {batch} is computed in two parts"
+        return self._refusal(what, "", f"{_BY_ROW}; nothing that counts or numbers rows")
 
     def _foreign_weights(self) -> InputError | None:
         part, outputs, half = self._trial.part, self._whole.outputs, self._trial.half
@@ -187,14 +180,14 @@ class Findings:
 
     def _kept(self) -> InputError | None:
         layer, module = self._trial.part.layer, self._built.module
-        before = kept(layer, module)
+        before = state_between_calls(layer, module)
         self._run(self._others, self._order)
         self._run(self._values, self._order)
-        after = kept(layer, module)
+        after = state_between_calls(layer, module)
         changed = next((name for name in after if after[name] != before.get(name)), None)
         if changed is None:
             return None
-        line = self._line(lambda: kept(layer, module).get(changed))
+        line = self._line(lambda: state_between_calls(layer, module).get(changed))
         return self._refusal(f"keeps a state from call to call: `{changed}` changes", line, _FROM_ROWS)
 
     def _unrepeatable(self) -> InputError | None:
@@ -202,17 +195,15 @@ class Findings:
             again = self._run(self._values, self._order)
         if again.same_as(self._whole):
             return None
-        line = self._parting(self._values, self._values, _print_of)
+        line = self._parting(self._values, numbers_in)
         return self._refusal("gives other rows or gradients when it is called again", line, _FROM_ROWS)
 
     def _line(self, observe: Callable[[], object]) -> str:
-        with muted():
-            return line_that_changes(lambda: self._trial.run(self._values, self._order), observe)
+        return line_that_changes(partial(self._run, self._values, self._order), observe)
 
-    def _parting(self, values: Values, others: Values, print_of: Callable[[object], Any]) -> str:
-        run, order = self._trial.run, self._order
-        with muted():
-            return line_that_parts(partial(run, values, order), partial(run, others, order), print_of)
+    def _parting(self, others: Values, fingerprint: Callable[[object], Any]) -> str:
+        run, order = self._run, self._order
+        return line_that_parts(partial(run, self._values, order), partial(run, others, order), fingerprint)
 
     def _refusal(self, what: str, line: str, fix: str) -> InputError:
         part = self._trial.part
@@ -221,13 +212,8 @@ class Findings:
         return InputError(f"{place}: {name_of(part)} {what}{when}", fix=fix)
 
 
-_ANOTHER_STATE = 77
-_SCALES = (30.0, -30.0)
-"""Of rows that a branch on their size or sign tells apart."""
-
-
 def _leaves(outputs: list[Tensor]) -> Iterator[Tensor]:
-    """Tensors at the other end of the ways back."""
+    """Yield the tensors at which autograd's graph of these ends."""
     waiting = [tensor.grad_fn or tensor for tensor in outputs if tensor.requires_grad]
     seen: set[Any] = set()
     while waiting:
@@ -245,7 +231,7 @@ def _leaves(outputs: list[Tensor]) -> Iterator[Tensor]:
 
 @contextmanager
 def _idle_dropouts() -> Iterator[list[torch.nn.Module]]:
-    """Modules that were called within, though in training, with rows that know of no step."""
+    """Collect Dropouts that the block calls with rows that have no key, so that they drop nothing."""
     found: list[torch.nn.Module] = []
 
     def look(module: torch.nn.Module, arguments: tuple[Any, ...]) -> None:
@@ -257,23 +243,3 @@ def _idle_dropouts() -> Iterator[list[torch.nn.Module]]:
         yield found
     finally:
         handle.remove()
-
-
-def _print_of(value: object) -> Any:
-    """Of all numbers in it."""
-    if isinstance(value, Tensor):
-        return value.detach().contiguous().numpy().tobytes()
-    if isinstance(value, Rows):
-        return [_print_of(tensor) for tensor in value.tensors.values()]
-    if isinstance(value, list | tuple):
-        return [_print_of(each) for each in value]
-    return repr(value) if isinstance(value, bool | int | float | str) or hasattr(value, "dtype") else None
-
-
-def _rows_print(value: object, *, count: int, of: int) -> Any:
-    """Of the first rows, where there are as many as targets."""
-    if isinstance(value, Tensor):
-        return _print_of(value[:count]) if value.dim() > 1 and len(value) == of else None
-    if isinstance(value, Rows):
-        return [_rows_print(tensor, count=count, of=of) for tensor in value.tensors.values()]
-    return None
