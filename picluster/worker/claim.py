@@ -1,6 +1,6 @@
-"""A worker's word that it has taken this machine: a file that it holds locked for as long as it lives.
+"""Claims of workers: a file in a folder that all users share, which a worker holds locked for as long as it lives.
 
-The lock goes with the process, however that ends, so nothing has to be cleaned up. `agent/claims.py` reads them.
+The lock ends with the process, however that ends, so nothing has to be cleaned up. `agent/claims.py` reads the files.
 """
 
 from __future__ import annotations
@@ -21,37 +21,30 @@ if TYPE_CHECKING:
 
     from picluster.schema.job import Claim
 
-GATE = "gate"
 PATIENCE_SECONDS = 5.0
 """How long a launch that was typed earlier waits for a later one, which may be about to give way to it elsewhere."""
 _LOOK_SECONDS = 0.05
-_EVERYBODY_WRITES = 0o666
 
 
 def hold(claim: Claim, patience_seconds: float = PATIENCE_SECONDS) -> None:
     """Claim this machine for a run, until `release` or the end of this process.
 
-    Two launches at the same moment may each get some of the nodes that both want. The later one gives way at once,
-    the earlier one waits for that: one of them gets all (wait-die, Rosenkrantz et al. 1978).
+    The claim is made first, and the others are looked at afterwards: of two launches at the same moment at least one
+    sees the other. Each may get some of the nodes that both want; then the later one gives way at once and the earlier
+    one waits for that, so that one of them gets all (wait-die, Rosenkrantz et al. 1978).
 
     Raises:
         RunFailed: another run's worker has it, and keeps it.
     """
     folder = claims_folder()
     _make(folder)
+    _sweep(folder)
+    _publish(folder, claim)
     deadline = time.monotonic() + patience_seconds
-    while True:
-        gate = _open_gate(folder / GATE)
-        try:
-            fcntl.flock(gate, fcntl.LOCK_EX)
-            rival = _rival(claim, claims()) if claim.is_exclusive else None
-            if rival is None:
-                _sweep(folder)
-                _hold(folder / f"{os.getpid()}.json", claim)
-                return
-        finally:
-            os.close(gate)
-        if _is_earlier(rival, claim) or time.monotonic() > deadline:
+    while rivals := _rivals(claim):
+        if any(_is_earlier(rival, claim) for rival in rivals) or time.monotonic() > deadline:
+            release()
+            rival = rivals[0]
             since = time.strftime("%H:%M", time.localtime(rival["since"]))
             what = f"busy with run {rival['run']} of user {rival['controller']['user']} since {since}"
             raise RunFailed(what, fix="wait for its end: picluster launch --wait")
@@ -59,57 +52,50 @@ def hold(claim: Claim, patience_seconds: float = PATIENCE_SECONDS) -> None:
 
 
 def release() -> None:
-    """Take this process's word back, if it gave one."""
-    with suppress(OSError):
-        (claims_folder() / f"{os.getpid()}.json").unlink()
+    """Withdraw this process's claim, if it made one."""
+    for file in claims_folder().glob(f"{os.getpid()}-*.json"):
+        with suppress(OSError):
+            file.unlink()
 
 
-def _rival(claim: Claim, held: list[dict[str, Any]]) -> dict[str, Any] | None:
-    """The claim of another run that has this machine for itself."""
-    rivals = (other for other in held if other.get("is_exclusive") and other.get("run") != claim.run)
-    return next(rivals, None)
+def _rivals(claim: Claim) -> list[dict[str, Any]]:
+    """Claims of other runs that want this machine for themselves as this one does, the oldest first."""
+    if not claim.is_exclusive:
+        return []
+    rivals = [other for other in claims() if other.get("is_exclusive") and other.get("run") != claim.run]
+    return sorted(rivals, key=lambda rival: float(rival["since"]))
 
 
 def _is_earlier(rival: dict[str, Any], claim: Claim) -> bool:
-    """Whether the other run was launched before; any order would do that all nodes agree on."""
+    """Tell whether the rival's run was launched before; all nodes see the same order, since it is in the claims."""
     mine = (claim.controller.started, claim.run)
     return (float(rival["controller"]["started"]), str(rival["run"])) < mine
 
 
 def _make(folder: Path) -> None:
-    """A folder in which every user may leave word, and nobody may remove another's."""
+    """Make a folder in which every user may leave claims, and nobody may remove another's."""
     with suppress(FileExistsError):
         folder.mkdir(parents=True)
         folder.chmod(0o1777)
 
 
-def _open_gate(file: Path) -> int:
-    """Through which one worker goes at a time.
+def _publish(folder: Path, claim: Claim) -> None:
+    """Write the claim's file and lock it before it gets the name that others look for.
 
-    It is opened without O_CREAT where it exists: fs.protected_regular refuses that flag for another user's file in a
-    folder that everybody may write to.
+    The descriptor stays open, and with it the lock. The name is never used again, so `_sweep` of another worker, which
+    has found a dead one's file, cannot remove this one.
     """
-    while True:
-        with suppress(FileNotFoundError):
-            return os.open(file, os.O_RDWR | os.O_CLOEXEC)
-        with suppress(FileExistsError):
-            gate = os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC)
-            os.fchmod(gate, _EVERYBODY_WRITES)
-            return gate
-
-
-def _hold(file: Path, claim: Claim) -> None:
-    """The descriptor stays open, and with it the lock."""
-    with suppress(FileNotFoundError):
-        file.unlink()
-    descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+    file = folder / f"{os.getpid()}-{time.time_ns()}.json"
+    unseen = file.with_suffix(".part")
+    descriptor = os.open(unseen, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
     fcntl.flock(descriptor, fcntl.LOCK_EX)
     words = msgspec.to_builtins(claim) | {"pid": os.getpid(), "group": os.getpgid(0), "since": time.time()}
     os.write(descriptor, msgspec.json.encode(words))
+    unseen.rename(file)
 
 
 def _sweep(folder: Path) -> None:
-    """Remove the files of workers that are gone, as far as they are ours."""
+    """Remove the claims of workers that are gone, as far as this user may."""
     for file in folder.glob("*.json"):
         with suppress(OSError):
             with file.open("rb") as stream:

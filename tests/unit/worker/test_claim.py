@@ -1,4 +1,4 @@
-"""A worker's word that it has taken a machine."""
+"""Claims of workers on a machine."""
 
 import json
 import multiprocessing
@@ -109,8 +109,48 @@ def test_the_words_tell_what_to_end(folder: Path) -> None:
     release()
 
 
-def test_every_user_may_leave_word_and_nobody_may_remove_another_s(folder: Path) -> None:
+def test_every_user_may_claim_and_nobody_may_remove_another_s(folder: Path) -> None:
     hold(CLAIM)
-    release()
+    (file,) = folder.iterdir()
     assert folder.stat().st_mode & 0o7777 == 0o1777
-    assert (folder / "gate").stat().st_mode & 0o777 == 0o666
+    assert file.stat().st_mode & 0o777 == 0o644
+    release()
+    assert not list(folder.iterdir())
+
+
+@pytest.mark.usefixtures("holder")
+def test_who_gives_way_leaves_no_claim(folder: Path) -> None:
+    with pytest.raises(RunFailed):
+        hold(LATER)
+    assert [each["run"] for each in readers.claims()] == ["first"]
+    assert len(list(folder.iterdir())) == 1
+
+
+def _race(number: int, start: Connection, won: Connection) -> None:
+    controller = msgspec.structs.replace(CONTROLLER, started=float(number))
+    start.recv()
+    try:
+        hold(msgspec.structs.replace(CLAIM, run=f"run{number}", controller=controller), patience_seconds=2)
+    except RunFailed:
+        won.send(None)
+    else:
+        won.send(number)
+        start.recv()
+    os._exit(0)
+
+
+def test_of_launches_at_the_same_moment_exactly_one_gets_the_machine() -> None:
+    for _ in range(3):
+        pairs = [(FORK.Pipe(), FORK.Pipe()) for _ in range(6)]
+        racers = [
+            FORK.Process(target=_race, args=(number, start[1], won[1])) for number, (start, won) in enumerate(pairs)
+        ]
+        for racer in racers:
+            racer.start()
+        for start, _ in pairs:
+            start[0].send("go")
+        winners = [number for _, won in pairs if (number := won[0].recv()) is not None]
+        assert len(winners) == 1
+        for racer in racers:
+            racer.kill()
+            racer.join()
