@@ -9,6 +9,7 @@ import pytest
 
 from picluster.controller.record.run_folder import RunFolder
 from tests.integration.desk import GRAPH, Desk, losses, steps_of
+from tests.integration.recorded import assert_as_recorded
 
 PLANS = {
     "single": ("--strategy", "single"),
@@ -38,9 +39,15 @@ def run_of(desk: Desk, model: str, mode: str, plan: str, engine: str, *more: str
 
 
 @pytest.fixture(scope="module")
-def single(desk: Desk) -> dict[Case, list[float]]:
-    """Losses of one process, which everything is compared with."""
-    return {case: losses(run_of(desk, *case, "single", "gloo")) for case in product(DEPTHS, MODES)}
+def single_runs(desk: Desk) -> dict[Case, RunFolder]:
+    """Runs of one process, which everything is compared with."""
+    return {case: run_of(desk, *case, "single", "gloo") for case in product(DEPTHS, MODES)}
+
+
+@pytest.fixture(scope="module")
+def single(single_runs: dict[Case, RunFolder]) -> dict[Case, list[float]]:
+    """Losses of those runs."""
+    return {case: losses(run) for case, run in single_runs.items()}
 
 
 # GCNII's others are as slow as they are alike.
@@ -122,6 +129,11 @@ def test_attention_of_pyg_gives_the_losses_of_one_process_though_full_rows_cross
     run = desk.launch(*words, *plan)
     assert [stage.receives for stage in run.plan().stages[1:]] == cuts
     assert losses(run) == losses(desk.launch(*words, *PLANS["single"]))
+
+
+@pytest.mark.parametrize("case", list(product(DEPTHS, MODES)), ids=", ".join)
+def test_one_process_learns_what_is_recorded(single_runs: dict[Case, RunFolder], case: Case) -> None:
+    assert_as_recorded(", ".join(case), single_runs[case])
 
 
 def test_another_seed_gives_other_losses(desk: Desk, single: dict[Case, list[float]]) -> None:
