@@ -54,6 +54,7 @@ def _describe(arguments: argparse.Namespace) -> None:
 
     import torch
 
+    from picluster.project import MODELS, find
     from picluster.schema.record import to_json
     from picluster.schema.spec import read_option
     from picluster.worker.describing.description import describe
@@ -61,7 +62,7 @@ def _describe(arguments: argparse.Namespace) -> None:
 
     file = Path(arguments.model)
     if file.suffix != ".py":
-        file = Path("models") / f"{arguments.model}.py"
+        file = find(MODELS / f"{arguments.model}.py")
     options = dict(read_option(text) for text in arguments.option)
     torch.set_num_threads(1)  # as workers do; the graphs are so small that more would only wait for each other
     printed: list[str] = []

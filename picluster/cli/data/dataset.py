@@ -10,8 +10,8 @@ import typer
 from picluster.cli.show.words import plain
 from picluster.cli.terminal import complete
 from picluster.cli.terminal.options import FEATURE_DTYPES, Features, FeatureType, Json, Scale
-from picluster.controller.project import GRAPHS
 from picluster.errors import InputError
+from picluster.project import GRAPHS
 from picluster.wording import counted
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ import typer
 
 from picluster.cli.terminal import complete, options
 from picluster.cli.terminal.typeable import typeable
-from picluster.controller.project import GRAPHS
 from picluster.errors import InputError, RunFailed
+from picluster.project import GRAPHS
 
 if TYPE_CHECKING:
     from picluster.controller.health.doctor import Intent

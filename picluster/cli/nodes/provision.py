@@ -115,8 +115,8 @@ def reset(
 def _choose(inventory: Path | None, limit: str | None) -> tuple[Path, list[Node], list[Node], bool]:
     """The inventory, its machines, those that are meant, and whether this one is a node as well."""
     from picluster.controller.nodes.inventory import default_inventory, read_inventory
-    from picluster.controller.project import find
     from picluster.controller.provision.playbook import hosts_of
+    from picluster.project import find
 
     path = inventory or default_inventory()
     nodes = read_inventory(path)

@@ -130,7 +130,7 @@ def _run(
     from picluster.controller.comparison.comparison import compare as compared
     from picluster.controller.comparison.rows_file import read_rows
     from picluster.controller.comparison.series import Series, entries_of
-    from picluster.controller.project import find
+    from picluster.project import find
 
     tag = _new_tag(file) if tag is None else tag
     check_tag(tag)

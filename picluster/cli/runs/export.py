@@ -29,7 +29,6 @@ def export(
     ] = None,
 ) -> None:
     """Write the weights of a run's best epoch, or its predictions, for use without picluster."""
-    from picluster.controller.project import GRAPHS
     from picluster.controller.record.run_folder import RunFolder
     from picluster.controller.running.export import (
         check_predictions_file,
@@ -38,6 +37,7 @@ def export(
         write_predictions,
         write_weights,
     )
+    from picluster.project import GRAPHS
 
     if output is None and predictions is None:
         raise InputError("nothing to export", fix="say --output FILE for weights, --predictions FILE for probabilities")

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import typer  # noqa: TC002 typer looks for its Context in the signature
 
 from picluster.cli.terminal import options, streams
-from picluster.controller.project import GRAPHS
 from picluster.errors import InputError
+from picluster.project import GRAPHS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import suppress
-from pathlib import Path
 
-from picluster.controller.project import CHECKOUT
+from picluster.project import GRAPHS, INVENTORIES, RUNS, model_names
 
 
 def models(incomplete: str) -> list[str]:
-    """Names of the files in models/."""
-    files = (file for place in (Path(), CHECKOUT) for file in (place / "models").glob("*.py"))
-    return _beginning(incomplete, (file.stem for file in files))
+    """Names of the models."""
+    return _beginning(incomplete, model_names())
 
 
 def datasets(incomplete: str) -> list[str]:
     """Those that can be prepared, and graph folders that are there."""
-    from picluster.controller.project import GRAPHS
     from picluster.graph.names import KNOWN
 
     return _beginning(incomplete, (*KNOWN, *(file.parent.name for file in GRAPHS.glob("*/meta.json"))))
@@ -25,15 +22,13 @@ def datasets(incomplete: str) -> list[str]:
 
 def graphs(incomplete: str) -> list[str]:
     """Graph folders that are there, damaged ones too."""
-    from picluster.controller.project import GRAPHS
-
     folders = (path for path in GRAPHS.glob("*") if path.is_dir() or path.is_symlink())
     return _beginning(incomplete, (path.name for path in folders if not path.name.startswith(".")))
 
 
 def runs(incomplete: str) -> list[str]:
     """Names of the runs."""
-    return _beginning(incomplete, (file.parent.name for file in Path("runs").glob("*/run.json")))
+    return _beginning(incomplete, (file.parent.name for file in RUNS.glob("*/run.json")))
 
 
 def nodes(incomplete: str) -> list[str]:
@@ -48,7 +43,7 @@ def nodes(incomplete: str) -> list[str]:
 
 def inventories(incomplete: str) -> list[str]:
     """The usual place for inventories."""
-    return _beginning(incomplete, map(str, Path("inventory").glob("*.yml")))
+    return _beginning(incomplete, map(str, INVENTORIES.glob("*.yml")))
 
 
 def _beginning(incomplete: str, names: Iterable[str]) -> list[str]:

@@ -18,7 +18,9 @@ TAKE_INVENTORY = ("compare", "doctor", "launch", "provision", "reap", "reset", "
 _WORD = r"""(?:'[^']*'|"[^"]*"|[,;](?=\S)|[^\s'",;)>|`])+"""
 COMMAND = re.compile(rf"(?<![\w/.-])picluster(?P<words>(?: {_WORD})+)")
 """A command line in a text; others may follow."""
-_MAKE = re.compile(r"(?<![\w/.-])make (?=setup\b)")
+_SETUP = re.compile(
+    r"(?<![\w/.-])make setup\b(?P<words>(?: EXTRAS=(?P<extras>[\w,]+))?(?: PYTHON=(?P<python>[\w./-]+))?)"
+)
 _INVENTORY = ("-i", "--inventory")
 
 
@@ -32,7 +34,7 @@ def typeable(text: str, typed: Sequence[str] | None = None) -> str:
     typed = sys.argv if typed is None else typed
     given, program = inventory_of(typed[1:]), _program(typed[0])
     told = COMMAND.sub(lambda found: _completed(found["words"], program, given), text)
-    return _MAKE.sub(f"make {_directory()}", told)
+    return _SETUP.sub(lambda found: _set_up(**found.groupdict()), told)
 
 
 def inventory_of(words: Sequence[str]) -> str | None:
@@ -60,8 +62,12 @@ def _program(typed: str) -> str:
     return "picluster" if is_found else shlex.quote(typed)
 
 
-def _directory() -> str:
-    """What `make` needs to find the project's Makefile from here."""
-    from picluster.controller.project import CHECKOUT
+def _set_up(words: str, extras: str | None, python: str | None) -> str:
+    """How packages are installed: by the clone's Makefile, found from here, or by what installed picluster's wheel."""
+    from picluster.project import BUNDLED
 
-    return "" if Path.cwd() == CHECKOUT else f"-C {shlex.quote(str(CHECKOUT))} "
+    if not (BUNDLED / "Makefile").exists():
+        wanted = ",".join(["controller", "worker", *([extras] if extras else [])])
+        return f"install picluster again{f' under {python}' if python else ''}, with its extras: {wanted}"
+    directory = "" if Path.cwd() == BUNDLED else f"-C {shlex.quote(str(BUNDLED))} "
+    return f"make {directory}setup{words}"

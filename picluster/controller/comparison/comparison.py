@@ -14,8 +14,9 @@ from picluster.controller.comparison.compared_run import Entry, Kind, read_entry
 from picluster.controller.comparison.notes import all_notes, same_bits
 from picluster.controller.comparison.unlike import all_unlike, tested_alike
 from picluster.controller.record.history import history
-from picluster.controller.record.run_folder import RUNS, RunFolder
+from picluster.controller.record.run_folder import RunFolder
 from picluster.errors import PiclusterError
+from picluster.project import RUNS
 from picluster.schema.comparison import ComparedPretraining, ComparedRow, Comparison, NodePeak, Spread
 
 if TYPE_CHECKING:

@@ -16,14 +16,13 @@ from typing import Any
 import msgspec
 
 from picluster.controller.first_boot.cards import card, inventory
-from picluster.controller.project import find
 from picluster.controller.record.record_files import refuse
 from picluster.errors import InputError
+from picluster.project import HOSTS, find
 from picluster.schema.cluster_file import ClusterFile
 from picluster.wording import in_words, yaml_in_words
 
 CARDS = Path("cards")
-HOSTS = Path("inventory/hosts.yml")
 _EXAMPLE = "inventory/cluster.example.yml"
 _KEY_TYPES = ("ssh-ed25519", "ssh-rsa", "ecdsa-sha2-", "sk-ssh-ed25519@openssh.com", "sk-ecdsa-sha2-")
 

@@ -21,8 +21,8 @@ from picluster.controller.nodes import inventory_file
 from picluster.controller.nodes.host_variables import host_variables
 from picluster.controller.nodes.ssh.address import ssh_words
 from picluster.controller.nodes.strength import Strength
-from picluster.controller.project import find, program
 from picluster.errors import InputError, MissingError
+from picluster.project import HOSTS, INVENTORIES, find, program
 
 READ_TIMEOUT_SECONDS = 60
 _GROUP = "picluster"
@@ -52,8 +52,7 @@ class Node:
 
 def default_inventory() -> Path:
     """The person's own `inventory/hosts.yml` where there is one, else four local processes."""
-    own = Path("inventory/hosts.yml")
-    return own if own.exists() else find("inventory/local.yml")
+    return HOSTS if HOSTS.exists() else find(INVENTORIES / "local.yml")
 
 
 def read_inventory(path: Path) -> list[Node]:
@@ -81,9 +80,9 @@ def read_inventory(path: Path) -> list[Node]:
 
 
 def _make_one(path: Path) -> str:
-    there = sorted(each for each in Path("inventory").glob("*.yml") if not each.name.startswith("cluster"))
+    there = sorted(each for each in INVENTORIES.glob("*.yml") if not each.name.startswith("cluster"))
     near = get_close_matches(str(path), map(str, there), n=1)
-    copy = shlex.join(["cp", str(find("inventory/example.yml")), str(path)])
+    copy = shlex.join(["cp", str(find(INVENTORIES / "example.yml")), str(path)])
     return f"did you mean {near[0]}? Or begin with the example: {copy}" if near else f"begin with the example: {copy}"
 
 

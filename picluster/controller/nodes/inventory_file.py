@@ -13,8 +13,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from picluster.controller.project import find
 from picluster.errors import InputError
+from picluster.project import INVENTORIES, find
 from picluster.wording import yaml_in_words
 
 _KEYS = ("hosts", "children", "vars")
@@ -49,7 +49,7 @@ def check(path: Path) -> None:
 
 def see_example() -> str:
     """Where one can look how it is done."""
-    return f"see {find('inventory/example.yml')}"
+    return f"see {find(INVENTORIES / 'example.yml')}"
 
 
 def _read(path: Path) -> str:

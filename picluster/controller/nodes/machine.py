@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-from picluster.controller.project import worker_command
+from picluster.project import worker_command
 
 LOOPBACK = "127.0.0.1"
 

@@ -14,8 +14,8 @@ from pathlib import Path
 import msgspec
 
 import picluster
-from picluster.controller.project import CHECKOUT, find, user_cache, worker_command
 from picluster.errors import DataError, InputError, MissingError, PiclusterError
+from picluster.project import MODELS, find, model_names, user_cache, worker_command
 from picluster.schema.model import ModelDescription
 from picluster.schema.record import from_json
 from picluster.schema.spec import OptionValue
@@ -29,11 +29,10 @@ _WORKER = Path(picluster.__file__).parent / "worker"
 
 def model_file(name: str) -> Path:
     """The file of a model: a path to a `.py` file, or the name of one in `models/`."""
-    file = Path(name) if name.endswith(".py") else find(f"models/{name}.py")
+    file = Path(name) if name.endswith(".py") else find(MODELS / f"{name}.py")
     if not file.is_file():
-        known = sorted({each.stem for place in (Path(), CHECKOUT) for each in (place / "models").glob("*.py")})
         raise InputError(
-            f"there is no model {name}", fix=f"known are {', '.join(known)}; or give a file: --model my.py"
+            f"there is no model {name}", fix=f"known are {', '.join(model_names())}; or give a file: --model my.py"
         )
     return file.absolute()
 

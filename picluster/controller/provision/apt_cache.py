@@ -16,8 +16,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from picluster.controller.project import user_cache
 from picluster.errors import MissingError
+from picluster.project import user_cache
 
 PROGRAM = "apt-cacher-ng"
 SUPPORT = Path("/usr/lib/apt-cacher-ng")

@@ -12,8 +12,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from picluster.controller.project import CHECKOUT, program
 from picluster.errors import InputError, MissingError, Stopped
+from picluster.project import BUNDLED, program
 
 Event = Mapping[str, Any]
 LEAVE_SECONDS = 5.0
@@ -63,7 +63,7 @@ class Playbook:
             try:
                 ended = ansible_runner.run(
                     private_data_dir=folder,
-                    project_dir=str(CHECKOUT / "ansible"),
+                    project_dir=str(BUNDLED / "ansible"),
                     playbook=self.name,
                     inventory=str(self.inventory.resolve()),
                     extravars=self._variables(),
@@ -92,7 +92,7 @@ class Playbook:
         if self.apt_port:
             way += ["-R", f"127.0.0.1:{self.apt_port}:127.0.0.1:{self.apt_port}"]
         return {
-            "ANSIBLE_CONFIG": str(CHECKOUT / "ansible" / "ansible.cfg"),
+            "ANSIBLE_CONFIG": str(BUNDLED / "ansible" / "ansible.cfg"),
             "ANSIBLE_FORKS": str(max(5, len(self.members))),
             "ANSIBLE_SSH_CONTROL_PATH_DIR": str(sockets),
             "ANSIBLE_SSH_EXTRA_ARGS": " ".join(way),
@@ -112,7 +112,7 @@ class Playbook:
 
 def check_tags(tags: str) -> None:
     """InputError where one of them, separated by commas, is no role: Ansible would do nothing, and say nothing."""
-    roles = {folder.name for folder in (CHECKOUT / "ansible" / "roles").iterdir()}
+    roles = {folder.name for folder in (BUNDLED / "ansible" / "roles").iterdir()}
     unknown = sorted({tag.strip() for tag in tags.split(",")} - roles)
     if unknown:
         raise InputError(f"there is no role {unknown[0]!r}", fix=f"one of {', '.join(sorted(roles))}")

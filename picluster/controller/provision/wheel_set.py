@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from picluster.controller.project import CHECKOUT, user_cache
 from picluster.controller.provision.pins import Pin, cuda_of_torch, locked, refuse_cuda, required
 from picluster.controller.provision.target import Target
 from picluster.controller.provision.torch_build import on_the_processor, provide_all
 from picluster.controller.provision.wheelhouse import Wheelhouse, link_all, requirement, sha256
 from picluster.errors import InputError, PiclusterError
+from picluster.project import BUNDLED, user_cache
 from picluster.schema.record import Record, to_json
 
 POETRY = Path("ansible/poetry.txt")
@@ -73,7 +73,7 @@ class Wanted:
 def torch_of_pis() -> str:
     """The version that the lock gives an aarch64 node: whether its processor can run that is looked at first."""
     target = Target("3.12", "aarch64", "2.39")
-    pins = locked((CHECKOUT / "poetry.lock").read_text(), "worker", target)
+    pins = locked((BUNDLED / "poetry.lock").read_text(), "worker", target)
     return next(pin.version for pin in pins if pin.name == "torch")
 
 
@@ -127,7 +127,7 @@ def main() -> int:
     cache = user_cache() / "wheels"
     try:
         target = Target(arguments.python, arguments.machine, arguments.glibc)
-        wanted = Wanted.read(CHECKOUT, target, _engines(arguments.engines))
+        wanted = Wanted.read(BUNDLED, target, _engines(arguments.engines))
         made = wanted.describe(cache, target) if arguments.dry_run else make(cache, wanted, target)
     except PiclusterError as error:
         sys.stderr.write(f"{error}\n")

@@ -7,8 +7,9 @@ import time
 from pathlib import Path
 
 from picluster.controller.record.report import best_epoch, result_of
-from picluster.controller.record.run_folder import RUNS, RunFolder
+from picluster.controller.record.run_folder import RunFolder
 from picluster.errors import InputError, PiclusterError
+from picluster.project import RUNS
 from picluster.schema.events import EpochDone
 from picluster.schema.report import History, RunSummary
 

@@ -24,6 +24,7 @@ from picluster.controller.record.record_files import (
     write_whole,
 )
 from picluster.errors import DataError, InputError, PiclusterError
+from picluster.project import RUNS
 from picluster.schema.events import Failed, Recorded, Resources, StepDone
 from picluster.schema.plan import Plan
 from picluster.schema.run import Environment, Manifest, Result, Run
@@ -31,7 +32,6 @@ from picluster.schema.run import Environment, Manifest, Result, Run
 if TYPE_CHECKING:
     from picluster.schema.events import AnyEvent
 
-RUNS = Path("runs")
 LETTERS = 4
 _ROOM_BYTES = 64 << 10
 

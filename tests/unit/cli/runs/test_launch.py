@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from picluster.controller.planning.planner import make_plan
-from picluster.controller.project import CHECKOUT
+from picluster.project import BUNDLED
 from picluster.schema.plan import Plan
 from picluster.schema.record import from_json, to_json
 from tests.unit.cli.conftest import NODES, Picluster
@@ -160,7 +160,7 @@ def test_without_torch_the_person_is_told_how_to_get_it(launch: Picluster, here:
     program.write_text("\n".join([*words[:-1], "sys.exit(\"ModuleNotFoundError: No module named 'torch'\")"]))
     answer = launch("--dry-run")
     assert answer.code == 4
-    assert answer.err.endswith(f"error: torch is not installed here\n  fix: make -C {CHECKOUT} setup\n")
+    assert answer.err.endswith(f"error: torch is not installed here\n  fix: make -C {BUNDLED} setup\n")
 
 
 def _of_unlike_memory(here: Path, memory_mb: dict[str, int]) -> None:
@@ -209,6 +209,6 @@ def test_a_missing_engine_is_told_before_there_is_a_run(
     assert answer.code == 4
     assert f"the {engine} engine needs " in answer.err
     assert (
-        f"\n  fix: on this machine: make -C {CHECKOUT} setup EXTRAS={engine}; on Pis: picluster_engines: " in answer.err
+        f"\n  fix: on this machine: make -C {BUNDLED} setup EXTRAS={engine}; on Pis: picluster_engines: " in answer.err
     )
     assert not (here / "runs").exists()

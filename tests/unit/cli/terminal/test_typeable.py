@@ -16,7 +16,7 @@ import picluster
 from picluster.cli.main import app
 from picluster.cli.terminal.parameters import dressed
 from picluster.cli.terminal.typeable import COMMAND, TAKE_INVENTORY, inventory_of, typeable
-from picluster.controller.project import CHECKOUT
+from picluster.project import BUNDLED
 
 PACKAGE = Path(picluster.__file__).parent
 PLACEHOLDERS = ("NAME", "RUN")
@@ -69,9 +69,18 @@ def test_picluster_is_called_as_it_was_where_the_search_path_does_not_lead_to_it
 
 def test_make_is_told_where_the_makefile_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
-    assert typeable("make setup EXTRAS=ray", TYPED) == f"make -C {shlex.quote(str(CHECKOUT))} setup EXTRAS=ray"
-    monkeypatch.chdir(CHECKOUT)
+    assert typeable("make setup EXTRAS=ray", TYPED) == f"make -C {shlex.quote(str(BUNDLED))} setup EXTRAS=ray"
+    monkeypatch.chdir(BUNDLED)
     assert typeable("make setup", TYPED) == "make setup"
+
+
+def test_an_installed_wheel_has_no_makefile(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("picluster.project.BUNDLED", tmp_path)
+    again = "install picluster again, with its extras: controller,worker"
+    assert typeable("torch is missing\n  fix: make setup", TYPED) == f"torch is missing\n  fix: {again}"
+    assert typeable("here: make setup EXTRAS=mpi; on Pis", TYPED) == f"here: {again},mpi; on Pis"
+    again = "install picluster again under /usr/bin/python3.11, with its extras: controller,worker"
+    assert typeable("make setup PYTHON=/usr/bin/python3.11; or", TYPED) == f"{again}; or"
 
 
 def test_the_commands_that_take_an_inventory_are_known() -> None:
@@ -88,10 +97,10 @@ def messages() -> Iterator[tuple[str, str]]:
         apart |= {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
         texts = [_text(node) for node in ast.walk(tree) if id(node) not in apart]
         yield from ((str(file.relative_to(PACKAGE)), command) for text in texts for command in _commands(text))
-    for file in sorted(CHECKOUT.glob("ansible/**/*.yml")):
+    for file in sorted(BUNDLED.glob("ansible/**/*.yml")):
         text = re.sub(r"\{\{.*?\}\}", "7", file.read_text())
         for told in re.findall(r"fail_msg: >-\n((?: {6}.*\n)+)", text):
-            yield from ((str(file.relative_to(CHECKOUT)), command) for command in _commands(" ".join(told.split())))
+            yield from ((str(file.relative_to(BUNDLED)), command) for command in _commands(" ".join(told.split())))
 
 
 def _text(node: ast.AST) -> str:

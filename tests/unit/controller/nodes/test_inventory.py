@@ -8,8 +8,8 @@ import pytest
 
 from picluster.controller.nodes.host_variables import READ as READ_VARIABLES
 from picluster.controller.nodes.inventory import Node, read_inventory
-from picluster.controller.project import CHECKOUT
 from picluster.errors import InputError
+from picluster.project import BUNDLED
 
 Answer = list[Node] | InputError
 
@@ -226,18 +226,18 @@ def test_a_missing_inventory_is_refused_with_what_to_copy(tmp_path: Path) -> Non
 
 
 def test_the_example_has_four_pis_with_one_user_and_key() -> None:
-    nodes = read_inventory(CHECKOUT / "inventory" / "example.yml")
+    nodes = read_inventory(BUNDLED / "inventory" / "example.yml")
     assert [node.name for node in nodes] == ["pi1", "pi2", "pi3", "pi4"]
     assert {node.ssh_words[:-1] for node in nodes} == {("-i", str(Path("~/.ssh/id_ed25519").expanduser()), "-l", "pi")}
 
 
 def test_every_variable_that_is_read_stands_in_the_example() -> None:
-    text = (CHECKOUT / "inventory" / "example.yml").read_text()
+    text = (BUNDLED / "inventory" / "example.yml").read_text()
     older = {"ansible_ssh_host", "ansible_ssh_port", "ansible_ssh_user", "ansible_private_key_file"}
     assert [name for name in READ_VARIABLES if name not in text and name not in older] == []
 
 
 def test_the_inventory_that_comes_along_has_four_local_nodes() -> None:
-    assert read_inventory(CHECKOUT / "inventory" / "local.yml") == [
+    assert read_inventory(BUNDLED / "inventory" / "local.yml") == [
         Node(f"local{n}", is_local=True) for n in range(1, 5)
     ]

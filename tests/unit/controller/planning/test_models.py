@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from picluster.controller.planning.models import describe_model, model_file
-from picluster.controller.project import CHECKOUT
 from picluster.errors import DataError, InputError, MissingError, PiclusterError
+from picluster.project import BUNDLED
 from picluster.schema.record import to_json
 from tests.unit.controller.made import a_model
 from tests.unit.controller.stand_in import StandIn, stand_in_python
@@ -31,7 +31,7 @@ def worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StandIn:
 
 @pytest.mark.parametrize("name", ["gcn", "sage"])
 def test_a_model_that_comes_along_is_known_by_name(name: str) -> None:
-    assert model_file(name) == CHECKOUT / "models" / f"{name}.py"
+    assert model_file(name) == BUNDLED / "models" / f"{name}.py"
 
 
 def test_a_person_s_own_model_of_the_same_name_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

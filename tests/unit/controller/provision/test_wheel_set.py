@@ -24,7 +24,7 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / POETRY).parent.mkdir(parents=True)
     for name in (POETRY, Path("poetry.lock")):
         shutil.copy(ROOT / name, tmp_path / name)
-    monkeypatch.setattr(wheel_set, "CHECKOUT", tmp_path)
+    monkeypatch.setattr(wheel_set, "BUNDLED", tmp_path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(sys, "argv", ["wheel_set", *PI])
     return tmp_path

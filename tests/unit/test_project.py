@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from picluster.controller.nodes.inventory import default_inventory
-from picluster.controller.project import CHECKOUT, find
+from picluster.project import BUNDLED, find
 
 
 @pytest.fixture
@@ -25,14 +25,14 @@ def test_a_file_of_the_working_folder_comes_first(here: Path) -> None:
 
 
 def test_elsewhere_the_checkout_s_own_file_is_found(here: Path) -> None:
-    assert find("models/sage.py") == CHECKOUT / "models" / "sage.py"
+    assert find("models/sage.py") == BUNDLED / "models" / "sage.py"
     assert find("models/sage.py").is_file()
     assert not (here / "models").exists()
 
 
 @pytest.mark.usefixtures("here")
 def test_what_is_nowhere_is_named_in_the_checkout() -> None:
-    assert find("models/none.py") == CHECKOUT / "models" / "none.py"
+    assert find("models/none.py") == BUNDLED / "models" / "none.py"
 
 
 def test_the_person_s_own_hosts_come_before_the_local_ones(here: Path) -> None:
@@ -44,4 +44,4 @@ def test_the_person_s_own_hosts_come_before_the_local_ones(here: Path) -> None:
 
 @pytest.mark.usefixtures("here")
 def test_without_an_inventory_the_checkout_s_local_one_is_used() -> None:
-    assert default_inventory() == CHECKOUT / "inventory" / "local.yml"
+    assert default_inventory() == BUNDLED / "inventory" / "local.yml"
