@@ -28,13 +28,13 @@ END_SECONDS = 5.0
 
 
 def is_there() -> bool:
-    """Whether this machine has it."""
+    """Tell whether apt-cacher-ng is installed on this machine."""
     return _program() is not None
 
 
 @contextmanager
 def apt_cache() -> Iterator[int]:
-    """Its port on the loopback, while it runs.
+    """Run apt-cacher-ng, and yield its port on the loopback.
 
     Raises:
         MissingError: it is not installed, or does not start.

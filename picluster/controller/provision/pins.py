@@ -1,4 +1,4 @@
-"""What a node shall have installed, to the version: read from poetry.lock and from pip's own form. Pure."""
+"""Packages that a node shall have, to the version: read from poetry.lock and from pip's own form. Pure."""
 
 from __future__ import annotations
 
@@ -6,42 +6,108 @@ import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import cached_property
+from typing import Any
 
 from packaging.markers import Marker
 from packaging.requirements import Requirement
+from packaging.tags import Tag, compatible_tags, cpython_tags
 from packaging.utils import canonicalize_name
 
-from picluster.errors import MissingError
-
-if TYPE_CHECKING:
-    from picluster.controller.provision.target import Target
+from picluster.errors import InputError, MissingError
 
 _HASH = re.compile(r"--hash=(sha256:[0-9a-f]{64})")
 _CUDA = ("cuda-", "nvidia-", "triton")
+_OLDEST_GLIBC = {"aarch64": 17, "x86_64": 5}
+_OLD_NAMES = {17: "manylinux2014", 12: "manylinux2010", 5: "manylinux1"}
+
+
+@dataclass(frozen=True)
+class Target:
+    """A kind of node, as markers and the tags of wheels describe it: a Linux with glibc."""
+
+    python: str
+    """Version of Python, such as 3.12."""
+    machine: str
+    """Architecture, as `uname -m` prints it."""
+    glibc: str
+    """Version of the C library, such as 2.39."""
+
+    def __post_init__(self) -> None:
+        if self.machine not in _OLDEST_GLIBC:
+            raise InputError(f"there are no wheels for {self.machine}", fix="flash a 64-bit system")
+
+    @property
+    def name(self) -> str:
+        """Name of the kind, for people and for folders."""
+        return f"python{self.python}-{self.machine}-glibc{self.glibc}"
+
+    @property
+    def markers(self) -> dict[str, str]:
+        """The environment that markers are evaluated in (PEP 508)."""
+        return {
+            "implementation_name": "cpython",
+            "implementation_version": f"{self.python}.0",
+            "os_name": "posix",
+            "platform_machine": self.machine,
+            "platform_python_implementation": "CPython",
+            "platform_release": "",
+            "platform_system": "Linux",
+            "platform_version": "",
+            "python_full_version": f"{self.python}.0",
+            "python_version": self.python,
+            "sys_platform": "linux",
+        }
+
+    @cached_property
+    def platforms(self) -> list[str]:
+        """Platform tags, the newest glibc first (PEP 600)."""
+        newest, oldest = int(self.glibc.split(".")[1]), _OLDEST_GLIBC[self.machine]
+        found = []
+        for minor in range(newest, oldest - 1, -1):
+            found.append(f"manylinux_2_{minor}_{self.machine}")
+            if minor in _OLD_NAMES:
+                found.append(f"{_OLD_NAMES[minor]}_{self.machine}")
+        return [*found, f"linux_{self.machine}"]
+
+    @property
+    def abis(self) -> list[str]:
+        """Binary interfaces of the interpreter, as pip names them."""
+        return [self._interpreter, "abi3", "none"]
+
+    @cached_property
+    def tags(self) -> frozenset[Tag]:
+        """Tags of the wheels that can be installed there (PEP 425)."""
+        version = tuple(map(int, self.python.split(".")))
+        own = cpython_tags(version, [self._interpreter], self.platforms)
+        return frozenset([*own, *compatible_tags(version, self._interpreter, self.platforms)])
+
+    @property
+    def _interpreter(self) -> str:
+        return "cp" + self.python.replace(".", "")
 
 
 @dataclass(frozen=True)
 class Pin:
-    """One package of a known version."""
+    """A package of a known version."""
 
     name: str
-    """Canonical (PEP 503)."""
+    """Canonical name (PEP 503)."""
     version: str
-    """As the lock has it."""
+    """Version as the lock has it."""
     hashes: frozenset[str]
-    """`sha256:…` of its files; none where only the wheel's source vouches for it."""
+    """Hashes (`sha256:…`) of its files; none where only the wheel's source vouches for it."""
 
     def __str__(self) -> str:
         return f"{self.name}=={self.version}"
 
 
 def locked(lock: str, extra: str, target: Target) -> list[Pin]:
-    """What poetry.lock gives a machine of that kind.
+    """Read from poetry.lock the packages of a kind of node.
 
     Args:
         lock: the file's text, lock version 2.1.
-        extra: of the project, such as worker.
+        extra: an extra of the project, such as worker.
         target: markers are evaluated for it, not for this machine.
     """
     environment = {**target.markers, "extra": extra}
@@ -57,7 +123,7 @@ def locked(lock: str, extra: str, target: Target) -> list[Pin]:
 
 
 def required(text: str, target: Target) -> list[Pin]:
-    """What a requirements file with hashes gives a machine of that kind."""
+    """Read from a requirements file with hashes the packages of a kind of node."""
     pins = []
     for line in re.sub(r"\\\n", " ", text).splitlines():
         words, hashes = _HASH.sub("", line).partition("#")[0].strip(), frozenset(_HASH.findall(line))
@@ -83,7 +149,7 @@ def cuda_of_torch(lock: str) -> frozenset[str]:
 
 
 def refuse_cuda(pins: Iterable[Pin], target: Target) -> None:
-    """MissingError where the set brings CUDA: gigabytes that no Pi can use."""
+    """Raise MissingError where CUDA packages are among them: gigabytes that no Pi can use."""
     found = [str(pin) for pin in pins if pin.name.startswith(_CUDA)]
     if found:
         more = f" and {len(found) - 1} more" if len(found) > 1 else ""
@@ -94,7 +160,7 @@ def refuse_cuda(pins: Iterable[Pin], target: Target) -> None:
 
 
 def _marker_of(package: Mapping[str, Any]) -> str | None:
-    """Of its place among the project's own dependencies: the lock has one for each group where they differ."""
+    """Marker of a package among the project's own dependencies: the lock has one for each group where they differ."""
     marker: str | Mapping[str, str] | None = package.get("markers")
     return marker.get("main") if isinstance(marker, Mapping) else marker
 

@@ -1,4 +1,4 @@
-"""Runs a playbook through ansible-runner, and hands its events on."""
+"""Playbooks, run through ansible-runner, which hands their events on."""
 
 from __future__ import annotations
 
@@ -21,29 +21,29 @@ LEAVE_SECONDS = 5.0
 
 @dataclass(frozen=True)
 class Playbook:
-    """One to be run."""
+    """A playbook to be run."""
 
     name: str
     """A file in ansible/."""
     inventory: Path
-    """The person's."""
+    """Inventory of the person."""
     chosen: Sequence[str]
     """Hosts that it is for."""
     members: Sequence[str]
     """All hosts of the cluster."""
     tags: str | None = None
-    """Only tasks with one of these."""
+    """Tags, separated by commas: only tasks with one of them are run."""
     is_check: bool = False
     """Change nothing, say what would be changed."""
     apt_port: int | None = None
-    """Of a proxy on this machine's loopback."""
+    """Port of an apt proxy on this machine's loopback."""
     become_password: str | None = None
-    """For sudo on the nodes."""
+    """Password of sudo on the nodes."""
     variables: Mapping[str, object] = field(default_factory=dict)
-    """Further ones."""
+    """Further variables of Ansible."""
 
     def run(self, hear: Callable[[Event], object]) -> str:
-        """Run it; returns why it failed as a whole, or nothing. What became of single hosts the events tell.
+        """Run it; returns why it failed as a whole, or nothing. The events tell what became of single hosts.
 
         Raises:
             MissingError: Ansible is not installed.
@@ -111,7 +111,7 @@ class Playbook:
 
 
 def check_tags(tags: str) -> None:
-    """InputError where one of them, separated by commas, is no role: Ansible would do nothing, and say nothing."""
+    """Raise InputError where a tag, separated by commas, is no role: Ansible would do nothing, and say nothing."""
     roles = {folder.name for folder in (BUNDLED / "ansible" / "roles").iterdir()}
     unknown = sorted({tag.strip() for tag in tags.split(",")} - roles)
     if unknown:
@@ -119,7 +119,7 @@ def check_tags(tags: str) -> None:
 
 
 def hosts_of(inventory: Path, pattern: str, members: Sequence[str]) -> list[str]:
-    """Those of the members that an Ansible pattern such as `pi5` or `all:!pi3` means.
+    """Select the members that an Ansible pattern such as `pi5` or `all:!pi3` names.
 
     Raises:
         InputError: it means none.
@@ -157,7 +157,7 @@ def _leave(sockets: Path) -> None:
 
 
 def _last_words(output: str) -> str:
-    """Why Ansible itself failed."""
+    """Find in Ansible's output why it failed."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
     errors = [line for line in lines if line.startswith(("[ERROR]", "ERROR"))]
     told = errors or lines[-1:]

@@ -1,4 +1,4 @@
-"""Where a playbook stands, from its events: what each node does, and what becomes of it. Pure."""
+"""Progress of a playbook, read from its events: each node's task, and its outcome. Pure."""
 
 from __future__ import annotations
 
@@ -19,46 +19,46 @@ _COUNTS = {"runner_on_ok": "ok", "runner_on_skipped": "skipped"}
 
 @dataclass
 class NodeProgress:
-    """One node."""
+    """Progress of one node."""
 
     role: str = ""
-    """It is at this one, or failed there."""
+    """Role that it is at, or that it failed in."""
     task: str = ""
-    """And at this task."""
+    """Task that it is at, or that failed."""
     ok: int = 0
     changed: int = 0
     skipped: int = 0
     failed: int = 0
     unreachable: int = 0
     reason: str = ""
-    """Why it failed."""
+    """Reason of its failure."""
     is_touched: bool = False
-    """Whether more than looking was begun."""
+    """True once a play has begun that changes something."""
     began: float | None = None
     seconds: float = 0.0
-    """From its first task to its last."""
+    """Time from its first task to its last."""
 
     @property
     def has_failed(self) -> bool:
-        """Whether it was given up."""
+        """True where the playbook has given the node up."""
         return bool(self.failed or self.unreachable)
 
 
 @dataclass
 class Progress:
-    """All of them."""
+    """Progress of all nodes."""
 
     nodes: dict[str, NodeProgress]
     notes: list[str] = field(default_factory=list)
-    """What the playbook said that people should know."""
+    """Messages of the playbook that people should know."""
 
     @classmethod
     def of(cls, names: Sequence[str]) -> Progress:
-        """Before the first event."""
+        """Make the progress before the first event."""
         return cls({name: NodeProgress() for name in names})
 
     def hear(self, event: Event) -> str | None:
-        """Take an event into account; returns the node that it changed something of."""
+        """Take an event into account; returns the node that it concerns."""
         kind, data = event.get("event", ""), event.get("event_data", {})
         node = self.nodes.get(data.get("host", ""))
         if kind == "playbook_on_stats":
@@ -95,14 +95,14 @@ class Progress:
             self.notes.append(words)
 
     def _settle(self, stats: Mapping[str, Mapping[str, int]]) -> None:
-        """Ansible's own counts, which know of what was rescued."""
+        """Take over Ansible's own counts, which know of failures that were rescued."""
         for name, node in self.nodes.items():
             node.failed = stats.get("failures", {}).get(name, 0)
             node.ok, node.changed = (stats.get(count, {}).get(name, 0) for count in ("ok", "changed"))
             node.skipped, node.unreachable = (stats.get(count, {}).get(name, 0) for count in ("skipped", "dark"))
 
     def outcomes(self, good: NodeState) -> tuple[NodeOutcome, ...]:
-        """What became of the nodes; `good` is what is said of one that came through."""
+        """Outcomes of the nodes; `good` is the word for a node that came through."""
         return tuple(self._outcome(name, node, good) for name, node in self.nodes.items())
 
     def _outcome(self, name: str, node: NodeProgress, good: NodeState) -> NodeOutcome:
@@ -125,14 +125,14 @@ class Progress:
 
 
 def _told(words: object) -> str:
-    """A playbook's words: a line, several, or some for each node."""
+    """Join a playbook's message: a line, several, or some for each node."""
     if isinstance(words, Mapping):
         return "; ".join(f"{name}: {_told(value)}" for name, value in words.items())
     return " ".join(map(_told, words)) if isinstance(words, list) else str(words)
 
 
 def reason(result: Mapping[str, Any]) -> str:
-    """What a failed task said, in words for people."""
+    """Find the reason of a failed task in its result, in words for people."""
     for item in result.get("results") or ():
         if item.get("failed"):
             return reason(item)

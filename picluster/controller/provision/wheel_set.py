@@ -1,66 +1,71 @@
-"""All wheels of one kind of node in one folder, as Ansible ships it, which runs this by `python -m`; it prints JSON."""
+"""The wheels of one kind of node, collected in a folder that Ansible ships. Ansible runs this; it prints JSON."""
 
 from __future__ import annotations
 
 import argparse
 import hashlib
+import os
 import sys
-from collections.abc import Sequence
+import urllib.request
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from picluster.controller.provision.pins import Pin, cuda_of_torch, locked, refuse_cuda, required
-from picluster.controller.provision.target import Target
-from picluster.controller.provision.torch_build import on_the_processor, provide_all
+from packaging.utils import InvalidWheelFilename, parse_wheel_filename
+
+from picluster.controller.provision.pins import Pin, Target, cuda_of_torch, locked, refuse_cuda, required
 from picluster.controller.provision.wheelhouse import Wheelhouse, link_all, requirement, sha256
-from picluster.errors import InputError, PiclusterError
+from picluster.errors import InputError, MissingError, PiclusterError
 from picluster.project import BUNDLED, user_cache
 from picluster.schema.record import Record, to_json
 
 POETRY = Path("ansible/poetry.txt")
 ENGINES = ("mpi", "ray")
 """Extras of the project that a person may add to what every node has."""
+INDEX = "https://download.pytorch.org/whl/cpu"
+PROBE_SECONDS = 5
+_X86 = "x86_64"
 
 
 class WheelSet(Record, frozen=True, kw_only=True):
-    """What a node's environments are made of."""
+    """Wheels of a node's environments, as Ansible is told of them."""
 
     folder: str
-    """With the wheels, `poetry.txt` and `project.txt`; it may not be there yet."""
+    """Folder with the wheels, `poetry.txt` and `project.txt`; it may not be there yet."""
     poetry: str
     """Fingerprint of what Poetry's own environment shall hold."""
     project: str
     """Fingerprint of what the project's shall hold."""
     torch: str
-    """Its version."""
+    """Version of torch."""
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """Two environments on one node."""
+class NodePackages:
+    """Packages of the two environments on a node."""
 
     poetry: Sequence[Pin]
-    """Poetry's own."""
+    """Packages of Poetry's own environment."""
     project: Sequence[Pin]
-    """That of the worker."""
+    """Packages of the worker's environment."""
     engines: Sequence[str] = ()
-    """What the worker gets besides, of `ENGINES`."""
+    """Engines, of `ENGINES`, whose packages the worker gets besides."""
 
     @classmethod
-    def read(cls, checkout: Path, target: Target, engines: Sequence[str] = ()) -> Wanted:
-        """From the lock and the list in the role.
+    def read(cls, checkout: Path, target: Target, engines: Sequence[str] = ()) -> NodePackages:
+        """Read them from the lock and the list in the role.
 
         Raises:
             MissingError: CUDA packages would be among them.
         """
         lock = (checkout / "poetry.lock").read_text()
         pins = dict.fromkeys(pin for extra in ("worker", *engines) for pin in locked(lock, extra, target))
-        project = on_the_processor(list(pins), cuda_of_torch(lock), target)
+        project = with_cpu_torch(list(pins), cuda_of_torch(lock), target)
         refuse_cuda(project, target)
         return cls(required((checkout / POETRY).read_text(), target), project, engines)
 
     def describe(self, cache: Path, target: Target) -> WheelSet:
-        """Names and fingerprints."""
+        """Name the folder and fingerprint the packages."""
         (torch,) = (pin.version for pin in self.project if pin.name == "torch")
         return WheelSet(
             folder=str(cache / "sets" / "-".join([target.name, *self.engines])),
@@ -70,15 +75,74 @@ class Wanted:
         )
 
 
+def with_cpu_torch(pins: Sequence[Pin], cuda: Collection[str], target: Target) -> list[Pin]:
+    """Replace torch by its CPU build for x86, where PyPI's torch brings CUDA. Other kinds of node take the lock's.
+
+    PyPI does not have it, since it cannot hold versions such as 2.13.0+cpu.
+
+    Args:
+        pins: packages that the lock gives.
+        cuda: names of the packages that only the other build asks for.
+        target: kind of node.
+    """
+    if target.machine != _X86:
+        return list(pins)
+    kept = (pin for pin in pins if pin.name not in cuda)
+    return [Pin(pin.name, f"{pin.version}+cpu", frozenset()) if pin.name == "torch" else pin for pin in kept]
+
+
+def provide_all(wheels: Wheelhouse, pins: Sequence[Pin], target: Target) -> dict[Pin, Path]:
+    """Provide a wheel for each pin; the CPU build from TORCH_WHEEL, from PyTorch's index, or where pip is told to look.
+
+    Raises:
+        MissingError: one cannot be had.
+        InputError: TORCH_WHEEL is another build.
+    """
+    known = [pin for pin in pins if pin.hashes]
+    own = [pin for pin in pins if not pin.hashes]
+    found = wheels.provide(known, target)
+    if not own:
+        return found
+    if given := os.environ.get("TORCH_WHEEL"):
+        _adopt(wheels, Path(given), own[0])
+    try:
+        return found | wheels.provide(own, target, _sources())
+    except MissingError as error:
+        raise MissingError(
+            f"{error.what}; the one of PyPI would bring gigabytes of CUDA packages (nvidia-…) and is never taken",
+            fix=f"try again where {INDEX} can be reached, or name a file: TORCH_WHEEL=/path/to/torch-….whl",
+        ) from error
+
+
+def _adopt(wheels: Wheelhouse, file: Path, pin: Pin) -> None:
+    try:
+        name, version, _, _ = parse_wheel_filename(file.name)
+    except InvalidWheelFilename as error:
+        raise InputError(f"TORCH_WHEEL={file} is no wheel: {error}") from error
+    if (name, str(version)) != (pin.name, pin.version):
+        raise InputError(f"TORCH_WHEEL={file} is {name} {version}, and nodes need {pin}")
+    if not file.is_file():
+        raise InputError(f"TORCH_WHEEL={file} is not there")
+    wheels.adopt(file)
+
+
+def _sources() -> list[str]:
+    try:
+        urllib.request.urlopen(f"{INDEX}/torch/", timeout=PROBE_SECONDS).close()  # noqa: S310  the address is ours
+    except OSError:
+        return []
+    return ["--index-url", INDEX]
+
+
 def torch_of_pis() -> str:
-    """The version that the lock gives an aarch64 node: whether its processor can run that is looked at first."""
+    """Version of torch that the lock gives an aarch64 node: whether its processor can run it is looked at first."""
     target = Target("3.12", "aarch64", "2.39")
     pins = locked((BUNDLED / "poetry.lock").read_text(), "worker", target)
     return next(pin.version for pin in pins if pin.name == "torch")
 
 
-def make(cache: Path, wanted: Wanted, target: Target) -> WheelSet:
-    """Download what is missing, and make the folder.
+def make(cache: Path, wanted: NodePackages, target: Target) -> WheelSet:
+    """Download the wheels that are missing, and make the folder.
 
     Raises:
         MissingError: a wheel cannot be had.
@@ -106,7 +170,7 @@ def _fingerprint(pins: Sequence[Pin], target: Target) -> str:
 
 
 def _engines(text: str) -> list[str]:
-    """Each once, in our order."""
+    """Read the engines, each once, in the order of `ENGINES`."""
     named = {word for word in text.split(",") if word}
     if unknown := sorted(named.difference(ENGINES)):
         raise InputError(
@@ -117,7 +181,7 @@ def _engines(text: str) -> list[str]:
 
 
 def main() -> int:
-    """Make the set of one kind of node, or only say what it would be."""
+    """Make the wheel set of one kind of node, or only print what it would be."""
     parser = argparse.ArgumentParser(description=__doc__)
     for name in ("python", "machine", "glibc"):
         parser.add_argument(f"--{name}", required=True)
@@ -127,7 +191,7 @@ def main() -> int:
     cache = user_cache() / "wheels"
     try:
         target = Target(arguments.python, arguments.machine, arguments.glibc)
-        wanted = Wanted.read(BUNDLED, target, _engines(arguments.engines))
+        wanted = NodePackages.read(BUNDLED, target, _engines(arguments.engines))
         made = wanted.describe(cache, target) if arguments.dry_run else make(cache, wanted, target)
     except PiclusterError as error:
         sys.stderr.write(f"{error}\n")

@@ -16,8 +16,7 @@ from pathlib import Path
 from packaging.utils import parse_wheel_filename
 from packaging.version import Version
 
-from picluster.controller.provision.pins import Pin
-from picluster.controller.provision.target import Target
+from picluster.controller.provision.pins import Pin, Target
 from picluster.errors import MissingError
 
 DOWNLOAD_TIMEOUT_SECONDS = 3600
@@ -33,17 +32,17 @@ class Wheelhouse:
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """One process at a time fills it."""
+        """Keep other processes from filling it meanwhile."""
         with (self._folder / "lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
     def provide(self, pins: Sequence[Pin], target: Target, sources: Sequence[str] = ()) -> dict[Pin, Path]:
-        """A wheel for each pin, downloaded where it is missing or damaged.
+        """Provide a wheel for each pin, downloaded where it is missing or damaged.
 
         Args:
-            pins: with the hashes that are allowed; where there are none, those of an earlier download count.
-            target: for which.
+            pins: packages with the hashes that are allowed; where there are none, that of the first download counts.
+            target: kind of node.
             sources: further words for pip, such as an index.
 
         Raises:
@@ -60,7 +59,7 @@ class Wheelhouse:
         return held
 
     def _find(self, pins: Sequence[Pin], target: Target) -> dict[Pin, Path]:
-        """The good wheels that are here; damaged ones are removed."""
+        """Find the good wheels that are here, and remove damaged ones."""
         wanted = {(pin.name, Version(pin.version)): pin for pin in pins}
         found = {}
         for file in self._folder.glob("*.whl"):
@@ -103,23 +102,23 @@ class Wheelhouse:
 
     @staticmethod
     def _vouch(file: Path) -> None:
-        """Put down a wheel's hash, for pins that name none."""
+        """Write down a wheel's hash, for pins that name none."""
         hash_file(file).write_text(sha256(file) + "\n")
 
 
 def requirement(pin: Pin) -> str:
-    """A line for pip."""
+    """Write a pin as a line for pip."""
     return f"{pin}{''.join(f' --hash={each}' for each in sorted(pin.hashes))}\n"
 
 
 def sha256(file: Path) -> str:
-    """`sha256:…` of a file."""
+    """Hash of a file, as pip writes it: `sha256:…`."""
     with file.open("rb") as stream:
         return f"sha256:{hashlib.file_digest(stream, 'sha256').hexdigest()}"
 
 
 def hash_file(file: Path) -> Path:
-    """Where a wheel's hash is put down."""
+    """Path of the file that keeps a wheel's hash."""
     return file.with_name(f"{file.name}.sha256")
 
 

