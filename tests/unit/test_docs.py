@@ -59,3 +59,9 @@ def test_options_that_are_named_exist(page: Path) -> None:
     known = {*options_of(typer.main.get_command(app)), "--help", *OF_OTHERS}
     named = set(re.findall(r"(?<![\w-])--[a-z][a-z0-9-]+", page.read_text()))
     assert named <= known
+
+
+def test_the_map_of_the_house_names_every_room() -> None:
+    rooms = {f"{file.parent.relative_to(CHECKOUT)}/" for file in (CHECKOUT / "picluster").rglob("*.py")}
+    named = set(re.findall(r"^\| `(picluster/[\w/]*)` \|", (CHECKOUT / "CONTRIBUTING.md").read_text(), re.MULTILINE))
+    assert named == rooms
