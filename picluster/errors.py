@@ -62,4 +62,4 @@ class Stopped(PiclusterError):
     def __init__(self, what: str, *, fix: str = "", by: str = "") -> None:
         super().__init__(what, fix=fix)
         self.by = by
-        """Who or what stopped it, such as `Ctrl-C`."""
+        """The person or the cause that stopped it, such as `Ctrl-C`."""

@@ -45,5 +45,5 @@ def program(name: str) -> str | None:
 
 
 def user_cache() -> Path:
-    """Where this machine's user keeps what can be had again."""
+    """The folder of this machine's user for files that can be fetched or made again."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "picluster"

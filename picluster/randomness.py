@@ -14,7 +14,7 @@ _GOLDEN_32 = 0x9E3779B9 - (1 << 32)  # as a signed 32-bit number
 
 
 class Purpose(IntEnum):
-    """What the numbers are for; different purposes never share any."""
+    """The use of random numbers; different purposes never share any."""
 
     INIT = 1
     SHUFFLE = 2

@@ -1,4 +1,4 @@
-"""Why the operating system refused a file, in the words of a person, and what to do about it."""
+"""Refusals of the operating system: why it refused a file, in plain words, and what to do about it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _NO_TEMPORARY_FOLDER = "No usable temporary directory"
 
 
 def words(action: str, path: Path, error: OSError) -> tuple[str, str]:
-    """What could not be done, such as `write`, why, and the fix, which may be empty."""
+    """Message and fix for an action on a file, such as `write`, that the system refused; the fix may be empty."""
     what = f"cannot {action} {path.absolute()}: {error.strerror or error}"
     if error.errno in _FULL:
         what += f"; {room(path)}"
@@ -35,7 +35,7 @@ def words(action: str, path: Path, error: OSError) -> tuple[str, str]:
 
 
 def refusal(error: OSError) -> tuple[str, str] | None:
-    """What and fix of an error that came from somewhere; None where it may be a bug of ours."""
+    """Message and fix of an error that any code may have raised; None where it may be a bug of ours."""
     if _NO_TEMPORARY_FOLDER in str(error):
         told = "there is no folder for temporary files that can be written to: /tmp may be full"
         return told, "make room there, or name another: TMPDIR=FOLDER before the command"
@@ -47,7 +47,7 @@ def refusal(error: OSError) -> tuple[str, str] | None:
 
 
 def room(path: Path) -> str:
-    """How much is free on the file system that a path is on, or would be, and where that is mounted."""
+    """Free space of the file system that a path is on, or would be, and where that is mounted."""
     place = path.absolute()
     with suppress(OSError):
         while not place.exists():

@@ -31,25 +31,25 @@ _YAML = {
     "unknown escape": "in double quotes a backslash begins an escape: use single quotes",
     "special characters are not allowed": "it holds what cannot be printed",
 }
-"""What PyYAML says, and what a person did."""
+"""Mistake of a person, by the words in which PyYAML reports it."""
 _FIELD = re.compile(r"Object (?P<what>missing required|contains unknown) field `(?P<name>[^`]*)`")
 _QUOTED = ',:"'
-"""What separates names in a line of text: a name that has one of these stands in quotes."""
+"""Separators of names in a line of text: a name that has one of these stands in quotes."""
 
 
 def counted(count: int, noun: str, several: str = "") -> str:
-    """Such as `1 node` or `5 nodes`; `several` is for words such as batches."""
+    """Count and noun, such as `1 node` or `5 nodes`; `several` is the plural of words such as batch."""
     return f"{count:,} {noun if count == 1 else several or f'{noun}s'}"
 
 
 def spoken(name: str, letters: int) -> str:
-    """A name without what would steer a terminal or break a line, and cut to so many letters."""
+    """Name without characters that steer a terminal or break a line, cut to so many letters."""
     clean = "".join(letter if letter.isprintable() else "?" for letter in name)
     return clean if len(clean) <= letters else f"{clean[: letters - 1]}…"
 
 
 def listed_name(name: str, letters: int) -> str:
-    """The name as it stands in a list within a line of text."""
+    """Name as an item of a list within a line of text: in quotes where it contains a separator."""
     clean = spoken(name, letters)
     if clean and clean == clean.strip() and not any(letter in clean for letter in _QUOTED):
         return clean
@@ -72,7 +72,7 @@ def column_names(names: Sequence[str], classes: int, taken: Sequence[str]) -> li
 
 
 def in_words(error: Exception, text: bytes | str = b"") -> str:
-    """What a reader of JSON says of a text, without its own terms, and where.
+    """Error of a JSON parser in plain words, with its place in the text.
 
     Args:
         error: msgspec's, or that a text is not UTF-8.
@@ -95,7 +95,7 @@ def in_words(error: Exception, text: bytes | str = b"") -> str:
 
 
 def _broken(told: str, text: bytes | str) -> str:
-    """Why a text cannot be read at all; empty where it can."""
+    """Reason why a text is no JSON at all; empty where it is."""
     if byte := _BYTE.search(told):
         return f"it is no JSON: line {_line(text, int(byte['byte']))} cannot be understood"
     if "truncated" in told:
@@ -118,7 +118,7 @@ def _line(text: bytes | str, byte: int) -> int:
 
 
 def yaml_in_words(problem: str) -> str:
-    """What is wrong with a line of YAML, from what its reader says."""
+    """Mistake in a line of YAML, from the message of its parser."""
     for words, meaning in _YAML.items():
         if words in problem:
             return meaning

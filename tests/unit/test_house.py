@@ -22,7 +22,6 @@ UNCLEAR_BEGINNING = re.compile(r"(Of|What|Who|Whether|Where|How|So)\b")
 
 # These counts may only fall: who mends some lowers them.
 UNCLEAR_DOCSTRINGS = {
-    ".": 9,
     "agent": 28,
     "cli": 38,
     "controller": 194,
