@@ -1,1 +1,1 @@
-"""What crosses between processes or stays on disk: frozen, typed, versioned JSON."""
+"""Records that cross between processes or stay on disk: frozen, typed, versioned JSON."""

@@ -1,4 +1,4 @@
-"""The cluster file: in a few lines what a person knows of a shelf of Pis that were never switched on."""
+"""The cluster file: a few lines by which a person describes a shelf of Pis that were never switched on."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from picluster.errors import InputError
 from picluster.schema.record import Record
 
 BY_DHCP = "dhcp"
-"""In the place of an address: the network's router gives one."""
+"""Stands in the place of an address where the network's router gives one."""
 _HOST_NAME = re.compile(r"(?!\d+$)[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")  # RFC 1123, one label, no number
 _USER_NAME = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
 _INTERFACE = re.compile(r"[A-Za-z0-9_.-]{1,15}")
@@ -21,7 +21,7 @@ _WIFI_PASSWORD_LENGTHS = range(8, 64)
 
 
 def read_address(what: str, address: str) -> IPv4Address:
-    """Of somebody; InputError where it is none."""
+    """Parse an address; InputError, which calls it `what`, where it is none."""
     try:
         return IPv4Address(address)
     except ValueError:
@@ -38,7 +38,7 @@ class NetworkAround(Record, frozen=True, kw_only=True):
     dns: tuple[str, ...] = ()
     """Name servers; the router where none is given."""
     interface: str | None = None
-    """Of the nodes; by default their first cable, or wlan0 with Wi-Fi."""
+    """Interface of the nodes; by default their first cable, or wlan0 with Wi-Fi."""
 
     def __post_init__(self) -> None:
         if not _SHORTEST_PREFIX <= self.prefix <= _LONGEST_PREFIX:
@@ -70,11 +70,11 @@ class Wifi(Record, frozen=True, kw_only=True):
     """The Wi-Fi that the nodes join, in the place of a cable."""
 
     name: str
-    """What the access point calls itself."""
+    """Name that the access point sends out (its SSID)."""
     password: str
-    """In clear, as the access point has it."""
+    """Password in clear, as the access point has it."""
     country: str
-    """Two letters: which channels the law allows. A Pi's Wi-Fi stays off without."""
+    """Two capital letters: the law there allows certain channels, and a Pi's Wi-Fi stays off without them."""
 
     def __post_init__(self) -> None:
         if not 0 < len(self.name.encode()) <= _LONGEST_WIFI_NAME:
@@ -86,7 +86,7 @@ class Wifi(Record, frozen=True, kw_only=True):
 
 
 class ClusterFile(Record, frozen=True, kw_only=True):
-    """User, key, network and nodes."""
+    """User, SSH key, network and nodes of a shelf of Pis."""
 
     user: str
     """The account that is made on the nodes."""
@@ -95,9 +95,9 @@ class ClusterFile(Record, frozen=True, kw_only=True):
     nodes: dict[str, str]
     """Address, or `dhcp`, by host name."""
     network: NetworkAround | None = None
-    """Needed for addresses of their own."""
+    """Network of nodes with addresses of their own; not needed by DHCP."""
     wifi: Wifi | None = None
-    """Left out with cables."""
+    """Wi-Fi that the nodes join; left out with cables."""
 
     def __post_init__(self) -> None:
         if not _USER_NAME.fullmatch(self.user) or self.user == "root":
@@ -108,7 +108,7 @@ class ClusterFile(Record, frozen=True, kw_only=True):
         self._check_addresses()
 
     def address(self, name: str) -> IPv4Address | None:
-        """Of that node; None by DHCP."""
+        """Address of a node; None by DHCP."""
         given = self.nodes[name]
         return None if given == BY_DHCP else read_address(name, given)
 

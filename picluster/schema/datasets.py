@@ -1,4 +1,4 @@
-"""What `picluster dataset list`, `show` and `draw` say as `--json`."""
+"""Records of `picluster dataset list`, `show` and `draw` with `--json`."""
 
 from picluster.schema.record import Record
 
@@ -11,7 +11,7 @@ class DatasetEntry(Record, frozen=True, kw_only=True):
     name: str
     """Name of the folder."""
     damage: str | None = None
-    """Why it cannot be used; then only name and size are known."""
+    """Reason why it cannot be used; then only name and size are known."""
     nodes: int = 0
     """Number of nodes."""
     edges: int = 0
@@ -23,22 +23,22 @@ class DatasetEntry(Record, frozen=True, kw_only=True):
     bytes: int
     """Size of its files on disk."""
     source: str = ""
-    """Where the data came from, in words."""
+    """Origin of the data, in words."""
 
 
 class DatasetList(Record, frozen=True, kw_only=True):
-    """All graph folders, and what else there could be."""
+    """All graph folders, and the data sets that could be prepared."""
 
     schema_version: int = DATASETS_SCHEMA_VERSION
     folder: str
-    """Where they are."""
+    """Folder that holds them."""
     datasets: tuple[DatasetEntry, ...]
     can_prepare: tuple[str, ...]
     """Names that `picluster dataset prepare` knows."""
 
 
 class Degrees(Record, frozen=True, kw_only=True):
-    """In-neighbours of a node, over all nodes."""
+    """Distribution of the number of in-neighbours over all nodes."""
 
     smallest: int
     mean: float
@@ -47,22 +47,22 @@ class Degrees(Record, frozen=True, kw_only=True):
 
 
 class Components(Record, frozen=True, kw_only=True):
-    """Connected components; directions do not count."""
+    """Connected components, whichever way edges lead."""
 
     count: int
-    """How many there are; an isolated node is one."""
+    """Number of components; an isolated node is one."""
     largest: int
-    """Nodes of the largest."""
+    """Number of nodes of the largest."""
 
 
 class DatasetDetails(Record, frozen=True, kw_only=True):
-    """One graph folder, looked into."""
+    """One graph folder with statistics of the graph."""
 
     schema_version: int = DATASETS_SCHEMA_VERSION
     folder: str
-    """Where it is."""
+    """Path of the folder."""
     source: str
-    """Where the data came from, in words."""
+    """Origin of the data, in words."""
     nodes: int
     """Number of nodes."""
     edges: int
@@ -70,7 +70,7 @@ class DatasetDetails(Record, frozen=True, kw_only=True):
     features: int
     """Width of a node's features."""
     feature_dtype: str
-    """numpy's name of how they are stored."""
+    """numpy's name for the type in which features are stored."""
     classes: int
     """Number of classes."""
     splits: dict[str, int]
@@ -96,11 +96,11 @@ class DatasetDrawing(Record, frozen=True, kw_only=True):
 
     schema_version: int = DATASETS_SCHEMA_VERSION
     file: str
-    """The picture."""
+    """Path of the picture."""
     seed: int
-    """Of the sample and of the layout."""
+    """Seed of the sample and of the layout."""
     is_sampled: bool
-    """Whether only a part of the graph is drawn; the statistics are the whole graph's all the same."""
+    """True where only a part of the graph is drawn; the statistics are the whole graph's all the same."""
     drawn_nodes: int
     """Number of nodes in the picture."""
     drawn_pairs: int

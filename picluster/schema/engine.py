@@ -1,4 +1,4 @@
-"""The packages that an engine needs besides torch, and what is said where a node lacks them."""
+"""Packages that an engine needs besides torch, and the error where a node lacks them."""
 
 from __future__ import annotations
 

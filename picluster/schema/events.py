@@ -1,4 +1,4 @@
-"""What a worker writes to its standard output, one JSON line each, and how the controller stores it."""
+"""Events that a worker writes to its standard output, one JSON line each, and the lines that the controller stores."""
 
 from typing import Literal
 
@@ -19,7 +19,7 @@ class Hardware(Record, frozen=True, kw_only=True):
     torch: str
     """Version of torch."""
     cores: int
-    """Cores that the worker may use."""
+    """Number of cores that the worker may use."""
     threads: int
     """Compute threads that it does use: matrix products differ in their last bits between numbers of threads."""
 
@@ -30,7 +30,7 @@ class Ready(Event, frozen=True, kw_only=True, tag="ready"):
     hardware: Hardware
     """The machine."""
     rendezvous_port: int | None
-    """Where rank 0 listens; None from the others."""
+    """Port on which rank 0 listens; None from the others."""
     seconds: float
     """Time since the process began."""
 
@@ -53,9 +53,9 @@ class StepDone(Event, frozen=True, kw_only=True, tag="step"):
     send_ms: float
     """Time packing messages and waiting for room to send."""
     sent_bytes: int | None
-    """What the sockets sent; None where the platform does not tell."""
+    """Bytes that the sockets sent; None where the platform does not tell."""
     received_bytes: int | None
-    """What the sockets received; None where the platform does not tell."""
+    """Bytes that the sockets received; None where the platform does not tell."""
     sent_payload_bytes: int
     """Tensor bytes handed to the engine for other workers."""
     received_payload_bytes: int
@@ -68,7 +68,7 @@ class Resources(Event, frozen=True, kw_only=True, tag="metrics"):
     rss_bytes: int
     """Resident memory."""
     anonymous_bytes: int
-    """The part that is anonymous or shared: what cannot be dropped."""
+    """The part that is anonymous or shared, and cannot be dropped."""
     file_bytes: int
     """The part that maps files: page cache."""
     peak_rss_bytes: int
@@ -78,30 +78,30 @@ class Resources(Event, frozen=True, kw_only=True, tag="metrics"):
     engine_bytes: int = 0
     """Anonymous and shared memory of the processes that the engine runs below the worker: of Ray, of mpirun."""
     peak_engine_bytes: int = 0
-    """The most of it that a reading found."""
+    """Largest reading of those so far."""
     limit_bytes: int | None
     """The memory limit that applies, of the control group or the machine."""
     cpu_share: float
     """Cores kept busy since the last reading."""
     temperature_celsius: float | None
-    """Of the processor, where there is a sensor."""
+    """Temperature of the processor, where there is a sensor."""
 
 
 class EpochDone(Event, frozen=True, kw_only=True, tag="epoch"):
-    """Told by the first replica of the last stage at the barrier."""
+    """One epoch, told by the first replica of the last stage at the barrier."""
 
     epoch: int
     """Counted from 1."""
     loss: float
     """Mean over the epoch's seeds, as they were seen in training."""
     train_accuracy: float | None
-    """Of the same predictions (dropout on, sampled neighbours); None where values are learnt."""
+    """Accuracy of the same predictions (dropout on, sampled neighbours); None where values are learnt."""
     validation_accuracy: float | None
-    """None where the graph has no validation nodes."""
+    """Accuracy after the epoch; None where the graph has no validation nodes."""
     validation_loss: float | None = None
     """Mean over the validation nodes, without dropout."""
     best: bool
-    """Whether validation is better than ever before, by what the spec monitors."""
+    """True where validation is better than ever before, by what the spec monitors."""
     seconds: float
     """Wall time of the epoch, validation included."""
 
@@ -110,7 +110,7 @@ class Tested(Event, frozen=True, kw_only=True, tag="tested"):
     """The test with the best epoch's weights."""
 
     test_accuracy: float | None
-    """None where the graph has no test nodes."""
+    """Accuracy; None where the graph has no test nodes."""
 
 
 class CheckpointWritten(Event, frozen=True, kw_only=True, tag="checkpoint"):
@@ -119,7 +119,7 @@ class CheckpointWritten(Event, frozen=True, kw_only=True, tag="checkpoint"):
     epoch: int
     """The weights are those after this epoch."""
     path: str
-    """On the node."""
+    """Path on the node."""
     sha256: str
     """Checksum of the file."""
 
@@ -128,20 +128,20 @@ class Predicted(Event, frozen=True, kw_only=True, tag="predicted"):
     """A file of class probabilities lies ready to be fetched."""
 
     path: str
-    """On the node: an npy array (N, classes) in fp32."""
+    """Path on the node of an npy array (N, classes) in fp32."""
 
 
 class Failed(Event, frozen=True, kw_only=True, tag="failed"):
     """The worker ends because something went wrong."""
 
     cause: str
-    """One line."""
+    """Cause in one line."""
     fix: str = ""
-    """What to do about it."""
+    """Remedy, where one is known."""
     expected: bool
-    """Whether picluster knows this kind of failure; otherwise the log has the traceback."""
+    """True where picluster knows this kind of failure; otherwise the log has the traceback."""
     lost_peer: bool = False
-    """Whether it is only the echo of another worker's end."""
+    """True where it is only the echo of another worker's end."""
 
 
 class Done(Event, frozen=True, kw_only=True, tag="done"):
@@ -149,21 +149,21 @@ class Done(Event, frozen=True, kw_only=True, tag="done"):
 
 
 class Ended(Event, frozen=True, kw_only=True, tag="ended"):
-    """Told by the controller: a worker's process is gone."""
+    """End of a worker's process, told by the controller."""
 
     exit_code: int | None
-    """None where it is not known."""
+    """Exit code; None where it is not known."""
     signal: str | None
     """Name of the signal that killed it."""
     out_of_memory: bool = False
-    """Whether the kernel killed it for want of memory, as far as the node tells."""
+    """True where the kernel killed it for want of memory, as far as the node tells."""
 
 
 class Logged(Event, frozen=True, kw_only=True, tag="logged"):
-    """Told by the controller to whoever watches: a line of a worker's log."""
+    """Line of a worker's log, told by the controller to whoever watches."""
 
     line: str
-    """Without its end."""
+    """The line without its end."""
 
 
 WorkerEvent = Ready | StepDone | Resources | EpochDone | Tested | CheckpointWritten | Predicted | Failed | Done
@@ -174,11 +174,11 @@ class Recorded(Record, frozen=True, kw_only=True):
     """A line of `events.jsonl` or `metrics.jsonl`."""
 
     time: float
-    """Seconds since 1970, by the controller's clock."""
+    """Time in seconds since 1970, by the controller's clock."""
     node: str
-    """Whose event it is."""
+    """Name of the node that the event is about."""
     event: AnyEvent
-    """What happened."""
+    """The event."""
 
 
 Status = Literal["finished", "failed", "stopped", "running"]

@@ -1,4 +1,4 @@
-"""What a graph folder says of itself: `meta.json`."""
+"""Contents of `meta.json`, by which a graph folder describes itself."""
 
 from typing import Literal
 
@@ -13,7 +13,7 @@ class ArrayFile(Record, frozen=True, kw_only=True):
     """One memory-mapped `.npy` file of a graph folder."""
 
     shape: tuple[int, ...]
-    """Rows first."""
+    """Sizes of the array, rows first."""
     dtype: str
     """numpy's name, such as `int32`."""
     bytes: int
@@ -30,7 +30,7 @@ class GraphMeta(Record, frozen=True, kw_only=True):
     name: str
     """Name of the folder, such as `cora` or `reddit-like-0.01`."""
     source: str
-    """Where the data came from, in words."""
+    """Origin of the data, in words."""
     nodes: int
     """Number of nodes."""
     edges: int

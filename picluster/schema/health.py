@@ -1,4 +1,4 @@
-"""What `picluster doctor --json` prints. Other programs read it: fields are added, never changed."""
+"""Record of `picluster doctor --json`. Other programs read it: fields are added, never changed."""
 
 from typing import Literal
 
@@ -11,7 +11,7 @@ Severity = Literal["note", "warning", "problem"]
 
 
 class TorchTrial(Record, frozen=True, kw_only=True):
-    """How it went when a node's own environment computed with torch and imported the worker."""
+    """Outcome of a trial in a node's own environment: computing with torch, importing the worker."""
 
     step: str
     """The last that was begun: `importing torch`, `multiplying`, `importing the worker`; `done` after all of them."""
@@ -20,59 +20,59 @@ class TorchTrial(Record, frozen=True, kw_only=True):
     error: str
     """Its last words; empty where it did all, or a signal ended it."""
     versions: dict[str, str]
-    """Of Python and packages, where it did all."""
+    """Versions of Python and packages, where it did all."""
 
 
 class Interface(Record, frozen=True, kw_only=True):
     """A network interface."""
 
     speed_mbit: int | None
-    """Of its link; None where it is no device that knows."""
+    """Speed of its link; None where it is no device that knows."""
     wireless: bool
-    """Whether it is radio."""
+    """True where it is radio."""
     half_duplex: bool
-    """Whether the link carries one direction at a time."""
+    """True where the link carries one direction at a time."""
 
 
 class Facts(Record, frozen=True, kw_only=True):
-    """What an examiner says of a node. None is what the machine does not have or tell."""
+    """Facts of a node, told by the examiner. None is what the machine does not have or tell."""
 
     board: str | None
-    """Such as `Raspberry Pi 4 Model B Rev 1.4`."""
+    """Name of the board, such as `Raspberry Pi 4 Model B Rev 1.4`."""
     machine: str
-    """Such as aarch64."""
+    """Architecture, such as aarch64."""
     bits: Literal[32, 64]
-    """Of its programs."""
+    """Word size of its programs."""
     system: str
-    """Such as `Debian GNU/Linux 12 (bookworm)`."""
+    """Name of the system, such as `Debian GNU/Linux 12 (bookworm)`."""
     python: str
     """Version of the system's own python3."""
     atomics: bool | None
-    """Whether an ARM processor has these instructions."""
+    """True where an ARM processor has these instructions; None of other processors."""
     memory_bytes: int | None
-    """Of the machine."""
+    """Memory of the machine."""
     available_bytes: int | None
-    """Of that, not in use."""
+    """Part of the memory that is not in use."""
     swap_free_bytes: int | None
     """Room for what is swapped out."""
     limit_bytes: int | None
     """Memory that the kernel grants to the control group."""
     memory_controller: bool | None
-    """Whether the kernel can bound and count the memory of control groups."""
+    """True where the kernel can bound and count the memory of control groups."""
     swaps_on_card: tuple[str, ...]
     """Swap devices and files on an SD card."""
     free_bytes: int | None
-    """Of the disk where data are kept."""
+    """Free space of the disk where data are kept."""
     read_only: bool
-    """Whether that disk takes nothing."""
+    """True where that disk takes nothing."""
     sudo: bool
-    """Whether it asks for no password."""
+    """True where it asks for no password."""
     name_addresses: tuple[str, ...] | None
-    """What the node's own host name resolves to on the node; None where that took too long."""
+    """Addresses that the node's own host name resolves to on the node; None where that took too long."""
     interfaces: dict[str, Interface]
-    """By name."""
+    """Interfaces by name."""
     governor: str | None
-    """Of the processor's speed."""
+    """Governor of the processor's speed."""
     celsius: float | None
     """Temperature of the processor."""
     throttled: int | None
@@ -89,7 +89,7 @@ class Link(Record, frozen=True, kw_only=True):
     target: str
     """Name of the node that listened."""
     problem: str = ""
-    """Why it was not measured."""
+    """Reason why it was not measured."""
     round_trip_ms: float | None = None
     """Median of small messages."""
     mbit_per_second: float | None = None
@@ -100,32 +100,32 @@ class Finding(Record, frozen=True, kw_only=True):
     """Something that a person should know, and what to do."""
 
     check: str
-    """What was checked, in a word that stays the same."""
+    """Name of the check, in a word that stays the same."""
     severity: Severity
     nodes: tuple[str, ...]
-    """Whom it concerns, in the order of the inventory."""
+    """Nodes that it concerns, in the order of the inventory."""
     what: str
     fix: str
 
 
 class NodeHealth(Record, frozen=True, kw_only=True):
-    """One node. What could not be found out is None."""
+    """Health of one node. Facts that could not be found out are None."""
 
     name: str
-    """As in the inventory."""
+    """Name in the inventory."""
     local: bool
-    """Whether it is a process on this machine."""
+    """True where it is a process on this machine."""
     ready: bool
-    """Whether no finding about it is a problem."""
+    """True where no finding about it is a problem."""
     address: str | None = None
-    """Of its data plane."""
+    """Address of its data plane."""
     interface: str | None = None
-    """That has this address."""
+    """Interface that has this address."""
     clock_seconds: float | None = None
-    """How far its clock is ahead of this machine's."""
+    """Seconds by which its clock is ahead of this machine's."""
     facts: Facts | None = None
     torch: TorchTrial | None = None
-    """None where it was not tried: a run is under way there, or nothing is installed."""
+    """Trial of torch; None where it was not made: a run is under way there, or nothing is installed."""
 
 
 class Health(Record, frozen=True, kw_only=True):
@@ -133,9 +133,9 @@ class Health(Record, frozen=True, kw_only=True):
 
     schema_version: int = HEALTH_SCHEMA_VERSION
     ready: bool
-    """Whether all nodes are."""
+    """True where all nodes are ready."""
     nodes: tuple[NodeHealth, ...]
     links: tuple[Link, ...]
     """Every pair of machines, in both directions."""
     findings: tuple[Finding, ...]
-    """The worst first."""
+    """Findings, the worst first."""

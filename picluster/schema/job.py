@@ -1,4 +1,4 @@
-"""What a controller writes to a worker's standard input: a claim, a job, a start; heartbeats (empty lines) between."""
+"""Records that a controller writes to a worker's input: a claim, a job, a start; heartbeats (empty lines) between."""
 
 from picluster.schema.plan import Plan
 from picluster.schema.record import Record
@@ -10,7 +10,7 @@ JOB_SCHEMA_VERSION = 2
 HEARTBEAT_SECONDS = 1.0
 LONGEST_GRACE_SECONDS = 3600.0
 ORPHANED_EXIT_CODE = 6
-"""Of a worker that heard nothing from its controller for the grace, or whose input was closed."""
+"""Exit code of a worker that heard nothing from its controller for the grace, or whose input was closed."""
 
 
 class Claim(Record, frozen=True, kw_only=True):
@@ -23,9 +23,9 @@ class Claim(Record, frozen=True, kw_only=True):
     node: str
     """Name of the node that the worker runs on."""
     controller: Controller
-    """Who leads the run."""
+    """Process that leads the run."""
     is_exclusive: bool
-    """Whether the node is a machine of its own, which works for one run at a time."""
+    """True where the node is a machine of its own, which works for one run at a time."""
     grace_seconds: float
     """A worker that hears nothing from its controller for so long ends itself."""
 
@@ -38,27 +38,27 @@ class Job(Record, frozen=True, kw_only=True):
     node: str
     """Name of the node that the worker runs on."""
     spec: Spec
-    """What is learnt."""
+    """The recipe of what is learnt."""
     plan: Plan
-    """Who does what."""
+    """The placement of layers and samplers on nodes."""
     model_file: str
     """Path of the model file on the node."""
     graph_folder: str
     """Path of the graph folder on the node."""
     output_folder: str
-    """Where the worker may write files for the controller to fetch."""
+    """Folder for files that the worker writes and the controller fetches."""
     address: str
     """IP address of the data plane on this node."""
     interface: str
     """Network interface that has this address."""
     threads: int
-    """Compute threads."""
+    """Number of compute threads."""
     weights_file: str | None = None
-    """Where a trained model lies on the node: predict all nodes with it instead of training."""
+    """Path of a trained model on the node: predict all nodes with it instead of training."""
 
 
 class Start(Record, frozen=True, kw_only=True):
-    """Sent when every worker is ready."""
+    """Go-ahead, sent when every worker is ready."""
 
     rendezvous_address: str
     """IP address of rank 0."""

@@ -1,4 +1,4 @@
-"""What the controller must know of a model, told by `picluster-worker describe`."""
+"""Description of a model, told by `picluster-worker describe`: all that the controller knows of it."""
 
 from picluster.schema.record import Record
 from picluster.schema.spec import Loss, Monitor, OptionValue
@@ -7,30 +7,30 @@ DESCRIPTION_SCHEMA_VERSION = 1
 
 
 class TrainingDefaults(Record, frozen=True, kw_only=True):
-    """What the author of a model recommends; None = picluster's default for a graph of this size."""
+    """Recommendations of a model's author; None = picluster's default for a graph of this size."""
 
     learning_rate: float | None = None
-    """Of Adam."""
+    """Adam's step size."""
     weight_decay: tuple[float, ...] | None = None
     """One value for all graph layers, or one for each."""
     dense_weight_decay: float | None = None
-    """For layers without neighbours."""
+    """Weight decay of layers without neighbours."""
     l1: float | None = None
     """L1 regularisation of all weights but biases."""
     loss: Loss | None = None
-    """What is learnt: classes (cross-entropy), or a value (absolute-error)."""
+    """Kind of target: classes (cross-entropy), or a value (absolute-error)."""
     batch_size: int | None = None
     """Seeds of a step."""
     epochs: int | None = None
-    """At most so many."""
+    """Largest number of epochs."""
     patience: int | None = None
     """Epochs without a better validation after which to stop."""
     monitor: Monitor | None = None
-    """By what validation is better: accuracy or loss."""
+    """Measure by which validation is better: accuracy or loss."""
 
 
 class Pretraining(Record, frozen=True, kw_only=True):
-    """What comes before a model is trained: another model learns an embedding of the nodes, without their labels.
+    """Training before the training: another model learns an embedding of the nodes, without their labels.
 
     That model is trained on pairs of nodes. Its first layer has a weight `embedding` (nodes, width), and perhaps
     `dense.weight` and `dense.bias`, a layer with ReLU over the features. Both together become further features.
@@ -39,24 +39,24 @@ class Pretraining(Record, frozen=True, kw_only=True):
     model: str
     """Name of its file, which lies beside this model's."""
     options: dict[str, OptionValue]
-    """For its `layers`; `nodes` is told by the graph."""
+    """Options of its `layers`; the graph tells `nodes`."""
     pairs: int
-    """Training pairs: one half edges, the other half random."""
+    """Number of training pairs: one half edges, the other half random."""
     neighbours: int
-    """The graph of the training that follows: from each node to so many nearest in the embedding."""
+    """Degree of the graph that is trained on next: each node is joined to its nearest in the embedding."""
 
 
 class LayerDescription(Record, frozen=True, kw_only=True):
     """One graph layer, and the layers without neighbours that belong to it."""
 
     name: str
-    """Its class."""
+    """Name of its class."""
     parameters: int
     """Number of trained values."""
     wide: bool = False
-    """Whether its `aggregate` has parameters: then full rows cross the cut before it."""
+    """True where its `aggregate` has parameters: then full rows cross the cut before it."""
     aggregated: dict[str, int]
-    """Widths of the rows that its `aggregate` gives: what crosses a cut before its `transform`."""
+    """Widths of the rows that its `aggregate` gives, which cross a cut before its `transform`."""
     output: dict[str, int]
     """Widths of the rows that its `transform` gives."""
 
@@ -71,10 +71,10 @@ class ModelDescription(Record, frozen=True, kw_only=True):
     options: dict[str, OptionValue]
     """Every option of `layers`, defaults included."""
     layers: tuple[LayerDescription, ...]
-    """The one that reads the features first."""
+    """Its layers; the first one reads the features."""
     dense_layers: int | None = None
-    """How many layers without neighbours it has; None in descriptions of earlier versions."""
+    """Number of its layers without neighbours; None in descriptions of earlier versions."""
     training: TrainingDefaults = TrainingDefaults()
-    """What the model's author recommends."""
+    """Recommendations of the model's author."""
     pretraining: Pretraining | None = None
-    """None where the model is trained at once."""
+    """Training that comes first; None where the model is trained at once."""

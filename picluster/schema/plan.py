@@ -1,4 +1,4 @@
-"""Who samples, and who holds which layers. Data, made before anything starts; it is what is executed."""
+"""The plan: nodes that sample, nodes that hold which layers. Data, made before anything starts and then executed."""
 
 from typing import Literal
 
@@ -20,7 +20,7 @@ class StagePlan(Record, frozen=True, kw_only=True):
     nodes: tuple[str, ...]
     """Names of the replicas; micro-batch m goes to replica m mod their number."""
     receives: Cut = "aggregated"
-    """What crosses the cut before it: rows that the stage before has aggregated, or the full rows of all sources."""
+    """Rows that cross the cut before it: aggregated by the stage before, or the full rows of all sources."""
 
 
 class Plan(Record, frozen=True, kw_only=True):
@@ -31,15 +31,15 @@ class Plan(Record, frozen=True, kw_only=True):
     strategy: Strategy
     """The rule that made the plan."""
     engine: EngineName
-    """How tensors travel."""
+    """Way in which tensors travel."""
     sampler: tuple[str, ...]
     """Nodes that sample; micro-batch m is sampled by number m mod their number."""
     stages: tuple[StagePlan, ...]
-    """In the order of the layers."""
+    """Stages in the order of the layers."""
     idle: tuple[str, ...] = ()
     """Nodes of the inventory that this plan does not start."""
     notes: tuple[str, ...] = ()
-    """What a person should know about the placement."""
+    """Remarks on the placement for a person."""
 
     def __post_init__(self) -> None:
         layers = [layer for stage in self.stages for layer in stage.layers]
@@ -108,7 +108,7 @@ class Plan(Record, frozen=True, kw_only=True):
         return tuple(arrays)
 
     def role_of(self, node: str) -> str:
-        """What the node does, in words."""
+        """Work of the node, in words."""
         index = self.stage_of(node)
         roles = ["sampler"] if node in self.sampler else []
         return " + ".join(roles if index is None else [*roles, f"stage {index + 1}"])

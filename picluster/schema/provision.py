@@ -1,4 +1,4 @@
-"""What became of nodes that were made ready, as `picluster provision --json` prints it."""
+"""Record of `picluster provision --json`: the outcome of every node."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ Done: the playbook came through, and what it did makes no node ready (a reset, a
 
 
 class NodeOutcome(Record, frozen=True, kw_only=True):
-    """What became of one node. The counts are Ansible's."""
+    """Outcome of one node. The counts are Ansible's."""
 
     name: str
-    """As the inventory calls it."""
+    """Name in the inventory."""
     state: NodeState
-    """Where it is now."""
+    """State of the node afterwards."""
     ok: int
     """Tasks that went well, changed ones included."""
     changed: int
@@ -28,31 +28,31 @@ class NodeOutcome(Record, frozen=True, kw_only=True):
     failed: int
     """Tasks that failed."""
     unreachable: int
-    """Times that it could not be reached."""
+    """Number of times that it could not be reached."""
     skipped: int
     """Tasks that it did not need."""
     seconds: float
-    """From its first task to its last."""
+    """Time from its first task to its last."""
     role: str
-    """Of the task that failed, where one did."""
+    """Role of the task that failed, where one did."""
     task: str
-    """Its name."""
+    """Name of that task."""
     reason: str
-    """What it said."""
+    """Message of that task."""
 
 
 class Provisioned(Record, frozen=True, kw_only=True):
-    """All of it."""
+    """Outcome of all nodes together."""
 
     schema_version: int = PROVISION_SCHEMA_VERSION
     """Counts up when the record's form changes."""
     nodes: tuple[NodeOutcome, ...]
-    """In the inventory's order."""
+    """Nodes in the inventory's order."""
     notes: tuple[str, ...]
-    """What the playbook said that people should know."""
+    """Remarks of the playbook for a person."""
     seconds: float
-    """From the start of Ansible to its end."""
+    """Time from the start of Ansible to its end."""
     health: Health | None
-    """What the doctor found afterwards; None where it was not asked."""
+    """Findings of the doctor afterwards; None where it was not asked."""
     is_good: bool
-    """Whether all went well with every node."""
+    """True where all went well with every node."""

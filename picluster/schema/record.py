@@ -14,7 +14,7 @@ class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class _Versioned(msgspec.Struct):
-    """What can be read of a record of any version."""
+    """Part of a record that can be read whatever its version is."""
 
     schema_version: int | None = None
 
@@ -51,5 +51,5 @@ def from_json(kind: type[RecordType], text: bytes | str, *, source: str, fix: st
 
 
 def _noun(kind: type[Record]) -> str:
-    """Such as `model description` for ModelDescription."""
+    """Name of a record in words, such as `model description` for ModelDescription."""
     return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", kind.__name__).lower()

@@ -1,4 +1,4 @@
-"""What `picluster report --json` and `runs --json` print. Other programs read it: fields are added, never changed."""
+"""Records of `picluster report --json` and `runs --json`. Other programs read it: fields are added, never changed."""
 
 from typing import Literal
 
@@ -12,7 +12,7 @@ REPORT_SCHEMA_VERSION = 1
 
 
 class Percentiles(Record, frozen=True, kw_only=True):
-    """Of one measure over all training steps of a node but the first (unless it is the only one)."""
+    """Percentiles of a measure over all training steps of a node but the first (unless it is the only one)."""
 
     p50: float
     p95: float
@@ -29,38 +29,38 @@ class NodeMemory(Record, frozen=True, kw_only=True):
     peak_engine_bytes: int | None = None
     """That part of the engine's own processes, beside the worker's; None where it has none."""
     limit_bytes: int | None
-    """What applies to it: of the control group or the machine."""
+    """Memory limit that applies to it, of the control group or the machine."""
 
 
 class NodeReport(Record, frozen=True, kw_only=True):
     """One node of the run."""
 
     name: str
-    """As in the inventory."""
+    """Name in the inventory."""
     role: str
-    """Such as `sampler` or `stage 1`."""
+    """Work of the node, such as `sampler` or `stage 1`."""
     layers: tuple[int, ...]
-    """That it held, counted from 1."""
+    """Layers that it held, counted from 1."""
     hardware: Hardware | None
-    """None where it never got ready."""
+    """Its machine; None where it never got ready."""
     memory: NodeMemory
-    """Peaks and limit."""
+    """Peaks and limit of its memory."""
     step_ms: Percentiles | None
     """Wall time of a step; None before the first has ended. The next three are its parts."""
     compute_ms: Percentiles | None
-    """At work."""
+    """Time at work."""
     wait_ms: Percentiles | None
-    """Waiting for messages."""
+    """Time waiting for messages."""
     send_ms: Percentiles | None
-    """Packing messages, and waiting for room to send."""
+    """Time packing messages, and waiting for room to send."""
     sent_bytes_per_step: float | None
     """Mean, as the sockets count it; the tensors' own bytes where the platform does not tell."""
     received_bytes_per_step: float | None
-    """Likewise."""
+    """Mean of the bytes received, counted likewise."""
     sent_payload_bytes_per_step: float | None
     """Mean of the tensors' own bytes."""
     received_payload_bytes_per_step: float | None
-    """Likewise."""
+    """Mean of the tensors' own bytes received."""
 
 
 class EpochReport(Record, frozen=True, kw_only=True):
@@ -69,10 +69,10 @@ class EpochReport(Record, frozen=True, kw_only=True):
     epoch: int
     loss: float
     train_accuracy: float | None
-    """None where values are learnt."""
+    """Accuracy in training; None where values are learnt."""
     validation_accuracy: float | None
     validation_loss: float | None
-    """None in runs of version 0.1 and where the graph has no validation nodes."""
+    """Mean loss; None in runs of version 0.1 and where the graph has no validation nodes."""
     seconds: float
 
 
@@ -85,7 +85,7 @@ class Report(Record, frozen=True, kw_only=True):
     """The person's own word for it; may be empty."""
     status: Status
     stopped_by: str = ""
-    """Who or what stopped it, such as `Ctrl-C`; empty unless it was stopped, and of older runs."""
+    """The person or the cause that stopped it, such as `Ctrl-C`; empty unless stopped, and of older runs."""
     failure: Failure | None
     dataset: str
     class_names: tuple[str, ...] = ()
@@ -96,27 +96,27 @@ class Report(Record, frozen=True, kw_only=True):
     wire: Literal["fp32"]
     """Type of the rows that cross a cut."""
     sampler: Literal["uniform", "all"]
-    """How neighbours are chosen: a uniform sample without replacement, or all of them."""
+    """Choice of neighbours: a uniform sample without replacement, or all of them."""
     validation: Evaluation
-    """Whether validation saw sampled neighbours or all of them."""
+    """Neighbours that validation saw: sampled ones or all."""
     evaluation: Evaluation
-    """Likewise for the test."""
+    """Neighbours that the test saw."""
     seed: int
     plan: Plan
     environment: Environment
     epochs: tuple[EpochReport, ...]
     epochs_planned: int
-    """More than there are where the run stopped early or did not finish."""
+    """Number of epochs asked for: more than `epochs` has where the run stopped early or did not finish."""
     monitor: Monitor
-    """By what one epoch's validation is better than another's."""
+    """Measure by which one epoch's validation is better than another's."""
     patience: int | None
     """Epochs without a better validation after which a run stops; None = never."""
     stopped_early: bool
-    """Whether it finished because its patience ran out."""
+    """True where it finished because its patience ran out."""
     best_epoch: int | None
-    """The last one whose validation was better than all before; its weights are tested and kept."""
+    """Last epoch whose validation was better than all before; its weights are tested and kept."""
     test_accuracy: float | None
-    """At the epoch with the best validation accuracy."""
+    """Accuracy with the weights of that epoch."""
     steps_per_second: float | None
     """Training steps over the time spent training, evaluation left out."""
     nodes: tuple[NodeReport, ...]
@@ -129,20 +129,20 @@ class RunSummary(Record, frozen=True, kw_only=True):
     """Name of the folder."""
     status: Status | Literal["unreadable"]
     problem: str = ""
-    """Why it cannot be read, why it failed, or who stopped it."""
+    """Reason why it cannot be read or failed, or the person or cause that stopped it."""
     tag: str = ""
     started: float
     """Seconds since 1970; of an unreadable folder when it was last changed."""
     seconds: float | None = None
-    """From start to end, or until now; None where the end is not known."""
+    """Time from start to end, or until now; None where the end is not known."""
     model: str | None = None
     dataset: str | None = None
     strategy: Strategy | None = None
     engine: EngineName | None = None
     nodes: int | None = None
-    """How many took part."""
+    """Number of nodes that took part."""
     epochs: int | None = None
-    """Done so far."""
+    """Number of epochs done so far."""
     epochs_planned: int | None = None
     best_epoch: int | None = None
     best_validation_accuracy: float | None = None

@@ -1,4 +1,4 @@
-"""The records of a run folder, besides spec, plan and events."""
+"""Records of a run folder, besides spec, plan and events."""
 
 from picluster.schema.events import Status
 from picluster.schema.graph import GraphMeta
@@ -16,19 +16,19 @@ class Controller(Record, frozen=True, kw_only=True):
     pid: int
     """Process id there."""
     started: float
-    """When that process began, in seconds since 1970: process ids are used again."""
+    """Start of that process in seconds since 1970: process ids are used again."""
     user: str = ""
-    """Whose process it is."""
+    """Name of the process's user."""
     machine: str = ""
     """Fingerprint of the machine: other machines may have the same name."""
     boot: str = ""
-    """Which time the machine was started, where the system tells: after the next no process of before lives."""
+    """Identity of the machine's start, where the system tells: after the next one no process of before lives."""
     booted: float = 0.0
-    """When that was, by the clock of that moment: a clock that is set later, as on a Pi, moves `started` as well."""
+    """Time of that start, by the clock of that moment: setting a clock later, as on a Pi, moves `started` too."""
 
 
 class Run(Record, frozen=True, kw_only=True):
-    """`run.json`: what was to be done."""
+    """`run.json`: the task."""
 
     schema_version: int = RUN_SCHEMA_VERSION
     """Counts up when the record's form changes."""
@@ -37,11 +37,11 @@ class Run(Record, frozen=True, kw_only=True):
     started: float
     """Seconds since 1970."""
     spec: Spec
-    """What is learnt."""
+    """The recipe of what is learnt."""
     graph: GraphMeta
     """Sizes and checksums of the data."""
     controller: Controller
-    """Who leads."""
+    """Process that leads it."""
     tag: str = ""
     """A word of the person's own, to find the run by."""
     pretraining: str = ""
@@ -49,37 +49,37 @@ class Run(Record, frozen=True, kw_only=True):
 
 
 class Environment(Record, frozen=True, kw_only=True):
-    """`environment.json`: where the controller ran. The nodes' hardware is in their `ready` events."""
+    """`environment.json`: the machine of the controller. The nodes' hardware is in their `ready` events."""
 
     schema_version: int = RUN_SCHEMA_VERSION
     """Counts up when the record's form changes."""
     picluster: str
-    """Version."""
+    """Version of picluster."""
     python: str
-    """Version."""
+    """Version of Python."""
     system: str
     """Operating system and release."""
     machine: str
     """Architecture."""
     cores: int
-    """Of the controller."""
+    """Number of cores of the controller's machine."""
     memory_bytes: int
-    """Of the controller."""
+    """Memory of the controller's machine."""
     command: tuple[str, ...]
-    """What was typed."""
+    """Command as it was typed."""
 
 
 class Failure(Record, frozen=True, kw_only=True):
-    """Why a run failed."""
+    """Cause of a failed run."""
 
     node: str | None
     """The first node that failed; None where it was none of them."""
     layers: tuple[int, ...]
-    """What the node held."""
+    """Layers that the node held."""
     cause: str
-    """One line."""
+    """Cause in one line."""
     fix: str
-    """What to do about it."""
+    """Remedy, where one is known."""
     log: str | None
     """Path of the node's log: in `result.json` within the run folder, in a report from where one stands."""
 
@@ -90,15 +90,15 @@ class Result(Record, frozen=True, kw_only=True):
     schema_version: int = RUN_SCHEMA_VERSION
     """Counts up when the record's form changes."""
     status: Status
-    """How it ended."""
+    """State in which it ended."""
     failure: Failure | None
-    """None unless it failed."""
+    """Cause of the failure; None unless it failed."""
     test_accuracy: float | None
-    """With the weights of the epoch with the best validation accuracy."""
+    """Accuracy with the weights of the epoch with the best validation accuracy."""
     ended: float
     """Seconds since 1970."""
     stopped_by: str = ""
-    """Who or what stopped it, such as `Ctrl-C`; empty unless it was stopped, and in older runs."""
+    """The person or the cause that stopped it, such as `Ctrl-C`; empty unless stopped, and in older runs."""
 
 
 class Manifest(Record, frozen=True, kw_only=True):
@@ -109,4 +109,4 @@ class Manifest(Record, frozen=True, kw_only=True):
     epoch: int
     """The weights are those after this epoch."""
     files: dict[str, str]
-    """Name → sha256."""
+    """Checksum (sha256) by name of the file."""

@@ -1,4 +1,4 @@
-"""What is to be learnt. No word of machines: every plan of one spec learns the same."""
+"""The spec: recipe of what is learnt. It names no machines: every plan of one spec learns the same."""
 
 from math import ceil, isfinite
 from typing import Literal
@@ -38,7 +38,7 @@ class ModelChoice(Record, frozen=True, kw_only=True):
     """A model file and the options for its `layers` function."""
 
     name: str
-    """What people call it: the file's name without `.py`."""
+    """Name of the file without `.py`."""
     depth: int
     """Number of graph layers."""
     options: dict[str, OptionValue]
@@ -61,7 +61,7 @@ class Adam(Record, frozen=True, kw_only=True):
     weight_decay: tuple[float, ...]
     """One value for each graph layer."""
     dense_weight_decay: float = 0.0
-    """For layers without neighbours."""
+    """Weight decay of layers without neighbours."""
     l1: float = 0.0
     """L1 regularisation of all weights but biases: this, times the sign of the weight, is added to its gradient."""
 
@@ -97,17 +97,17 @@ class Spec(Record, frozen=True, kw_only=True):
     epochs: int
     """Passes over the training nodes."""
     seed: int
-    """Everything random follows from it."""
+    """Seed that all random numbers follow from."""
     optimizer: Adam
-    """How gradients become updates."""
+    """Rule by which gradients become updates."""
     loss: Loss = "cross-entropy"
-    """Of classes, or of a value: then labels are values, and there is no accuracy."""
+    """Loss of classes, or of a value: then labels are values, and there is no accuracy."""
     patience: int | None = None
     """Stop after so many epochs without a better validation; None = never."""
     monitor: Monitor = "accuracy"
-    """By what one epoch's validation is better than another's: the higher accuracy, or the lower loss."""
+    """Measure by which one epoch's validation is better than another's: the higher accuracy, or the lower loss."""
     validation: Evaluation = "sampled"
-    """Whether validation sees a sample of the neighbours or all of them."""
+    """Neighbours that validation sees: a sample or all of them."""
     test: Evaluation = "sampled"
     """The same for the test at the end."""
 
@@ -138,7 +138,7 @@ class Spec(Record, frozen=True, kw_only=True):
             raise InputError(message, fix="give one value for all layers or one for each")
 
     def evaluation(self, split: str) -> Evaluation:
-        """How `validation` or `test` looks at neighbours: where training sees all of them, so do these."""
+        """Neighbours that `validation` or `test` sees: where training sees all of them, so do these."""
         if self.fanout is None:
             return "exact"
         return self.validation if split == "validation" else self.test

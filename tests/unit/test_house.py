@@ -28,7 +28,6 @@ UNCLEAR_DOCSTRINGS = {
     "graph": 103,
     "lab": 43,
     "nn": 19,
-    "schema": 116,
     "worker": 74,
 }
 NAMES_OF_TWO_CLASSES: set[str] = {
