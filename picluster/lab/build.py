@@ -1,4 +1,4 @@
-"""`up` and `down`: the table of contents of a lab's life."""
+"""Making a lab and taking it away: the table of contents of a lab's life."""
 
 from __future__ import annotations
 
@@ -6,24 +6,21 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from math import ceil
 
 from picluster.errors import InputError
 from picluster.lab.faults import restore, start
-from picluster.lab.inventory import inventory_text
 from picluster.lab.kernel.commands import check_programs, check_root
-from picluster.lab.kernel.inotify import check_inotify
-from picluster.lab.kernel.lock import locked
+from picluster.lab.kernel.host import check_inotify, invoker, locked
 from picluster.lab.kernel.network import connect, make_bridge, routed_networks
-from picluster.lab.kernel.owner import invoker
-from picluster.lab.machine.base import ensure_base, python_version
+from picluster.lab.machine.base import USER, base_kind, ensure_base, python_version
 from picluster.lab.machine.disk import make_disk
 from picluster.lab.machine.emulation import begin_emulation, check_emulation
-from picluster.lab.machine.environment import Environment, check_version, give_environment, own_environment
+from picluster.lab.machine.environment import SharedEnvironment, check_version, give_environment, own_environment
 from picluster.lab.machine.identity import give_identity, known_hosts, make_key, write_files
 from picluster.lab.machine.machine import wait_for_ssh
-from picluster.lab.machine.recipe import recipe_of
 from picluster.lab.places import LabPlaces, NodePlaces, boot_id, write
-from picluster.lab.spec import LabSpec, Wanted, check_name, free_network, specify
+from picluster.lab.spec import LabRequest, LabSpec, check_name, free_network, specify
 from picluster.lab.state import is_whole, read_spec
 from picluster.lab.sweep import sweep
 from picluster.schema.record import to_json
@@ -31,7 +28,7 @@ from picluster.schema.record import to_json
 Tell = Callable[[str], None]
 
 
-def up(wanted: Wanted, tell: Tell) -> LabSpec:
+def up(wanted: LabRequest, tell: Tell) -> LabSpec:
     """Make a lab, or make one that is there whole again.
 
     Raises:
@@ -67,14 +64,14 @@ def down(name: str, tell: Tell) -> list[str]:
         return sweep(name)
 
 
-def _make(wanted: Wanted, tell: Tell) -> LabSpec:
+def _make(wanted: LabRequest, tell: Tell) -> LabSpec:
     environment = None if wanted.fresh else own_environment()
     check_inotify(wanted.nodes)
     if wanted.emulated:
         check_emulation()
         begin_emulation()
     with _timed("base", tell):
-        base = ensure_base(recipe_of(wanted), tell)
+        base = ensure_base(base_kind(wanted), tell)
     if environment:
         check_version(environment, python_version(base))
     lab = specify(wanted, free_network(routed_networks()))
@@ -103,18 +100,38 @@ def _make(wanted: Wanted, tell: Tell) -> LabSpec:
     return lab
 
 
-def _share(environment: Environment, places: NodePlaces) -> None:
+def _share(environment: SharedEnvironment, places: NodePlaces) -> None:
     write_files(places, environment.files())
     give_environment(places.root)
 
 
 def _hand_over(lab: LabSpec) -> None:
-    """What the person needs to reach the nodes, theirs to read."""
+    """Write the files that reach the nodes, and give them to the person who typed sudo."""
     places, owner = LabPlaces(lab.name), invoker(os.environ)
     write(places.inventory, inventory_text(lab))
     write(places.known_hosts, known_hosts(lab))
     for file in (places.inventory, places.known_hosts, places.key, places.public_key):
         owner.give(file)
+
+
+def inventory_text(lab: LabSpec) -> str:
+    """Inventory of a lab for Ansible and picluster, in YAML, without quotes: names and paths need none."""
+    places = LabPlaces(lab.name)
+    # nftables speaks a netlink that qemu does not pass on to the kernel.
+    firewall = "    firewall_enabled: false\n" if lab.emulated else ""
+    hosts = "".join(
+        f"    {node.name}:\n      ansible_host: {node.address}\n"
+        f"      picluster_memory_mb: {max(1, node.memory_bytes >> 20)}\n      picluster_cores: {ceil(node.cpus)}\n"
+        for node in lab.nodes
+    )
+    return (
+        f"---\n# The lab {lab.name}; taken away by: picluster lab down\n"
+        f"picluster:\n  hosts:\n{hosts}"
+        f"  vars:\n    ansible_user: {USER}\n"
+        f"    ansible_ssh_private_key_file: {places.key}\n"
+        f"    ansible_ssh_common_args: -o UserKnownHostsFile={places.known_hosts}\n"
+        f"{firewall}"
+    )
 
 
 @contextmanager

@@ -9,21 +9,20 @@ from enum import Enum
 
 from picluster.lab.kernel.commands import check_root
 from picluster.lab.kernel.group_acts import freeze, hierarchies, is_frozen, kill, make_groups, processes, remove_groups
-from picluster.lab.kernel.lock import locked
+from picluster.lab.kernel.host import locked
 from picluster.lab.kernel.network import connect, disconnect, links_up, port_names, set_links
-from picluster.lab.machine.base import base_folder
+from picluster.lab.machine.base import base_folder, base_kind
 from picluster.lab.machine.disk import devices
 from picluster.lab.machine.emulation import ENVIRONMENT, begin_emulation
 from picluster.lab.machine.environment import own_environment
 from picluster.lab.machine.machine import boot, wait_for_ssh
-from picluster.lab.machine.recipe import recipe_of
 from picluster.lab.places import NAMESPACES, LabPlaces
 from picluster.lab.spec import LabSpec, NodeSpec
 from picluster.lab.state import read_spec
 
 
 class Fault(Enum):
-    """What can be done to a node, by the option that does it."""
+    """Faults of a node, and their repair, by the option that causes them."""
 
     KILL = "--kill"
     LINK_DOWN = "--link-down"
@@ -33,11 +32,11 @@ class Fault(Enum):
 
 
 _BLOCK_BYTES = 1024
-"""The smallest that ext4 gives."""
+"""Size of the smallest block that ext4 gives."""
 
 
 def break_it(lab_name: str, node_name: str, fault: Fault, tell: Callable[[str], None]) -> list[str]:
-    """Do it, and say what was done.
+    """Cause a fault of a node, or repair all of them; returns what was done.
 
     Raises:
         InputError: there is no such lab or node.
@@ -59,7 +58,7 @@ def start(lab: LabSpec, node: NodeSpec) -> None:
     places, groups = LabPlaces(lab.name), hierarchies()
     at = places.node(node.name)
     remove_groups(groups, at.group)  # with what was charged to it before it died
-    make_groups(groups, places.group, at.group, node, devices(at, base_folder(recipe_of(lab))))
+    make_groups(groups, places.group, at.group, node, devices(at, base_folder(base_kind(lab))))
     if lab.emulated:
         begin_emulation()
     mounts = {} if lab.fresh else own_environment().mounts()
@@ -67,23 +66,23 @@ def start(lab: LabSpec, node: NodeSpec) -> None:
 
 
 def kill_node(lab: LabSpec, node: NodeSpec) -> None:
-    """As if somebody pulled its plug: no connection is closed properly."""
+    """End a node as if somebody pulled its plug: no connection is closed properly."""
     set_links(lab, node, up=False)
     kill(hierarchies(), [LabPlaces(lab.name).node(node.name).group])
 
 
 def pull_link(lab: LabSpec, node: NodeSpec) -> None:
-    """Pull its network cables."""
+    """Pull a node's network cables."""
     set_links(lab, node, up=False)
 
 
 def freeze_node(lab: LabSpec, node: NodeSpec) -> None:
-    """Stop every process of it where it is. Its kernel still answers, as that of a machine which hangs may."""
+    """Stop every process of a node where it is. Its kernel still answers, as that of a machine which hangs may."""
     freeze(hierarchies(), LabPlaces(lab.name).node(node.name).group, frozen=True)
 
 
 def fill_disk(lab: LabSpec, node: NodeSpec) -> None:
-    """Leave no byte free on its disk."""
+    """Leave no byte free on a node's disk."""
     file = os.open(LabPlaces(lab.name).node(node.name).filler, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
         size, step = 0, os.fstatvfs(file).f_bfree * os.fstatvfs(file).f_frsize

@@ -1,4 +1,4 @@
-"""Where a lab lies: the one place that knows the names of its files, namespaces, interfaces and control groups."""
+"""Names of a lab's files, namespaces, interfaces and control groups: no other place knows them."""
 
 from __future__ import annotations
 
@@ -10,46 +10,46 @@ CACHE = Path("/var/cache/picluster-lab")
 LOCK = Path("/run/picluster-lab.lock")
 NAMESPACES = Path("/run/netns")
 BINFMT = Path("/run/picluster-lab-binfmt")
-"""Where binfmt_misc is mounted while a lab is emulated: many machines have it nowhere."""
+"""Mount point of binfmt_misc while a lab is emulated: many machines have it nowhere."""
 PROJECT = Path("/opt/picluster")
-"""On a node, where picluster's environment lies; provisioned Pis have it there too."""
+"""Folder of picluster's environment on a node; provisioned Pis have it there too."""
 
 
 @dataclass(frozen=True)
 class NodePlaces:
-    """One node's."""
+    """Names of what belongs to one node."""
 
     lab: str
     name: str
 
     @property
     def folder(self) -> Path:
-        """Holds all that follows. Only root may enter: the programs in it include those that give root's rights."""
+        """Folder of all that follows. Only root may enter: the programs in it include those that give root's rights."""
         return STATE / self.lab / "nodes" / self.name
 
     @property
     def image(self) -> Path:
-        """The node's disk."""
+        """Image of the node's disk."""
         return self.folder / "disk.img"
 
     @property
     def disk(self) -> Path:
-        """Where the disk is mounted."""
+        """Mount point of the disk."""
         return self.folder / "disk"
 
     @property
     def root(self) -> Path:
-        """The node's file system: what is on its disk over the shared base."""
+        """Root of the node's file system: its disk over the shared base."""
         return self.folder / "root"
 
     @property
     def host_key(self) -> Path:
-        """Its sshd's key."""
+        """Key of its sshd."""
         return self.folder / "host_key"
 
     @property
     def console(self) -> Path:
-        """What the machine says while it boots."""
+        """Output of the machine while it boots."""
         return self.folder / "console.log"
 
     @property
@@ -59,54 +59,54 @@ class NodePlaces:
 
     @property
     def namespace(self) -> str:
-        """Its network namespace; nspawn's name for the machine too."""
+        """Network namespace of the node; nspawn's name for the machine too."""
         return f"{LabPlaces(self.lab).namespace}-{self.name}"
 
     @property
     def group(self) -> str:
-        """Its control group, below the mount point of each hierarchy."""
+        """Control group of the node, below the mount point of each hierarchy."""
         return f"{LabPlaces(self.lab).group}/{self.name}"
 
 
 @dataclass(frozen=True)
 class LabPlaces:
-    """One lab's."""
+    """Names of what belongs to one lab."""
 
     name: str
 
     @property
     def folder(self) -> Path:
-        """Its state."""
+        """Folder of the lab's files."""
         return STATE / self.name
 
     @property
     def spec(self) -> Path:
-        """Written before anything is made."""
+        """Specification of the lab, written before anything is made."""
         return self.folder / "lab.json"
 
     @property
     def stamp(self) -> Path:
-        """Written last, with the host's boot id: a lab does not survive the host's restart."""
+        """Mark of a whole lab, written last, with the host's boot id: a lab does not survive the host's restart."""
         return self.folder / "made"
 
     @property
     def inventory(self) -> Path:
-        """For Ansible and picluster."""
+        """Inventory for Ansible and picluster."""
         return self.folder / "inventory.yml"
 
     @property
     def known_hosts(self) -> Path:
-        """The nodes' host keys."""
+        """Host keys of the nodes."""
         return self.folder / "known_hosts"
 
     @property
     def key(self) -> Path:
-        """The key that opens all nodes."""
+        """Private key that opens all nodes."""
         return self.folder / "key"
 
     @property
     def public_key(self) -> Path:
-        """Its other half."""
+        """Public half of that key."""
         return self.folder / "key.pub"
 
     @property
@@ -125,17 +125,17 @@ class LabPlaces:
         return f"picluster-lab-{self.name}"
 
     def node(self, name: str) -> NodePlaces:
-        """Those of one node."""
+        """Names of one node's things."""
         return NodePlaces(self.name, name)
 
 
 def boot_id() -> str:
-    """Another one after every start of this machine."""
+    """Read the id of this machine's boot: another one after every start."""
     return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
 
 def write(path: Path, text: str) -> None:
-    """Beside, then renamed."""
+    """Write a file beside its place, then rename it."""
     beside = path.with_name(f"{path.name}.part")
     beside.write_text(text)
     beside.replace(path)

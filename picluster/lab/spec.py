@@ -1,4 +1,4 @@
-"""What a lab consists of, decided before anything of it is made."""
+"""Specification of a lab, decided before anything of it is made."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from picluster.errors import InputError, MissingError
-from picluster.lab.likeness import PIS, Likeness
+from picluster.lab.limits import PIS, NodeLimits
 from picluster.schema.record import Record
 from picluster.wording import counted
 
@@ -21,31 +21,31 @@ _FIRST_NODE = 11
 _POOL = ipaddress.ip_network("10.66.0.0/15")
 
 
-class Interface(Record, frozen=True):
+class NodeInterface(Record, frozen=True):
     """One network interface of a node."""
 
     name: str
     address: str
-    """IPv4, in a network of 256 addresses; the host has the one that ends in 1."""
+    """IPv4 address, in a network of 256; the host has the one that ends in 1."""
 
 
 class NodeSpec(Record, frozen=True):
     """One virtual Pi."""
 
     name: str
-    interfaces: tuple[Interface, ...]
+    interfaces: tuple[NodeInterface, ...]
     memory_bytes: int
     cpus: float
     """Shares of one core."""
     rate_bits: int
-    """Per second and direction."""
+    """Rate of its link, per second and direction."""
     disk_bytes: int
     random_reads: int | None
-    """Per second; None: unlimited."""
+    """Reads of its disk per second; None: unlimited."""
 
     @property
     def address(self) -> str:
-        """Where the controller reaches it."""
+        """Address at which the controller reaches it."""
         return self.interfaces[0].address
 
 
@@ -79,13 +79,13 @@ class LabSpec(Record, frozen=True):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wanted:
-    """What was asked for."""
+class LabRequest:
+    """A request for a lab, as it was typed."""
 
     name: str
     nodes: int
-    means: Likeness
-    """Of every node, where `like` is empty."""
+    limits: NodeLimits
+    """Limits of every node, where `like` is empty."""
     like: tuple[str, ...]
     """A Pi to imitate for each node."""
     disk_bytes: int
@@ -119,32 +119,32 @@ def check_name(name: str) -> None:
         raise InputError(f"--name {name}: a lab's name has 1 to 8 letters and digits, a small letter first")
 
 
-def specify(wanted: Wanted, network: str) -> LabSpec:
-    """The lab that was asked for, with the addresses that it gets."""
+def specify(wanted: LabRequest, network: str) -> LabSpec:
+    """Specify the lab of a request, with the addresses that it gets."""
     nodes = tuple(_node(wanted, number, network) for number in range(wanted.nodes))
     return LabSpec(wanted.name, network, wanted.fresh, nodes, wanted.emulated)
 
 
-def _node(wanted: Wanted, number: int, network: str) -> NodeSpec:
-    means = PIS[wanted.like[number]] if wanted.like else wanted.means
+def _node(wanted: LabRequest, number: int, network: str) -> NodeSpec:
+    limits = PIS[wanted.like[number]] if wanted.like else wanted.limits
     first = ipaddress.ip_network(network)[_FIRST_NODE + number]
     kind = number % len(_FIRST_INTERFACES)
-    interfaces = [Interface(_FIRST_INTERFACES[kind], str(first))]
+    interfaces = [NodeInterface(_FIRST_INTERFACES[kind], str(first))]
     if wanted.second_interface:
-        interfaces.append(Interface(_SECOND_INTERFACES[kind], str(first + 256)))
+        interfaces.append(NodeInterface(_SECOND_INTERFACES[kind], str(first + 256)))
     return NodeSpec(
         name=f"pi{number + 1}",
         interfaces=tuple(interfaces),
-        memory_bytes=means.memory_bytes,
-        cpus=means.cpus,
-        rate_bits=means.rate_bits,
+        memory_bytes=limits.memory_bytes,
+        cpus=limits.cpus,
+        rate_bits=limits.rate_bits,
         disk_bytes=wanted.disk_bytes,
-        random_reads=means.random_reads,
+        random_reads=limits.random_reads,
     )
 
 
 def free_network(taken: Iterable[str]) -> str:
-    """Two networks of 256 addresses that touch none of those that this machine has a route to; the first of the two.
+    """Find two networks of 256 addresses that this machine has no route into; returns the first of the two.
 
     Raises:
         MissingError: there are none.

@@ -1,4 +1,4 @@
-"""How a lab is: read from the kernel at the moment of asking."""
+"""State of a lab, read from the kernel at the moment of asking."""
 
 from __future__ import annotations
 
@@ -17,29 +17,29 @@ from picluster.schema.record import Record, from_json
 State = Literal["running", "frozen", "link down", "dead"]
 
 
-class NodeState(Record, frozen=True):
-    """One node. What only root can see is None for others."""
+class LabNodeState(Record, frozen=True):
+    """State of one virtual node. Fields that only root can read are None for others."""
 
     name: str
     state: State
     address: str
     addresses: dict[str, str]
-    """By the name of the interface, inside the node."""
+    """Addresses by the name of the interface inside the node."""
     memory_bytes: int
-    """Used, pages of files included."""
+    """Memory in use, pages of files included."""
     anonymous_bytes: int
     memory_limit_bytes: int
     cpus: float
     rate_bits: int
-    """Of the link, per second and direction."""
+    """Rate of the link, per second and direction."""
     random_reads: int | None
-    """At most, per second."""
+    """Reads of the disk per second, at most."""
     disk_used_bytes: int | None
     disk_bytes: int
 
 
 class LabState(Record, frozen=True):
-    """A lab."""
+    """State of a lab."""
 
     name: str
     fresh: bool
@@ -48,13 +48,13 @@ class LabState(Record, frozen=True):
     known_hosts: str
     key: str
     host_address: str
-    """This machine's own, on the lab's bridge."""
-    nodes: tuple[NodeState, ...]
+    """Address of this machine on the lab's bridge."""
+    nodes: tuple[LabNodeState, ...]
     schema_version: int = 1
 
 
 def is_whole(name: str) -> bool:
-    """Whether a lab was made to its end, since this machine was started."""
+    """Tell whether a lab was made to its end since this machine was started."""
     try:
         return LabPlaces(name).stamp.read_text() == boot_id()
     except FileNotFoundError:
@@ -62,7 +62,7 @@ def is_whole(name: str) -> bool:
 
 
 def read_spec(name: str) -> LabSpec:
-    """What the lab consists of.
+    """Read a lab's specification.
 
     Raises:
         InputError: there is no such lab, or only half of one.
@@ -78,7 +78,7 @@ def read_spec(name: str) -> LabSpec:
 
 
 def look(name: str) -> LabState:
-    """How the lab is now.
+    """Read the state of a lab.
 
     Raises:
         InputError: there is none.
@@ -98,7 +98,7 @@ def look(name: str) -> LabState:
     )
 
 
-def _look_at(node: NodeSpec, places: NodePlaces, links: dict[str, bool]) -> NodeState:
+def _look_at(node: NodeSpec, places: NodePlaces, links: dict[str, bool]) -> LabNodeState:
     groups = hierarchies()
     connected = all(links.get(port, True) for port in port_names(node))
     alive, frozen = bool(processes(groups, places.group)), is_frozen(groups, places.group)
@@ -110,7 +110,7 @@ def _look_at(node: NodeSpec, places: NodePlaces, links: dict[str, bool]) -> Node
     with suppress(PermissionError):
         found = os.statvfs(places.disk)
         disk = (found.f_blocks - found.f_bfree) * found.f_frsize
-    return NodeState(
+    return LabNodeState(
         name=node.name,
         state=judge(alive=alive, frozen=frozen, connected=connected),
         address=node.address,
@@ -127,7 +127,7 @@ def _look_at(node: NodeSpec, places: NodePlaces, links: dict[str, bool]) -> Node
 
 
 def judge(*, alive: bool, frozen: bool, connected: bool) -> State:
-    """The gravest of what is wrong."""
+    """Name the gravest fault of a node."""
     if not alive:
         return "dead"
     if frozen:

@@ -50,7 +50,7 @@ def sweep(name: str) -> list[str]:
 
 
 def mounted_below(mounts: str, folder: Path) -> list[Path]:
-    """The mount points in the text of /proc/mounts that lie below a folder, the last one first."""
+    """List the mount points below a folder from the text of /proc/mounts, the last one first."""
     found = (Path(_OCTAL.sub(lambda code: chr(int(code[1], 8)), line.split(" ")[1])) for line in mounts.splitlines())
     return [place for place in found if place.is_relative_to(folder)][::-1]
 
@@ -77,7 +77,7 @@ def _unmount_one(place: Path) -> None:
 
 
 def _detach(places: LabPlaces) -> int:
-    """Devices that a crash has left between their making and their mounting."""
+    """Detach loop devices that a crash has left between their making and their mounting."""
     found = [device for device, file in _loops() if file.is_relative_to(places.folder)]
     for device in found:
         with suppress(MissingError):  # it was on its way out already
@@ -93,7 +93,7 @@ def _loops() -> Iterator[tuple[str, Path]]:
 
 
 def _delete_namespaces(places: LabPlaces) -> int:
-    """The nodes' and the bridge's; bridges and cables go with them."""
+    """Delete the namespaces of the nodes and of the bridge; bridges and cables go with them."""
     found = [file for file in NAMESPACES.glob(f"{places.namespace}*") if _is_of(file.name, places.namespace)]
     for file in found:
         run(["ip", "netns", "delete", file.name])

@@ -17,7 +17,7 @@ from picluster.errors import InputError
 from picluster.wording import counted
 
 if TYPE_CHECKING:
-    from picluster.lab.likeness import Likeness
+    from picluster.lab.limits import NodeLimits
 
 _NODES = 4
 _MEMORY, _CPUS, _RATE = "1GiB", 0.5, "940mbit"
@@ -70,17 +70,16 @@ def up(
 
     Each has its own file system, host name, address, systemd and sshd; the kernel enforces its limits.
     """
-    from picluster.lab.amounts import parse_size
     from picluster.lab.build import up as make
-    from picluster.lab.likeness import parse_likeness
+    from picluster.lab.limits import parse_likeness, parse_size
     from picluster.lab.places import LabPlaces
-    from picluster.lab.spec import Wanted
+    from picluster.lab.spec import LabRequest
 
     pis = parse_likeness(like) if like is not None else ()
-    wanted = Wanted(
+    wanted = LabRequest(
         name=name,
         nodes=(len(pis) or _NODES) if nodes is None else nodes,
-        means=_means(memory, cpus, rate, alone=not pis),
+        limits=_limits(memory, cpus, rate, alone=not pis),
         like=pis,
         disk_bytes=parse_size(disk, "--disk"),
         fresh=fresh,
@@ -100,14 +99,13 @@ def up(
     typer.echo(f"look      picluster lab status{_named(name)}")
 
 
-def _means(memory: str | None, cpus: float | None, rate: str | None, *, alone: bool) -> Likeness:
-    from picluster.lab.amounts import parse_rate, parse_size
-    from picluster.lab.likeness import Likeness
+def _limits(memory: str | None, cpus: float | None, rate: str | None, *, alone: bool) -> NodeLimits:
+    from picluster.lab.limits import NodeLimits, parse_rate, parse_size
 
     given = {"--memory": memory, "--cpus": cpus, "--rate": rate}
     if not alone and (typed := [option for option, value in given.items() if value is not None]):
         raise InputError(f"--like and {', '.join(typed)} do not go together", fix="--like says what each node has")
-    return Likeness(
+    return NodeLimits(
         memory_bytes=parse_size(memory or _MEMORY, "--memory"),
         cpus=cpus or _CPUS,
         rate_bits=parse_rate(rate or _RATE, "--rate"),
@@ -174,7 +172,7 @@ def break_node(
 @contextmanager
 def _as_guest() -> Iterator[None]:
     """Leave nothing of root's in the checkout of the person who typed sudo."""
-    from picluster.lab.kernel.owner import give_back_bytecode, invoker
+    from picluster.lab.kernel.host import give_back_bytecode, invoker
 
     sys.dont_write_bytecode = True
     try:

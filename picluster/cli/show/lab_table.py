@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from picluster.cli.show.words import NOTHING, mebibytes
-from picluster.lab.state import LabState, NodeState
+from picluster.lab.state import LabNodeState, LabState
 from picluster.wording import counted
 
 _GIB = 1 << 30
@@ -40,7 +40,7 @@ def readiness(lab: LabState) -> str:
     return f"{told} {kind}" + (f"; not so {', '.join(bad)}" if bad else "") + ("" if is_known else _UNSEEN)
 
 
-def _cells(node: NodeState) -> list[Text]:
+def _cells(node: LabNodeState) -> list[Text]:
     memory = mebibytes(None if node.state == "dead" else node.memory_bytes)
     disk = NOTHING if node.disk_used_bytes is None else f"{node.disk_used_bytes / _GIB:.1f}"
     return [

@@ -13,7 +13,7 @@ from picluster.schema.provision import NodeOutcome, NodeState
 
 _UNKNOWN_KEY = "its host key is not known here, or changed: picluster trust"
 _LOOKS = "Look"
-"""How the plays' names begin that change nothing; see ansible/site.yml."""
+"""First word of the names of plays that change nothing; see ansible/site.yml."""
 _COUNTS = {"runner_on_ok": "ok", "runner_on_skipped": "skipped"}
 
 

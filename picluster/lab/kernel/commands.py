@@ -1,4 +1,4 @@
-"""Programs of the system: whether they are there, and running them."""
+"""Programs of the system: looked for, and run."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def check_root(command: str) -> None:
 
 
 def as_root(typed: Sequence[str]) -> str:
-    """The same command line with root's rights; sudo searches other folders for programs than the person's shell."""
+    """Write a command line so that root runs it; sudo searches other folders for programs than the person's shell."""
     program, *words = typed
     found = shlex.quote(str(Path(program).absolute())) if "/" in program else '"$(command -v picluster)"'
     return f"sudo {found} {shlex.join(words)}"
@@ -65,7 +65,7 @@ def check_programs(*, emulated: bool = False) -> None:
 
 
 def program_path(program: str) -> str:
-    """Where a program lies.
+    """Find the path of a program.
 
     Raises:
         MissingError: it is not installed.
@@ -86,7 +86,7 @@ def run(
     log: Path | None = None,
     environment: dict[str, str] | None = None,
 ) -> str:
-    """What a program prints; with `log`, what it says goes to that file instead.
+    """Run a program and return its output; with `log`, all that it prints goes to that file instead.
 
     Raises:
         MissingError: it fails, or does not end in time: the machine lacks something that the lab needs.

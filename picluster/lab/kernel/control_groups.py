@@ -1,4 +1,4 @@
-"""Control groups of both versions: what the kernel bounds, freezes and counts of a machine.
+"""Control groups of both versions, by which the kernel bounds, freezes and measures a machine.
 
 Which value goes into which file is decided by pure functions. A host with v1 controllers counts as v1, even where a v2
 hierarchy without controllers stands beside them (systemd's hybrid form).
@@ -24,11 +24,11 @@ KEEPER = "keeper"
 
 @dataclass(frozen=True)
 class Hierarchies:
-    """Where they are mounted."""
+    """Mount points of the control groups."""
 
     version: int
     roots: Mapping[str, Path]
-    """By controller; `unified` is v2's."""
+    """Mount points by controller; `unified` is v2's."""
 
     @property
     def places(self) -> tuple[Path, ...]:
@@ -41,7 +41,7 @@ class Hierarchies:
 
 
 def read_hierarchies(mounts: str) -> Hierarchies:
-    """From the text of /proc/mounts.
+    """Read them from the text of /proc/mounts.
 
     Raises:
         MissingError: a controller that a lab needs is not there.
@@ -64,7 +64,7 @@ def read_hierarchies(mounts: str) -> Hierarchies:
 
 
 def enabling(hierarchies: Hierarchies, lab_group: str, group: str) -> list[tuple[Path, str]]:
-    """v2: hand the controllers down to the node's group and to those below it; v1 needs nothing."""
+    """List the files and values that hand v2's controllers down to the node's group and those below; for v1 none."""
     if hierarchies.version == 1:
         return []
     root = hierarchies.roots[_UNIFIED]
@@ -73,7 +73,7 @@ def enabling(hierarchies: Hierarchies, lab_group: str, group: str) -> list[tuple
 
 
 def limiting(hierarchies: Hierarchies, group: str, node: NodeSpec, devices: tuple[str, ...]) -> list[tuple[Path, str]]:
-    """The files of a node's limits, and what to write into them, in this order."""
+    """List the files of a node's limits, and their values, in this order."""
     quota_us = max(1000, round(node.cpus * _PERIOD_US))
     memory = str(node.memory_bytes)
     reads = node.random_reads
@@ -97,21 +97,21 @@ def limiting(hierarchies: Hierarchies, group: str, node: NodeSpec, devices: tupl
 
 
 def joining(hierarchies: Hierarchies, group: str) -> list[Path]:
-    """The files into which a process writes itself to belong to the machine."""
+    """List the files into which a process writes itself to belong to the machine."""
     if hierarchies.version == 1:
         return [place / group / "cgroup.procs" for place in hierarchies.places]
     return [hierarchies.roots[_UNIFIED] / group / KEEPER / "cgroup.procs"]
 
 
 def freezing(hierarchies: Hierarchies, group: str, *, frozen: bool) -> tuple[Path, str]:
-    """The file that stops and continues a whole machine, and what to write into it."""
+    """Name the file that stops and continues a whole machine, and its value."""
     if hierarchies.version == 1:
         return hierarchies.roots["freezer"] / group / "freezer.state", "FROZEN" if frozen else "THAWED"
     return hierarchies.roots[_UNIFIED] / group / "cgroup.freeze", "1" if frozen else "0"
 
 
 def memory_files(hierarchies: Hierarchies, group: str) -> tuple[Path, Path]:
-    """The files that tell what is used in all, and of what kind it is."""
+    """Name the files that tell how much memory is used in all, and of which kind."""
     if hierarchies.version == 1:
         folder = hierarchies.roots["memory"] / group
         return folder / "memory.usage_in_bytes", folder / "memory.stat"
@@ -120,7 +120,7 @@ def memory_files(hierarchies: Hierarchies, group: str) -> tuple[Path, Path]:
 
 
 def anonymous_bytes(hierarchies: Hierarchies, stat: str) -> int:
-    """Of the text of memory.stat: what is no page of a file."""
+    """Read from the text of memory.stat the bytes that are no pages of files."""
     wanted = "total_rss" if hierarchies.version == 1 else "anon"
     return sum(int(value) for name, value in _pairs(stat) if name == wanted)
 

@@ -1,4 +1,4 @@
-"""What is done to control groups: made, entered, frozen, ended, removed."""
+"""Changes of control groups: they are made, frozen, ended and removed."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from picluster.lab.spec import NodeSpec
 KILL_TIMEOUT_SECONDS = 20
 _POLL_SECONDS = 0.02
 _OPTIONAL = ("memory.memsw.limit_in_bytes", "memory.swap.max", "cgroup.subtree_control")
-"""Not there where the kernel does not account for swap, or lacks a controller; a limit then says which."""
+"""Files that are missing where the kernel does not account for swap, or lacks a controller; a limit then says which."""
 
 
 def hierarchies() -> Hierarchies:
-    """This machine's."""
+    """Read this machine's hierarchies of control groups."""
     return read_hierarchies(Path("/proc/mounts").read_text())
 
 
 def make_groups(found: Hierarchies, lab_group: str, group: str, node: NodeSpec, devices: tuple[str, ...]) -> None:
-    """The node's group in every hierarchy, with its limits.
+    """Make the node's group in every hierarchy, with its limits.
 
     Raises:
         MissingError: the kernel does not take a limit.
@@ -47,7 +47,7 @@ def make_groups(found: Hierarchies, lab_group: str, group: str, node: NodeSpec, 
 
 
 def processes(found: Hierarchies, group: str) -> list[int]:
-    """All in a group and in those below it."""
+    """List the processes in a group and in those below it."""
     listed: list[int] = []
     for folder in _folders(found.tracking(group)):
         with suppress(OSError):  # it has just ended
@@ -56,7 +56,7 @@ def processes(found: Hierarchies, group: str) -> list[int]:
 
 
 def is_frozen(found: Hierarchies, group: str) -> bool:
-    """Whether the machine has been stopped by `freeze`."""
+    """Tell whether the machine has been stopped by `freeze`."""
     file, _ = freezing(found, group, frozen=True)
     try:
         return file.read_text().strip() in ("FROZEN", "FREEZING", "1")
@@ -93,14 +93,14 @@ def kill(found: Hierarchies, groups: Iterable[str]) -> None:
 
 
 def _thaw_all(found: Hierarchies, group: str) -> None:
-    """A frozen process dies only when it goes on."""
+    """Let frozen processes go on: only then do they die."""
     for folder in _folders(found.tracking(group)):
         with suppress(FileNotFoundError):
             freeze(found, str(folder.relative_to(found.tracking(""))), frozen=False)
 
 
 def remove_groups(found: Hierarchies, group: str) -> bool:
-    """End what is left in a group and take it away with all below it, in every hierarchy; whether there was one.
+    """End the processes in a group and remove it with all below it, in every hierarchy; tells whether there was one.
 
     The one that processes join first goes first: who comes later finds no way in, and ends.
     """
@@ -127,6 +127,6 @@ def _remove(found: Hierarchies, group: str, folder: Path) -> None:
 
 
 def _folders(group: Path) -> Iterator[Path]:
-    """A group and all below it, the lowest first."""
+    """List a group and all below it, the lowest first."""
     for folder, _, _ in os.walk(group, topdown=False):
         yield Path(folder)

@@ -1,4 +1,4 @@
-"""Cables, the bridge between them, and how fast they are.
+"""Network of a lab: cables with a rate, and the bridge between them.
 
 The bridge has a network namespace of its own, joined to the host by one cable: no rule of the host's firewall (Docker
 sets some for bridges) and no network manager comes between the nodes, and nothing but that cable is seen of the lab.
@@ -20,12 +20,12 @@ _LATENCY = "50ms"
 
 
 def make_bridge(lab: LabSpec) -> None:
-    """The bridges, and the host's cable to the first of them."""
+    """Make the bridges, and the host's cable to the first of them."""
     _run_all(bridge_commands(lab))
 
 
 def bridge_commands(lab: LabSpec) -> Iterator[list[str]]:
-    """What makes them."""
+    """List the commands that make the bridges."""
     places = LabPlaces(lab.name)
     switch = ["ip", "-n", places.namespace]
     yield ["ip", "netns", "add", places.namespace]
@@ -39,12 +39,12 @@ def bridge_commands(lab: LabSpec) -> Iterator[list[str]]:
 
 
 def connect(lab: LabSpec, node: NodeSpec) -> None:
-    """The node's network namespace, with cables to the bridges."""
+    """Make the node's network namespace, with cables to the bridges."""
     _run_all(node_commands(lab, node))
 
 
 def node_commands(lab: LabSpec, node: NodeSpec) -> Iterator[list[str]]:
-    """What makes it."""
+    """List the commands that make a node's network."""
     places = LabPlaces(lab.name)
     namespace = places.node(node.name).namespace
     inside, switch = ["ip", "-n", namespace], ["ip", "-n", places.namespace]
@@ -62,7 +62,7 @@ def node_commands(lab: LabSpec, node: NodeSpec) -> Iterator[list[str]]:
 
 
 def _mac(address: str) -> str:
-    """The same after every boot: the others remember to which one they sent."""
+    """Derive the hardware address from the IP address: others remember it, so it is the same after every boot."""
     return ":".join(f"{byte:02x}" for byte in (2, 0, *ipaddress.IPv4Address(address).packed))
 
 
@@ -72,7 +72,7 @@ def _slow_down(namespace: str, interface: str, rate_bits: int) -> list[str]:
 
 
 def disconnect(lab: LabSpec, node: NodeSpec) -> None:
-    """Take away the namespace and its cables."""
+    """Remove a node's namespace and its cables."""
     places = LabPlaces(lab.name)
     for port in port_names(node):
         run(["ip", "-n", places.namespace, "link", "delete", port])
@@ -86,19 +86,19 @@ def set_links(lab: LabSpec, node: NodeSpec, *, up: bool) -> None:
 
 
 def links_up(lab: LabSpec) -> dict[str, bool]:
-    """For every port of the bridge whether its cable is plugged in."""
+    """Tell for every port of the bridge whether its cable is plugged in."""
     links = json.loads(run(["ip", "-json", "-n", LabPlaces(lab.name).namespace, "link", "show"]))
     return {link["ifname"]: "UP" in link["flags"] for link in links}
 
 
 def routed_networks() -> list[str]:
-    """The networks that this machine has a route to, the default route apart."""
+    """List the networks that this machine has a route to, the default route apart."""
     routes = json.loads(run(["ip", "-json", "-4", "route", "show", "table", "all"]))
     return [route["dst"] for route in routes if route["dst"] != "default" and route.get("type", "unicast") == "unicast"]
 
 
 def port_names(node: NodeSpec) -> list[str]:
-    """The ends of a node's cables at the bridge."""
+    """Name the ends of a node's cables at the bridge."""
     return [f"{node.name}-{number}" if number else node.name for number in range(len(node.interfaces))]
 
 

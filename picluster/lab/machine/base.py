@@ -2,20 +2,87 @@
 
 from __future__ import annotations
 
+import hashlib
+import platform
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from picluster.errors import MissingError
 from picluster.lab.kernel.commands import run
-from picluster.lab.machine.emulation import DEBIAN_ARCHITECTURE
-from picluster.lab.machine.recipe import MASKED, USER, USER_ID, Recipe
+from picluster.lab.machine import emulation
 from picluster.lab.places import CACHE
+from picluster.lab.spec import LabRequest, LabSpec
 
 BOOTSTRAP_TIMEOUT_SECONDS = 1800
 _SYSTEMS = ("debian", "ubuntu")
 _INDEX_FORMAT = "$(CREATED_BY)|$(CODENAME)|$(COMPONENT)|$(SITE)"
+USER = "pi"
+USER_ID = 1000
+
+MASKED = (
+    # A lab has no way to the archive: what looks for news or waits for somebody at a keyboard only takes time.
+    *("apt-daily.timer", "apt-daily-upgrade.timer", "e2scrub_all.timer", "fstrim.timer", "motd-news.timer"),
+    *("console-getty.service", "getty@.service", "systemd-networkd-wait-online.service"),
+)
+_FLASHED = (
+    *("ca-certificates", "dbus", "dbus-user-session", "iproute2", "libpam-systemd", "netbase", "openssh-server"),
+    *("procps", "python3", "sudo", "systemd", "systemd-sysv"),
+)
+_READY = (*_FLASHED, "rsync")
+_FILES = {
+    f"etc/sudoers.d/010_{USER}-nopasswd": f"{USER} ALL=(ALL) NOPASSWD: ALL\n",
+    "etc/ssh/sshd_config.d/picluster-lab.conf": "PasswordAuthentication no\nKbdInteractiveAuthentication no\n",
+    "etc/machine-id": "",
+    # Who is greeted by sshd may log in: before that, pam refuses all but root.
+    "etc/systemd/system/ssh.service.d/picluster-lab.conf": "[Unit]\nAfter=systemd-user-sessions.service\n",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class BaseKind:
+    """A kind of base."""
+
+    fresh: bool
+    """True for nodes as if just flashed, rather than ready to train."""
+    emulated: bool
+    """True for a Pi 4's architecture on a machine of another."""
+
+    @property
+    def machine(self) -> str:
+        """Architecture, as the kernel calls it."""
+        return emulation.MACHINE if self.emulated else platform.machine()
+
+    @property
+    def packages(self) -> tuple[str, ...]:
+        """Packages that are installed beside the essential ones."""
+        return _FLASHED if self.fresh else _READY
+
+    @property
+    def files(self) -> Mapping[str, str]:
+        """Texts of files, by their paths below the root."""
+        return _FILES | emulation.FILES if self.emulated else _FILES
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """Groups that the user is in, beside the own one.
+
+        qemu 7.2 has room for one group in SO_PEERGROUPS: with more, whoever asks (systemd --user) asks for ever.
+        """
+        return () if self.emulated else ("sudo",)
+
+    @property
+    def name(self) -> str:
+        """Name of its folder, the release apart; the last part changes where the base would be made differently."""
+        kind = "fresh" if self.fresh else "ready"
+        parts = repr((self.packages, MASKED, dict(self.files)))
+        return f"{kind}-{self.machine}-{hashlib.sha256(parts.encode()).hexdigest()[:8]}"
+
+
+def base_kind(lab: LabSpec | LabRequest) -> BaseKind:
+    """Kind of base that a lab's nodes have."""
+    return BaseKind(fresh=lab.fresh, emulated=lab.emulated)
 
 
 @dataclass(frozen=True)
@@ -27,7 +94,7 @@ class Release:
 
 
 def read_release(os_release: str) -> Release:
-    """From the text of /etc/os-release.
+    """Read a release from the text of /etc/os-release.
 
     Raises:
         MissingError: the system is another one.
@@ -43,7 +110,7 @@ def read_release(os_release: str) -> Release:
 
 
 def choose_mirror(release: Release, indexes: str) -> str | None:
-    """The archive that this machine's own apt uses for that release, from what `apt-get indextargets` prints.
+    """Find the archive that this machine's own apt uses for that release, from what `apt-get indextargets` prints.
 
     None where apt does not say: debootstrap knows the distribution's.
     """
@@ -54,38 +121,38 @@ def choose_mirror(release: Release, indexes: str) -> str | None:
     return None
 
 
-def ensure_base(recipe: Recipe, tell: Callable[[str], None]) -> Path:
-    """The folder of the base, made where it is missing. It is there as a whole or not at all: it is renamed at the end.
+def ensure_base(kind: BaseKind, tell: Callable[[str], None]) -> Path:
+    """Make the base where it is missing; returns its folder, which is renamed at the end: it is whole or not there.
 
     Raises:
         MissingError: this is no Debian or Ubuntu, or debootstrap fails.
     """
-    base = base_folder(recipe)
+    base = base_folder(kind)
     if base.exists():
         return base
-    release, mirror = own_release(), _mirror(recipe)
+    release, mirror = own_release(), _mirror(kind)
     tell(
-        f"bootstrapping {release.system} {release.codename} for {recipe.machine} from {mirror or 'its archive'}; "
+        f"bootstrapping {release.system} {release.codename} for {kind.machine} from {mirror or 'its archive'}; "
         "this is done only once"
     )
     # Root's own: the programs in it include those that give root's rights.
     CACHE.mkdir(mode=0o700, parents=True, exist_ok=True)
     part = base.with_name(f"{base.name}.part")
     shutil.rmtree(part, ignore_errors=True)
-    _bootstrap(recipe, mirror, part)
-    _finish(recipe, part)
+    _bootstrap(kind, mirror, part)
+    _finish(kind, part)
     part.replace(base)
     _forget_others(base)
     return base
 
 
-def base_folder(recipe: Recipe) -> Path:
-    """Where the base lies, once it is made."""
-    return CACHE / f"{own_release().codename}-{recipe.name}"
+def base_folder(kind: BaseKind) -> Path:
+    """Folder in which the base lies, once it is made."""
+    return CACHE / f"{own_release().codename}-{kind.name}"
 
 
 def own_release() -> Release:
-    """This machine's.
+    """Read this machine's release.
 
     Raises:
         MissingError: it is no Debian or Ubuntu.
@@ -93,23 +160,23 @@ def own_release() -> Release:
     return read_release(Path("/etc/os-release").read_text())
 
 
-def _mirror(recipe: Recipe) -> str | None:
+def _mirror(kind: BaseKind) -> str | None:
     release = own_release()
-    if recipe.emulated and release.system == "ubuntu":
+    if kind.emulated and release.system == "ubuntu":
         return None  # its other architectures lie in another archive, which debootstrap knows
     return choose_mirror(release, run(["apt-get", "indextargets", "--format", _INDEX_FORMAT]))
 
 
-def _bootstrap(recipe: Recipe, mirror: str | None, folder: Path) -> None:
+def _bootstrap(kind: BaseKind, mirror: str | None, folder: Path) -> None:
     debs = CACHE / "packages"
     debs.mkdir(exist_ok=True)
     log = CACHE / "debootstrap.log"
     log.unlink(missing_ok=True)
     # Should this process be killed, debootstrap and all its children end, and their mounts with them.
     guard = ["setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--pid", "--fork", "--kill-child"]
-    options = ["--variant=minbase", f"--include={','.join(recipe.packages)}", f"--cache-dir={debs}"]
-    if recipe.emulated:
-        options.append(f"--arch={DEBIAN_ARCHITECTURE}")
+    options = ["--variant=minbase", f"--include={','.join(kind.packages)}", f"--cache-dir={debs}"]
+    if kind.emulated:
+        options.append(f"--arch={emulation.DEBIAN_ARCHITECTURE}")
     run(
         [*guard, "debootstrap", *options, own_release().codename, folder, *([mirror] if mirror else [])],
         timeout_seconds=BOOTSTRAP_TIMEOUT_SECONDS,
@@ -117,22 +184,22 @@ def _bootstrap(recipe: Recipe, mirror: str | None, folder: Path) -> None:
     )
 
 
-def _finish(recipe: Recipe, root: Path) -> None:
-    groups = ["--groups", ",".join(recipe.groups)] if recipe.groups else []
+def _finish(kind: BaseKind, root: Path) -> None:
+    groups = ["--groups", ",".join(kind.groups)] if kind.groups else []
     add_user = ["useradd", "--create-home", "--shell", "/bin/bash", *groups, "--password", "*"]
     run(["chroot", root, *add_user, "--uid", str(USER_ID), USER])
     for key in root.glob("etc/ssh/ssh_host_*"):
         key.unlink()  # every node gets its own
     for unit in MASKED:
         (root / "etc/systemd/system" / unit).symlink_to("/dev/null")
-    for name, text in recipe.files.items():
+    for name, text in kind.files.items():
         (root / name).parent.mkdir(exist_ok=True)
         (root / name).write_text(text)
     (root / f"etc/sudoers.d/010_{USER}-nopasswd").chmod(0o440)
 
 
 def _forget_others(base: Path) -> None:
-    """Take away bases that were made differently and that no lab uses."""
+    """Remove bases that were made differently and that no lab uses."""
     mounts = Path("/proc/mounts").read_text()
     for other in base.parent.glob(f"{base.name.rpartition('-')[0]}-*"):
         if other != base and f"lowerdir={other}," not in mounts:

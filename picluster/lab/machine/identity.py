@@ -1,4 +1,4 @@
-"""What makes a node itself: its name, its keys, and the files that say so."""
+"""Identity of a node: its name, its keys, and the files that hold them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import uuid
 from dataclasses import dataclass
 
 from picluster.lab.kernel.commands import run
-from picluster.lab.machine.recipe import USER, USER_ID
+from picluster.lab.machine.base import USER, USER_ID
 from picluster.lab.places import LabPlaces, NodePlaces
 from picluster.lab.spec import LabSpec, NodeSpec
 
@@ -17,15 +17,15 @@ class NodeFile:
     """A file that is written into a node."""
 
     path: str
-    """Below the node's root."""
+    """Path below the node's root."""
     text: str
     mode: int = 0o644
     owner: int = 0
-    """Of the file, and of folders that are made for it."""
+    """Owner of the file, and of folders that are made for it."""
 
 
 def identity_files(node: NodeSpec, *, machine_id: str, public_key: str, host_key: str) -> list[NodeFile]:
-    """The files of one node."""
+    """Files that give a node its identity."""
     # The own name leads to the loopback, as on a Pi: what advertises its name to others must notice here.
     hosts = f"127.0.0.1\tlocalhost\n127.0.1.1\t{node.name}\n::1\tlocalhost ip6-localhost ip6-loopback\n"
     return [
@@ -38,7 +38,7 @@ def identity_files(node: NodeSpec, *, machine_id: str, public_key: str, host_key
 
 
 def make_key(path: os.PathLike[str], comment: str) -> None:
-    """An ed25519 key without a password, and its public half beside it."""
+    """Make an ed25519 key without a password, and its public half beside it."""
     run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", os.fspath(path)])
 
 
@@ -72,7 +72,7 @@ def write_files(places: NodePlaces, files: list[NodeFile]) -> None:
 
 
 def known_hosts(lab: LabSpec) -> str:
-    """A line for each node: the host keys were made here, so nobody needs to be asked for them."""
+    """Write a line for each node: the host keys were made here, so nobody needs to be asked for them."""
     places = LabPlaces(lab.name)
     keys = {node.name: places.node(node.name).host_key.with_suffix(".pub").read_text() for node in lab.nodes}
     return "".join(f"{node.address} {' '.join(keys[node.name].split()[:2])}\n" for node in lab.nodes)

@@ -55,7 +55,7 @@ done
 
 
 def machine_words(places: NodePlaces, mounts: Mapping[Path, Path], variables: Mapping[str, str]) -> list[str]:
-    """The command line that boots a node.
+    """Command line that boots a node.
 
     `mounts` says what of the host is seen where, read-only; `variables` are the environment of its first process.
     """
@@ -75,12 +75,12 @@ def machine_words(places: NodePlaces, mounts: Mapping[Path, Path], variables: Ma
 
 
 def _escaped(path: Path) -> str:
-    """As nspawn reads it: a colon would separate."""
+    """Escape a path for nspawn, for which a colon separates."""
     return str(path).replace("\\", "\\\\").replace(":", "\\:")
 
 
 def keeper_words(found: Hierarchies, group: str, memory_bytes: int, machine: list[str]) -> list[str]:
-    """The shell that joins the node's groups and boots the machine in them; no word of it is read as shell code."""
+    """Command line of the shell that joins the node's groups and boots the machine; no word is read as shell code."""
     members = [str(file) for file in joining(found, group)]
     if found.version == 1:
         return ["sh", "-c", KEEP_V1, "picluster-lab", *members, "--", *machine]

@@ -6,19 +6,19 @@ import msgspec
 import pytest
 import yaml  # type: ignore[import-untyped]
 
-from picluster.lab.inventory import inventory_text
-from picluster.lab.likeness import Likeness
-from picluster.lab.machine.environment import Environment
+from picluster.lab.build import inventory_text
+from picluster.lab.limits import NodeLimits
+from picluster.lab.machine.environment import SharedEnvironment
 from picluster.lab.machine.identity import identity_files
-from picluster.lab.spec import LabSpec, Wanted, specify
+from picluster.lab.spec import LabRequest, LabSpec, specify
 from picluster.lab.state import State, judge
 from picluster.schema.record import from_json, to_json
 
-MEANS = Likeness(memory_bytes=1 << 30, cpus=0.5, rate_bits=10**9)
-WANTED = Wanted(
+LIMITS = NodeLimits(memory_bytes=1 << 30, cpus=0.5, rate_bits=10**9)
+WANTED = LabRequest(
     name="lab",
     nodes=3,
-    means=MEANS,
+    limits=LIMITS,
     like=(),
     disk_bytes=1 << 30,
     fresh=False,
@@ -42,7 +42,7 @@ def test_secret_files_are_secret() -> None:
 
 
 def test_a_nodes_own_packages_stand_before_the_controllers() -> None:
-    environment = Environment(Path("/venv/packages"), Path("/checkout/picluster"), "3.12")
+    environment = SharedEnvironment(Path("/venv/packages"), Path("/checkout/picluster"), "3.12")
     own = Path("/opt/picluster/.venv/lib/python3.12/site-packages")
     assert environment.mounts()[Path("/checkout/picluster")] == own / "picluster"
     files = {Path("/") / file.path: file.text for file in environment.files()}

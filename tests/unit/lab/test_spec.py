@@ -6,20 +6,20 @@ import pytest
 
 from picluster.errors import InputError, MissingError
 from picluster.lab.kernel.network import bridge_commands, node_commands
-from picluster.lab.likeness import PIS, Likeness, parse_likeness
+from picluster.lab.limits import PIS, NodeLimits, parse_likeness
 from picluster.lab.places import LabPlaces
-from picluster.lab.spec import MAX_NODES, Wanted, free_network, specify
+from picluster.lab.spec import MAX_NODES, LabRequest, free_network, specify
 
-MEANS = Likeness(memory_bytes=1 << 30, cpus=0.5, rate_bits=940_000_000)
+LIMITS = NodeLimits(memory_bytes=1 << 30, cpus=0.5, rate_bits=940_000_000)
 
 
 def wanted(
     name: str = "lab", nodes: int = 4, like: tuple[str, ...] = (), *, emulated: bool = False, second: bool = False
-) -> Wanted:
-    return Wanted(
+) -> LabRequest:
+    return LabRequest(
         name=name,
         nodes=nodes,
-        means=MEANS,
+        limits=LIMITS,
         like=like,
         disk_bytes=8 << 30,
         fresh=False,

@@ -1,4 +1,4 @@
-"""What a node shall have installed, from the lock and from pip's form."""
+"""Packages that a node shall have, from the lock and from pip's form."""
 
 from pathlib import Path
 

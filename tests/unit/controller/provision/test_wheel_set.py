@@ -19,7 +19,7 @@ PI = ["--python", "3.12", "--machine", "aarch64", "--glibc", "2.39", "--dry-run"
 
 @pytest.fixture
 def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """What of the project decides, to be changed."""
+    """Files of the project that decide, to be changed."""
     (tmp_path / POETRY).parent.mkdir(parents=True)
     for name in (POETRY, Path("poetry.lock")):
         shutil.copy(ROOT / name, tmp_path / name)

@@ -14,7 +14,7 @@ from picluster.lab.kernel.control_groups import (
     memory_files,
     read_hierarchies,
 )
-from picluster.lab.spec import Interface, NodeSpec
+from picluster.lab.spec import NodeInterface, NodeSpec
 
 V2 = "cgroup2 /sys/fs/cgroup cgroup2 rw,nosuid 0 0\n"
 V1 = "".join(
@@ -32,7 +32,7 @@ V1 = "".join(
 HYBRID = V1 + "cgroup2 /sys/fs/cgroup/unified cgroup2 rw 0 0\n"
 NODE = NodeSpec(
     name="pi1",
-    interfaces=(Interface("eth0", "10.66.0.11"),),
+    interfaces=(NodeInterface("eth0", "10.66.0.11"),),
     memory_bytes=1 << 30,
     cpus=0.25,
     rate_bits=10**9,

@@ -1,4 +1,4 @@
-"""What makes nodes aarch64 machines, as far as it can be seen without one."""
+"""Emulation of aarch64 machines, as far as it can be seen without one."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from picluster.lab.machine import base, emulation
-from picluster.lab.machine.recipe import Recipe
+from picluster.lab.machine.base import BaseKind
 
-EMULATED = Recipe(fresh=True, emulated=True)
-OWN = Recipe(fresh=True, emulated=False)
+EMULATED = BaseKind(fresh=True, emulated=True)
+OWN = BaseKind(fresh=True, emulated=False)
 # Class, byte order, version, system, padding; then type (2: executable, 3: shared) and machine (183: aarch64).
 HEADER = b"\x7fELF\x02\x01\x01%s\0\0\0\0\0\0\0\0%s\0%s\0"
 
@@ -53,7 +53,7 @@ def test_a_new_base_takes_the_place_of_those_of_its_own_architecture_only(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(base, "CACHE", tmp_path)
-    others = [base.base_folder(recipe) for recipe in (OWN, Recipe(fresh=False, emulated=True))]
+    others = [base.base_folder(kind) for kind in (OWN, BaseKind(fresh=False, emulated=True))]
     new = base.base_folder(EMULATED)
     old = new.with_name(new.name.rpartition("-")[0] + "-0ld")
     for folder in (*others, new, old):

@@ -1,21 +1,17 @@
-"""What is read of the machine that a lab stands on, and what is refused there."""
+"""Facts of the machine that a lab stands on, and refusals there."""
 
 from __future__ import annotations
 
 import os
-import sys
-from importlib.util import spec_from_file_location
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
 from picluster.errors import MissingError
 from picluster.lab.kernel import commands
 from picluster.lab.kernel.commands import check_programs, check_root, run
-from picluster.lab.kernel.owner import Owner, give_back_bytecode, invoker
 from picluster.lab.machine.base import Release, choose_mirror, read_release
-from picluster.lab.machine.environment import Environment, check_version
+from picluster.lab.machine.environment import SharedEnvironment, check_version
 from picluster.lab.sweep import mounted_below
 
 BOOKWORM = Release("debian", "bookworm")
@@ -66,7 +62,7 @@ def test_a_program_that_fails_hangs_or_is_missing_is_one_clear_line(tmp_path: Pa
 
 
 def test_packages_of_another_python_are_refused_with_the_fix() -> None:
-    environment = Environment(Path("/packages"), Path("/picluster"), "3.13")
+    environment = SharedEnvironment(Path("/packages"), Path("/picluster"), "3.13")
     check_version(environment, "3.13")
     with pytest.raises(MissingError, match=r"3\.11.*3\.13") as refused:
         check_version(environment, "3.11")
@@ -83,32 +79,3 @@ def test_the_innermost_mount_comes_off_first() -> None:
     )
     found = mounted_below(mounts, Path("/lab/one"))
     assert found == [Path("/lab/one/root/a b"), Path("/lab/one/root"), Path("/lab/one/disk")]
-
-
-def test_who_typed_sudo_is_the_owner() -> None:
-    assert invoker({"SUDO_UID": "1000", "SUDO_GID": "100"}) == Owner(1000, 100)
-    assert invoker({}) == Owner(os.getuid(), os.getgid())
-    assert invoker({"SUDO_UID": "x", "SUDO_GID": "1"}) == Owner(os.getuid(), os.getgid())
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
-def test_bytecode_is_given_back_only_beside_the_persons_own_modules(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    person = Owner(65534, 65534)
-    compiled = {}
-    for name, owner in (("theirs", person), ("roots", Owner(0, 0))):
-        folder = tmp_path / name / "__pycache__"
-        folder.mkdir(parents=True)
-        source, compiled[name] = folder.parent / f"{name}.py", folder / f"{name}.pyc"
-        for file in (source, compiled[name]):
-            file.touch()
-        owner.give(source)
-        module = ModuleType(name)
-        module.__spec__ = spec_from_file_location(name, source)
-        assert module.__spec__
-        module.__spec__.cached = str(compiled[name])
-        monkeypatch.setitem(sys.modules, name, module)
-    give_back_bytecode(person)
-    assert {name: file.stat().st_uid for name, file in compiled.items()} == {"theirs": 65534, "roots": 0}
-    assert compiled["theirs"].parent.stat().st_uid == 65534

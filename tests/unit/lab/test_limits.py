@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from picluster.errors import InputError
-from picluster.lab.amounts import parse_rate, parse_size
+from picluster.lab.limits import parse_rate, parse_size
 
 
 @pytest.mark.parametrize(

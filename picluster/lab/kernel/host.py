@@ -1,0 +1,119 @@
+"""This machine as the host of labs: one change at a time, inotify instances for the nodes, and who typed sudo."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from picluster.errors import MissingError
+from picluster.lab.places import LOCK
+from picluster.wording import counted
+
+LOCK_TIMEOUT_SECONDS = 2400
+_POLL_SECONDS = 0.1
+INSTANCES_PER_NODE = 8
+"""Enough for the seven that were counted: systemd, its manager of the user, logind, dbus."""
+_LIMIT = Path("/proc/sys/fs/inotify/max_user_instances")
+
+
+@contextmanager
+def locked(tell: Callable[[str], None]) -> Iterator[None]:
+    """Let one process at a time change labs: they choose networks and make bases that others could choose and make too.
+
+    The lock ends with this process, however that ends.
+
+    Raises:
+        MissingError: another process has held it for too long.
+    """
+    with LOCK.open("a") as file:
+        if not _taken(file):
+            tell("waiting for another command about labs to end")
+            deadline = time.monotonic() + LOCK_TIMEOUT_SECONDS
+            while not _taken(file):
+                if time.monotonic() > deadline:
+                    raise MissingError(
+                        "another command about labs does not end", fix=f"see whose it is: fuser --verbose {LOCK}"
+                    )
+                time.sleep(_POLL_SECONDS)
+        yield
+
+
+def _taken(file: IO[str]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def check_inotify(nodes: int) -> None:
+    """Refuse more nodes than the kernel has inotify instances for: without them systemd hangs in silence.
+
+    Raises:
+        MissingError: root's instances do not suffice; says how to raise their number.
+    """
+    allowed, used = int(_LIMIT.read_text()), instances_in_use()
+    if reason := shortage(nodes, allowed, used):
+        raise MissingError(reason, fix="sudo sysctl fs.inotify.max_user_instances=1024, or fewer nodes")
+
+
+def shortage(nodes: int, allowed: int, used: int) -> str | None:
+    """Tell how many instances are missing; None where they suffice."""
+    needed = nodes * INSTANCES_PER_NODE
+    if used + needed <= allowed:
+        return None
+    what = f"{needed} inotify instances are needed for {counted(nodes, 'node')}"
+    return f"{what}: the kernel allows root {allowed}, and {used} are in use"
+
+
+def instances_in_use() -> int:
+    """Count the inotify instances of all processes of root's that can be seen."""
+    return sum(_instances(process) for process in Path("/proc").glob("[0-9]*"))
+
+
+def _instances(process: Path) -> int:
+    count = 0
+    with suppress(OSError):  # it has ended
+        if process.stat().st_uid == 0:
+            for descriptor in (process / "fd").iterdir():
+                with suppress(OSError):  # it was closed
+                    count += str(descriptor.readlink()) == "anon_inode:inotify"
+    return count
+
+
+@dataclass(frozen=True)
+class Owner:
+    """A user and a group, by number."""
+
+    user: int
+    group: int
+
+    def give(self, path: Path) -> None:
+        """Hand a file over."""
+        os.chown(path, self.user, self.group)
+
+
+def invoker(environment: Mapping[str, str]) -> Owner:
+    """Find the user who typed the command, also behind sudo."""
+    user, group = environment.get("SUDO_UID", ""), environment.get("SUDO_GID", "")
+    return Owner(int(user), int(group)) if user.isdecimal() and group.isdecimal() else Owner(os.getuid(), os.getgid())
+
+
+def give_back_bytecode(owner: Owner) -> None:
+    """Hand over the bytecode that Python as root has left beside modules of the owner's."""
+    for module in list(sys.modules.values()):
+        spec = getattr(module, "__spec__", None)
+        if spec is None or not spec.has_location or not spec.cached or not Path(spec.cached).exists():
+            continue
+        if Path(spec.origin).stat().st_uid != owner.user:
+            continue
+        for path in (Path(spec.cached), Path(spec.cached).parent):
+            if path.stat().st_uid != owner.user:
+                owner.give(path)

@@ -1,0 +1,78 @@
+"""Limits of a virtual node: memory, processor, link and disk, as people type them and as Raspberry Pis have them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from picluster.errors import InputError
+
+_BYTES = {"k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
+_BITS = {"kbit": 10**3, "mbit": 10**6, "gbit": 10**9}
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)([kmgt])(?:ib)?", re.IGNORECASE)
+_RATE = re.compile(r"(\d+(?:\.\d+)?)([kmg]bit)", re.IGNORECASE)
+_MIB = 1 << 20
+_MBIT = 10**6
+
+
+@dataclass(frozen=True, kw_only=True)
+class NodeLimits:
+    """Limits of one node."""
+
+    memory_bytes: int
+    """Memory that the system shows in all: the board's less what firmware and graphics keep."""
+    cpus: float
+    """Shares of one core of this machine."""
+    rate_bits: int
+    """Rate of the link in each direction, per second."""
+    random_reads: int | None = None
+    """Reads of a disk per second; None: as fast as this machine's disk."""
+
+
+# The CPU share compares fp32 matrix products of all four cores with one x86 core of 80 to 90 GFLOP/s; on another host,
+# and with other work, it is a rough guide. Reads are those of a common A2 card in that board's slot.
+PIS = {
+    "zero2w": NodeLimits(memory_bytes=416 * _MIB, cpus=0.10, rate_bits=40 * _MBIT, random_reads=1500),
+    "pi3": NodeLimits(memory_bytes=908 * _MIB, cpus=0.12, rate_bits=95 * _MBIT, random_reads=1500),
+    "pi4": NodeLimits(memory_bytes=3792 * _MIB, cpus=0.25, rate_bits=940 * _MBIT, random_reads=3000),
+    "pi5": NodeLimits(memory_bytes=8062 * _MIB, cpus=0.70, rate_bits=940 * _MBIT, random_reads=5000),
+}
+
+
+def parse_likeness(text: str) -> tuple[str, ...]:
+    """Split a list such as `zero2w,pi4,pi4` into the Pis' names.
+
+    Raises:
+        InputError: one of them is not known.
+    """
+    names = tuple(name.strip() for name in text.split(","))
+    for name in names:
+        if name not in PIS:
+            raise InputError(f"--like {text}: {name!r} is no Pi that is known", fix=f"take from {', '.join(PIS)}")
+    return names
+
+
+def parse_size(text: str, what: str) -> int:
+    """Read a size such as `512MiB` or `1G`, in powers of 1,024, as bytes.
+
+    Raises:
+        InputError: it is none; says `what` was given.
+    """
+    found = _SIZE.fullmatch(text)
+    size = int(float(found[1]) * _BYTES[found[2].lower()]) if found else 0
+    if not size:
+        raise InputError(f"{what} {text}: that is no size", fix="say it as 512MiB or 1GiB")
+    return size
+
+
+def parse_rate(text: str, what: str) -> int:
+    """Read a rate such as `940mbit`, in powers of 1,000 as tc has it, as bits per second.
+
+    Raises:
+        InputError: it is none; says `what` was given.
+    """
+    found = _RATE.fullmatch(text)
+    rate = int(float(found[1]) * _BITS[found[2].lower()]) if found else 0
+    if not rate:
+        raise InputError(f"{what} {text}: that is no rate", fix="say it as 100mbit or 1gbit")
+    return rate
