@@ -8,7 +8,7 @@ from picluster.errors import DataError, InputError
 from picluster.graph.folder import GraphFolder
 from picluster.graph.names import KNOWN, PARTIAL_MARK, check_folder_name
 from picluster.graph.statistics import Statistics, statistics_of
-from picluster.schema.datasets import Components, DatasetDetails, DatasetEntry, DatasetList, Degrees
+from picluster.schema.datasets import ComponentCounts, DatasetDetails, DatasetEntry, DatasetList, Degrees
 
 _MAKE_ONE = "make one: picluster dataset prepare cora, or import your own: picluster dataset import NAME"
 
@@ -51,7 +51,7 @@ def details_of(graph: GraphFolder, found: Statistics) -> DatasetDetails:
             largest=int(found.degrees.max()),
         ),
         isolated=found.isolated,
-        components=Components(count=len(found.components), largest=int(found.components[0])),
+        components=ComponentCounts(count=len(found.components), largest=int(found.components[0])),
         homophily=found.homophily,
         labels=tuple(found.labels.tolist()),
         class_names=meta.class_names,

@@ -46,7 +46,7 @@ class Degrees(Record, frozen=True, kw_only=True):
     largest: int
 
 
-class Components(Record, frozen=True, kw_only=True):
+class ComponentCounts(Record, frozen=True, kw_only=True):
     """Connected components, whichever way edges lead."""
 
     count: int
@@ -78,7 +78,7 @@ class DatasetDetails(Record, frozen=True, kw_only=True):
     degrees: Degrees
     isolated: int
     """Nodes without any edge."""
-    components: Components
+    components: ComponentCounts
     homophily: float | None
     """Share of the edges between labelled nodes that join two of one class."""
     labels: tuple[int, ...]

@@ -34,13 +34,13 @@ def prepare(
         str,
         typer.Argument(
             metavar="NAME",
-            help="Such as cora; `picluster dataset list` has all names.",
+            help="Data set, such as cora; `picluster dataset list` has all names.",
             autocompletion=complete.datasets,
         ),
     ],
     scale: Scale = None,
     features: Features = None,
-    split_seed: Annotated[int | None, typer.Option(help="Draws the split of cora-linqs. (default: 0)", min=0)] = None,
+    split_seed: Annotated[int | None, typer.Option(help="Seed of the split of cora-linqs. (default: 0)", min=0)] = None,
     force: Annotated[bool, typer.Option("--force", help="Make it anew where it is there already.")] = False,
 ) -> None:
     """Make the graph folder of a data set under graphs/.
@@ -52,7 +52,7 @@ def prepare(
 
 @app.command("import")
 def import_own(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="What to call it; the folder is graphs/NAME.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the graph; its folder is graphs/NAME.")],
     edges: Annotated[Path | None, typer.Option(help="Two columns: source, target.")] = None,
     features: Annotated[Path | None, typer.Option(help="One row for each node.")] = None,
     labels: Annotated[Path | None, typer.Option(help="One column, or two: node, label.")] = None,
@@ -60,24 +60,27 @@ def import_own(
     pyg: Annotated[Path | None, typer.Option(help="Instead: a PyG Data or data set, saved with torch.save.")] = None,
     npz: Annotated[Path | None, typer.Option(help="Instead: an archive of numpy arrays with the whole graph.")] = None,
     mask: Annotated[
-        int | None, typer.Option(metavar="NUMBER", help="Of several splits in it, the one to take, from 0.", min=0)
+        int | None,
+        typer.Option(metavar="NUMBER", help="Number of the split to take where it has several, from 0.", min=0),
     ] = None,
     missing: Annotated[
-        list[str] | None, typer.Option(metavar="WORD", help="Marks a node without a label; repeatable.")
+        list[str] | None, typer.Option(metavar="WORD", help="Word that marks a node without a label; repeatable.")
     ] = None,
     skip: Annotated[
         list[str] | None,
         typer.Option(
             metavar="COLUMN",
-            help="Leaves out a column, by its name or number (edges:3), or an entry of --pyg, --npz; repeatable.",
+            help="Leave out a column, by its name or number (edges:3), or an entry of --pyg, --npz; repeatable.",
         ),
     ] = None,
-    directed: Annotated[bool, typer.Option("--directed/--undirected", help="Whether edges lead one way only.")] = False,
+    directed: Annotated[
+        bool, typer.Option("--directed/--undirected", help="Take edges as leading one way only, or both.")
+    ] = False,
     store: Annotated[
-        FeatureType | None, typer.Option(help="How features are stored. (default: fp16 where it holds them)")
+        FeatureType | None, typer.Option(help="Number format of features. (default: fp16 where it holds them)")
     ] = None,
     split_seed: Annotated[
-        int | None, typer.Option(help="Draws the split where none is given. (default: 0)", min=0)
+        int | None, typer.Option(help="Seed that draws the split where none is given. (default: 0)", min=0)
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the graph of this name.")] = False,
 ) -> None:
@@ -162,13 +165,19 @@ def remove(
 def draw(
     name: Annotated[
         str,
-        typer.Argument(metavar="NAME", help="Prepared first where it is not there.", autocompletion=complete.datasets),
+        typer.Argument(
+            metavar="NAME",
+            help="Data set or graph; prepared first where it is not there.",
+            autocompletion=complete.datasets,
+        ),
     ],
     output: Annotated[
         Path | None, typer.Option(metavar="FILE", help=".png, .svg or .pdf. (default: NAME.png, here)")
     ] = None,
-    nodes: Annotated[int, typer.Option(help="Of a larger graph, so many are sampled.", min=1, max=_MOST_DRAWN)] = 3000,
-    seed: Annotated[int, typer.Option(help="Another one draws another sample, laid out differently.", min=0)] = 0,
+    nodes: Annotated[
+        int, typer.Option(help="Nodes to draw; of a larger graph so many are sampled.", min=1, max=_MOST_DRAWN)
+    ] = 3000,
+    seed: Annotated[int, typer.Option(help="Seed of the sample and of the layout.", min=0)] = 0,
     scale: Scale = None,
     features: Features = None,
     *,

@@ -68,7 +68,7 @@ def doctor(
 
 
 def _intent(plan_file: Path | None, dataset: str | None) -> Intent | None:
-    """What the nodes shall be ready for, where that is said."""
+    """Task that the nodes shall be ready for, where the options say one."""
     from picluster.cli.runs.training import read_plan
     from picluster.controller.health.doctor import Intent
     from picluster.graph.folder import GraphFolder

@@ -34,7 +34,7 @@ sudo "$(command -v picluster)" lab up --fresh               bare ones, for provi
 
 sudo "$(command -v picluster)" lab up --fresh --emulate     these as aarch64 machines"""
 
-Name = Annotated[str, typer.Option(help="Which lab; there may be several.")]
+Name = Annotated[str, typer.Option(help="Name of the lab; there may be several.")]
 
 
 @app.callback()
@@ -45,11 +45,11 @@ def _group() -> None:
 @app.command("up", epilog=UP_EXAMPLES)
 def up(
     *,
-    nodes: Annotated[int | None, typer.Option(help="How many. (default: 4, or as many as --like names)")] = None,
-    memory: Annotated[str | None, typer.Option(help=f"Of each node. (default: {_MEMORY})")] = None,
+    nodes: Annotated[int | None, typer.Option(help="Number of nodes. (default: 4, or as many as --like names)")] = None,
+    memory: Annotated[str | None, typer.Option(help=f"Memory of each node. (default: {_MEMORY})")] = None,
     cpus: Annotated[float | None, typer.Option(help=f"Cores of each node. (default: {_CPUS})", min=0.01)] = None,
-    rate: Annotated[str | None, typer.Option(help=f"Of each link and direction. (default: {_RATE})")] = None,
-    disk: Annotated[str, typer.Option(help="Of each node, at most; what is not written takes no room.")] = "8GiB",
+    rate: Annotated[str | None, typer.Option(help=f"Speed of each link and direction. (default: {_RATE})")] = None,
+    disk: Annotated[str, typer.Option(help="Disk of each node; it takes no more room than is written.")] = "8GiB",
     like: Annotated[
         str | None,
         typer.Option(
@@ -59,10 +59,10 @@ def up(
     ] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Bare nodes, as if just flashed.")] = False,
     emulate: Annotated[
-        bool, typer.Option("--emulate", help="With a Pi 4's architecture and instructions, by qemu: slow.")
+        bool, typer.Option("--emulate", help="Emulate a Pi 4's architecture and instructions by qemu: slow.")
     ] = False,
     second_interface: Annotated[
-        bool, typer.Option("--second-interface", help="Give each node another one, in a network of its own.")
+        bool, typer.Option("--second-interface", help="Give each node a second interface, in a network of its own.")
     ] = False,
     name: Name = "lab",
 ) -> None:
@@ -142,13 +142,13 @@ def status(*, name: Name = "lab", as_json: options.Json = False) -> None:
 
 @app.command("break")
 def break_node(
-    node: Annotated[str, typer.Argument(metavar="NODE", help="Such as pi2.")],
+    node: Annotated[str, typer.Argument(metavar="NODE", help="Name of the node, such as pi2.")],
     *,
-    kill: Annotated[bool, typer.Option("--kill", help="The machine dies at once, as without power.")] = False,
-    link_down: Annotated[bool, typer.Option("--link-down", help="Its network cable is pulled.")] = False,
-    freeze: Annotated[bool, typer.Option("--freeze", help="It stops where it is.")] = False,
-    fill_disk: Annotated[bool, typer.Option("--fill-disk", help="No byte of its disk is left free.")] = False,
-    restore: Annotated[bool, typer.Option("--restore", help="All is well again; its disk is kept.")] = False,
+    kill: Annotated[bool, typer.Option("--kill", help="Let the machine die at once, as without power.")] = False,
+    link_down: Annotated[bool, typer.Option("--link-down", help="Pull its network cable.")] = False,
+    freeze: Annotated[bool, typer.Option("--freeze", help="Stop all of its processes where they are.")] = False,
+    fill_disk: Annotated[bool, typer.Option("--fill-disk", help="Fill its disk to the last byte.")] = False,
+    restore: Annotated[bool, typer.Option("--restore", help="Mend whatever is broken; its disk is kept.")] = False,
     name: Name = "lab",
 ) -> None:
     """Break a node, or make it whole again."""

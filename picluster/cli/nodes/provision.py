@@ -36,14 +36,17 @@ RESET_EXAMPLES = """Examples:
 picluster reset --limit pi5              take picluster off a node
 picluster reset --delete-data            of all nodes, and the graphs that are kept there"""
 
-Limit = Annotated[str | None, typer.Option(metavar="PATTERN", help="Ansible's: pi5, or 'all:!pi3'. (default: all)")]
+Limit = Annotated[
+    str | None, typer.Option(metavar="PATTERN", help="Ansible's pattern of nodes: pi5, or 'all:!pi3'. (default: all)")
+]
 Check = Annotated[bool, typer.Option("--check", help="Change nothing; say what would be changed.")]
 Tags = Annotated[str | None, typer.Option(metavar="ROLES", help="Only these roles, such as network,firewall.")]
 AskPassword = Annotated[bool, typer.Option("--ask-become-pass", "-K", help="Ask for sudo's password on the nodes.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object at the end instead of a table.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 DeleteData = Annotated[
-    bool | None, typer.Option("--delete-data/--keep-data", help="Graphs on the nodes. (default: ask, else keep)")
+    bool | None,
+    typer.Option("--delete-data/--keep-data", help="Delete or keep the graphs on the nodes. (default: ask, else keep)"),
 ]
 
 
@@ -113,7 +116,7 @@ def reset(
 
 
 def _choose(inventory: Path | None, limit: str | None) -> tuple[Path, list[Node], list[Node], bool]:
-    """The inventory, its machines, those that are meant, and whether this one is a node as well."""
+    """The inventory, its machines, the chosen ones, and True where this machine is a node as well."""
     from picluster.controller.nodes.inventory import default_inventory, read_inventory
     from picluster.controller.provision.playbook import hosts_of
     from picluster.project import find
@@ -134,7 +137,7 @@ def _choose(inventory: Path | None, limit: str | None) -> tuple[Path, list[Node]
 
 
 def _apt_port() -> AbstractContextManager[int | None]:
-    """The cache for apt, where this machine has one."""
+    """Port of the cache for apt, where this machine has one."""
     from picluster.controller.provision import apt_cache
 
     if apt_cache.is_there():
@@ -145,7 +148,7 @@ def _apt_port() -> AbstractContextManager[int | None]:
 
 
 def _run(book: Playbook, *, good: NodeState, as_json: bool) -> Provisioned:
-    """Run a playbook and show how it goes."""
+    """Run a playbook and show its progress."""
     import time
 
     from picluster.cli.show.provision_view import watched
@@ -168,7 +171,7 @@ def _run(book: Playbook, *, good: NodeState, as_json: bool) -> Provisioned:
 
 
 def _examined(done: Provisioned, chosen: list[Node], *, as_json: bool) -> Provisioned:
-    """The doctor's word at the end."""
+    """The same outcome with the doctor's findings after it."""
     import msgspec
 
     from picluster.cli.show.health_tables import show_health

@@ -1,4 +1,4 @@
-"""`picluster trust`: host keys, seen and recorded."""
+"""`picluster trust`: host keys are shown and recorded."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ picluster trust --yes                record new keys unasked, on a network that 
 
 Nodes = Annotated[
     list[str] | None,
-    typer.Argument(metavar="NODE…", help="Whose keys; all nodes' by default.", autocompletion=complete.nodes),
+    typer.Argument(metavar="NODE…", help="Nodes whose keys are wanted; all by default.", autocompletion=complete.nodes),
 ]
 Yes = Annotated[
     bool,
@@ -33,7 +33,7 @@ Yes = Annotated[
 ]
 
 LONGEST_WAY = 8
-"""Hosts on the way to a node, at most."""
+"""Largest number of hosts on the way to a node."""
 CHANGED = """\
     Either {node} was set up anew since its key was recorded, or another machine answers in its place and could read
     and change all that is sent to it. Say yes only if you know why the key is another one."""

@@ -48,7 +48,7 @@ Tag = Annotated[
     str | None,
     typer.Option(metavar="WORD", help="Only runs with this tag; of --rows: their tag. (default: a new one)"),
 ]
-Chart = Annotated[Path | None, typer.Option(metavar="FILE", help="Draw it, too: .png, .svg or .pdf.")]
+Chart = Annotated[Path | None, typer.Option(metavar="FILE", help="Draw a chart, too: .png, .svg or .pdf.")]
 Rows = Annotated[
     Path | None,
     typer.Option(
@@ -70,14 +70,14 @@ Inventory = Annotated[
     typer.Option(
         "--inventory",
         "-i",
-        help="Of all rows. (default: inventory/hosts.yml, else local.yml)",
+        help="Inventory of all rows. (default: inventory/hosts.yml, else local.yml)",
         autocompletion=complete.inventories,
         rich_help_panel=_RUNNING,
     ),
 ]
 With = Annotated[
     str | None,
-    typer.Option("--with", metavar="OPTIONS", help="Further options, of all rows.", rich_help_panel=_RUNNING),
+    typer.Option("--with", metavar="OPTIONS", help="Further options for all rows.", rich_help_panel=_RUNNING),
 ]
 
 

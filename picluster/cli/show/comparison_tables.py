@@ -1,4 +1,4 @@
-"""Comparisons as text: what was learnt, what it cost, how much memory it took; calm at 80 columns."""
+"""Comparisons as text at 80 columns: results, cost, memory."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from picluster.schema.comparison import ComparedRow, Comparison, Spread
 
 _WORDS = ("model", "data", "strategy", "engine", "threads", "with")
-"""What tells rows apart in every table."""
+"""Columns that tell rows apart in every table."""
 _ANY_WIDTH = 10_000
 _MOST_UNLIKE = 8
 
 
 def show_comparison(found: Comparison) -> None:
-    """A table of what was learnt, one of time and bytes, one of memory, and notes."""
+    """Print a table of results, one of time and bytes, one of memory, and the notes."""
     console = Console(highlight=False, emoji=False)
     rows = found.rows
     count = sum(len(row.runs) for row in rows)
@@ -51,7 +51,7 @@ def show_comparison(found: Comparison) -> None:
 
 
 def _show_unlike(found: Comparison, console: Console) -> None:
-    """What must be known before two rows are held against each other."""
+    """Print the settings in which rows differ: they must be known before two rows are compared."""
     words = [unlike_words(each) for each in found.unlike]
     if left_out := [each.setting for each in found.unlike[_MOST_UNLIKE:]]:
         words[_MOST_UNLIKE:] = [f"and {len(left_out)} more: {', '.join(left_out)} (--json has all)"]
@@ -65,7 +65,7 @@ def _show_unlike(found: Comparison, console: Console) -> None:
 
 
 def _fit_words(rows: Sequence[ComparedRow], console: Console) -> bool:
-    """Whether what tells rows apart has room beside the figures; else it stands above the tables, once."""
+    """True where the columns that tell rows apart fit beside the figures; else they stand above the tables, once."""
     return all(_fits(table, console) for table in (_results(rows, (*_WORDS, "runs")), _cost_table(rows, _WORDS)))
 
 
@@ -78,7 +78,7 @@ def _legend(rows: Sequence[ComparedRow]) -> Table:
 
 
 def _results_table(rows: Sequence[ComparedRow], wanted: Sequence[str], console: Console) -> Table:
-    """How many nodes there were is told where there is room: the memory of each stands below."""
+    """Results, with the number of nodes where it fits: the memory of each node stands below anyway."""
     whole = _results(rows, (*wanted, "nodes", "runs"))
     return whole if wanted and _fits(whole, console) else _results(rows, (*wanted, "runs"))
 
@@ -92,7 +92,7 @@ def _results(rows: Sequence[ComparedRow], wanted: Sequence[str]) -> Table:
 
 
 def _test(row: ComparedRow) -> str:
-    """Accuracy with its spread; of a row without a finished run, how it ended."""
+    """Test accuracy with its spread; of a row without a finished run, the status of its last one."""
     if not row.finished:
         return row.runs[-1].status
     found = row.test_accuracy
@@ -102,7 +102,7 @@ def _test(row: ComparedRow) -> str:
 
 
 def _cost_table(rows: Sequence[ComparedRow], wanted: Sequence[str]) -> Table:
-    """Pre-training has a column where there was any."""
+    """Time and bytes, with a column for pre-training where there was any."""
     has_pretraining = any(row.pretraining for row in rows)
     heads = ["time", *(["pre-\ntraining"] if has_pretraining else []), "step\nms", "sent\nKiB", "payload\nKiB"]
     table, words = _begun("cost of a run, bytes of a step", rows, wanted, heads)
@@ -116,7 +116,7 @@ def _cost_table(rows: Sequence[ComparedRow], wanted: Sequence[str]) -> Table:
 
 
 def _memory_table(rows: Sequence[ComparedRow], wanted: Sequence[str], console: Console) -> Table:
-    """A column for each node; where they do not fit, the largest and the smallest."""
+    """Peak of each node in a column of its own; where these do not fit, the largest and the smallest."""
     title = "memory, MiB (peak anonymous)"
     nodes = list(dict.fromkeys(peak.node for row in rows for peak in row.memory))
     table, words = _begun(title, rows, wanted, [escape(plain(node)) for node in nodes])
@@ -143,7 +143,7 @@ def _extremes(row: ComparedRow) -> list[str]:
 def _begun(
     title: str, rows: Sequence[ComparedRow], wanted: Sequence[str], heads: Sequence[str]
 ) -> tuple[Table, list[list[str]]]:
-    """A table with the heads of its columns, and each row's number and words."""
+    """Table with the heads of its columns, and each row's number and words."""
     apart = {head: words for head, words in words_apart(rows).items() if head in wanted}
     table = plain_table(title, ["", *apart, *heads], left=1 + len(apart))
     words = [[escape(plain(words[place])) for words in apart.values()] for place in range(len(rows))]
@@ -151,7 +151,7 @@ def _begun(
 
 
 def _fits(table: Table, console: Console) -> bool:
-    """Whether no cell needs a second line."""
+    """True where no cell needs a second line."""
     unbounded = console.options.update(max_width=_ANY_WIDTH)
     return console.measure(table, options=unbounded).maximum <= console.width
 

@@ -1,4 +1,4 @@
-"""Graph folders as text, calm at 80 columns."""
+"""Graph folders as text at 80 columns."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _NAME_LETTERS = 40
 
 
 def show_list(found: DatasetList) -> None:
-    """A line for each graph, and one of where it is from, or of what is wrong with it."""
+    """Print a line for each graph, and below it its origin or its damage."""
     if not found.datasets:
         typer.echo(f"no graphs in {found.folder}/")
     else:
@@ -38,7 +38,7 @@ def show_list(found: DatasetList) -> None:
 
 
 def show_details(graph: DatasetDetails) -> None:
-    """A line for each property."""
+    """Print a line for each property."""
     degrees = graph.degrees
     homophily = "unknown" if graph.homophily is None else f"{graph.homophily:.3f} of the edges join nodes of one class"
     lines = {
@@ -60,7 +60,7 @@ def show_details(graph: DatasetDetails) -> None:
 
 
 def _labels(graph: DatasetDetails) -> str:
-    """Nodes of each class, by its name where it has one."""
+    """Number of nodes of each class, by its name where it has one."""
     has_names = len(graph.class_names) == graph.classes
     names = [listed_name(name, _NAME_LETTERS) for name in graph.class_names] if has_names else range(graph.classes)
     shown = [f"{name}: {count:,}" for name, count in zip(names, graph.labels[:_CLASSES_SHOWN], strict=False)]
@@ -69,7 +69,7 @@ def _labels(graph: DatasetDetails) -> str:
 
 
 def show_drawing(drawing: DatasetDrawing) -> None:
-    """The file, and what of the graph is in it."""
+    """Print the picture's file, and which part of the graph it shows."""
     from picluster.controller.drawing.draw import describe
 
     _paragraph("picture    ", plain(drawing.file))
@@ -82,7 +82,7 @@ def _paragraph(head: str, text: str) -> None:
 
 
 def bytes_words(count: int) -> str:
-    """Bytes in the unit that suits."""
+    """Size in the unit that suits it."""
     for unit, factor in (("GB", 1e9), ("MB", 1e6)):
         if count >= factor:
             return f"{count / factor:,.1f} {unit}"

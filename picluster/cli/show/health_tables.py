@@ -1,4 +1,4 @@
-"""The nodes' health as text, calm at 80 columns."""
+"""Health of the nodes as text at 80 columns."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _STYLES: dict[Severity | None, str] = {"problem": "red", "warning": "yellow", "n
 
 
 def show_health(health: Health) -> None:
-    """Tables of the nodes and their links, then the findings, then whether all is well."""
+    """Print tables of the nodes and their links, the findings, and whether all nodes are ready."""
     console = Console(highlight=False, emoji=False)
     if any(node.facts for node in health.nodes):
         _show(console, "nodes: memory in MiB, disk in GiB free, clock in s against this one", _nodes_table(health))
@@ -45,7 +45,7 @@ def show_health(health: Health) -> None:
 
 
 def show_finding(console: Console, finding: Finding, nodes: int) -> None:
-    """A line for what is wrong, a line for what to do."""
+    """Print a line for what is wrong, and a line for what to do."""
     names = finding.nodes
     who = f"all {nodes} nodes" if len(names) == nodes > 1 else plain(", ".join(names))
     line = Text(f"{finding.severity:<9}", style=_STYLES[finding.severity]) + Text(f"{who}: {plain(finding.what)}")
@@ -84,7 +84,7 @@ def _facts(node: NodeHealth) -> list[str]:
 
 
 def _processor(board: str | None, machine: str) -> str:
-    """Such as `Pi 4`, which says more than aarch64."""
+    """Short name of the processor, such as `Pi 4`, which says more than aarch64."""
     words = (board or "").replace("Raspberry ", "").partition(" Rev")[0].replace(" Model ", " ").replace(" Plus", "+")
     return words or machine
 
@@ -112,7 +112,7 @@ def _rates(name: str, mine: Sequence[Link], health: Health) -> list[str]:
 
 
 def _worst(name: str, findings: Sequence[Finding]) -> Severity | None:
-    """Findings come with the worst first."""
+    """Severity of the first finding about a node: findings come with the worst first."""
     return next((finding.severity for finding in findings if name in finding.nodes), None)
 
 
@@ -126,6 +126,6 @@ def _table(words: Sequence[str], numbers: Sequence[str]) -> Table:
 
 
 def _show(console: Console, title: str, table: Table) -> None:
-    """A title may be wider than its table."""
+    """Print a table below its title, which may be wider."""
     console.print(Text(f"\n{title}", style="bold"))
     console.print(table)

@@ -1,4 +1,4 @@
-"""A lab as text, calm at 80 columns."""
+"""State of a lab as text at 80 columns."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _STYLES = {"running": "green", "frozen": "yellow", "link down": "yellow", "dead"
 
 
 def show_lab(lab: LabState) -> None:
-    """A line for each node, and where the inventory is."""
+    """Print a line for each node, and the inventory's path."""
     console = Console(highlight=False, emoji=False)
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for head in ("node", "state", "address"):
@@ -31,7 +31,7 @@ def show_lab(lab: LabState) -> None:
 
 
 def readiness(lab: LabState) -> str:
-    """How many nodes can be used, and which cannot. Without root nobody knows of links."""
+    """Number of nodes that can be used, and names of the others. Only root sees whether links are up."""
     good = sum(node.state == "running" for node in lab.nodes)
     is_known = all(node.disk_used_bytes is not None for node in lab.nodes)
     kind = ("bare" if lab.fresh else "ready to train" if is_known else "running") + (", emulated" * lab.emulated)

@@ -1,4 +1,4 @@
-"""How a run under way looks: from a state to what rich prints, at 80 columns and at more. Pure."""
+"""Live view of a run: from its state to what rich prints, at 80 columns and at more. Pure."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from picluster.wording import counted
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from picluster.cli.show.run_state import NodeState, RunState
+    from picluster.cli.show.run_state import NodeActivity, RunState
 
 _LABEL = 11
 _HEAD_LINES = 7
@@ -30,7 +30,7 @@ _DOING_STYLES = {"failed": "bold red", "lost": "yellow", "ready": "green", "done
 
 
 def view(state: RunState, width: int, height: int | None = None) -> RenderableType:
-    """The whole picture; with a height, as many nodes as fit."""
+    """Lines of the view; with a height, as many nodes as fit."""
     shown, log = list(state.nodes.items()), _log(state, width)
     room = len(shown) if height is None else max(1, height - _HEAD_LINES - len(log))
     rest = len(shown) - room if len(shown) > room else 0
@@ -41,14 +41,14 @@ def view(state: RunState, width: int, height: int | None = None) -> RenderableTy
 
 
 def _log(state: RunState, width: int) -> list[Text]:
-    """The last lines of the workers' logs, below the nodes."""
+    """Last lines of the workers' logs, below the nodes."""
     longest = min(max((cell_len(plain(node)) for node, _ in state.log), default=0), _NAME)
     lines = [Text(f"{plain(node)[:longest]:<{longest}} │ {plain(line)}"[:width]) for node, line in state.log]
     return [Text(""), *lines] if lines else []
 
 
 def _headline(state: RunState, width: int) -> Table:
-    """Phase and where it stands on the left, times on the right."""
+    """Phase and progress on the left, times on the right."""
     line = Table.grid(expand=True)
     line.width = width
     line.add_column(width=_LABEL)
@@ -94,7 +94,7 @@ def _bar(state: RunState, width: int) -> Table:
 
 
 def _learnt(state: RunState) -> Text:
-    """Loss and accuracies."""
+    """Loss and accuracies so far."""
     last, best = state.last, state.best
     parts = [f"{'loss':<{_LABEL}}{NOTHING if state.loss is None else f'{state.loss:.4f}'}"]
     if last:
@@ -104,7 +104,7 @@ def _learnt(state: RunState) -> Text:
     return Text("   ".join(parts), no_wrap=True, overflow="ellipsis")
 
 
-def _nodes(nodes: Sequence[tuple[str, NodeState]], width: int) -> Table:
+def _nodes(nodes: Sequence[tuple[str, NodeActivity]], width: int) -> Table:
     wide = width >= _WIDE
     names = [plain(name) for name, _ in nodes]
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim", width=width)
@@ -125,7 +125,7 @@ def _nodes(nodes: Sequence[tuple[str, NodeState]], width: int) -> Table:
     return table
 
 
-def _memory_bar(node: NodeState) -> RenderableType:
+def _memory_bar(node: NodeActivity) -> RenderableType:
     found = node.resources
     if found is None or not found.limit_bytes:
         return Text(NOTHING)
@@ -134,7 +134,7 @@ def _memory_bar(node: NodeState) -> RenderableType:
     return ProgressBar(total=1.0, completed=share, complete_style=style, finished_style=style)
 
 
-def _memory(node: NodeState) -> Text:
+def _memory(node: NodeActivity) -> Text:
     found = node.resources
     if found is None:
         return Text(NOTHING)
@@ -142,7 +142,7 @@ def _memory(node: NodeState) -> Text:
     return Text(f"{mebibytes(found.anonymous_bytes + found.engine_bytes)}{limit}")
 
 
-def _further(node: NodeState) -> list[str]:
+def _further(node: NodeActivity) -> list[str]:
     found = node.resources
     heat = found.temperature_celsius if found else None
     return [
@@ -153,8 +153,8 @@ def _further(node: NodeState) -> list[str]:
     ]
 
 
-def _step(node: NodeState) -> Text:
-    """What the node does, until it has a time to tell."""
+def _step(node: NodeActivity) -> Text:
+    """Time of the node's step; until there is one, the node's state."""
     if node.step_ms is None or node.doing in ("failed", "lost"):
         return Text(node.doing, style=_DOING_STYLES.get(node.doing, "dim"))
     return Text(milliseconds(node.step_ms))

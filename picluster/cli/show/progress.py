@@ -1,4 +1,4 @@
-"""A run as it goes on: a live view where a person looks at a terminal, else plain lines."""
+"""Progress of a run: a live view where a person looks at a terminal, else plain lines."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _REFRESHES_PER_SECOND = 4
 
 
 def progress(spec: Spec, plan: Plan, training_nodes: int) -> LiveView | Lines:
-    """What fits standard output."""
+    """Display that suits standard output."""
     console = Console(highlight=False, emoji=False)
     can_draw = sys.stdout.isatty() and os.environ.get("TERM", "dumb") not in ("dumb", "unknown")
     return LiveView(RunState(spec, plan, training_nodes), console) if can_draw else Lines(spec, plan)
@@ -62,7 +62,7 @@ class LiveView:
         self._live.stop()
 
     def _draw(self) -> RenderableType:
-        """All nodes when it is over: a terminal scrolls then."""
+        """Draw the nodes that fit; all of them when the run is over, since a terminal scrolls then."""
         # The terminal echoes ^C behind the last line; wrapped, it would shift what is drawn next.
         width, height = self._console.width - len("^C"), self._console.height
         with self._lock:
@@ -112,7 +112,7 @@ class Lines:
         return None
 
     def _epoch_line(self, done: EpochDone) -> str | None:
-        """Short epochs come many at a time: then only every so many, and the last."""
+        """Line of an epoch. Short epochs come many at a time: then only every so many is told, and the last."""
         often = max(1, self._epochs // 20)
         if done.epoch % often and done.epoch not in (1, self._epochs) and time.monotonic() - self._news < 1:
             return None

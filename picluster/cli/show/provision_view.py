@@ -1,4 +1,4 @@
-"""How nodes are made ready: a table that changes where somebody watches, else a line for each change."""
+"""Progress of provisioning: a table that is redrawn in a terminal, else a line for each change."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _LOUD = ("failed", "unreachable")
 
 @contextmanager
 def watched(progress: Progress, *, quiet: bool) -> Iterator[Callable[[Mapping[str, Any]], object]]:
-    """Show a playbook's events as they come; gives what takes them."""
+    """Show a playbook's events as they come; yields the function that takes them."""
     console = Console(stderr=True, highlight=False, emoji=False)
     if quiet or not console.is_terminal:
         yield lambda event: _tell(console, progress, event, quiet=quiet)
@@ -39,7 +39,7 @@ def watched(progress: Progress, *, quiet: bool) -> Iterator[Callable[[Mapping[st
 
 
 def _tell(console: Console, progress: Progress, event: Mapping[str, Any], *, quiet: bool) -> None:
-    """A line for a node that was changed, or given up."""
+    """Print a line for a node that was changed, or given up."""
     name = progress.hear(event)
     if name is None or quiet:
         return
@@ -71,7 +71,7 @@ def _table(progress: Progress, seconds: float) -> RenderableType:
 
 
 def show_outcome(done: Provisioned) -> None:
-    """A line for each node, then what people should know, then why nodes are not ready, last whether all is well."""
+    """Print a line for each node, the notes, why nodes are not ready, and last whether all is well."""
     console = Console(highlight=False, emoji=False)
     width = max(len(plain(node.name)) for node in done.nodes)
     console.print()

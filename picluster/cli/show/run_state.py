@@ -1,4 +1,4 @@
-"""What is known of a run under way: takes events and a clock, draws nothing."""
+"""State of a run under way, from its events and a clock. Draws nothing."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ LOG_LINES = 4
 _RECENT_STEPS = 50
 _RECENT_EPOCHS = 5
 _VALIDATING_SECONDS = 1.0
-"""So long after an epoch's last step people wonder what is going on."""
+"""Time after an epoch's last step from which the view says that the run is validating."""
 
 
 @dataclass
-class NodeState:
-    """One node, as its own events tell."""
+class NodeActivity:
+    """State of one node, from its own events."""
 
     role: str
     layers: tuple[int, ...]
@@ -36,12 +36,12 @@ class NodeState:
 
     @property
     def step_ms(self) -> float | None:
-        """Recent median; None before the first step."""
+        """Median of recent steps; None before the first step."""
         return median(step.step_ms for step in self.steps) if self.steps else None
 
     @property
     def wait_ms(self) -> float | None:
-        """Likewise, of the part spent waiting for messages."""
+        """Median of the part of recent steps that was spent waiting for messages."""
         return median(step.wait_ms for step in self.steps) if self.steps else None
 
     def hear(self, event: AnyEvent) -> None:
@@ -62,16 +62,16 @@ class NodeState:
 
 
 class RunState:
-    """A run from its start to its end."""
+    """State of a run from its start to its end."""
 
     def __init__(
         self, spec: Spec, plan: Plan, training_nodes: int, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self.epochs, self.steps, self.patience = spec.epochs, spec.steps(training_nodes), spec.patience
         self.tests_exactly = spec.evaluation("test") == "exact"
-        self.nodes = {node: NodeState(plan.role_of(node), plan.layers_of(node)) for node in plan.nodes}
+        self.nodes = {node: NodeActivity(plan.role_of(node), plan.layers_of(node)) for node in plan.nodes}
         self.log: deque[tuple[str, str]] = deque(maxlen=LOG_LINES)
-        """The last lines of the workers' logs, each with its node."""
+        """Last lines of the workers' logs, each with its node."""
         self.phase: Phase = "starting"
         self.step = 0
         self.loss: float | None = None
@@ -101,7 +101,7 @@ class RunState:
             self._enter("ending")
 
     def end(self, *, stopped: bool = False) -> None:
-        """Nothing more will be heard."""
+        """Enter the last phase: no more events will come."""
         if stopped:
             self._enter("stopped")
         else:
@@ -109,35 +109,35 @@ class RunState:
 
     @property
     def ready(self) -> int:
-        """How many nodes have got ready."""
+        """Number of nodes that have got ready."""
         return sum(node.doing != "starting" for node in self.nodes.values())
 
     @property
     def epochs_done(self) -> int:
-        """Whole epochs."""
+        """Number of whole epochs."""
         return self.last.epoch if self.last else 0
 
     @property
     def share_done(self) -> float:
-        """Of the training, from 0 to 1; a run that stopped early had no more to do."""
+        """Share of the training that is done, from 0 to 1; a run that stopped early had no more to do."""
         if self.phase in ("testing", "ending", "finished"):
             return 1.0
         return (self.epochs_done + self.step / self.steps) / self.epochs
 
     @property
     def is_validating(self) -> bool:
-        """Whether the steps of an epoch are over for a while, but the epoch is not."""
+        """True where the steps of an epoch have been over for a while, but the epoch is not."""
         waits = self._clock() - self._step_ended > _VALIDATING_SECONDS
         return self.phase == "training" and self.step == self.steps and waits
 
     @property
     def seconds(self) -> float:
-        """Since the beginning; in the test since the test began."""
+        """Time since the beginning; in the test, since the test began."""
         return self._clock() - (self._phase_began if self.phase == "testing" else self._began)
 
     @property
     def seconds_left(self) -> float | None:
-        """Of the training, estimated from recent epochs, in the first from its steps; None before there are any."""
+        """Time left of the training, by recent epochs, in the first by its steps; None before any of them."""
         if self._epoch_seconds:
             epoch_seconds = fmean(self._epoch_seconds)
         elif self.step > 1 and (step_ms := self.nodes[self._judge].step_ms):
@@ -159,7 +159,7 @@ class RunState:
             self._enter("testing")
 
     def _enter(self, phase: Phase) -> None:
-        """The clock of the whole stops at its end: what is left on the screen does not count on."""
+        """Enter a phase. The last one stops the clock: the time that is left on the screen does not count on."""
         now = self._clock()
         self.phase, self._phase_began = phase, now
         if phase == "training":

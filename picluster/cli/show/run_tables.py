@@ -1,4 +1,4 @@
-"""Plans and reports as text, calm at 80 columns."""
+"""Plans and reports as text at 80 columns."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _CLASSES_SHOWN, _CLASS_LETTERS = 12, 24
 
 
 def show_plan(plan: Plan, *, as_json: bool) -> None:
-    """Who does what, a line each on standard error; with `as_json` the plan itself on standard output."""
+    """Print a line for each node's work on standard error; with `as_json` the plan itself on standard output."""
     if as_json:
         typer.echo(to_json(plan, indent=True), nl=False)
     console = Console(stderr=True, highlight=False, emoji=False, soft_wrap=True)
@@ -46,7 +46,7 @@ def show_plan(plan: Plan, *, as_json: bool) -> None:
 
 
 def show_failure(failure: Failure, folder: str) -> None:
-    """What failed, why, and what to do."""
+    """Print the node that failed, why, and what to do."""
     console = Console(stderr=True, highlight=False, emoji=False, soft_wrap=True)
     who = f"node {failure.node}" if failure.node else "the run"
     held = f" (layer{plural(failure.layers)} {listed(failure.layers)})" if failure.layers else ""
@@ -58,7 +58,7 @@ def show_failure(failure: Failure, folder: str) -> None:
 
 
 def show_report(report: Report) -> None:
-    """Tables of a run: result, epochs, memory and time of every node."""
+    """Print tables of a run: result, epochs, memory and time of every node."""
     console = Console(highlight=False, emoji=False)
     console.print(f"run        {escape(report.run)}: {report.status}", soft_wrap=True)
     if report.tag:
@@ -89,7 +89,7 @@ def show_report(report: Report) -> None:
 
 
 def _with_the_words_of(report: Report) -> list[str]:
-    """What was typed then, by the program of now: a fix looks into the inventory that the run had."""
+    """Command line of the run, by the program of now: a fix looks into the inventory that the run had."""
     return [sys.argv[0], *report.environment.command[1:]]
 
 
@@ -135,7 +135,7 @@ def _epochs_table(report: Report) -> Table:
 
 
 def _memory_table(report: Report) -> Table:
-    """What the engine's own processes use has a column where there are any."""
+    """Peaks of every node, with a column for the engine's own processes where there are any."""
     has_processes = any(node.memory.peak_engine_bytes for node in report.nodes)
     heads = ["resident", "anonymous", *([f"+ {report.engine}"] if has_processes else []), "limit"]
     table = plain_table("memory, MiB (peaks)", ["node", "role", "layers", *heads], left=3)
@@ -164,7 +164,7 @@ def _is_below_payload(node: NodeReport) -> bool:
 
 
 def plain_table(title: str, heads: Sequence[str], *, left: int) -> Table:
-    """Without lines; the first `left` columns are words, the others numbers."""
+    """Table without lines; the first `left` columns are words, the others numbers."""
     table = Table(
         title=f"\n{title}", title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0)
     )

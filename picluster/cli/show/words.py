@@ -1,4 +1,4 @@
-"""Numbers, times and names as they are printed."""
+"""Numbers, times and names in their printed form."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ _MEBIBYTE = 1 << 20
 
 
 def plain(text: str) -> str:
-    """Without what would steer the terminal: a node or a copied folder may be called anything."""
+    """Text without what would steer the terminal: a node or a copied folder may be called anything."""
     return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
 def fraction(value: float | None) -> str:
-    """An accuracy, with four decimals."""
+    """Accuracy with four decimals."""
     return NOTHING if value is None else f"{value:.4f}"
 
 
 def learnt(done: EpochDone) -> list[str]:
-    """How good an epoch was, as far as there is a word for it: accuracies, or where values are learnt the loss."""
+    """Accuracies of an epoch, or where values are learnt the loss; nothing where the graph has no validation nodes."""
     if done.train_accuracy is None:
         return [] if done.validation_loss is None else [f"validation loss {done.validation_loss:.4f}"]
     words = [f"train {done.train_accuracy:.4f}"]
@@ -33,43 +33,43 @@ def learnt(done: EpochDone) -> list[str]:
 
 
 def duration(seconds: float) -> str:
-    """Such as 0:42, 12:05 or 1:02:33."""
+    """Time such as 0:42, 12:05 or 1:02:33."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def milliseconds(time_ms: float) -> str:
-    """With a decimal where there is but one digit before it."""
+    """Time with a decimal where there is but one digit before it."""
     return f"{time_ms:.1f} ms" if time_ms < 10 else f"{time_ms:,.0f} ms"  # noqa: PLR2004
 
 
 def mebibytes(size: int | None) -> str:
-    """Whole ones."""
+    """Size in whole MiB."""
     return NOTHING if size is None else f"{size / _MEBIBYTE:,.0f}"
 
 
 def kibibytes(size: float | None) -> str:
-    """With a decimal."""
+    """Size in KiB with a decimal."""
     return NOTHING if size is None else f"{size / 1024:,.1f}"
 
 
 def ranges(numbers: Sequence[int]) -> str:
-    """Consecutive numbers: 1, or 2–5; nothing where there are none."""
+    """Range of consecutive numbers: 1, or 2–5; nothing where there are none."""
     ends = list(dict.fromkeys((numbers[0], numbers[-1]))) if numbers else []
     return "–".join(map(str, ends))
 
 
 def listed(values: Sequence[object]) -> str:
-    """Separated by commas."""
+    """List separated by commas."""
     return ", ".join(map(str, values))
 
 
 def plural(values: Sequence[object]) -> str:
-    """The ending of a word for these."""
+    """Ending of a noun for so many values."""
     return "" if len(values) == 1 else "s"
 
 
 def epochs(count: int | None) -> str:
-    """Such as `1 epoch` or `5 epochs`."""
+    """Number of epochs, such as `1 epoch` or `5 epochs`."""
     return f"{NOTHING} epochs" if count is None else counted(count, "epoch")

@@ -1,1 +1,1 @@
-"""Typing: options and their help, completion, mistyped lines, signals, streams."""
+"""The terminal: options and their help, completion, mistyped lines, signals, streams."""

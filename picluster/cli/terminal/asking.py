@@ -2,7 +2,7 @@
 
 
 def agrees(question: str) -> bool:
-    """Whether the answer is yes; an end of input is none."""
+    """Ask a question; True where the answer is yes. An end of input is none."""
     try:
         return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
     except EOFError:

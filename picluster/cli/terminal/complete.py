@@ -1,4 +1,4 @@
-"""What the shell offers when Tab is pressed. What is not known here, such as a path, the shell completes itself."""
+"""Completion when Tab is pressed. Words that are not known here, such as paths, the shell completes itself."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ def models(incomplete: str) -> list[str]:
 
 
 def datasets(incomplete: str) -> list[str]:
-    """Those that can be prepared, and graph folders that are there."""
+    """Names of data sets that can be prepared, and of graph folders."""
     from picluster.graph.names import KNOWN
 
     return _beginning(incomplete, (*KNOWN, *(file.parent.name for file in GRAPHS.glob("*/meta.json"))))
 
 
 def graphs(incomplete: str) -> list[str]:
-    """Graph folders that are there, damaged ones too."""
+    """Names of graph folders, damaged ones too."""
     folders = (path for path in GRAPHS.glob("*") if path.is_dir() or path.is_symlink())
     return _beginning(incomplete, (path.name for path in folders if not path.name.startswith(".")))
 
@@ -32,7 +32,7 @@ def runs(incomplete: str) -> list[str]:
 
 
 def nodes(incomplete: str) -> list[str]:
-    """Names of the usual inventory's."""
+    """Names of the nodes in the usual inventory."""
     from picluster.controller.nodes.inventory import default_inventory, read_inventory
     from picluster.errors import PiclusterError
 
@@ -42,7 +42,7 @@ def nodes(incomplete: str) -> list[str]:
 
 
 def inventories(incomplete: str) -> list[str]:
-    """The usual place for inventories."""
+    """Files in the usual place for inventories."""
     return _beginning(incomplete, map(str, INVENTORIES.glob("*.yml")))
 
 

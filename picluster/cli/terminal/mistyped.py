@@ -1,4 +1,4 @@
-"""Command lines that cannot be parsed, in picluster's words: which option, what was given, what is wanted."""
+"""Errors of command lines that cannot be parsed: which option, what was given, what is wanted."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def in_words(error: typer.TyperException, command: Any, words: Sequence[str]) ->
 
 
 def wanted(param: Any) -> str:
-    """What a parameter takes, such as `a whole number from 1 to 9`."""
+    """Values that a parameter takes, such as `a whole number from 1 to 9`."""
     kind, choices = param.type_descriptor, param.type_descriptor.choices
     if choices is not None:
         return f"one of {', '.join(str(getattr(each, 'value', each)) for each in choices)}"
@@ -70,14 +70,14 @@ def _of_words(error: typer.TyperException, path: str, command: Any, words: Seque
 
 
 def _meant(typed: str, known: Iterable[str], words: Sequence[str]) -> str:
-    """The command line with the nearest known word in the place of a wrong one; empty where none is near."""
+    """Command line with the nearest known word in the place of a wrong one; empty where none is near."""
     near = get_close_matches(typed, list(known), n=1)
     mended = [near[0] + word.removeprefix(typed) if word.partition("=")[0] == typed else word for word in words if near]
     return f"did you mean: {shlex.join(['picluster', *mended])}" if near else ""
 
 
 def _resolve(command: Any, words: Sequence[str]) -> tuple[str, Any]:
-    """The command that the words name, and what is typed to get there."""
+    """Path of the command that the words name, and the command."""
     path = ["picluster"]
     for word in words:
         if word not in getattr(command, "commands", {}):
@@ -101,6 +101,6 @@ def _given(option: str, words: Sequence[str]) -> str:
 
 
 def _value(error: Exception) -> object:
-    """What could not be understood, from the library beneath the parser."""
+    """Value that could not be parsed, from the library beneath the parser."""
     cause: Any = error.__cause__
     return cause.errors()[0]["input"] if cause is not None and hasattr(cause, "errors") else str(error)

@@ -22,7 +22,7 @@ LONGEST_TAG = 24
 Dataset = Annotated[
     str,
     typer.Option(
-        help="cora, citeseer, pubmed, reddit-like …, or a folder in graphs/.",
+        help="Data set to train on: cora, citeseer, pubmed, reddit-like …, or a folder in graphs/.",
         autocompletion=complete.datasets,
         rich_help_panel=_GRAPH,
     ),
@@ -35,14 +35,16 @@ Scale = Annotated[
     typer.Option(help="Size of reddit-like: 1 is Reddit's own (233 k nodes). (default: 0.01)", rich_help_panel=_GRAPH),
 ]
 Features = Annotated[
-    FeatureType | None, typer.Option(help="How features are stored. (default: fp16)", rich_help_panel=_GRAPH)
+    FeatureType | None,
+    typer.Option(help="Number format that features are stored in. (default: fp16)", rich_help_panel=_GRAPH),
 ]
 Model = Annotated[
     str,
     typer.Option(help="Name of a file in models/, or a path.", autocompletion=complete.models, rich_help_panel=_LEARN),
 ]
 SplitSeed = Annotated[
-    int | None, typer.Option(help="Draws the split of cora-linqs. (default: 0)", min=0, rich_help_panel=_GRAPH)
+    int | None,
+    typer.Option(help="Seed that draws the split of cora-linqs. (default: 0)", min=0, rich_help_panel=_GRAPH),
 ]
 Pretrain = Annotated[
     bool,
@@ -58,7 +60,10 @@ Options = Annotated[
     list[str] | None,
     typer.Option("--option", metavar="NAME=VALUE", help="Any other option of the model.", rich_help_panel=_LEARN),
 ]
-Dropout = Annotated[float | None, typer.Option(help="Share dropped. (default: the model's)", rich_help_panel=_LEARN)]
+Dropout = Annotated[
+    float | None,
+    typer.Option(help="Share of values dropped in training. (default: the model's)", rich_help_panel=_LEARN),
+]
 Fanout = Annotated[
     str | None,
     typer.Option(
@@ -75,7 +80,7 @@ Epochs = Annotated[
     int | None,
     typer.Option(help="Passes over the training nodes. (default: 10; full batch: 200)", rich_help_panel=_TRAIN),
 ]
-Seed = Annotated[int, typer.Option(help="Everything random follows from it.", rich_help_panel=_TRAIN)]
+Seed = Annotated[int, typer.Option(help="Seed of all random numbers.", rich_help_panel=_TRAIN)]
 LearningRate = Annotated[
     float | None,
     typer.Option(
@@ -84,11 +89,16 @@ LearningRate = Annotated[
 ]
 WeightDecay = Annotated[
     str | None,
-    typer.Option(help="One value, or one a layer: 5e-4,0. (default: 0; full batch: 5e-4,0)", rich_help_panel=_TRAIN),
+    typer.Option(
+        help="L2 regularisation: one value, or one a layer: 5e-4,0. (default: 0; full batch: 5e-4,0)",
+        rich_help_panel=_TRAIN,
+    ),
 ]
 DenseWeightDecay = Annotated[
     float | None,
-    typer.Option(help="For layers without neighbours. (default: the model's, or 0)", rich_help_panel=_TRAIN),
+    typer.Option(
+        help="Weight decay of layers without neighbours. (default: the model's, or 0)", rich_help_panel=_TRAIN
+    ),
 ]
 L1 = Annotated[
     float | None,
@@ -106,7 +116,9 @@ Patience = Annotated[
 MonitorName = Annotated[
     Monitor | None,
     typer.Option(
-        "--monitor", help="What makes a validation better. (default: the model's, or accuracy)", rich_help_panel=_TRAIN
+        "--monitor",
+        help="Measure that makes a validation better: accuracy or loss. (default: the model's, or accuracy)",
+        rich_help_panel=_TRAIN,
     ),
 ]
 Validation = Annotated[
@@ -117,10 +129,10 @@ Test = Annotated[
     Evaluation | None,
     typer.Option(help="Neighbours seen in the test: exact is all of them. (default: exact)", rich_help_panel=_TRAIN),
 ]
-Beta1 = Annotated[float, typer.Option(help="Adam's first decay.", rich_help_panel=_TRAIN)]
-Beta2 = Annotated[float, typer.Option(help="Adam's second decay.", rich_help_panel=_TRAIN)]
-Epsilon = Annotated[float, typer.Option(help="Adam's guard against division by 0.", rich_help_panel=_TRAIN)]
-Amsgrad = Annotated[bool, typer.Option("--amsgrad", help="Adam with the largest mean square.", rich_help_panel=_TRAIN)]
+Beta1 = Annotated[float, typer.Option(help="Adam's decay of the mean of gradients.", rich_help_panel=_TRAIN)]
+Beta2 = Annotated[float, typer.Option(help="Adam's decay of the mean of squared gradients.", rich_help_panel=_TRAIN)]
+Epsilon = Annotated[float, typer.Option(help="Adam's epsilon, against division by 0.", rich_help_panel=_TRAIN)]
+Amsgrad = Annotated[bool, typer.Option("--amsgrad", help="Use the AMSGrad variant of Adam.", rich_help_panel=_TRAIN)]
 RunName = Annotated[
     str | None,
     typer.Argument(
@@ -141,28 +153,34 @@ InventoryFile = Annotated[
 ]
 Nodes = Annotated[
     str | None,
-    typer.Option(help="How many of its nodes, or their names: 3 or pi1,pi4. (default: all)", rich_help_panel=_PLACE),
+    typer.Option(
+        help="Nodes of the inventory to use, by number or name: 3 or pi1,pi4. (default: all)", rich_help_panel=_PLACE
+    ),
 ]
 StrategyName = Annotated[
     Strategy | None,
     typer.Option(
         metavar="NAME",
-        help="single, data-parallel, mirrored or layer-split. (default: layer-split)",
+        help="Division of the work: single, data-parallel, mirrored or layer-split. (default: layer-split)",
         rich_help_panel=_PLACE,
     ),
 ]
 Replicas = Annotated[
     int | None,
-    typer.Option(help="Processes on one machine, for mirrored. (default: 2)", min=1, rich_help_panel=_PLACE),
+    typer.Option(help="Processes on one machine, with mirrored. (default: 2)", min=1, rich_help_panel=_PLACE),
 ]
 LayersPerNode = Annotated[
     int | None,
-    typer.Option(help="Layers of a stage, for layer-split. (default: as few as fit)", rich_help_panel=_PLACE),
+    typer.Option(
+        help="Layers of a stage, with layer-split. (default: as few as the nodes allow)", rich_help_panel=_PLACE
+    ),
 ]
 Engine = Annotated[
     EngineName | None,
     typer.Option(
-        metavar="NAME", help="How tensors travel: gloo, rpc, mpi or ray. (default: gloo)", rich_help_panel=_PLACE
+        metavar="NAME",
+        help="Transport of tensors between nodes: gloo, rpc, mpi or ray. (default: gloo)",
+        rich_help_panel=_PLACE,
     ),
 ]
 PlanFile = Annotated[
@@ -170,7 +188,11 @@ PlanFile = Annotated[
 ]
 Threads = Annotated[
     int,
-    typer.Option(help="Compute threads of each worker. Other numbers, other last bits.", min=1, rich_help_panel=_PLACE),
+    typer.Option(
+        help="Compute threads of each worker. The last bits of results depend on their number.",
+        min=1,
+        rich_help_panel=_PLACE,
+    ),
 ]
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Print the plan as JSON and start nothing.", rich_help_panel=_PLACE)
@@ -178,7 +200,10 @@ DryRun = Annotated[
 Grace = Annotated[
     float,
     typer.Option(
-        help="Seconds without a controller after which workers end.", min=2.0, max=3600.0, rich_help_panel=_PLACE
+        help="Seconds without a word from this machine after which workers end.",
+        min=2.0,
+        max=3600.0,
+        rich_help_panel=_PLACE,
     ),
 ]
 Wait = Annotated[
@@ -189,7 +214,7 @@ Rerun = Annotated[
     str | None,
     typer.Option(
         metavar="RUN",
-        help="Learn the very same again as that run did: its name, folder or four letters.",
+        help="Repeat a run with its model, data and settings: its name, folder or four letters.",
         autocompletion=complete.runs,
         rich_help_panel=_RUN,
     ),

@@ -1,4 +1,4 @@
-"""How --help shows parameters: switches without a type, numbers and files by a plain word, and -h is --help."""
+"""Parameters in --help: switches without a type, numbers and files by a plain word; and -h is --help."""
 
 from __future__ import annotations
 

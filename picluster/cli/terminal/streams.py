@@ -1,4 +1,4 @@
-"""Standard output and error as they may be: closed, full, read by nobody any more, or unable to show a letter.
+"""Standard output and error: closed, full, without a reader, or in an encoding that lacks a letter.
 
 None of it may end a run or show a traceback. What cannot be written is dropped, and the first reason kept.
 """
@@ -22,18 +22,18 @@ _PLAINER = str.maketrans("–—…│·°±━→\N{MULTIPLICATION SIGN}", "--.
 _FEWEST_COLUMNS = 20
 _STANDARD_OUTPUT, _STANDARD_ERROR = 1, 2
 _READERS_LEFT = (errno.EPIPE, errno.EBADF, errno.EIO)
-"""The reader of a pipe has gone, the stream was closed, the terminal has vanished."""
+"""Errors of a pipe without a reader, a closed stream, a terminal that has vanished."""
 
 
 class Outlet(io.RawIOBase):
-    """A descriptor that takes whatever it is given. None stands for a stream that was closed from the beginning."""
+    """Raw stream that never fails: it drops what cannot be written. None is a stream closed from the beginning."""
 
     def __init__(self, descriptor: int | None) -> None:
         super().__init__()
         self.error: OSError | None = None
-        """Why nothing is written any more."""
+        """First error, after which nothing is written any more."""
         self.word = ""
-        """What goes on nevertheless, and is to be said on standard error then."""
+        """Words for standard error once output is lost: what goes on nevertheless."""
         self._descriptor = descriptor
 
     def write(self, data: ReadableBuffer) -> int:
@@ -57,7 +57,7 @@ class Outlet(io.RawIOBase):
 
     @property
     def has_no_reader(self) -> bool:
-        """Whether that is why nothing is written, rather than a full disk."""
+        """True where output is lost because nobody reads it, rather than for a full disk."""
         return self.error is not None and self.error.errno in _READERS_LEFT
 
     def fileno(self) -> int:
@@ -67,11 +67,11 @@ class Outlet(io.RawIOBase):
         return self._descriptor
 
     def isatty(self) -> bool:
-        """Whether it is a terminal."""
+        """True where it is a terminal."""
         return self._descriptor is not None and os.isatty(self._descriptor)
 
     def writable(self) -> bool:
-        """Always."""
+        """True: it takes everything."""
         return True
 
 
@@ -89,25 +89,25 @@ def open_streams() -> None:
 
 
 def _widen() -> None:
-    """Tables cannot be drawn in hardly any columns: then they are cut off or wrapped by the terminal."""
+    """Set COLUMNS where a terminal is too narrow for a table, which is then wrapped or cut off by the terminal."""
     if 0 < shutil.get_terminal_size().columns < _FEWEST_COLUMNS or os.environ.get("COLUMNS") == "0":
         os.environ["COLUMNS"] = str(_FEWEST_COLUMNS)
 
 
 def go_on(word: str) -> None:
-    """From now on, the loss of standard output is said on standard error, with what goes on nevertheless."""
+    """From now on, tell on standard error of the loss of standard output, and what goes on nevertheless."""
     if outlet := _outlet():
         outlet.word = word
 
 
 def nobody_reads() -> bool:
-    """Whether the reader of standard output has gone."""
+    """True where the reader of standard output has gone."""
     outlet = _outlet()
     return outlet is not None and outlet.has_no_reader
 
 
 def problem() -> str:
-    """Why what was asked for could not be printed, unless that was said, or nobody wanted to read it; else empty."""
+    """Reason why output could not be printed; empty where that was said already, or nobody wanted to read it."""
     sys.stdout.flush()
     outlet = _outlet()
     if outlet is None or outlet.error is None or outlet.has_no_reader or outlet.word:
@@ -147,7 +147,7 @@ def _opened(before: TextIO | None, descriptor: int | None) -> TextIO:
 
 
 def _plainer(error: UnicodeError) -> tuple[str, int]:
-    """For letters that the terminal's encoding lacks: our own signs in plainer form, any other as a question mark."""
+    """Replace letters that the terminal's encoding lacks: our own signs by plainer ones, others by a question mark."""
     assert isinstance(error, UnicodeEncodeError)
     lacking = error.object[error.start : error.end].translate(_PLAINER)
     return "".join(letter if letter.isascii() else "?" for letter in lacking), error.end

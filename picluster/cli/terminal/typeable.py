@@ -1,4 +1,4 @@
-"""Commands in messages, such that they can be typed as they stand: with the inventory that was given, from this folder.
+"""Commands in messages, made such that they can be typed: with the inventory that was given, from this folder.
 
 A message ends with its command, or goes on after a comma, a semicolon, a bar, a bracket or `>`.
 """
@@ -13,11 +13,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 TAKE_INVENTORY = ("compare", "doctor", "launch", "provision", "reap", "reset", "stop", "trust")
-"""The commands that have the option --inventory."""
+"""Commands that have the option --inventory."""
 
 _WORD = r"""(?:'[^']*'|"[^"]*"|[,;](?=\S)|[^\s'",;)>|`])+"""
 COMMAND = re.compile(rf"(?<![\w/.-])picluster(?P<words>(?: {_WORD})+)")
-"""A command line in a text; others may follow."""
+"""Command line in a text; others may follow."""
 _SETUP = re.compile(
     r"(?<![\w/.-])make setup\b(?P<words>(?: EXTRAS=(?P<extras>[\w,]+))?(?: PYTHON=(?P<python>[\w./-]+))?)"
 )
@@ -38,7 +38,7 @@ def typeable(text: str, typed: Sequence[str] | None = None) -> str:
 
 
 def inventory_of(words: Sequence[str]) -> str | None:
-    """The inventory that a command line names."""
+    """Inventory that a command line names."""
     for place, word in enumerate(words):
         if word in _INVENTORY:
             return words[place + 1] if place + 1 < len(words) else None
@@ -57,13 +57,13 @@ def _completed(words: str, program: str, inventory: str | None) -> str:
 
 
 def _program(typed: str) -> str:
-    """How picluster is called here: by its name where the search path leads to it, else as it was typed."""
+    """Name by which picluster is called here: `picluster` where the search path leads to it, else as it was typed."""
     is_found = "/" not in typed or Path(typed).name != "picluster" or shutil.which("picluster")
     return "picluster" if is_found else shlex.quote(typed)
 
 
 def _set_up(words: str, extras: str | None, python: str | None) -> str:
-    """How packages are installed: by the clone's Makefile, found from here, or by what installed picluster's wheel."""
+    """Command that installs packages: by the clone's Makefile, or by what installed picluster's wheel."""
     from picluster.project import BUNDLED
 
     if not (BUNDLED / "Makefile").exists():

@@ -1,4 +1,4 @@
-"""Rows of a comparison as bars, as PNG 1600 pixels wide: test accuracy, time of a run, memory of the largest node."""
+"""Bars for the rows of a comparison, 1600 pixels wide: test accuracy, time of a run, memory of the largest node."""
 
 import textwrap
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ _NUMBER, _NAME = 0.02, 0.042
 _LETTERS, _SMALL_LETTERS = 31, 36
 """That have room in the two lines of a name."""
 _LOG_FROM = 30.0
-"""From so many times the smallest on, an axis is logarithmic."""
+"""Ratio of the largest to the smallest value from which an axis is logarithmic."""
 _BAR = 0.6
 _TRACK = "#F1F3F5"
 _FAILED = "#B42318"
@@ -56,7 +56,7 @@ def draw_bars(file: Path, found: Comparison) -> None:
 
 
 def _title(rows: Sequence[ComparedRow]) -> str:
-    """What is compared: a model and its data, or how many of them."""
+    """Title: a model and its data, or the number of each."""
     models, data = ({getattr(row, name): None for row in rows} for name in ("model", "dataset"))
     model = next(iter(models)) if len(models) == 1 else f"{len(models)} models"
     graph = next(iter(data)) if len(data) == 1 else f"{len(data)} graphs"
@@ -74,7 +74,7 @@ def _subtitle(rows: Sequence[ComparedRow]) -> str:
 
 
 def _warnings(found: Comparison) -> list[tuple[str, str]]:
-    """Lines that say what rows do not have in common, each with its colour."""
+    """Lines on settings that rows do not share, each with its colour."""
     lines = []
     if found.unlike:
         words = "differ: " + " · ".join(spoken(unlike_words(each), _LINE_LETTERS) for each in found.unlike)
@@ -88,14 +88,14 @@ def _warnings(found: Comparison) -> list[tuple[str, str]]:
 
 
 def _colours(rows: Sequence[ComparedRow]) -> list[str]:
-    """One for each word of the first column that tells rows apart."""
+    """Colours of rows: one for each word of the first column that tells them apart."""
     words = next(iter(words_apart(rows).values()), [""] * len(rows))
     distinct = list(dict.fromkeys(words))
     return [HUES[distinct.index(word) % len(HUES)] for word in words]
 
 
 def _name_rows(axes: Axes, rows: Sequence[ComparedRow]) -> None:
-    """Number and name of each, left of the first panel."""
+    """Write number and name of each row, left of the first panel."""
     left, width = _PANELS[0]
     number, name = (_NUMBER - left) / width, (_NAME - left) / width
     beside = axes.get_yaxis_transform()
@@ -108,7 +108,7 @@ def _name_rows(axes: Axes, rows: Sequence[ComparedRow]) -> None:
 
 
 def _two_lines(words: Sequence[str]) -> tuple[str, str]:
-    """The first word, and the others below it; where these are too long, some stand beside the first."""
+    """Name in two lines: its first word, then the others; where these are too long, some join the first."""
     first, *rest = words
     while rest and len(" · ".join(rest)) > _SMALL_LETTERS and len(f"{first} · {rest[0]}") <= _LETTERS:
         first = f"{first} · {rest.pop(0)}"
@@ -138,14 +138,14 @@ def _draw_accuracy(axes: Axes, rows: Sequence[ComparedRow], colours: Sequence[st
 
 
 def _draw_runs(axes: Axes, place: int, row: ComparedRow, colour: str) -> None:
-    """A dot for each, in the order of seeds from the top down, so that none hides another."""
+    """Draw a dot for each run, in the order of seeds from the top down, so that none hides another."""
     values = [run.test_accuracy for run in row.runs if run.status == "finished" and run.test_accuracy is not None]
     heights = place + np.linspace(-0.4, 0.4, len(values)) * _BAR
     axes.scatter(values, heights, s=14, color=_dark(colour), edgecolors="white", linewidths=0.6, zorder=3)
 
 
 def _draw_time(axes: Axes, rows: Sequence[ComparedRow], colours: Sequence[str]) -> None:
-    """Pre-training, which ran once, is the paler part."""
+    """Draw the time of each row; the paler part is pre-training, which ran once."""
     own = [row.seconds.mean if row.seconds else None for row in rows]
     before = [row.pretraining.seconds or 0.0 if row.pretraining else 0.0 for row in rows]
     title = "time of a run + pre-training" if any(before) else "time of a run"
@@ -168,7 +168,7 @@ def _draw_memory(axes: Axes, rows: Sequence[ComparedRow], colours: Sequence[str]
 
 
 def _scale(axes: Axes, values: Sequence[float | None]) -> str:
-    """Sets the axis from these values, and says so where it is no ordinary one."""
+    """Set an axis from its values, and say so where it is logarithmic."""
     known = [value for value in values if value]
     largest = max(known, default=1.0)
     if known and largest > _LOG_FROM * min(known):
@@ -180,7 +180,7 @@ def _scale(axes: Axes, values: Sequence[float | None]) -> str:
 
 
 def _begin(axes: Axes, title: str, rows: int) -> None:
-    """Rows from the top down, without a frame."""
+    """Set up a panel: rows from the top down, without a frame."""
     axes.set_ylim(rows - 0.5, -0.5)
     axes.set_title(title, loc="left", color=INK, size=11, weight="bold", pad=8)
     axes.set_yticks([])
@@ -191,13 +191,13 @@ def _begin(axes: Axes, title: str, rows: int) -> None:
 
 
 def _tell(axes: Axes, place: int, words: str, colour: str) -> None:
-    """To the right of a panel."""
+    """Write a row's number to the right of a panel."""
     right = axes.get_yaxis_transform()
     axes.annotate(words, (1, place), (8, 0), xycoords=right, textcoords="offset points", va="center", color=colour)
 
 
 def _pale(colour: str, share: float) -> str:
-    """Towards white: that share of the colour stays."""
+    """Mix a colour with white: that share of it stays."""
     red, green, blue = to_rgb(colour)
     return to_hex((1 - (1 - red) * share, 1 - (1 - green) * share, 1 - (1 - blue) * share))
 

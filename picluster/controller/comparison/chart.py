@@ -10,7 +10,7 @@ from picluster.schema.comparison import Comparison
 
 
 def check_chart(file: Path) -> None:
-    """InputError where no picture can be written there."""
+    """Raise InputError where no picture can be written to that file."""
     check_picture(file, "--chart")
 
 

@@ -1,4 +1,4 @@
-"""One run, as far as a comparison needs it: what it came to, and what makes it belong to a row."""
+"""One run as an entry of a comparison: its measures, and the traits by which it belongs to a row."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ if TYPE_CHECKING:
     from picluster.schema.run import Run
 
 Traits = tuple[tuple[str, str], ...]
-"""Names and values, such as (("hidden", "64"), …), by name."""
+"""Traits of runs: names and values, such as (("hidden", "64"), …), by name."""
 
 _SPLIT = re.compile(rf"({re.escape(CORA_LINQS)})-split([0-9]+)(.*)")
 _HAS_SPLITS = re.compile(rf"{re.escape(CORA_LINQS)}(-fp32)?")
 _EMBEDDED = re.compile(r"(.+)-embedded-([0-9a-f]+)")
 _NOT_LEARNT = {"schema_version", "dataset", "seed", "model", "optimizer"}
-"""Fields of a spec that are no trait as they are."""
+"""Fields of a spec that do not become traits as they are."""
 _OF_ALL_SPLITS = ("indptr", "indices", "features", "labels")
 _OF_A_SPLIT = ("train", "validation", "test")
 _NONE = {"fanout": "all", "batch-size": "all", "patience": "never"}
-"""What the absence of a value means."""
+"""Words for a value that is None."""
 _DIGITS = 8
 
 
 @dataclass(frozen=True, kw_only=True)
 class Kind:
-    """What the runs of a row have in common: all but seed, split and names of nodes."""
+    """Traits that the runs of a row share: all but seed, split and names of nodes."""
 
     model: str
     dataset: str
@@ -48,44 +48,44 @@ class Kind:
     engine: EngineName
     nodes: int
     learnt: Traits
-    """Of what is learnt: equal here, the same losses are expected."""
+    """Traits of the recipe: runs that agree in them are expected to have the same losses."""
     placed: Traits
-    """Of how nodes share the work."""
+    """Traits of the plan: the way in which nodes share the work."""
     machines: Traits
-    """Of what last bits depend on; empty where not all workers got ready."""
+    """Traits of the machines that last bits depend on; empty where not all workers got ready."""
 
     @property
     def without_machines(self) -> Kind:
-        """As far as it is known before a worker is ready."""
+        """The same kind, as far as it is known before a worker is ready."""
         return replace(self, machines=())
 
     @property
     def has_splits(self) -> bool:
-        """Whether a seed draws the split of each run."""
+        """True where a seed draws the split of each run."""
         return _HAS_SPLITS.fullmatch(self.dataset) is not None
 
     @property
     def traits(self) -> dict[str, str]:
-        """All that do not have a column of their own."""
+        """Traits that do not have a column of their own."""
         return dict((*self.learnt, *self.placed, *self.machines))
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A run among those that are compared."""
+    """A run of a comparison."""
 
     kind: Kind
     run: ComparedRun
     place: Path | None = None
-    """The folder that its run folder lies in."""
+    """Folder that its run folder lies in."""
     tested: str = ""
     """Fingerprint of the labels and the nodes that it was tested on; empty where there is no run."""
     version: str = ""
-    """Of picluster."""
+    """Version of picluster."""
 
 
 def read_entry(folder: RunFolder) -> Entry:
-    """What a run folder tells. PiclusterError where it cannot be read."""
+    """Read a run folder as an entry. PiclusterError where it cannot be read."""
     run, result, report = folder.run(), folder.result(), make_report(folder)
     _, split, _ = _named(run.spec.dataset)
     best = next((epoch for epoch in report.epochs if epoch.epoch == report.best_epoch), None)
@@ -116,7 +116,7 @@ def read_entry(folder: RunFolder) -> Entry:
 
 
 def kind_of_plan(plan: Plan, *, model: str, dataset: str, learnt: Traits) -> Kind:
-    """Of runs on this plan, before any of them has begun."""
+    """Kind of runs on this plan, before any of them has begun."""
     return Kind(
         model=model,
         dataset=dataset,
@@ -145,7 +145,7 @@ def _kind(folder: RunFolder, run: Run, report: Report) -> Kind:
 
 
 def _named(dataset: str) -> tuple[str, int, str]:
-    """Of a graph's name: the data set, the seed of its split, and which embedding it holds."""
+    """Parts of a graph folder's name: the data set, the seed of its split, and which embedding it holds."""
     split = 0
     if found := _SPLIT.fullmatch(dataset):
         dataset, split = found[1] + found[3], int(found[2])
@@ -155,7 +155,7 @@ def _named(dataset: str) -> tuple[str, int, str]:
 
 
 def _learnt(run: Run) -> dict[str, str]:
-    """Every field of the spec but the seed, named as the options are."""
+    """Fields of the spec but the seed, named as the options are."""
     spec = run.spec
     fields = {name: value for name, value in msgspec.structs.asdict(spec).items() if name not in _NOT_LEARNT}
     fields = {"depth": spec.model.depth, **fields, **msgspec.structs.asdict(spec.optimizer)}
@@ -217,7 +217,7 @@ def _problem(report: Report) -> str:
 
 
 def _step_ms(report: Report) -> float | None:
-    """Of the node that tells the losses: it waits for all others."""
+    """Median step of the node that tells the losses: it waits for all others."""
     judge = report.plan.stages[-1].nodes[0]
     step_ms = next(node.step_ms for node in report.nodes if node.name == judge)
     return step_ms.p50 if step_ms else None
@@ -239,7 +239,7 @@ def _peaks(nodes: tuple[NodeReport, ...]) -> list[NodePeak]:
 
 
 def _fingerprint(folder: RunFolder, report: Report) -> str | None:
-    """Only of a run that has finished."""
+    """Fingerprint of losses and test accuracy of a run that has finished; None of any other."""
     if report.status != "finished":
         return None
     steps = (each.event for each in folder.metrics(report.plan.stages[-1].nodes[0]))

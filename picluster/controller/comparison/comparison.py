@@ -23,18 +23,18 @@ if TYPE_CHECKING:
     from picluster.schema.comparison import ComparedRun
 
 _LAST_NAMED = {"graph", "split", "embedding-of", "model-file", "processor", "torch"}
-"""Traits that say little by themselves: named only where no other tells rows apart."""
+"""Traits that tell little by themselves: named only where no other tells rows apart."""
 _MOST_NAMED = 4
 
 
 def compare_named(names: Sequence[str], root: Path = RUNS) -> Comparison:
-    """These runs. PiclusterError where one of them is not there or cannot be read."""
+    """Compare runs by name. PiclusterError where one of them is not there or cannot be read."""
     folders = {folder.path.resolve(): folder for folder in (RunFolder.find(name, root) for name in names)}
     return compare([read_entry(folder) for folder in folders.values()])
 
 
 def compare_all(tag: str | None = None, root: Path = RUNS) -> Comparison:
-    """All runs below `root` that can be read, or those with this tag; pre-training is no row. InputError if none."""
+    """Compare the readable runs below `root`, or those with this tag; pre-training is no row. InputError if none."""
     entries, unreadable = [], []
     for run in history(tag, root).runs:
         try:
@@ -50,7 +50,7 @@ def compare_all(tag: str | None = None, root: Path = RUNS) -> Comparison:
 
 
 def compare(entries: Iterable[Entry], *, tag: str = "") -> Comparison:
-    """The record of these runs."""
+    """Compare entries."""
     groups = _grouped(sorted(entries, key=lambda entry: entry.run.started))
     differences = _differences(list(groups))
     rows = tuple(
@@ -68,7 +68,7 @@ def compare(entries: Iterable[Entry], *, tag: str = "") -> Comparison:
 
 
 def _grouped(entries: Sequence[Entry]) -> dict[Kind, list[Entry]]:
-    """A run whose workers never got ready does not know its threads: it joins those that are alike in all else."""
+    """Entries by row. A run whose workers never got ready knows no threads: it joins those alike in all else."""
     known = {entry.kind.without_machines: entry.kind for entry in reversed(entries) if entry.kind.machines}
     groups: dict[Kind, list[Entry]] = {}
     for entry in entries:
@@ -119,7 +119,7 @@ def _spread(runs: Sequence[ComparedRun], measure: Callable[[ComparedRun], float 
 
 
 def _most(runs: Sequence[ComparedRun]) -> tuple[NodePeak, ...]:
-    """Node by node, in the order of the plan: in other runs nodes may have other names."""
+    """Peaks of each node over several runs, in the order of the plan: in other runs nodes may have other names."""
     whole = [run.memory for run in runs if run.memory and len(run.memory) == len(runs[0].memory)]
     return tuple(
         NodePeak(node=peaks[0].node, anonymous_bytes=max(peak.anonymous_bytes for peak in peaks))
@@ -128,7 +128,7 @@ def _most(runs: Sequence[ComparedRun]) -> tuple[NodePeak, ...]:
 
 
 def _pretraining(kind: Kind, entries: Sequence[Entry]) -> ComparedPretraining | None:
-    """The one that ran in the way of the row's own runs; else the first that any of them took."""
+    """Pre-training of a row: the one that ran in the way of its own runs; else the first that any of them took."""
     named = {entry.run.pretraining: entry.place for entry in entries if entry.run.pretraining}
     found = []
     for name, place in named.items():
@@ -148,7 +148,7 @@ def _way(kind: Kind) -> tuple[str, str, int]:
 
 
 def _differences(kinds: Sequence[Kind]) -> list[str]:
-    """For each, what tells it from rows whose columns are the same, and from others of its model: few words."""
+    """Few words for each row that tell it from rows whose columns are the same, and from others of its model."""
     looks = [(kind.model, kind.dataset, *_way(kind), kind.traits.get("threads")) for kind in kinds]
     told = []
     for kind, look in zip(kinds, looks, strict=True):

@@ -1,4 +1,4 @@
-"""What a comparison says in words: which rows learnt the same bits, what was shared, what failed. Pure."""
+"""Notes on a comparison: which rows learnt the same bits, what they shared, what failed. Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def all_notes(rows: Sequence[ComparedRow], kinds: Sequence[Kind]) -> tuple[str, ...]:
-    """A line each; `kinds` are those of the rows."""
+    """Notes, a line each; `kinds` are those of the rows."""
     return (
         *_of_spread(rows),
         *_of_same_bits(rows),
@@ -54,7 +54,7 @@ def _of_same_bits(rows: Sequence[ComparedRow]) -> Iterator[str]:
 
 
 def _of_other_bits(rows: Sequence[ComparedRow], kinds: Sequence[Kind]) -> Iterator[str]:
-    """Of rows that were to learn the same, and did not."""
+    """Note on rows that were to learn the same, and did not."""
     for place, (row, kind) in enumerate(zip(rows, kinds, strict=True)):
         if any(len(told) > 1 for told in _learnt(row).values()):
             yield f"Row {row.number} has runs of one seed whose losses differ in their bits, which should not be."
@@ -91,12 +91,12 @@ def _of_failures(rows: Sequence[ComparedRow]) -> Iterator[str]:
 
 
 def sent_below_payload(sent: float | None, payload: float | None) -> bool:
-    """Whether sockets carried less than the tensors' own bytes: then some went another way, or were not counted."""
+    """True where sockets carried less than the tensors' own bytes: some went another way, or were not counted."""
     return sent is not None and payload is not None and sent < payload
 
 
 def why_below_payload(engine: str) -> str:
-    """What that means, beginning after the names of those whom it concerns."""
+    """Explanation of that, beginning after the names of the rows or nodes that it concerns."""
     if engine == "ray":
         way = "hand tensors on in shared memory, which no socket carries; on a machine each, all of them cross"
         return f"sent less than the payload, because workers of Ray on one machine {way}"
@@ -114,7 +114,7 @@ def _of_bytes(rows: Sequence[ComparedRow]) -> Iterator[str]:
 
 
 def _learnt(row: ComparedRow) -> dict[tuple[int, int], set[str]]:
-    """Seed and split → fingerprints of what was learnt; one, unless a run was made again elsewhere."""
+    """Fingerprints of what was learnt, by seed and split: one, unless a run was made again elsewhere."""
     found: dict[tuple[int, int], set[str]] = {}
     for run in row.runs:
         if run.learnt is not None:

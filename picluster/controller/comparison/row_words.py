@@ -1,4 +1,4 @@
-"""What rows of a comparison are called: words that all have in common are said once, the others tell them apart."""
+"""Names of a comparison's rows: words that all have in common are said once, the others tell them apart."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _MINUTE = 60
 
 
 def seconds_words(seconds: float) -> str:
-    """Such as `4.9 s`, `12:05` or `1:02:33`: below a minute, tenths tell two rows apart."""
+    """Time such as `4.9 s`, `12:05` or `1:02:33`: below a minute, tenths tell two rows apart."""
     if round(seconds, 1) < _MINUTE:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
@@ -22,7 +22,7 @@ def seconds_words(seconds: float) -> str:
 
 
 def spans(values: Sequence[int]) -> str:
-    """Ascending numbers, such as `2`, `1 and 3`, `1–4 and 6`; nothing where there are none."""
+    """Ascending numbers in words, such as `2`, `1 and 3`, `1–4 and 6`; nothing where there are none."""
     found: list[list[int]] = []
     for number in values:
         if found and number == found[-1][-1] + 1:
@@ -39,12 +39,12 @@ def spans(values: Sequence[int]) -> str:
 
 
 def numbers(of_rows: Sequence[int]) -> str:
-    """Such as `row 2`, `rows 1 and 3`, `rows 1–4 and 6`."""
+    """Rows in words, such as `row 2`, `rows 1 and 3`, `rows 1–4 and 6`."""
     return f"row{'' if len(of_rows) == 1 else 's'} {spans(of_rows)}"
 
 
 def common_words(rows: Sequence[ComparedRow]) -> dict[str, str]:
-    """What holds for every row: heads of columns → such as `gcn`, `cora-linqs`, `2 nodes`."""
+    """Words that hold for every row, by column, such as `gcn`, `cora-linqs`, `2 nodes`."""
     first, apart = rows[0], words_apart(rows)
     words = {"model": first.model, "data": first.dataset, "strategy": first.strategy, "engine": first.engine}
     words["nodes"] = f"{first.nodes} node{'' if first.nodes == 1 else 's'}"
@@ -55,7 +55,7 @@ def common_words(rows: Sequence[ComparedRow]) -> dict[str, str]:
 
 
 def words_apart(rows: Sequence[ComparedRow]) -> dict[str, list[str]]:
-    """Heads of columns → a word for each row; of columns whose words differ; of runs also where some did not finish."""
+    """Words of each row by column, where they differ; of runs also where some did not finish."""
     columns: dict[str, list[str]] = {
         "model": [row.model for row in rows],
         "data": [row.dataset for row in rows],
@@ -75,7 +75,7 @@ def words_apart(rows: Sequence[ComparedRow]) -> dict[str, list[str]]:
 
 
 def names_of(rows: Sequence[ComparedRow]) -> list[list[str]]:
-    """For each row the words that tell it from the others; how many nodes only where nothing else does."""
+    """Words that tell each row from the others; the number of nodes only where nothing else does."""
     apart = {head: words for head, words in words_apart(rows).items() if head not in ("runs", "nodes")}
     if len(set(zip(*apart.values(), strict=True))) < len(rows):
         apart["nodes"] = [f"{row.nodes} node{'' if row.nodes == 1 else 's'}" for row in rows]

@@ -22,13 +22,13 @@ class RowLine:
 
     @property
     def place(self) -> str:
-        """Such as `comparisons/cora.txt:3`."""
+        """File and line, such as `comparisons/cora.txt:3`."""
         return f"{self.file}:{self.number}"
 
 
 @dataclass(frozen=True)
 class LaunchRow:
-    """What a line asks for."""
+    """Launch that a line asks for."""
 
     line: RowLine
     model: str
@@ -36,7 +36,7 @@ class LaunchRow:
     dataset: str
     """Name of its graph folder, but for the split."""
     has_splits: bool
-    """Whether `--split-seed` draws one."""
+    """True where `--split-seed` draws a split."""
 
     def words(self, seed: int, *, tag: str, inventory: Path | None) -> list[str]:
         """For `picluster launch`, with one of the seeds.

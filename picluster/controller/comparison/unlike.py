@@ -1,4 +1,4 @@
-"""What rows of a comparison do not have in common beside their columns: recipe, data, seeds, versions. Pure."""
+"""Settings that rows of a comparison do not share, beside their columns: recipe, data, seeds, versions. Pure."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def tested_alike(groups: Sequence[Sequence[Entry]]) -> tuple[tuple[int, ...], ..
 
 
 def unlike_words(each: Unlike) -> str:
-    """Such as `epochs: 3 (row 1), 1 (rows 2–4)`."""
+    """Setting and values in words, such as `epochs: 3 (row 1), 1 (rows 2–4)`."""
     rows: dict[str, list[int]] = {}
     for number, value in enumerate(each.values, start=1):
         if value:
@@ -54,7 +54,7 @@ def unlike_words(each: Unlike) -> str:
 
 
 def incomparable_words(rows: Sequence[ComparedRow], alike: Sequence[Sequence[int]]) -> str:
-    """Why accuracies of some rows cannot be compared with those of others; empty where all can."""
+    """Reason why accuracies of some rows cannot be compared with those of others; empty where all can."""
     if len(alike) <= 1:
         return ""
     held = [f"{numbers(group)} ({rows[group[0] - 1].dataset})" for group in alike]
@@ -62,7 +62,7 @@ def incomparable_words(rows: Sequence[ComparedRow], alike: Sequence[Sequence[int
 
 
 def _settings(kind: Kind, entries: Sequence[Entry]) -> dict[str, str]:
-    """By name; what a row does not know is not there."""
+    """Settings of a row by name, without those that it does not know."""
     finished = [entry.run for entry in entries if entry.run.status == "finished"]
     learnt = {name: value for name, value in kind.learnt if name != "row"}
     done = sorted({run.epochs for run in finished})
@@ -86,7 +86,7 @@ def _differs(each: Unlike, kinds: Sequence[Kind]) -> bool:
 
 
 def _scope(setting: str, kind: Kind) -> str:
-    """Rows of one scope are held against each other."""
+    """Scope of a setting: only rows of one scope are compared in it."""
     own = dict(kind.learnt)
     if setting in _DATA:
         return f"{kind.dataset} {kind.model if 'embedding-of' in own else ''}"

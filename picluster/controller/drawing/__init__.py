@@ -1,1 +1,1 @@
-"""A picture of a graph: which nodes, where they lie, their colours, the figures beside them."""
+"""Pictures of graphs: choice of nodes, their layout, their colours, the figures beside them."""

@@ -15,7 +15,7 @@ _CHUNK_WORDS = 1 << 21
 
 
 def backbone(pairs: NDArray[np.int32], nodes: int, *, keep: int) -> NDArray[np.int32]:
-    """(K, 2) Of `pairs` (P, 2) the `keep` most alike of each node, and what holds the components together."""
+    """(K, 2) The `keep` pairs of each node that are most alike, and those that hold components together."""
     alike = similarities(pairs, nodes)
     kept = np.zeros(len(pairs), bool)
     kept[_strongest(pairs, alike, keep)] = True
@@ -33,7 +33,7 @@ def backbone(pairs: NDArray[np.int32], nodes: int, *, keep: int) -> NDArray[np.i
 
 
 def similarities(pairs: NDArray[np.int32], nodes: int) -> NDArray[np.float64]:
-    """(P,) Of each pair, the share of their neighbours that both have (Jaccard's; each node neighbours itself).
+    """(P,) Share of their neighbours that both nodes of a pair have (Jaccard's; each node neighbours itself).
 
     Works on a table of nodes² bits.
     """
@@ -54,7 +54,7 @@ def similarities(pairs: NDArray[np.int32], nodes: int) -> NDArray[np.float64]:
 
 
 def _strongest(pairs: NDArray[Any], strengths: NDArray[np.float64], keep: int) -> NDArray[np.int64]:
-    """Which pairs are among the `keep` strongest of one of their ends; of equals, the first."""
+    """(P,) True for pairs among the `keep` strongest of one of their ends; of equals, the first."""
     ends, which = pairs.T.ravel(), np.tile(np.arange(len(pairs)), 2)
     order = np.lexsort((which, -strengths[which], ends))
     ends, which = ends[order], which[order]

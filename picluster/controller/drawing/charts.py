@@ -12,17 +12,17 @@ from picluster.wording import counted, spoken
 _SPLIT_SHADES = ("#3E4C59", "#7B8794", "#CBD2D9", "#EEF1F4")
 _NAMED_CLASSES = 13
 _NAMED_COLUMNS = 45
-"""So many classes have room for their names below a bar each."""
+"""Largest number of classes whose names have room below a bar each."""
 _LEGEND_LETTERS, _COLUMN_LETTERS = 18, 12
 _ROOM_FOR_NAMES = 0.05
-"""Share of the picture's height."""
+"""Room for names, as a share of the picture's height."""
 _SINGLE_DEGREES = 30
 _STEEP = 30
 _NEARLY_ALL = 0.9995
 
 
 def write_counts(axes: Axes, graph: DatasetDetails) -> None:
-    """Names to the left, numbers to the right."""
+    """Write counts: names to the left, numbers to the right."""
     degrees, components = graph.degrees, graph.components
     share = components.largest / graph.nodes
     # Rounded, two nodes less than all would be all.
@@ -43,7 +43,7 @@ def write_counts(axes: Axes, graph: DatasetDetails) -> None:
 
 
 def draw_homophily(axes: Axes, graph: DatasetDetails) -> None:
-    """The share of the edges that join two of one class."""
+    """Draw the share of the edges that join two nodes of one class."""
     if graph.homophily is None:
         _head(axes, "homophily: unknown, no edge joins labelled nodes")
         _draw_shares(axes, {"": (1.0, _SPLIT_SHADES[-1])})
@@ -53,7 +53,7 @@ def draw_homophily(axes: Axes, graph: DatasetDetails) -> None:
 
 
 def draw_splits(axes: Axes, graph: DatasetDetails) -> None:
-    """Training, validation and test nodes, and those of no split."""
+    """Draw the numbers of training, validation and test nodes, and of those in no split."""
     counts = {**graph.splits, "none": graph.nodes - sum(graph.splits.values())}
     _head(axes, "split: " + ", ".join(f"{count:,} {split}" for split, count in counts.items() if count))
     shares = {
@@ -63,7 +63,7 @@ def draw_splits(axes: Axes, graph: DatasetDetails) -> None:
 
 
 def draw_classes(axes: Axes, graph: DatasetDetails, colours: list[str]) -> None:
-    """Nodes of each class, in the colours of the network: its legend."""
+    """Draw the number of nodes of each class, in the colours of the network: its legend."""
     has_names = len(graph.class_names) == graph.classes
     names = [f"class {label}" for label in range(graph.classes)]
     if has_names:
@@ -95,7 +95,7 @@ def draw_classes(axes: Axes, graph: DatasetDetails, colours: list[str]) -> None:
 
 
 def _name_columns(axes: Axes, names: list[str]) -> None:
-    """Names upright below the bars, which make room for them."""
+    """Write names upright below the bars, which make room for them."""
     left, bottom, width, height = axes.get_position().bounds
     axes.set_position((left, bottom + _ROOM_FOR_NAMES, width, height - _ROOM_FOR_NAMES))
     axes.set_xticks(range(len(names)), [spoken(name, _COLUMN_LETTERS) for name in names], rotation=90, size=7)
@@ -103,7 +103,7 @@ def _name_columns(axes: Axes, names: list[str]) -> None:
 
 
 def draw_degrees(axes: Axes, degrees: NDArray[np.int64]) -> None:
-    """How many nodes have how many neighbours; on logarithmic axes where degrees are far apart."""
+    """Draw the distribution of degrees; on logarithmic axes where degrees are far apart."""
     counts = np.bincount(degrees)
     head = "nodes by degree"
     if len(counts) - 1 <= _SINGLE_DEGREES:
@@ -126,7 +126,7 @@ def draw_degrees(axes: Axes, degrees: NDArray[np.int64]) -> None:
 
 
 def _draw_shares(axes: Axes, shares: dict[str, tuple[float, str]]) -> None:
-    """One bar, divided."""
+    """Draw one bar, divided by shares."""
     left = 0.0
     for share, colour in shares.values():
         axes.barh(0, share, left=left, color=colour, height=1)

@@ -1,4 +1,4 @@
-"""Draws a graph: takes a part where it is large, lays it out, writes the picture aside and renames it."""
+"""Drawing of a graph: a part of it where it is large, laid out, written aside and renamed."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ SUFFIXES = (".png", ".svg", ".pdf")
 
 
 def check_picture(file: Path, option: str = "--output") -> None:
-    """InputError where no picture can be written there; `option` names the file on the command line."""
+    """Raise InputError where no picture can be written to that file, which `option` names on the command line."""
     check_output(file, option, SUFFIXES, "picture that can be drawn")
 
 
@@ -57,7 +57,7 @@ def draw_graph(graph: GraphFolder, file: Path, *, most_nodes: int, seed: int) ->
 
 
 def describe(drawing: DatasetDrawing) -> str:
-    """What the picture shows of the graph, in a line."""
+    """Part of the graph that the picture shows, in a line."""
     nodes, pairs, lines = drawing.drawn_nodes, drawing.drawn_pairs, drawing.drawn_lines
     if drawing.is_sampled:
         shown = (

@@ -1,4 +1,4 @@
-"""Where nodes lie: each connected component by forces between its nodes, the components packed beside each other."""
+"""Positions of nodes: each component is laid out by forces between its nodes, the components packed side by side."""
 
 import random
 from typing import Any
@@ -14,15 +14,15 @@ from picluster.randomness import Purpose, key
 Positions = NDArray[np.float64]
 
 _BACKBONE_EDGES = 8
-"""Of each node. Of 4 to 16, this draws communities apart and still keeps them in touch."""
+"""Edges kept of each node. From 4 to 16, this draws communities apart and still keeps them in touch."""
 _SPRINGS_UP_TO = 100
 """Nodes of a component that is laid out by Kamada and Kawai's springs: the clearest, but cubic in time."""
 _STEPS = 500
 _FULL_STEPS_UP_TO = 3000
-"""Nodes; of more, each step takes longer, and there are fewer of them."""
+"""Number of nodes above which fewer steps are made, since each takes longer."""
 _NODES_BY_HAND = 3
 _SHORTEST_LINES = 1.0
-"""On average, in a component."""
+"""Smallest average length of a line in a component."""
 
 
 def layout(pairs: NDArray[np.int32], nodes: int, *, seed: int) -> Positions:
@@ -50,7 +50,7 @@ def layout(pairs: NDArray[np.int32], nodes: int, *, seed: int) -> Positions:
 
 
 def _beginnings(values: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Where a new value begins, but for the first."""
+    """Places where a new value begins, but for the first."""
     return np.flatnonzero(values[1:] != values[:-1]) + 1
 
 
@@ -78,7 +78,7 @@ def _forces(pairs: NDArray[np.int64], nodes: int, seed: int) -> Positions:
 
 
 def _upright(positions: Positions, pairs: NDArray[np.int64]) -> Positions:
-    """Around the origin, its longest extent level, of about one node on each square of side 1 or more room."""
+    """Positions around the origin, the longest extent level, with about a square of side 1 or more for each node."""
     centred: Positions = positions - positions.mean(axis=0)
     extent = np.sqrt((centred**2).sum(axis=1).mean())
     if extent == 0:

@@ -13,30 +13,30 @@ from picluster.controller.drawing.palette import BETWEEN_CLASSES, HUES, INK, nod
 from picluster.wording import spoken
 
 MOST_LINES = 60_000
-"""More are only a darker fog, and slow."""
+"""Largest number of lines: more are only a darker fog, and slow."""
 _POINTS_PER_INCH = 72
 _COMPACT = 0.1
-"""Half of a class's nodes within this share of the picture's width, and its number is written there."""
+"""Share of the picture's width within which half of a class's nodes must lie to have its number written there."""
 _FEWEST_NUMBERED = 4
 _NAME_LETTERS = 12
 _SIZES = 24
 
 
 class Network(NamedTuple):
-    """What is drawn, and where."""
+    """Contents of the picture: nodes, lines, classes."""
 
     positions: NDArray[np.float64]
-    """(N, 2)"""
+    """(N, 2) Position of each node."""
     lines: NDArray[np.int32]
     """(L, 2) Pairs of nodes that a line joins."""
     labels: NDArray[np.int64]
     """(N,) Class of each node; -1 = unlabelled."""
     degrees: NDArray[np.int64]
-    """(N,) In the whole graph."""
+    """(N,) Degree of each node in the whole graph."""
 
 
 def draw_network(axes: Axes, network: Network, colours: list[str], names: Sequence[str] = ()) -> None:
-    """Fills `axes`, which must have their place in the figure already: sizes depend on it.
+    """Fill `axes`, which must have their place in the figure already: sizes depend on it.
 
     `names`: of the classes, where they have any.
     """
@@ -53,7 +53,7 @@ def draw_network(axes: Axes, network: Network, colours: list[str], names: Sequen
 
 
 def _draw_lines(axes: Axes, network: Network, colours: list[str]) -> None:
-    """First those between classes, in grey; upon them those within one, in its colour."""
+    """Draw the lines between classes first, in grey; upon them those within one, in its colour."""
     ends = network.labels[network.lines]
     alike = (ends[:, 0] == ends[:, 1]) & (ends[:, 0] >= 0)
     within = network.lines[alike]
@@ -74,7 +74,7 @@ def _draw_lines(axes: Axes, network: Network, colours: list[str]) -> None:
 
 
 def _opacity(axes: Axes, segments: NDArray[np.float64], width: float, most: float) -> float:
-    """So that all lines together cover a like share of the picture, however many there are."""
+    """Opacity at which all lines together cover a like share of the picture, however many there are."""
     if not len(segments):
         return most
     inches = _inches_per_unit(axes) * np.hypot(*(segments[:, 0] - segments[:, 1]).T).sum()
@@ -84,7 +84,7 @@ def _opacity(axes: Axes, segments: NDArray[np.float64], width: float, most: floa
 
 
 def _draw_nodes(axes: Axes, network: Network, colours: list[str]) -> None:
-    """The more neighbours, the larger; the largest are drawn last."""
+    """Draw nodes: the more neighbours, the larger; the largest last."""
     usual = float(np.median(network.degrees)) or 1.0
     smallest, largest = np.clip(0.44 * _spacing(axes), 2.4, 16), np.clip(1.7 * _spacing(axes), 9, 34)
     diameters = np.clip(smallest * (network.degrees / usual) ** 0.4, 0.8 * smallest, largest)
@@ -107,7 +107,7 @@ def _draw_nodes(axes: Axes, network: Network, colours: list[str]) -> None:
 
 
 def _number_classes(axes: Axes, network: Network, names: Sequence[str]) -> None:
-    """Writes a class's name or number where its nodes lie together: many shades are hard to tell apart."""
+    """Write a class's name or number where its nodes lie together: many shades are hard to tell apart."""
     width = float(np.ptp(network.positions[:, 0])) or 1.0
     for label in np.unique(network.labels[network.labels >= 0]).tolist():
         own = network.positions[network.labels == label]
@@ -120,11 +120,11 @@ def _number_classes(axes: Axes, network: Network, names: Sequence[str]) -> None:
 
 
 def _inches_per_unit(axes: Axes) -> float:
-    """Of the positions, with equal scales of x and y."""
+    """Inches for a unit of the positions, with equal scales of x and y."""
     box, view = axes.get_window_extent(), axes.viewLim
     return float(min(box.width / view.width, box.height / view.height)) / float(axes.figure.dpi)
 
 
 def _spacing(axes: Axes) -> float:
-    """Between two nodes on average, in points."""
+    """Average distance of two nodes, in points."""
     return _inches_per_unit(axes) * _POINTS_PER_INCH

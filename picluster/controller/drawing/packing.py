@@ -1,4 +1,4 @@
-"""Drawn components beside each other: the largest by itself, the others in rows below it."""
+"""Packing of laid-out components: the largest by itself, the others in rows below it."""
 
 from collections.abc import Iterator, Sequence
 
@@ -6,14 +6,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 _MARGIN = 1.6
-"""Between two components, where a node has about one square of side 1."""
+"""Space between two components, where a node has about one square of side 1."""
 _WIDTH_TO_HEIGHT = 1.1
 _GIANT = 0.5
-"""The share of the nodes from which on a component has the rows' width to itself."""
+"""Share of the nodes from which on a component has the rows' width to itself."""
 
 
 def packed(parts: Sequence[NDArray[np.float64]]) -> list[NDArray[np.float64]]:
-    """The parts, (n, 2) each, shifted so that none overlaps another. In the order in which they came."""
+    """Parts, (n, 2) each, shifted so that none overlaps another, in the order in which they came."""
     order = sorted(range(len(parts)), key=lambda place: (-len(parts[place]), place))
     sizes = np.array([np.ptp(parts[place], axis=0) + _MARGIN for place in order]).reshape(-1, 2)
     width = float(max(np.sqrt(sizes.prod(axis=1).sum() * _WIDTH_TO_HEIGHT), *sizes[:, 0], 0.0))
@@ -27,7 +27,7 @@ def packed(parts: Sequence[NDArray[np.float64]]) -> list[NDArray[np.float64]]:
 
 
 def _corners(sizes: NDArray[np.float64], width: float) -> Iterator[NDArray[np.float64]]:
-    """Yields the lower left corner of each box, in rows from the top down that are centred."""
+    """Yield the lower left corner of each box, in rows from the top down that are centred."""
     top, start = 0.0, 0
     while start < len(sizes):
         ends = np.cumsum(sizes[start:, 0])

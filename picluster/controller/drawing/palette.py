@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 HUES = ("#0077BB", "#D55E00", "#66CCEE", "#117733", "#DDCC77", "#882255", "#332288", "#CC79A7", "#E69F00", "#009E73")
 UNLABELLED = "#B4B4B4"
 OTHERS = "#6B7280"
-"""Of the classes that have no colour of their own."""
+"""Colour of the classes that have none of their own."""
 INK = "#1F2933"
 FAINT_INK = "#6B7280"
 BETWEEN_CLASSES = "#9AA5B1"
 
 _SHADES = ((255, 0.0), (255, 0.45), (0, 0.4), (255, 0.68), (0, 0.65))
-"""Towards white or black, and how far."""
+"""Mixtures with white or black, and how far."""
 MOST_COLOURS = len(HUES) * len(_SHADES)
 
 

@@ -15,7 +15,7 @@ from picluster.schema.datasets import DatasetDetails
 _INCHES = (16, 10)
 _NETWORK_PLACE = (0.015, 0.02, 0.655, 0.865)
 _LEFT, _WIDTH = 0.705, 0.275
-"""Of the figures, as shares of the picture; so are the places below, as (bottom, height)."""
+"""Left end and width of the figures, as shares of the picture; so are the places below, as (bottom, height)."""
 _COUNTS, _HOMOPHILY, _SPLITS = (0.73, 0.21), (0.662, 0.016), (0.583, 0.016)
 _CLASSES, _DEGREES = (0.285, 0.235), (0.055, 0.155)
 

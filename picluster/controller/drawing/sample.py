@@ -16,7 +16,7 @@ _BURNING = 0.7
 """Each further neighbour catches fire with this probability: 2.3 of them on average. The paper's best value."""
 
 _FIRES = 10
-"""That burn at the same time: a single one would stay for long in the community where it began."""
+"""Number of fires that burn at the same time: a single one would stay for long in the community where it began."""
 
 
 def forest_fire(indptr: NDArray[np.int64], indices: NDArray[Any], count: int, *, seed: int) -> NDArray[np.int64]:

@@ -1,4 +1,4 @@
-"""What all pictures have in common: letters, and files that appear whole and are the same each time."""
+"""Settings that all pictures share: letters, and files that appear whole and are the same each time."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def our_settings() -> Iterator[None]:
 
 @contextmanager
 def written_aside(file: Path) -> Iterator[Path]:
-    """Where to write what becomes `file` at the end; DataError where the disk does not take it."""
+    """Path to write to, renamed to `file` at the end; DataError where the disk does not take it."""
     aside = file.with_name(f".{file.stem}.{os.getpid()}{file.suffix.lower()}")
     try:
         yield aside

@@ -1,4 +1,4 @@
-"""What a Pi reads at its first start: the files of cloud-init, for the boot partition of its SD card.
+"""Files for a Pi's first start: those of cloud-init, for the boot partition of its SD card.
 
 Nothing in them needs the internet: a Pi on a network without it comes up all the same.
 """
@@ -17,7 +17,7 @@ from picluster.schema.cluster_file import ClusterFile
 Content = Mapping[str, Any]
 
 _ANY_CABLE = "cable"
-"""What netplan shall call the one that there is, eth0 or end0 as the system likes."""
+"""Netplan's match for the one cable that there is, eth0 or end0 as the system likes."""
 _FIRST_WIFI = "wlan0"
 # Raspberry Pi OS starts SSH only when it is told to; Ubuntu listens already, by a socket.
 _START_SSH = "systemctl is-active --quiet ssh.socket || systemctl enable --now ssh"
@@ -27,7 +27,7 @@ _ANSWER_FILES = {
     "/etc/systemd/resolved.conf.d/picluster.conf": "[Resolve]\nMulticastDNS=yes\n",
     "/etc/systemd/network/10-netplan-{link}.network.d/picluster.conf": "[Network]\nMulticastDNS=yes\n",
 }
-"""The second stands beside what netplan writes for the link."""
+"""Files of the answer; the second stands beside what netplan writes for the link."""
 # Raspberry Pi OS keeps the radio off until it knows the country, and hears of it in no other way.
 _SET_COUNTRY = "if command -v raspi-config; then raspi-config nonint do_wifi_country {}; fi"
 
@@ -56,7 +56,7 @@ def card(cluster: ClusterFile, name: str, public_key: str) -> dict[str, str]:
 
 
 def inventory(cluster: ClusterFile) -> str:
-    """`inventory/hosts.yml`."""
+    """Text of `inventory/hosts.yml`."""
     hosts = [f"    {name}:\n      ansible_host: {cluster.address(name) or f'{name}.local'}" for name in cluster.nodes]
     private = cluster.key.removesuffix(".pub")
     file = Path(private).expanduser()
@@ -93,13 +93,13 @@ def _user_data(cluster: ClusterFile, name: str, public_key: str) -> Content:
 
 
 def _link(cluster: ClusterFile) -> str:
-    """What netplan calls the connection: with Wi-Fi that must be the interface."""
+    """Netplan's name of the connection: with Wi-Fi that must be the interface."""
     named = cluster.network.interface if cluster.network else None
     return named or (_FIRST_WIFI if cluster.wifi else _ANY_CABLE)
 
 
 def _network(cluster: ClusterFile, name: str) -> Content:
-    """In netplan's form."""
+    """Network in netplan's form."""
     link, wifi = _link(cluster), cluster.wifi
     # Without `optional` the start waits two minutes for a cable that is not plugged in.
     settings = {**_addresses(cluster, name), "optional": True}

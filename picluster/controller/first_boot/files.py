@@ -1,4 +1,4 @@
-"""Reads the cluster file and the public key; writes the inventory and a folder for every card, all of it or nothing."""
+"""Files of `picluster init`: reads the cluster file and the public key; writes inventory and cards, all or nothing."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _KEY_TYPES = ("ssh-ed25519", "ssh-rsa", "ecdsa-sha2-", "sk-ssh-ed25519@openssh.c
 
 
 def read_cluster(file: Path) -> ClusterFile:
-    """What the person wrote.
+    """Read the cluster file.
 
     Raises:
         InputError: it is not there, no YAML, or does not fit; names the place in it.
@@ -53,7 +53,7 @@ def read_cluster(file: Path) -> ClusterFile:
 
 
 def read_public_key(cluster: ClusterFile, beside: Path) -> str:
-    """The line of the key that the cluster file names.
+    """Read the line of the key that the cluster file names.
 
     Raises:
         InputError: it is not there, or no public key.
@@ -74,7 +74,7 @@ def read_public_key(cluster: ClusterFile, beside: Path) -> str:
 
 
 def write_all(cluster: ClusterFile, public_key: str, *, force: bool) -> None:
-    """`cards/` and `inventory/hosts.yml` of this folder.
+    """Write `cards/` and `inventory/hosts.yml` of this folder.
 
     Raises:
         InputError: they are there already, and may not be replaced.
@@ -106,7 +106,7 @@ def _write_cards(folder: Path, cards: Mapping[str, Mapping[str, str]]) -> None:
 
 
 def _put_in_place(hosts: Path, staged: Path) -> None:
-    """Two renames; where the second fails, the first is taken back."""
+    """Put both into place by two renames; where the second fails, the first is taken back."""
     with ExitStack() as back:
         back.callback(hosts.unlink, missing_ok=True)
         if CARDS.exists():

@@ -1,4 +1,4 @@
-"""What the controller knows of a model: asked of the worker's program, which may import torch, and remembered."""
+"""Models as the controller knows them: described by the worker's program, which may import torch, and remembered."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _WORKER = Path(picluster.__file__).parent / "worker"
 
 
 def model_file(name: str) -> Path:
-    """The file of a model: a path to a `.py` file, or the name of one in `models/`."""
+    """File of a model: a path to a `.py` file, or the name of one in `models/`."""
     file = Path(name) if name.endswith(".py") else find(MODELS / f"{name}.py")
     if not file.is_file():
         raise InputError(
@@ -44,7 +44,7 @@ def describe_model(
     options: dict[str, OptionValue],
     tell: Callable[[str], None] = lambda _line: None,
 ) -> ModelDescription:
-    """Layers, widths, parameters. Cached by the file's content.
+    """Describe a model: layers, widths, parameters. Cached by the file's content.
 
     Args:
         file: the model file.
@@ -93,7 +93,7 @@ def _ask(file: Path, question: list[str], tell: Callable[[str], None]) -> bytes:
 
 
 def _without_prints(words: str, file: Path, tell: Callable[[str], None]) -> str:
-    """What the worker's program says itself; what the model file printed is told."""
+    """Messages of the worker's program itself; what the model file printed is told."""
     mark, own = f"{file.name} prints: ", []
     for line in words.splitlines():
         if line.startswith(mark):
@@ -104,7 +104,7 @@ def _without_prints(words: str, file: Path, tell: Callable[[str], None]) -> str:
 
 
 def _how(exit_code: int) -> str:
-    """By a signal, or by itself."""
+    """End of a process in words: by a signal, or by itself."""
     if exit_code >= 0:
         return ""
     with suppress(ValueError):
@@ -113,7 +113,7 @@ def _how(exit_code: int) -> str:
 
 
 def _fingerprint(file: Path, question: list[str]) -> str:
-    """Of all that the answer depends on: also the code of the layers."""
+    """Fingerprint of all that the answer depends on: also the code of the layers."""
     digest = hashlib.sha256("\0".join([picluster.__version__, file.stem, *question]).encode(errors="surrogateescape"))
     for source in (file, *sorted(_LAYERS.glob("*.py")), *sorted(_WORKER.glob("**/*.py"))):
         digest.update(source.read_bytes())
@@ -121,7 +121,7 @@ def _fingerprint(file: Path, question: list[str]) -> str:
 
 
 def _remember(cached: Path, answer: bytes) -> None:
-    """A cache that cannot be written is no reason to fail."""
+    """Write to the cache; one that cannot be written is no reason to fail."""
     aside = cached.with_suffix(f".{os.getpid()}")
     try:
         cached.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""From a strategy to a plan: who samples, who holds which layers. Pure."""
+"""The planner: from a strategy to a plan, which says who samples and who holds which layers. Pure."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 REPLICA_MARK = "."
-"""Between a node's name and the number of one of several replicas on it."""
+"""Sign between a node's name and the number of one of several replicas on it."""
 USUAL_REPLICAS = 2
 
 
@@ -69,7 +69,7 @@ def make_plan(
 
 
 def fit_plan(plan: Plan, nodes: Sequence[str], spec: Spec, model: ModelDescription) -> Plan:
-    """The plan, wherever it comes from, with what these nodes and this spec make of it: idle nodes and notes.
+    """Fit a plan, wherever it comes from, to these nodes and this spec: idle nodes and notes are filled in.
 
     Raises:
         InputError: it names nodes that are not there, places another number of layers, or cuts where it cannot.
@@ -93,7 +93,7 @@ def fit_plan(plan: Plan, nodes: Sequence[str], spec: Spec, model: ModelDescripti
 
 
 def machine_of(name: str, nodes: Collection[str]) -> str | None:
-    """Which of the inventory's nodes a plan's node is: itself, or that of which it is a replica; None if neither."""
+    """Node of the inventory that a plan's node is, or is a replica of; None if neither."""
     if name in nodes:
         return name
     machine, _, number = name.rpartition(REPLICA_MARK)
@@ -101,7 +101,7 @@ def machine_of(name: str, nodes: Collection[str]) -> str | None:
 
 
 def smaller_cut(layer: int, spec: Spec, model: ModelDescription, graph: GraphMeta) -> Cut:
-    """How rows cross best before a layer: aggregated for its targets, or as they are for all its sources.
+    """Form in which rows cross best before a layer: aggregated for its targets, or as they are for all its sources.
 
     A layer that has parameters in its aggregation leaves no choice.
     """
@@ -115,7 +115,7 @@ def smaller_cut(layer: int, spec: Spec, model: ModelDescription, graph: GraphMet
 
 
 def expected_frontiers(spec: Spec, graph: GraphMeta) -> list[float]:
-    """How many nodes a micro-batch is expected to have: the first layer's sources, then each layer's targets.
+    """Expected numbers of nodes in a micro-batch: the first layer's sources, then each layer's targets.
 
     As if neighbours were drawn from all nodes alike: n draws meet N (1 - exp(-n / N)) of N nodes.
     """
@@ -150,7 +150,7 @@ def _split(nodes: Sequence[str], depth: int, layers_per_node: int, most_replicas
 
 
 def _notes(plan: Plan, spec: Spec) -> list[str]:
-    """What a person should know."""
+    """Notes on the placement for a person."""
     notes = []
     for number, stage in enumerate(plan.stages, start=1):
         surplus = stage.nodes[spec.micro_batches :]

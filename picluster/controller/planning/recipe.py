@@ -1,4 +1,4 @@
-"""From what a person asks for to a spec: the defaults of training. Pure."""
+"""Defaults of training: from what a person asks for to a spec. Pure."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 Value = TypeVar("Value")
 
 FULL_BATCH_TRAINING_NODES = 1000
-"""Up to so many training nodes a step is the whole set, unless something else is asked for."""
+"""Largest number of training nodes that make one full step, unless something else is asked for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,7 +119,7 @@ def make_spec(wish: Wish, graph: GraphMeta, model: ModelDescription, file: Path)
 
 
 def notes_on(wish: Wish, spec: Spec, graph: GraphMeta) -> list[str]:
-    """What a person should know: what the graph's split leaves out, and limits of his that cannot be reached."""
+    """Notes for a person: what the graph's split leaves out, and limits of theirs that cannot be reached."""
     notes = [f"{graph.name} has {told}" for told in told_of_empty(graph.splits)]
     if wish.patience is None or wish.patience + 1 < spec.epochs:
         return notes
@@ -129,7 +129,7 @@ def notes_on(wish: Wish, spec: Spec, graph: GraphMeta) -> list[str]:
 
 
 def _check_all_count(wish: Wish, spec: Spec, graph: GraphMeta, model: ModelDescription) -> None:
-    """InputError where something that was asked for would change nothing."""
+    """Raise InputError where something that was asked for would change nothing."""
     for option, value in {"--validation": wish.validation, "--test": wish.test}.items():
         if value == "sampled" and spec.fanout is None:
             what = f"{option} sampled does not go with training on all neighbours: then it sees all of them, too"
@@ -153,7 +153,7 @@ def _check_all_count(wish: Wish, spec: Spec, graph: GraphMeta, model: ModelDescr
 
 
 def _first(asked: Value | None, advised: Value | None, usual: Value) -> Value:
-    """What the person asks for, else what the model's author advises, else what is usual."""
+    """Value that the person asks for, else that the model's author advises, else the usual one."""
     if asked is not None:
         return asked
     return usual if advised is None else advised
@@ -178,7 +178,7 @@ def _weight_decay(
 
 
 def _numbers(text: str | None, option: str, *, whole: bool = True) -> list[str]:
-    """The parts of a comma-separated list, each of them a number."""
+    """Parts of a comma-separated list, each of them a number."""
     parts = [part.strip() for part in (text or "").split(",")]
     for part in parts:
         try:

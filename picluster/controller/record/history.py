@@ -1,4 +1,4 @@
-"""All runs of a place, one line each. A damaged run folder is listed as such and hides nothing."""
+"""History of the runs in a folder, one line each. A damaged run folder is listed as such and hides nothing."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from picluster.schema.report import History, RunSummary
 
 
 def history(tag: str | None = None, root: Path = RUNS) -> History:
-    """The runs below `root`, or those with this tag; the newest first. InputError where there is none."""
+    """Summaries of the runs below `root`, or of those with this tag; newest first. InputError where there is none."""
     found = [summary(folder) for folder in RunFolder.every(root)]
     if not found:
         raise InputError(f"there are no runs in {root.absolute()}", fix="make one: picluster launch")
@@ -27,7 +27,7 @@ def history(tag: str | None = None, root: Path = RUNS) -> History:
 
 
 def training_on(dataset: str, root: Path = RUNS) -> list[str]:
-    """The names of the runs under way that read this graph."""
+    """Names of the runs under way that read this graph."""
     return [folder.name for folder in RunFolder.every(root) if _is_training_on(folder, dataset)]
 
 
@@ -39,7 +39,7 @@ def _is_training_on(folder: RunFolder, dataset: str) -> bool:
 
 
 def summary(folder: RunFolder) -> RunSummary:
-    """What one run came to; whatever is wrong with its folder is said in it."""
+    """Summary of one run; it says what is wrong with the run's folder, if anything is."""
     try:
         return _summary(folder)
     except PiclusterError as error:

@@ -1,4 +1,4 @@
-"""Who leads a run: this process, as a run folder remembers it, and whether a remembered one still lives."""
+"""The process that leads a run: its identity in run folders and on nodes, and whether it still lives."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from picluster.schema.run import Controller
 
 
 def this_controller() -> Controller:
-    """This process, as a run folder and the nodes remember it."""
+    """Identity of this process."""
     booted = psutil.boot_time()  # first: it is what processes' times count from
     return Controller(
         host=os.uname().nodename,
@@ -47,14 +47,14 @@ def this_machine() -> str:
 
 
 def is_here(controller: Controller) -> bool:
-    """Whether it ran on this machine. Runs of earlier versions know only its name."""
+    """True where it ran on this machine. Runs of earlier versions know only its name."""
     if controller.machine:
         return controller.machine == this_machine()
     return controller.host == os.uname().nodename
 
 
 def is_alive(controller: Controller) -> bool:
-    """Whether the process that leads a run still exists; unknown on other machines, hence no."""
+    """True where the process that leads a run still exists; False on other machines, where that is not known."""
     if not is_here(controller) or controller.boot != (_this_boot() if controller.boot else ""):
         return False
     clock_moved = psutil.boot_time() - controller.booted if controller.booted else 0.0

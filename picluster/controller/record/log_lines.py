@@ -1,4 +1,4 @@
-"""The lines of the workers' logs in a run folder: as they are, or as they come."""
+"""Lines of the workers' logs in a run folder: all at once, or as they come."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def follow_logs(folder: RunFolder, nodes: Sequence[str]) -> Iterator[tuple[str, 
 
 
 def _news(folder: RunFolder, node: str, places: dict[str, int]) -> Iterator[bytes]:
-    """What was written since the last look."""
+    """Lines that were written since the last look."""
     with suppress(FileNotFoundError), folder.log_file(node).open("rb") as log:
         log.seek(places[node])
         while piece := log.read(_PIECE):

@@ -1,4 +1,4 @@
-"""A file that a person names to be written: looked at before the work that fills it begins."""
+"""Checks of an output file that a person names, before the work that fills it begins."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from picluster.errors import InputError
 
 
 def check_output(file: Path, option: str, suffixes: Sequence[str], kind: str) -> None:
-    """InputError where a file of this kind cannot be written: its name does not end in one of `suffixes`, for example.
+    """Raise InputError where such a file cannot be written: its name ends in none of `suffixes`, for example.
 
     Likewise where its folder is missing or not writable, or it is a folder. `option` names the file on the command
     line; `kind` in the message, such as `picture that can be drawn`.

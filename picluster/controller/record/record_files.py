@@ -1,4 +1,4 @@
-"""Records on disk: written aside and renamed, or grown line by line; what goes wrong is one clear line."""
+"""Records on disk: written aside and renamed, or grown line by line; errors are one clear line."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def refuse(action: str, path: Path, error: OSError) -> Never:
 
 
 def require_text(path: Path) -> None:
-    """DataError where a name in a path is no text: it could not stand in a record."""
+    """Raise DataError where a name in a path is no text: it could not stand in a record."""
     try:
         str(path.absolute()).encode()
     except UnicodeEncodeError:
@@ -38,7 +38,7 @@ def require_text(path: Path) -> None:
 
 
 def require_folder_or_nothing(path: Path) -> None:
-    """DataError where something else has the name of a folder."""
+    """Raise DataError where something else has the name of a folder."""
     if path.is_symlink() and not path.exists():
         what = f"{path.absolute()} is a link to {path.readlink()}, which does not exist"
         raise DataError(what, fix="make that folder (is its disk mounted?), or remove the link")
@@ -47,7 +47,7 @@ def require_folder_or_nothing(path: Path) -> None:
 
 
 def write_whole(file: Path, content: bytes) -> None:
-    """The file appears whole, or stays as it was."""
+    """Write a file that appears whole, or stays as it was."""
     aside = file.with_name(f".{file.name}.{os.getpid()}")
     try:
         with aside.open("wb") as stream:
@@ -62,12 +62,12 @@ def write_whole(file: Path, content: bytes) -> None:
 
 
 def write_record(file: Path, record: Record) -> None:
-    """A readable page of JSON."""
+    """Write a record as a readable page of JSON."""
     write_whole(file, to_json(record, indent=True))
 
 
 def append_record(file: Path, record: Record) -> None:
-    """A line of JSON. What is written stays readable: where a disk takes but a part of a line, none of it remains."""
+    """Append a record as a line of JSON. Where a disk takes but a part of the line, none of it remains."""
     line = to_json(record) + b"\n"
     try:
         with file.open("ab", buffering=0) as lines:
@@ -85,7 +85,7 @@ def append_record(file: Path, record: Record) -> None:
 
 
 def read_record(file: Path, kind: type[RecordType]) -> RecordType:
-    """A page of JSON; DataError where it is missing or no `kind`."""
+    """Read a record from a page of JSON; DataError where it is missing or no `kind`."""
     try:
         return from_json(kind, file.read_bytes(), source=str(file))
     except FileNotFoundError as error:
@@ -97,7 +97,7 @@ def read_record(file: Path, kind: type[RecordType]) -> RecordType:
 
 
 def read_lines(file: Path) -> Iterator[Recorded]:
-    """Whole lines only: the last one may have been cut when its writer died."""
+    """Read whole lines only: the last one may have been cut when its writer died."""
     try:
         lines = file.open("rb")
     except FileNotFoundError:

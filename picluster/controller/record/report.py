@@ -1,4 +1,4 @@
-"""From a run folder to a report. Reads only the folder, so it works on a copy, elsewhere, years later."""
+"""Report of a run, from its folder alone: so it works on a copy, elsewhere, years later."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from picluster.schema.run import Failure, Result
 
 
 def make_report(folder: RunFolder) -> Report:
-    """All that a run folder tells."""
+    """Read a run folder whole, into a report."""
     run, plan, result = folder.run(), folder.plan(), result_of(folder)
     events = list(folder.events())
     ready = {each.node: each.event for each in events if isinstance(each.event, Ready)}
@@ -55,12 +55,12 @@ def make_report(folder: RunFolder) -> Report:
 
 
 def best_epoch(epochs: Sequence[EpochDone]) -> int | None:
-    """The last epoch that was the best when it ended; None before the first."""
+    """Number of the last epoch that was the best when it ended; None before the first."""
     return max((done.epoch for done in epochs if done.best), default=None)
 
 
 def result_of(folder: RunFolder) -> Result:
-    """The recorded result, or what its absence means."""
+    """Recorded result, or what its absence means."""
     result = folder.result()
     if result is not None:
         return result
@@ -74,7 +74,7 @@ def result_of(folder: RunFolder) -> Result:
 
 
 def _failure(folder: RunFolder, result: Result) -> Failure | None:
-    """With the log's place as it can be opened from here, wherever the folder lies by now."""
+    """Failure with the log's path from here, wherever the folder lies by now."""
     failure = result.failure
     if failure is None or failure.log is None:
         return failure
@@ -143,5 +143,5 @@ def _steps_per_second(steps: Sequence[StepDone]) -> float | None:
 
 
 def _settled(steps: Sequence[StepDone]) -> Sequence[StepDone]:
-    """Without the first step, which pays for first touches of memory and files; unless it is the only one."""
+    """Steps without the first, which pays for first touches of memory and files; unless it is the only one."""
     return steps[1:] or steps

@@ -37,12 +37,12 @@ _ROOM_BYTES = 64 << 10
 
 
 def new_letters() -> str:
-    """Random ones, by which a run is told from others of its name."""
+    """Four random letters, by which a run is told from others of its name."""
     return "".join(secrets.choice(string.ascii_lowercase) for _ in range(LETTERS))
 
 
 class RunFolder:
-    """Everything about one run. Files are written aside and renamed; lists of events grow line by line."""
+    """Folder with everything about one run. Files are written aside and renamed; lists of events grow line by line."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -54,16 +54,16 @@ class RunFolder:
         self.model_file = path / "model.py"
         """The model as it was when the run began; runs of version 0.1 have none."""
         self._room_file = path / ".room"
-        """Room for the last words: given back when the run ends, or when the disk is full."""
+        """Reserved space for the last records: given back when the run ends, or when the disk is full."""
 
     @property
     def name(self) -> str:
-        """Of the run, as text, whatever a copied folder is called."""
+        """Name of the run, as text, whatever a copied folder is called."""
         return os.fsencode(self.path.name).decode(errors="replace")
 
     @staticmethod
     def create(model: str, dataset: str, root: Path = RUNS) -> RunFolder:
-        """A new folder, named after date, model, data and four random letters."""
+        """Make a new folder, named after date, model, data and four random letters."""
         date = time.strftime("%Y-%m-%d")
         path = root / f"{date}-{model}-{dataset}-{new_letters()}"
         require_text(root)
@@ -77,7 +77,7 @@ class RunFolder:
 
     @staticmethod
     def find(name: str | None, root: Path = RUNS) -> RunFolder:
-        """The run of that name or path, or whose name ends with these four letters; the newest where none is named.
+        """Find the run of that name or path, or whose name ends with these four letters; without, the newest.
 
         InputError where there is none, or more than one.
         """
@@ -99,7 +99,7 @@ class RunFolder:
 
     @staticmethod
     def every(root: Path = RUNS) -> list[RunFolder]:
-        """All folders among the runs, whether they can be read or not. DataError where these cannot be listed."""
+        """Folders of all runs, whether they can be read or not. DataError where these cannot be listed."""
         require_folder_or_nothing(root)
         try:
             paths = sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
@@ -110,15 +110,15 @@ class RunFolder:
         return [RunFolder(path) for path in paths]
 
     def log_file(self, node: str) -> Path:
-        """What a node's worker wrote to its standard error."""
+        """Path of the log: what a node's worker wrote to its standard error."""
         return self._node(node) / "log.txt"
 
     def metrics_file(self, node: str) -> Path:
-        """A node's steps and resource readings."""
+        """Path of a node's steps and resource readings."""
         return self._node(node) / "metrics.jsonl"
 
     def node_folder(self, node: str) -> Path:
-        """Made where it does not exist."""
+        """Folder of a node's files, made where it does not exist."""
         folder = self._node(node)
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -127,7 +127,7 @@ class RunFolder:
         return folder
 
     def checkpoint_folder(self, epoch: int) -> Path:
-        """Weights after an epoch."""
+        """Folder of the weights after an epoch."""
         return self.path / "checkpoints" / str(epoch)
 
     def begin(self, run: Run, plan: Plan, environment: Environment) -> None:
@@ -164,7 +164,7 @@ class RunFolder:
                 print(f"error: {event.cause}", file=log)
 
     def _append(self, file: Path, recorded: Recorded) -> None:
-        """Where the disk is full, what the run has learnt so far must not be lost for want of a line."""
+        """Append a line; where the disk is full, what the run has learnt so far must not be lost for want of a line."""
         try:
             append_record(file, recorded)
         except DataError as error:
@@ -175,7 +175,7 @@ class RunFolder:
             raise error from error.__cause__
 
     def _require(self) -> None:
-        """DataError where the folder has gone."""
+        """Raise DataError where the folder has gone."""
         if not self.path.is_dir():
             what = f"the run folder {self.path.absolute()} has gone while the run was under way"
             raise DataError(what, fix="leave it, and the disk that it is on, in place until the run has ended")
@@ -189,7 +189,7 @@ class RunFolder:
         write_record(self.checkpoint_folder(manifest.epoch) / "manifest.json", manifest)
 
     def checkpoint(self) -> tuple[Path, Manifest]:
-        """The folder of the best epoch's weights, and what is in it. DataError where there is none."""
+        """Folder of the best epoch's weights, and its manifest. DataError where there is none."""
         complete = [file.parent for file in self.path.glob("checkpoints/*/manifest.json")]
         if not complete:
             raise DataError(f"run {self.name} has no weights", fix="a run writes them when it has finished")
@@ -203,27 +203,27 @@ class RunFolder:
         write_record(self.result_file, result)
 
     def run(self) -> Run:
-        """What was to be done."""
+        """Read the task of the run."""
         return read_record(self.run_file, Run)
 
     def plan(self) -> Plan:
-        """Who did what."""
+        """Read the plan of the run."""
         return read_record(self.plan_file, Plan)
 
     def environment(self) -> Environment:
-        """Where the controller ran."""
+        """Read where the controller ran."""
         return read_record(self.environment_file, Environment)
 
     def result(self) -> Result | None:
-        """How it ended; None while it runs, or when its controller died."""
+        """Read the result; None while the run goes on, or when its controller died."""
         return read_record(self.result_file, Result) if self.result_file.exists() else None
 
     def events(self) -> Iterator[Recorded]:
-        """What happened, in order."""
+        """Read the events in order."""
         return read_lines(self.events_file)
 
     def metrics(self, node: str) -> Iterator[Recorded]:
-        """A node's steps and readings, in order."""
+        """Read a node's steps and resource readings in order."""
         return read_lines(self.metrics_file(node))
 
     def _node(self, node: str) -> Path:
@@ -231,7 +231,7 @@ class RunFolder:
 
 
 def _started(folder: RunFolder) -> float:
-    """When the run began; a folder that cannot be read must not hide the others."""
+    """Start of a run; a folder that cannot be read must not hide the others."""
     try:
         return folder.run().started
     except PiclusterError:
@@ -239,7 +239,7 @@ def _started(folder: RunFolder) -> float:
 
 
 def _holds_a_run(path: Path) -> bool:
-    """A folder that must not be looked into may hold one: reading it then says why it cannot be read."""
+    """True where a folder holds a run, or may hold one because it cannot be looked into: reading it then says why."""
     try:
         return (path / "run.json").exists()
     except PermissionError:
