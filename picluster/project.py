@@ -16,7 +16,7 @@ HOSTS = INVENTORIES / "hosts.yml"
 """The person's own inventory."""
 
 PACKAGE = Path(__file__).resolve().parent
-_IN_WHEEL = PACKAGE / "project"
+_IN_WHEEL = PACKAGE / "bundled"
 BUNDLED = _IN_WHEEL if _IN_WHEEL.is_dir() else PACKAGE.parent
 """Models, playbooks, comparisons, inventories, pages that come with picluster: the clone, or what its wheel holds."""
 

@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from picluster.errors import InputError, MissingError, Stopped
-from picluster.project import BUNDLED, program
+from picluster.project import BUNDLED, PACKAGE, program
 
 Event = Mapping[str, Any]
 LEAVE_SECONDS = 5.0
@@ -84,7 +84,7 @@ class Playbook:
     def _variables(self) -> dict[str, object]:
         proxy = f"http://127.0.0.1:{self.apt_port}" if self.apt_port else ""
         named = {"picluster_chosen": ",".join(self.chosen), "picluster_nodes": ",".join(self.members)}
-        return {**named, "picluster_apt_proxy": proxy, **self.variables}
+        return {**named, "picluster_apt_proxy": proxy, "picluster_package": str(PACKAGE), **self.variables}
 
     def _environment(self, sockets: Path) -> dict[str, str]:
         programs = Path(sys.executable).parent
