@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-class Components:
+class UnionFind:
     """Nodes that can be reached from each other. Memory: eight bytes for each node, whatever the number of edges."""
 
     def __init__(self, nodes: int) -> None:

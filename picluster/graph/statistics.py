@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from picluster.graph.components import Components
+from picluster.graph.components import UnionFind
 from picluster.graph.folder import GraphFolder
 
 _CHUNK_EDGES = 1 << 20
@@ -37,7 +37,7 @@ def statistics_of(graph: GraphFolder) -> Statistics:
     indptr = np.array(graph.array("indptr"))
     alone = np.diff(indptr) == 0
     alike, judged = 0, 0
-    components = Components(len(labels))
+    components = UnionFind(len(labels))
     for targets, sources in _chunks(indptr, graph.array("indices")):
         alone[sources] = False
         components.join(targets, sources)

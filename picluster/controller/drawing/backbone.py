@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from picluster.graph.components import Components
+from picluster.graph.components import UnionFind
 
 _CHUNK_WORDS = 1 << 21
 
@@ -19,7 +19,7 @@ def backbone(pairs: NDArray[np.int32], nodes: int, *, keep: int) -> NDArray[np.i
     alike = similarities(pairs, nodes)
     kept = np.zeros(len(pairs), bool)
     kept[_strongest(pairs, alike, keep)] = True
-    pieces = Components(nodes)
+    pieces = UnionFind(nodes)
     pieces.join(*pairs[kept].T)
     # Borůvka's way: each piece keeps its best edge to another one, until there are none.
     while True:

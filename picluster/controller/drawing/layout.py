@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from picluster.controller.drawing.backbone import backbone
 from picluster.controller.drawing.packing import packed
-from picluster.graph.components import Components
+from picluster.graph.components import UnionFind
 from picluster.randomness import Purpose, key
 
 Positions = NDArray[np.float64]
@@ -31,7 +31,7 @@ def layout(pairs: NDArray[np.int32], nodes: int, *, seed: int) -> Positions:
     `pairs` (P, 2) are the edges, each once.
     """
     lines = backbone(pairs, nodes, keep=_BACKBONE_EDGES)
-    components = Components(nodes)
+    components = UnionFind(nodes)
     components.join(*lines.T)
     roots = components.of_nodes()
     members = np.split(order := np.argsort(roots, kind="stable"), _beginnings(roots[order]))

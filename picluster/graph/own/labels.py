@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from picluster.errors import DataError
 from picluster.graph.own.ids import nodes_of
 from picluster.graph.own.table import Table
-from picluster.graph.own.words import Words, is_missing, is_number, plain_number, to_words, whole_number
+from picluster.graph.own.words import WordColumn, is_missing, is_number, plain_number, to_words, whole_number
 
 _UNLABELLED = "-1"
 _MOST_NAMES = 12
@@ -27,7 +27,7 @@ class Labels(NamedTuple):
     notes: tuple[str, ...]
 
 
-class _Classes(NamedTuple):
+class _Numbering(NamedTuple):
     numbers: list[int]
     """The class of each distinct word; -1 where it is none."""
     names: tuple[str, ...]
@@ -50,19 +50,19 @@ def read_labels(table: Table, nodes: int, missing: Sequence[str] = ()) -> Labels
     return Labels(labels, classes.names, (*classes.notes, *_unlabelled(words, classes.numbers, nodes)))
 
 
-def label_words(column: NDArray[Any]) -> Words:
+def label_words(column: NDArray[Any]) -> WordColumn:
     """The labels as words, whatever they were: whole floats as 1, no number as nothing."""
     if column.dtype.kind == "f":
         known, codes = np.unique(column, return_inverse=True)
         texts = [str(int(value)) if value.is_integer() else repr(value) for value in known.tolist()]
-        return Words(codes.astype(np.int32), tuple(texts))
+        return WordColumn(codes.astype(np.int32), tuple(texts))
     if column.dtype.kind in "iub":
         known, codes = np.unique(column, return_inverse=True)
-        return Words(codes.astype(np.int32), tuple(str(value) for value in known.tolist()))
+        return WordColumn(codes.astype(np.int32), tuple(str(value) for value in known.tolist()))
     return to_words(str(value).strip() for value in column.tolist())
 
 
-def _classes(table: Table, words: Words, missing: Sequence[str]) -> _Classes:
+def _classes(table: Table, words: WordColumn, missing: Sequence[str]) -> _Numbering:
     used = set(np.unique(words.codes).tolist())
     present = {place: word for place, word in enumerate(words.distinct) if place in used}
     known = {place: word for place, word in present.items() if not is_missing(word, missing)}
@@ -88,7 +88,7 @@ def _classes(table: Table, words: Words, missing: Sequence[str]) -> _Classes:
         notes.append(
             f"labels: read as words, because {other!r} is no number{hint}; {figures[0]!r} is the name of a class too"
         )
-    return _Classes(
+    return _Numbering(
         [
             number_of.get(labelled.get(place, ""), -1) if place in labelled else -1
             for place in range(len(words.distinct))
@@ -98,7 +98,7 @@ def _classes(table: Table, words: Words, missing: Sequence[str]) -> _Classes:
     )
 
 
-def _numbered(table: Table, words: Words, numbers: dict[int, int]) -> _Classes:
+def _numbered(table: Table, words: WordColumn, numbers: dict[int, int]) -> _Numbering:
     """Classes of whole numbers: as they are where these are 0 to K - 1, else numbered in their order."""
     for place, number in numbers.items():
         if number < 0:
@@ -110,9 +110,9 @@ def _numbered(table: Table, words: Words, numbers: dict[int, int]) -> _Classes:
     class_of = {number: place for place, number in enumerate(known)}
     classes = [class_of[numbers[place]] if place in numbers else -1 for place in range(len(words.distinct))]
     if known == list(range(len(known))):
-        return _Classes(classes, (), ())
+        return _Numbering(classes, (), ())
     names = [str(number) for number in known]
-    return _Classes(classes, tuple(names), (f"labels are not 0 to {len(known) - 1}: {_named(names)}",))
+    return _Numbering(classes, tuple(names), (f"labels are not 0 to {len(known) - 1}: {_named(names)}",))
 
 
 def _named(names: Sequence[str]) -> str:
@@ -120,7 +120,7 @@ def _named(names: Sequence[str]) -> str:
     return f"classes: {', '.join([*shown, *(['…'] if len(names) > _MOST_NAMES else [])])}"
 
 
-def _unlabelled(words: Words, numbers: list[int], nodes: int) -> list[str]:
+def _unlabelled(words: WordColumn, numbers: list[int], nodes: int) -> list[str]:
     """Sentences about the nodes that have no label, and by which words."""
     counts = np.bincount(words.codes, minlength=len(words.distinct))
     said = Counter(

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from picluster.errors import DataError
 from picluster.graph.own.sheet import Column
-from picluster.graph.own.words import Words, plain_number, whole_number
+from picluster.graph.own.words import WordColumn, plain_number, whole_number
 
 _INT64 = np.iinfo(np.int64)
 _CHUNK_ROWS = 1 << 21
@@ -41,7 +41,7 @@ class NodeIds:
 
         Where nodes are numbered already, they may be out of range.
         """
-        if isinstance(column, Words):
+        if isinstance(column, WordColumn):
             return self._numbers_of_words(column, where)
         whole = _whole(column, where)
         if self.are_words:
@@ -66,7 +66,7 @@ class NodeIds:
             return False
         return not len(numbers) or bool(numbers.min() >= 0 and numbers.max() < self.count)
 
-    def _numbers_of_words(self, column: Words, where: Callable[[int], str]) -> NDArray[np.int64]:
+    def _numbers_of_words(self, column: WordColumn, where: Callable[[int], str]) -> NDArray[np.int64]:
         known = [self._number(word) for word in column.distinct]
         if strange := [place for place, number in enumerate(known) if isinstance(number, str)]:
             rows = np.isin(column.codes, strange)
@@ -110,7 +110,7 @@ def named(column: Column, source: str, where: Callable[[int], str]) -> tuple[Nod
     _check_distinct(column if ids is None else ids, where)
     count = len(column)
     if ids is None:
-        assert isinstance(column, Words)
+        assert isinstance(column, WordColumn)
         names = tuple(map(str, column.array().tolist()))
         return NodeIds(count=count, source=source, names=names, by_word={n: row for row, n in enumerate(names)}), None
     if count and ids.min() == 0 and ids.max() == count - 1:
@@ -122,7 +122,7 @@ def named(column: Column, source: str, where: Callable[[int], str]) -> tuple[Nod
 
 def whole_ids(column: Column) -> NDArray[np.int64] | None:
     """The column as whole numbers; None where they are none, or where digits matter, as in 007."""
-    if not isinstance(column, Words):
+    if not isinstance(column, WordColumn):
         whole = column.dtype.kind in "iu" or bool(
             np.isfinite(column).all() and (column == np.rint(column)).all() and (abs(column) < 1 << 53).all()
         )
@@ -133,23 +133,23 @@ def whole_ids(column: Column) -> NDArray[np.int64] | None:
     return np.array([*values, 0], np.int64)[column.codes]
 
 
-def words_of_numbers(column: NDArray[Any]) -> Words:
+def words_of_numbers(column: NDArray[Any]) -> WordColumn:
     """Whole numbers as words, in plain digits, numbered as they come."""
     known, first, codes = np.unique(column, return_index=True, return_inverse=True)
     order = np.argsort(first)
     place = np.empty(len(order), np.int32)
     place[order] = np.arange(len(order), dtype=np.int32)
-    return Words(place[codes], tuple(str(value) for value in known[order].tolist()))
+    return WordColumn(place[codes], tuple(str(value) for value in known[order].tolist()))
 
 
 def _check_distinct(ids: Column, where: Callable[[int], str]) -> None:
-    codes = ids.codes if isinstance(ids, Words) else ids
-    if isinstance(ids, Words) and "" in ids.distinct and (row := ids.first_row(ids.distinct.index(""))) >= 0:
+    codes = ids.codes if isinstance(ids, WordColumn) else ids
+    if isinstance(ids, WordColumn) and "" in ids.distinct and (row := ids.first_row(ids.distinct.index(""))) >= 0:
         raise DataError(f"{where(row)}: the node has no id", fix="give each node an id of its own")
     first = np.unique(codes, return_index=True)[1]
     if len(first) < len(codes):
         row = int(np.setdiff1d(np.arange(len(codes)), first)[0])
-        word = ids.distinct[ids.codes[row]] if isinstance(ids, Words) else ids[row]
+        word = ids.distinct[ids.codes[row]] if isinstance(ids, WordColumn) else ids[row]
         raise DataError(f"{where(row)}: node {word} was there before", fix="give each node one row")
 
 

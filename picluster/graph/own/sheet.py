@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from picluster.graph.own.words import Words, is_number, is_truth, number_of
+from picluster.graph.own.words import WordColumn, is_number, is_truth, number_of
 
-Column = NDArray[Any] | Words
+Column = NDArray[Any] | WordColumn
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +24,7 @@ class Sheet:
     """(rows, columns of numbers)."""
     number_columns: tuple[int, ...]
     """The place of each column of `numbers` in the file, from 0."""
-    words: Mapping[int, Words] = field(default_factory=dict)
+    words: Mapping[int, WordColumn] = field(default_factory=dict)
     """Columns of words by their places."""
     where: Callable[[int], str]
     """Such as `edges.csv, line 5`, of a row from 0."""

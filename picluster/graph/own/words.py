@@ -19,7 +19,7 @@ _TRUTH = {"true": 1.0, "false": 0.0}
 _LARGEST = 1 << 63
 
 
-class Words(NamedTuple):
+class WordColumn(NamedTuple):
     """A column of words: `distinct[codes[row]]` is the word of a row."""
 
     codes: NDArray[np.int32]
@@ -30,10 +30,10 @@ class Words(NamedTuple):
         """The number of rows."""
         return len(self.codes)
 
-    def rows_from(self, start: int) -> "Words":
+    def rows_from(self, start: int) -> "WordColumn":
         """The column without the rows before `start`."""
         used, codes = np.unique(self.codes[start:], return_inverse=True)
-        return Words(codes.astype(np.int32), tuple(self.distinct[place] for place in used))
+        return WordColumn(codes.astype(np.int32), tuple(self.distinct[place] for place in used))
 
     def array(self) -> NDArray[np.object_]:
         """(rows,) the words themselves."""
@@ -51,12 +51,12 @@ class _Numbers(dict[str, int]):
         return number
 
 
-def to_words(values: Iterable[str]) -> Words:
+def to_words(values: Iterable[str]) -> WordColumn:
     """The column of some words."""
     return columns_of_words(([value] for value in values), 1)[0]
 
 
-def columns_of_words(rows: Iterable[list[str]], width: int) -> list[Words]:
+def columns_of_words(rows: Iterable[list[str]], width: int) -> list[WordColumn]:
     """The columns of rows that all have `width` words."""
     numbers = [_Numbers() for _ in range(width)]
     codes: list[list[NDArray[np.int32]]] = [[np.empty(0, np.int32)] for _ in range(width)]
@@ -64,7 +64,7 @@ def columns_of_words(rows: Iterable[list[str]], width: int) -> list[Words]:
     while chunk := list(islice(stream, _CHUNK_ROWS)):
         for column, cells in enumerate(zip(*chunk, strict=True)):
             codes[column].append(np.fromiter(map(numbers[column].__getitem__, cells), np.int32, len(cells)))
-    return [Words(np.concatenate(parts), tuple(known)) for parts, known in zip(codes, numbers, strict=True)]
+    return [WordColumn(np.concatenate(parts), tuple(known)) for parts, known in zip(codes, numbers, strict=True)]
 
 
 def is_missing(word: str, others: Iterable[str] = ()) -> bool:

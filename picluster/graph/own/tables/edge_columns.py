@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from picluster.errors import DataError
-from picluster.graph.own.heads import DOUBTFUL_ENDS, INDEX_HEADS, WEIGHTS, end_of, plain
+from picluster.graph.own.column_names import DOUBTFUL_ENDS, INDEX_NAMES, WEIGHTS, end_of, plain
 from picluster.graph.own.table import Table
 from picluster.graph.own.tables.skipping import FileColumns, skip_option
 from picluster.graph.own.whole.edges import whole
@@ -44,7 +44,7 @@ def find_ends(edges: EdgeFile, skipped: frozenset[int], files: Mapping[str, File
     left = [place for place in range(edges.width) if place not in skipped]
     notes = []
     for place in left[:]:
-        if len(left) > _ENDS and names and names[place] in INDEX_HEADS:
+        if len(left) > _ENDS and names and names[place] in INDEX_NAMES:
             left.remove(place)
             notes.append(
                 f"edges: column {place + 1} ({names[place] or 'no name'}) numbers the rows, and is passed over"

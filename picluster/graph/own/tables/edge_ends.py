@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from picluster.graph.own.heads import names_ends
+from picluster.graph.own.column_names import names_ends
 from picluster.graph.own.node_ids import NodeIds
 from picluster.graph.own.sheet import Column, Sheet
 from picluster.graph.own.table import Table

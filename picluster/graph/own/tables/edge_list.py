@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from picluster.errors import DataError
-from picluster.graph.own.heads import names_ends, numbered_stem
+from picluster.graph.own.column_names import names_ends, numbered_stem
 from picluster.graph.own.node_ids import NodeIds, numbered
 from picluster.graph.own.sheet import Column, Sheet
 from picluster.graph.own.table import Table
@@ -18,7 +18,7 @@ from picluster.graph.own.text.columns import read_ids
 from picluster.graph.own.text.layout import Layout, find_layout
 from picluster.graph.own.text.records import Peek
 from picluster.graph.own.text.source import read_lines
-from picluster.graph.own.words import Words, is_number, to_words
+from picluster.graph.own.words import WordColumn, is_number, to_words
 
 _ENDS = 2
 _KEY = re.compile(r"""['"]([^'"]+)['"]\s*:""")
@@ -170,7 +170,7 @@ def _is_head(sheet: Sheet, ends: Ends, ids: NodeIds, *, numbered_heads: bool) ->
     if not numbered_heads:
         return False
     source, target = (sheet.column(place) for place in (ends.source, ends.target))
-    if isinstance(source, Words) or isinstance(target, Words):
+    if isinstance(source, WordColumn) or isinstance(target, WordColumn):
         return False
     pairs = (source[1:], target[1:])
     again = (pairs[0] == source[0]) & (pairs[1] == target[0])

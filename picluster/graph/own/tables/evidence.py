@@ -4,11 +4,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from picluster.graph.own.heads import is_value_name
+from picluster.graph.own.column_names import is_value_name
 from picluster.graph.own.node_ids import NodeIds, whole_ids
 from picluster.graph.own.sheet import Column
 from picluster.graph.own.splits import is_split
-from picluster.graph.own.words import Words, is_missing, whole_number
+from picluster.graph.own.words import WordColumn, is_missing, whole_number
 
 _FIRST_NUMBER = "0"
 """The head of a single column that pandas writes where it has no name."""
@@ -48,7 +48,7 @@ class Evidence(NamedTuple):
         return all(nodes in counts for counts in self.counts) and self.largest() < nodes
 
 
-def head_of_values(column: Words, role: str) -> bool | None:
+def head_of_values(column: WordColumn, role: str) -> bool | None:
     """Whether the first word of labels or splits is the column's name; None where only the number of rows can tell."""
     word = column.distinct[column.codes[0]]
     others = {column.distinct[code] for code in np.unique(column.codes[1:])}
@@ -66,7 +66,7 @@ def head_of_values(column: Words, role: str) -> bool | None:
     return True if numbers and all(numbers) else None
 
 
-def possible_counts(column: Words, role: str, empty_lines: tuple[int, ...], *, headed: bool) -> frozenset[int]:
+def possible_counts(column: WordColumn, role: str, empty_lines: tuple[int, ...], *, headed: bool) -> frozenset[int]:
     """How many nodes a file with one value for each may be of."""
     head = False if headed else head_of_values(column, role)
     rows = len(column)

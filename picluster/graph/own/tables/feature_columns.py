@@ -7,14 +7,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from picluster.errors import DataError
-from picluster.graph.own.heads import plain
+from picluster.graph.own.column_names import plain
 from picluster.graph.own.node_ids import NodeIds, named, numbered
 from picluster.graph.own.sheet import Sheet
 from picluster.graph.own.table import Table
 from picluster.graph.own.tables.evidence import Evidence
 from picluster.graph.own.tables.id_column import SURE_IDS, find_ids
 from picluster.graph.own.tables.skipping import FileColumns, skip_option
-from picluster.graph.own.words import Words, is_missing, is_number, is_truth
+from picluster.graph.own.words import WordColumn, is_missing, is_number, is_truth
 
 _STRANGE_NUMBERS = {
     "_": "write numbers without underscores",
@@ -74,7 +74,7 @@ def _is_head(sheet: Sheet, evidence: Evidence) -> bool:
     head, row = evidence.may_be(sheet.rows - 1), evidence.may_be(sheet.rows)
     if words := [column for place, column in sheet.words.items() if place == min(sheet.words)]:
         first = words[0].distinct[words[0].codes[0]]
-        called = any(first in column.distinct for column in evidence.ends if isinstance(column, Words))
+        called = any(first in column.distinct for column in evidence.ends if isinstance(column, WordColumn))
         head, row = head and not called, row and (called or not evidence.in_words)
     if head and row and evidence.counts_exactly(sheet.rows - 1):
         row = False

@@ -6,12 +6,12 @@ from typing import NamedTuple
 import numpy as np
 
 from picluster.errors import DataError
-from picluster.graph.own.heads import INDEX_HEADS, may_be_ids, plain
+from picluster.graph.own.column_names import INDEX_NAMES, may_be_ids, plain
 from picluster.graph.own.node_ids import named, numbered, whole_ids
 from picluster.graph.own.sheet import Sheet
 from picluster.graph.own.tables.evidence import Evidence
 from picluster.graph.own.tables.skipping import FileColumns, skip_option
-from picluster.graph.own.words import Words, whole_number
+from picluster.graph.own.words import WordColumn, whole_number
 
 SURE_IDS = ("node", "nodeid", "id")
 """Plain names of columns that hold ids, whatever else speaks against it."""
@@ -77,7 +77,7 @@ def find_ids(sheet: Sheet, evidence: Evidence, files: Mapping[str, FileColumns])
 
 def _candidates(sheet: Sheet, files: Mapping[str, FileColumns]) -> _Candidates:
     names = {place: sheet.names[place] for place in sheet.columns} if sheet.names else {}
-    index = tuple(place for place, name in names.items() if name in INDEX_HEADS)
+    index = tuple(place for place, name in names.items() if name in INDEX_NAMES)
     sure = tuple(place for place, name in names.items() if place in index or plain(name) in SURE_IDS)
     likely = tuple(place for place, name in names.items() if may_be_ids(name) and place not in sure)
     distinct = tuple(place for place in sheet.columns if _is_distinct(sheet, place))
@@ -86,7 +86,7 @@ def _candidates(sheet: Sheet, files: Mapping[str, FileColumns]) -> _Candidates:
 
 def _is_distinct(sheet: Sheet, place: int) -> bool:
     column = sheet.column(place)
-    if isinstance(column, Words):
+    if isinstance(column, WordColumn):
         return len(np.unique(column.codes)) == sheet.rows
     few = column[:_FEW_ROWS]  # of a wide table most columns are told by these
     if whole_ids(few) is None or len(np.unique(few)) < len(few):
@@ -97,7 +97,7 @@ def _is_distinct(sheet: Sheet, place: int) -> bool:
 def _calls(sheet: Sheet, place: int, evidence: Evidence) -> bool:
     """Whether edges use the ids of a column and no others."""
     column = sheet.column(place)
-    if isinstance(column, Words) and not evidence.in_words and whole_ids(column) is None:
+    if isinstance(column, WordColumn) and not evidence.in_words and whole_ids(column) is None:
         values = [whole_number(word) for word in column.distinct]  # 007: edges were read as numbers, and are once more
         fits = all(value is not None and abs(value) < _INT64 for value in values)
         column = np.array([*(value or 0 for value in values), 0], np.int64)[column.codes] if fits else column
@@ -158,5 +158,5 @@ def _counting_rows(found: _Candidates) -> list[int]:
     return [
         place
         for place, column in columns
-        if not isinstance(column, Words) and column.min() in {0, 1} and np.ptp(column) == found.sheet.rows - 1
+        if not isinstance(column, WordColumn) and column.min() in {0, 1} and np.ptp(column) == found.sheet.rows - 1
     ]

@@ -6,13 +6,13 @@ from typing import NamedTuple
 import numpy as np
 
 from picluster.errors import DataError
-from picluster.graph.own.heads import INDEX_HEADS, is_value_name, may_be_ids
+from picluster.graph.own.column_names import INDEX_NAMES, is_value_name, may_be_ids
 from picluster.graph.own.node_ids import NodeIds
 from picluster.graph.own.sheet import Column, Sheet
 from picluster.graph.own.table import Table
 from picluster.graph.own.tables.evidence import head_of_values
 from picluster.graph.own.tables.skipping import FileColumns, skip_option
-from picluster.graph.own.words import Words, is_missing, is_number, to_words
+from picluster.graph.own.words import WordColumn, is_missing, is_number, to_words
 from picluster.wording import counted
 
 _PAIR = 2
@@ -37,10 +37,10 @@ def read_node_values(
     """
     notes = list(sheet.notes)
     for place in sheet.columns if len(sheet.columns) > _PAIR else ():
-        if sheet.names and sheet.names[place] in INDEX_HEADS and len(sheet.columns) > _PAIR:
+        if sheet.names and sheet.names[place] in INDEX_NAMES and len(sheet.columns) > _PAIR:
             sheet = sheet.without((place,))
             notes.append(f"{role}: {sheet.name(place)} numbers the rows, and is passed over")
-    if len(sheet.columns) > _PAIR and sheet.doubtful and sheet.doubtful[sheet.columns[0]] in INDEX_HEADS:
+    if len(sheet.columns) > _PAIR and sheet.doubtful and sheet.doubtful[sheet.columns[0]] in INDEX_NAMES:
         sheet = sheet.head_is(names=True).without(sheet.columns[:1])
     if len(sheet.columns) > _PAIR or not sheet.columns:
         skips = ", ".join(f"{sheet.name(place)}: {skip_option(role, place, files)}" for place in sheet.columns)
@@ -188,7 +188,7 @@ def _only_words_follow(sheet: Sheet) -> bool:
     return bool(others) and not any(map(is_number, others))
 
 
-def _words_after_the_first(column: Words) -> set[str]:
+def _words_after_the_first(column: WordColumn) -> set[str]:
     return {column.distinct[code] for code in np.unique(column.codes[1:])}
 
 
@@ -204,12 +204,12 @@ def _second_has_ids(sheet: Sheet, first: int, second: int, ids: NodeIds) -> bool
 
 
 def _are_ids(column: Column, ids: NodeIds) -> bool:
-    codes = column.codes if isinstance(column, Words) else column
+    codes = column.codes if isinstance(column, WordColumn) else column
     return len(np.unique(codes)) == len(codes) and ids.knows(column)
 
 
-def _as_words(column: Column) -> Words:
-    if isinstance(column, Words):
+def _as_words(column: Column) -> WordColumn:
+    if isinstance(column, WordColumn):
         return column
     from picluster.graph.own.labels import label_words
 

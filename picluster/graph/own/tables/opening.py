@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from picluster.errors import DataError, InputError
 from picluster.graph.own.arrays import read_arrays
-from picluster.graph.own.heads import may_be_ids
+from picluster.graph.own.column_names import may_be_ids
 from picluster.graph.own.sheet import Sheet
 from picluster.graph.own.table import Kind, Table
 from picluster.graph.own.tables.edge_list import (

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from picluster.errors import DataError, MissingError
-from picluster.graph.own.heads import may_be_ids
+from picluster.graph.own.column_names import may_be_ids
 from picluster.graph.own.labels import label_words
 from picluster.graph.own.sheet import Column, Sheet
 from picluster.graph.own.table import Kind

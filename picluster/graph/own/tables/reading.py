@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from picluster.errors import DataError
-from picluster.graph.own.heads import INDEX_HEADS, may_be_ids
+from picluster.graph.own.column_names import INDEX_NAMES, may_be_ids
 from picluster.graph.own.node_ids import numbered
 from picluster.graph.own.own_graph import OwnGraph
 from picluster.graph.own.sheet import Column, Sheet
@@ -124,7 +124,7 @@ def _evidence(ends: EdgeEnds, opened: dict[str, Opened], sheets: dict[str, Sheet
         if sheet := sheets.get(role):
             names = sheet.names or sheet.doubtful
             columns = [
-                place for place in sheet.columns if len(sheet.columns) <= _PAIR or names[place] not in INDEX_HEADS
+                place for place in sheet.columns if len(sheet.columns) <= _PAIR or names[place] not in INDEX_NAMES
             ]
             column = sheet.column(columns[0])
             if len(columns) == 1 and not isinstance(column, np.ndarray):

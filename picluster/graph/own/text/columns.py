@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from picluster.graph.own.sheet import Sheet
 from picluster.graph.own.text.layout import Layout, another_width, number_in
-from picluster.graph.own.text.records import Peek, Record, line_of, records
+from picluster.graph.own.text.records import Peek, TextRecord, line_of, records
 from picluster.graph.own.text.source import read_lines
 from picluster.graph.own.text.widths import are_even
 from picluster.graph.own.words import columns_of_words, is_number
@@ -99,7 +99,7 @@ def _rows(peek: Peek, layout: Layout, empty_lines: list[int] | None = None) -> I
         yield cells
 
 
-def _body(peek: Peek, layout: Layout) -> Iterator[Record]:
+def _body(peek: Peek, layout: Layout) -> Iterator[TextRecord]:
     return (record for record in records(peek.file, peek.dialect) if record.line >= layout.body_line)
 
 

@@ -5,9 +5,9 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from picluster.errors import DataError
-from picluster.graph.own.heads import may_be_ids, names_ends
+from picluster.graph.own.column_names import may_be_ids, names_ends
 from picluster.graph.own.table import Kind
-from picluster.graph.own.text.records import Peek, Record
+from picluster.graph.own.text.records import Peek, TextRecord
 from picluster.graph.own.words import is_missing, is_number, is_truth
 
 _OTHER_NUMBER = re.compile(r"[+-]?(0[xX][0-9a-fA-F]+|\d[\d_.,' ]*%?)")
@@ -63,14 +63,14 @@ def find_layout(peek: Peek, kind: Kind) -> Layout:
     )
 
 
-def check_widths(peek: Peek, found: list[Record], width: int) -> None:
+def check_widths(peek: Peek, found: list[TextRecord], width: int) -> None:
     """DataError names the first record that has more or fewer cells than `width`."""
     for record in found:
         if len(record.cells) != width:
             raise another_width(peek, record, width)
 
 
-def another_width(peek: Peek, record: Record, width: int) -> DataError:
+def another_width(peek: Peek, record: TextRecord, width: int) -> DataError:
     """The error of a line that has more or fewer columns than the others."""
     count = len(record.cells)
     what = f"{peek.file}, line {record.line} has {count} column{'s' * (count != 1)} instead of {width}"

@@ -1,7 +1,7 @@
 """How a text file was read, in sentences, and what in it may be read in two ways."""
 
 from picluster.errors import DataError
-from picluster.graph.own.heads import is_value_name, may_be_ids
+from picluster.graph.own.column_names import is_value_name, may_be_ids
 from picluster.graph.own.text.dialect import ambiguous_decimal
 from picluster.graph.own.text.layout import Layout
 from picluster.graph.own.text.records import Peek, comment_lines, records

@@ -14,7 +14,7 @@ SAMPLE_LINES = 1000
 """So many lines decide on the dialect, and on which columns hold numbers."""
 
 
-class Record(NamedTuple):
+class TextRecord(NamedTuple):
     """The cells of a line."""
 
     line: int
@@ -28,9 +28,9 @@ class Peek(NamedTuple):
 
     file: Path
     dialect: Dialect
-    first: Record
+    first: TextRecord
     """The first line that is no comment and not empty."""
-    sample: list[Record]
+    sample: list[TextRecord]
     """The records after it that are not empty."""
     whole: bool
     """Whether these are all."""
@@ -48,7 +48,7 @@ def peek(file: Path, *, ids_first: bool = False) -> Peek:
     return Peek(file, dialect, found[0], found[1:], whole and len(found) < SAMPLE_LINES)
 
 
-def records(file: Path, dialect: Dialect) -> Iterator[Record]:
+def records(file: Path, dialect: Dialect) -> Iterator[TextRecord]:
     """Every record after the lines that are skipped, empty lines too; without comments.
 
     DataError names the line with a quote that does not fit.
@@ -56,13 +56,13 @@ def records(file: Path, dialect: Dialect) -> Iterator[Record]:
     lines = _NumberedLines(file, dialect.skipped_lines)
     if dialect.attributes or not dialect.separator:
         for line in lines:
-            yield Record(lines.number, _cells_of_line(file, lines.number, dialect, line))
+            yield TextRecord(lines.number, _cells_of_line(file, lines.number, dialect, line))
         return
     reader = csv.reader(lines, delimiter=dialect.separator, strict=True)
     try:
         for cells in reader:
             stripped = [cell.strip() for cell in cells]
-            yield Record(lines.first_number, [] if stripped == [""] != cells else stripped)
+            yield TextRecord(lines.first_number, [] if stripped == [""] != cells else stripped)
             lines.first_number = 0
     except csv.Error as error:
         raise _stray_quote(file, lines.first_number or lines.number, error) from None

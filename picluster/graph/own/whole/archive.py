@@ -10,7 +10,7 @@ import numpy as np
 
 from picluster.errors import DataError, InputError
 from picluster.graph.own.own_graph import OwnGraph
-from picluster.graph.own.whole.entries import Entries, Entry, Matrix, Odd, Words
+from picluster.graph.own.whole.entries import Entries, Entry, Matrix, Odd, WordList
 from picluster.graph.own.whole.matrices import from_compressed, from_entries
 from picluster.graph.own.whole.meaning import graph_in
 
@@ -62,7 +62,7 @@ def _member(archive: zipfile.ZipFile, name: str) -> Entry:
     with archive.open(name) as stream:
         array: Any = np.lib.format.read_array(stream, allow_pickle=False)
     if dtype.kind in "US" and array.ndim == 1:
-        return Words(tuple(_text(word) for word in array.tolist()))
+        return WordList(tuple(_text(word) for word in array.tolist()))
     return array if dtype.kind in "iufbcUS" else Odd(f"an array of {dtype}")
 
 

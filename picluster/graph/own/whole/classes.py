@@ -12,7 +12,7 @@ from picluster.graph.own.whole.entries import Entries
 _TABLE = 2
 
 
-class Classes(NamedTuple):
+class NodeLabels(NamedTuple):
     """The label of every node."""
 
     table: Table
@@ -22,7 +22,7 @@ class Classes(NamedTuple):
     notes: tuple[str, ...] = ()
 
 
-def read_classes(entries: Entries, name: str, nodes: int) -> Classes:
+def read_classes(entries: Entries, name: str, nodes: int) -> NodeLabels:
     """The labels of an entry. DataError where they are not one class for each node."""
     array, place = entries.array(name), f"{name} of {entries.file}"
     if array.ndim == _TABLE and 1 in array.shape and array.size == nodes:
@@ -39,7 +39,7 @@ def read_classes(entries: Entries, name: str, nodes: int) -> Classes:
         raise DataError(f"{place} holds {array.dtype.name}, where classes are expected", fix="number them from 0")
     array = array.astype(np.int64) if array.dtype.kind == "b" else array
     count = int(array.max()) + 1 if array.dtype.kind in "iu" and array.size else 0
-    return Classes(Table(rows=array[:, None], where=lambda row: f"{place}, row {row} (from 0)"), count, notes)
+    return NodeLabels(Table(rows=array[:, None], where=lambda row: f"{place}, row {row} (from 0)"), count, notes)
 
 
 def _from_columns(entries: Entries, name: str, array: NDArray[Any]) -> NDArray[Any]:

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from picluster.errors import DataError
 from picluster.graph.own.table import Table
-from picluster.graph.own.whole.entries import Entries, Entry, Matrix, Odd, Words, plain_name, skip_option
+from picluster.graph.own.whole.entries import Entries, Entry, Matrix, Odd, WordList, plain_name, skip_option
 
 _ENDS = 2
 _TARGETS_FIRST = ("adj_t", "edge_index")
@@ -115,7 +115,7 @@ def _is_of_edges(name: str, entry: Entry, edges: int) -> bool:
         return False
     if isinstance(entry, Odd):
         return not entry.is_single
-    rows = len(entry.words) if isinstance(entry, Words) else entry.shape[0] if entry.shape else 0
+    rows = len(entry.words) if isinstance(entry, WordList) else entry.shape[0] if entry.shape else 0
     return rows == edges and not (isinstance(entry, np.ndarray) and not entry.size)
 
 

@@ -35,7 +35,7 @@ class Matrix:
 
 
 @dataclass(frozen=True)
-class Words:
+class WordList:
     """A list of words, such as names of classes."""
 
     words: tuple[str, ...]
@@ -50,7 +50,7 @@ class Odd(NamedTuple):
     """A single thing, which cannot say something of every node or edge."""
 
 
-Entry = NDArray[Any] | Matrix | Words | Odd
+Entry = NDArray[Any] | Matrix | WordList | Odd
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +83,7 @@ class Entries:
         entry = self.by_name[name]
         if isinstance(entry, Matrix):
             return entry.dense()
-        if isinstance(entry, Words):
+        if isinstance(entry, WordList):
             return np.array(entry.words, object)
         if isinstance(entry, Odd):
             what = f"{plain_name(name)} of {self.file} is {entry.kind}, not an array of numbers"

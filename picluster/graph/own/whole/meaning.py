@@ -15,7 +15,7 @@ from picluster.graph.own.own_graph import OwnGraph
 from picluster.graph.own.table import as_table
 from picluster.graph.own.whole.classes import read_classes
 from picluster.graph.own.whole.edges import find_edge_data, given_edges, values_names
-from picluster.graph.own.whole.entries import Entries, Matrix, Words, described, plain_name, skip_option
+from picluster.graph.own.whole.entries import Entries, Matrix, WordList, described, plain_name, skip_option
 from picluster.graph.own.whole.masks import given_splits
 
 EDGES = ("edge_index", "edges", "edge_list", "edgelist", "adj_t", "adj", "adj_matrix", "adjacency", "matrix")
@@ -132,6 +132,6 @@ def _words(
     """The first list of words of such a name and a fitting length, by its name; else nothing."""
     for name in names:
         entry = entries.by_name.get(name)
-        if isinstance(entry, Words) and fewest <= len(entry.words) <= (most or len(entry.words)):
+        if isinstance(entry, WordList) and fewest <= len(entry.words) <= (most or len(entry.words)):
             return {name: entry.words}
     return {}

@@ -10,7 +10,7 @@ from picluster.graph.own.arrays import read_arrays
 from picluster.graph.own.table import Kind, Table, as_table
 from picluster.graph.own.whole.archive import entries_in
 from picluster.graph.own.whole.edges import find_edge_data, given_edges, is_square, values_names
-from picluster.graph.own.whole.entries import Entries, Matrix, Words
+from picluster.graph.own.whole.entries import Entries, Matrix, WordList
 from picluster.graph.own.whole.meaning import EDGES, FEATURES, LABELS, chosen
 
 _NAMES = {"edges": EDGES, "features": FEATURES, "labels": LABELS}
@@ -29,7 +29,7 @@ def part_in(role: str, file: Path, kind: Kind, skip: Sequence[str]) -> tuple[Tab
         return _edges(entries, skip)
     name = _name(entries, role)
     entry = entries.by_name[name]
-    array = np.array(entry.words, np.str_) if isinstance(entry, Words) else entries.array(name)
+    array = np.array(entry.words, np.str_) if isinstance(entry, WordList) else entries.array(name)
     return as_table(array, kind, str(file)), frozenset()
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from picluster.errors import DataError
 from picluster.graph.own.own_graph import OwnGraph
-from picluster.graph.own.whole.entries import Entries, Entry, Odd, Words
+from picluster.graph.own.whole.entries import Entries, Entry, Odd, WordList
 from picluster.graph.own.whole.matrices import from_stand_in, from_torch
 from picluster.graph.own.whole.meaning import graph_in
 from picluster.graph.own.whole.unpickling import BatchStandIn, StandIn, load
@@ -163,7 +163,7 @@ def _of_array(array: Any) -> Entry:
 
 def _of_list(values: Any) -> Entry:
     if values and all(isinstance(value, str) for value in values):
-        return Words(tuple(value.encode("utf-8", "replace").decode() for value in values))
+        return WordList(tuple(value.encode("utf-8", "replace").decode() for value in values))
     try:
         array = np.array(values)
     except (TypeError, ValueError, RuntimeError):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from picluster.controller.drawing.backbone import backbone, similarities
-from picluster.graph.components import Components
+from picluster.graph.components import UnionFind
 
 
 def test_similarity_is_the_share_of_common_neighbours() -> None:
@@ -35,7 +35,7 @@ def test_components_stay_as_they_were() -> None:
     pairs = np.unique(drawn[drawn[:, 0] != drawn[:, 1]], axis=0)
     found = []
     for edges in (pairs, backbone(pairs, 300, keep=1)):
-        components = Components(300)
+        components = UnionFind(300)
         components.join(*edges.T)
         found.append(components.of_nodes().tolist())
     assert found[0] == found[1]

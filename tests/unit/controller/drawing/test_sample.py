@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from picluster.controller.drawing.sample import edges_among, forest_fire
-from picluster.graph.components import Components
+from picluster.graph.components import UnionFind
 from picluster.graph.folder import GraphFolder
 
 Structure = tuple[NDArray[np.int64], NDArray[np.int32]]
@@ -34,7 +34,7 @@ def test_a_sample_hangs_together_and_keeps_classes_apart(reddit_like: GraphFolde
     indptr, indices = reddit_like.array("indptr"), reddit_like.array("indices")
     nodes = forest_fire(indptr, indices, 500, seed=0)
     pairs = edges_among(indptr, indices, nodes)
-    components = Components(len(nodes))
+    components = UnionFind(len(nodes))
     components.join(*pairs.T)
     assert components.sizes()[0] >= 499
     assert 2 * len(pairs) / len(nodes) > 1.5 * 83 * 500 / reddit_like.meta.nodes
