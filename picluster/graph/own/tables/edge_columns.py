@@ -1,45 +1,42 @@
-"""Which columns of an edge list hold the source and the target, and what the others are."""
+"""The columns of an edge list: two hold source and target, and the others must be left out on purpose."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import NamedTuple
 
 from picluster.errors import DataError
 from picluster.graph.own.column_names import DOUBTFUL_ENDS, INDEX_NAMES, WEIGHTS, end_of, plain
-from picluster.graph.own.table import Table
 from picluster.graph.own.tables.skipping import FileColumns, skip_option
-from picluster.graph.own.whole.edges import whole
 from picluster.graph.own.words import is_number
 
 _ENDS = 2
 _SHOWN = 24
 
 
-class EdgeFile(NamedTuple):
+class EdgeColumns(NamedTuple):
     """The columns of an edge list before it is read."""
 
     place: str
-    """Where its first row stands, for messages."""
+    """The place of its first row, for messages."""
     names: tuple[str, ...]
     width: int
     example: tuple[str, ...]
     """The cells of a row."""
-    counts: Callable[[int], bool]
-    """Whether a column counts the rows: 0, 1, 2 … or 1, 2, 3 …"""
     separator: str
-    """In words."""
+    """The separator in words."""
+    counts: Callable[[int], bool] = lambda _: False
+    """True for a column that counts the rows: 0, 1, 2 … or 1, 2, 3 …"""
 
 
 class Ends(NamedTuple):
-    """The places of the two ends, and how that was found."""
+    """The places of the two ends, with sentences on how they were found."""
 
     source: int
     target: int
     notes: tuple[str, ...]
 
 
-def find_ends(edges: EdgeFile, skipped: frozenset[int], files: Mapping[str, FileColumns], *, directed: bool) -> Ends:
-    """By the names where there are any; else source, target. DataError where columns are left over, or missing."""
+def find_ends(edges: EdgeColumns, skipped: frozenset[int], files: Mapping[str, FileColumns], *, directed: bool) -> Ends:
+    """The columns of both ends, by their names where they say. DataError where columns are left over, or missing."""
     names = (*edges.names, *[""] * (edges.width - len(edges.names))) if edges.names else ()
     left = [place for place in range(edges.width) if place not in skipped]
     notes = []
@@ -68,19 +65,8 @@ def find_ends(edges: EdgeFile, skipped: frozenset[int], files: Mapping[str, File
     return Ends(first, second, tuple(notes))
 
 
-def two_columns(table: Table, skipped: frozenset[int], files: Mapping[str, FileColumns]) -> Table:
-    """(E, 2) whole numbers of an array's columns. DataError where columns are left over, or missing."""
-    width = table.rows.shape[1]
-    example = tuple(f"{value:g}" for value in table.rows[0].tolist())
-    place, separator = table.where(0), "columns of an array"
-    edges = EdgeFile(place=place, names=(), width=width, example=example, counts=lambda _: False, separator=separator)
-    ends = find_ends(edges, skipped, files, directed=False)
-    rows = table.rows if width == _ENDS else table.rows[:, [ends.source, ends.target]]
-    return replace(table, rows=whole(rows, table.where(0).partition(",")[0]))
-
-
 def _another_number(
-    edges: EdgeFile, names: tuple[str, ...], left: list[int], files: Mapping[str, FileColumns]
+    edges: EdgeColumns, names: tuple[str, ...], left: list[int], files: Mapping[str, FileColumns]
 ) -> DataError:
     count = len(left)
     what = f"{edges.place} has {count} column{'s' * (count != 1)}; edges have 2: source, target"
@@ -98,7 +84,7 @@ def _another_number(
     return DataError(f"{what}; {', '.join(told)}", fix=fix)
 
 
-def _told(edges: EdgeFile, names: tuple[str, ...], place: int) -> str:
+def _told(edges: EdgeColumns, names: tuple[str, ...], place: int) -> str:
     name = names[place] if names else ""
     cell = edges.example[place] if place < len(edges.example) else ""
     column = f"column {place + 1} ({name})" if name else f"column {place + 1}"

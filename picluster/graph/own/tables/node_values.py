@@ -45,7 +45,7 @@ def read_node_values(
     if len(sheet.columns) > _PAIR or not sheet.columns:
         skips = ", ".join(f"{sheet.name(place)}: {skip_option(role, place, files)}" for place in sheet.columns)
         what = f"{sheet.where(0)} has {len(sheet.columns)} columns; {role} have one, or two: node, {role[:-1]}"
-        raise DataError(what, fix=f"leave out what is neither ({skips})")
+        raise DataError(what, fix=f"leave out what is neither ({skips})" if skips else "skip fewer columns")
     if len(sheet.columns) == 1:
         sheet = _headed_column(sheet, role, ids, notes)
         read = _one_column(sheet, role, ids, notes, shuffled=shuffled)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from numpy.typing import NDArray
 
@@ -12,16 +12,11 @@ from picluster.graph.own.arrays import read_arrays
 from picluster.graph.own.column_names import may_be_ids
 from picluster.graph.own.sheet import Sheet
 from picluster.graph.own.table import Kind, Table
-from picluster.graph.own.tables.edge_list import (
-    TextEdges,
-    look_at_edges,
-)
-from picluster.graph.own.tables.parquet import open_parquet, parquet_columns, parquet_sheet
+from picluster.graph.own.tables.edge_list import TextEdges, open_text_edges
+from picluster.graph.own.tables.parquet import ParquetFile, open_parquet
 from picluster.graph.own.tables.skipping import FileColumns
 from picluster.graph.own.text.columns import read_numbers, read_words
-from picluster.graph.own.text.layout import Layout, find_layout
-from picluster.graph.own.text.notes import check_comments, check_decimals, check_empty_lines, text_notes
-from picluster.graph.own.text.records import Peek, peek
+from picluster.graph.own.text.text_file import TextFile, open_text
 from picluster.graph.own.whole.part import part_in
 
 TEXT_SUFFIXES = (".csv", ".tsv", ".txt", ".tab", ".dat", ".edges", ".edgelist", ".mtx")
@@ -31,22 +26,7 @@ _PAIR = 2
 _MANY_DIGITS = 16
 
 
-class TextFile(NamedTuple):
-    """A text file of which the first lines are known."""
-
-    peek: Peek
-    layout: Layout
-    edges: TextEdges | None
-
-
-class ParquetFile(NamedTuple):
-    """A Parquet file, as pyarrow has read it."""
-
-    file: Path
-    table: Any
-
-
-Opened = TextFile | ParquetFile | Table | dict[str, NDArray[Any]]
+Opened = TextFile | TextEdges | ParquetFile | Table | dict[str, NDArray[Any]]
 
 
 def open_file(role: str, file: Path, skip: Sequence[str]) -> tuple[Opened, frozenset[str]]:
@@ -69,16 +49,15 @@ def open_file(role: str, file: Path, skip: Sequence[str]) -> tuple[Opened, froze
     return _open_columns(role, file, suffix), frozenset()
 
 
-def _open_columns(role: str, file: Path, suffix: str) -> TextFile | ParquetFile:
+def _open_columns(role: str, file: Path, suffix: str) -> TextFile | TextEdges | ParquetFile:
     if suffix == ".parquet":
-        return ParquetFile(file, open_parquet(file))
-    first = peek(file, ids_first=_KINDS[role] == "words")
+        return open_parquet(file)
+    text = open_text(file, _KINDS[role])
     if role == "edges":
-        edges = look_at_edges(first)
-        return TextFile(first, edges.layout, edges)
-    if first.dialect.banner:
+        return open_text_edges(text)
+    if text.dialect.banner:
         raise DataError(f"{file} is a Matrix Market file, which can be edges alone", fix=f"save {role} as CSV")
-    return TextFile(first, find_layout(first, _KINDS[role]), None)
+    return text
 
 
 def _suffix(file: Path) -> str:
@@ -86,46 +65,35 @@ def _suffix(file: Path) -> str:
     return Path(name.removesuffix(".gz")).suffix if Path(name).suffix == ".gz" else Path(name).suffix
 
 
-def columns_of(opened: TextFile | ParquetFile | Table) -> FileColumns:
-    """The columns that can be skipped."""
-    if isinstance(opened, Table):
-        return FileColumns(opened.rows.shape[1], (), spare=True)
-    if isinstance(opened, ParquetFile):
-        return parquet_columns(opened.table)
-    if opened.edges:
-        return opened.edges.columns
-    width = opened.layout.width - len(opened.layout.empty)
-    return FileColumns(
-        width, opened.layout.names or _likely_names(opened), spare=opened.layout.doubtful and width > _PAIR
-    )
-
-
-def _likely_names(opened: TextFile) -> tuple[str, ...]:
-    """The first line of labels or splits, which may be a head: what is typed after --skip will say so."""
-    return tuple(opened.peek.first.cells) if opened.layout.doubtful else ()
+def columns_of(opened: Opened) -> FileColumns | None:
+    """The columns that can be skipped; None where there are none."""
+    if isinstance(opened, TextEdges | ParquetFile):
+        return opened.columns
+    if isinstance(opened, TextFile):  # where the first line may be a head, what is typed after --skip will say so
+        width = opened.width - len(opened.empty)
+        return FileColumns(width, opened.names or opened.doubtful, spare=bool(opened.doubtful) and width > _PAIR)
+    return None
 
 
 def sheet_of(role: str, opened: Opened, skipped: dict[str, frozenset[int]]) -> Sheet:
     """The columns of features, labels or splits, read whole. DataError names the line that does not fit."""
     left_out = skipped.get(role, frozenset())
     if isinstance(opened, ParquetFile):
-        return parquet_sheet(opened.table, opened.file, _KINDS[role], left_out)
+        return opened.sheet(_KINDS[role], left_out)
     assert isinstance(opened, TextFile)
-    first, layout = opened.peek, opened.layout
     if role == "features":
-        check_decimals(first)
-        check_empty_lines(first, layout)
-        words = {place for place in range(layout.width) if place not in layout.numeric}
-        words |= {place for place, name in enumerate(layout.names) if may_be_ids(name)}
-        words |= {place for place in layout.numeric if _are_codes([record.cells[place] for record in first.sample])}
-        sheet = read_numbers(first, layout, frozenset(words - left_out - layout.empty), left_out)
+        opened.check_numbers()
+        words = {place for place in range(opened.width) if place not in opened.numeric}
+        words |= {place for place, name in enumerate(opened.names) if may_be_ids(name)}
+        words |= {place for place in opened.numeric if _are_codes([record.cells[place] for record in opened.sample])}
+        sheet = read_numbers(opened, frozenset(words - left_out - opened.empty), left_out)
     else:
-        check_comments(first, layout)
-        sheet = read_words(first, layout, left_out)
-    return replace(sheet, notes=text_notes(role, first, layout, slowly_read=bool(sheet.words)))
+        opened.check_comments()
+        sheet = read_words(opened, left_out)
+    return replace(sheet, notes=opened.notes(role, slowly_read=bool(sheet.words)))
 
 
 def _are_codes(cells: list[str]) -> bool:
-    """Whether float64 would lose digits of a column that may hold ids: 007, or numbers of 16 digits and more."""
+    """True where float64 would lose digits of a column that may hold ids: 007, or numbers of 16 digits and more."""
     digits = all(cell.isascii() and cell.isdecimal() for cell in cells)
     return digits and any(len(cell) >= _MANY_DIGITS or (len(cell) > 1 and cell[0] == "0") for cell in cells)

@@ -1,8 +1,8 @@
-"""Columns of `.parquet` files, where pyarrow is there."""
+"""Files of Parquet, where pyarrow is there."""
 
 import importlib
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -11,53 +11,66 @@ from picluster.graph.own.column_names import may_be_ids
 from picluster.graph.own.labels import label_words
 from picluster.graph.own.sheet import Column, Sheet
 from picluster.graph.own.table import Kind
+from picluster.graph.own.tables.edge_columns import EdgeColumns
 from picluster.graph.own.tables.skipping import FileColumns
 from picluster.graph.own.words import to_words
 
 _STRINGS = ("string", "large_string", "string_view", "null")
 
 
-def open_parquet(file: Path) -> Any:
-    """The pyarrow table of a file. MissingError without pyarrow; DataError where it cannot be read."""
+class ParquetFile(NamedTuple):
+    """A Parquet file, as pyarrow has read it."""
+
+    file: Path
+    table: Any
+
+    @property
+    def columns(self) -> FileColumns:
+        """The columns that can be skipped."""
+        return FileColumns(len(self.table.column_names), tuple(self.table.column_names))
+
+    def described(self) -> EdgeColumns:
+        """The columns of an edge list, with an example of each."""
+        example = tuple(str(column[0]) for column in self.table.columns if len(column))
+        width, names, _ = self.columns
+        return EdgeColumns(str(self.file), names, width, example, separator="columns of Parquet")
+
+    def sheet(self, kind: Kind, skipped: frozenset[int]) -> Sheet:
+        """The columns but those left out. DataError names one that holds neither numbers nor words."""
+        file, names = self.file, self.columns.names
+        if not self.table.num_rows or not names:
+            raise DataError(f"{file} has no rows", fix="see docs/datasets.md for what belongs there")
+        columns: dict[int, Column] = {
+            place: _column(self.table.column(place), f"{file}, column {name}", kind, ids=may_be_ids(name))
+            for place, name in enumerate(names)
+            if place not in skipped
+        }
+        numbers = {place: column for place, column in columns.items() if isinstance(column, np.ndarray)}
+        return Sheet(
+            file=str(file),
+            width=len(names),
+            numbers=np.column_stack(list(numbers.values())) if numbers else np.empty((0, 0)),
+            number_columns=tuple(numbers),
+            words={place: column for place, column in columns.items() if not isinstance(column, np.ndarray)},
+            where=lambda row: f"{file}, row {row} (from 0)",
+            names=names,
+        )
+
+
+def open_parquet(file: Path) -> ParquetFile:
+    """Reads a file. MissingError without pyarrow; DataError where it cannot be read."""
     try:
         parquet = importlib.import_module("pyarrow.parquet")
     except ImportError:
         raise MissingError(f"reading {file} needs the package pyarrow", fix="pip install pyarrow") from None
     try:
-        return parquet.read_table(file)
+        return ParquetFile(file, parquet.read_table(file))
     except (OSError, ValueError) as error:  # pyarrow's own errors are among these
         raise DataError(f"{file} cannot be read: {error}", fix="save it again as Parquet") from None
 
 
-def parquet_columns(table: Any) -> FileColumns:
-    """What can be skipped."""
-    return FileColumns(len(table.column_names), tuple(table.column_names))
-
-
-def parquet_sheet(table: Any, file: Path, kind: Kind, skipped: frozenset[int]) -> Sheet:
-    """The columns but those left out. DataError names one that holds neither numbers nor words."""
-    names = tuple(table.column_names)
-    if not table.num_rows or not names:
-        raise DataError(f"{file} has no rows", fix="see docs/datasets.md for what belongs there")
-    columns: dict[int, Column] = {
-        place: _column(table.column(place), f"{file}, column {name}", kind, ids=may_be_ids(name))
-        for place, name in enumerate(names)
-        if place not in skipped
-    }
-    numbers = {place: column for place, column in columns.items() if isinstance(column, np.ndarray)}
-    return Sheet(
-        file=str(file),
-        width=len(names),
-        numbers=np.column_stack(list(numbers.values())) if numbers else np.empty((0, 0)),
-        number_columns=tuple(numbers),
-        words={place: column for place, column in columns.items() if not isinstance(column, np.ndarray)},
-        where=lambda row: f"{file}, row {row} (from 0)",
-        names=names,
-    )
-
-
 def _column(column: Any, where: str, kind: Kind, *, ids: bool) -> Column:
-    """Features are float64; ids are int64 where they can be; everything else is words, nothing where it is null."""
+    """A column: features as float64, ids as int64 where they can be, anything else as words, empty where it is null."""
     if (inner := getattr(column.type, "value_type", None)) is not None and str(column.type).startswith("dictionary"):
         column = column.cast(inner)
     named = str(column.type)

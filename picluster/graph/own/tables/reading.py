@@ -1,11 +1,9 @@
-"""From the files of one's own graph to the graph: each file is opened, then all are understood together."""
+"""Reads the files of one's own graph: each is opened, then all are understood together."""
 
 from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
-
-import numpy as np
 
 from picluster.errors import DataError
 from picluster.graph.own.column_names import INDEX_NAMES, may_be_ids
@@ -13,13 +11,14 @@ from picluster.graph.own.node_ids import numbered
 from picluster.graph.own.own_graph import OwnGraph
 from picluster.graph.own.sheet import Column, Sheet
 from picluster.graph.own.table import Table
-from picluster.graph.own.tables.edge_columns import two_columns
-from picluster.graph.own.tables.edge_ends import EdgeEnds
+from picluster.graph.own.tables.edge_list import EdgeEnds, TextEdges
 from picluster.graph.own.tables.evidence import Evidence, possible_counts
 from picluster.graph.own.tables.feature_columns import Features, read_features
 from picluster.graph.own.tables.node_values import read_node_values
-from picluster.graph.own.tables.opening import Opened, ParquetFile, TextFile, columns_of, open_file, sheet_of
+from picluster.graph.own.tables.opening import Opened, columns_of, open_file, sheet_of
+from picluster.graph.own.tables.parquet import ParquetFile
 from picluster.graph.own.tables.skipping import FileColumns, skip_notes, skipped_columns
+from picluster.graph.own.words import WordColumn
 
 _PAIR = 2
 
@@ -54,8 +53,9 @@ def read_own(
     files = _open_all(given, skip)
     roles = [role for role in ("labels", "splits") if role in files.columns]
     sheets: dict[str, Sheet] = {role: sheet_of(role, files.opened[role], files.skipped) for role in roles}
-    left_out = files.skipped.get("edges", frozenset())
-    ends = EdgeEnds(files.opened["edges"], left_out, files.columns, directed=directed)
+    edge_list = files.opened["edges"]
+    assert isinstance(edge_list, TextEdges | ParquetFile | Table)
+    ends = EdgeEnds(edge_list, files.skipped.get("edges", frozenset()), files.columns, directed=directed)
     found = _features(files, features, _evidence(ends, files.opened, sheets))
     _check_order(files.opened, found.table)
     shuffled, numbered_head = found.table.nodes is not None, found.numbered_head
@@ -87,12 +87,10 @@ def _open_all(given: dict[str, Path], skip: Sequence[str]) -> _Files:
     found_in = {role: open_file(role, file, skip) for role, file in given.items()}
     opened = {role: one for role, (one, _) in found_in.items()}
     entries = frozenset[str]().union(*(words for _, words in found_in.values()))
-    columns = {role: columns_of(one) for role, one in opened.items() if isinstance(one, TextFile | ParquetFile)}
+    columns = {role: found for role, one in opened.items() if (found := columns_of(one))}
     if isinstance(array := opened["edges"], Table) and array.rows.shape[1] > _PAIR:
-        columns["edges"] = columns_of(array)
+        columns["edges"] = FileColumns(array.rows.shape[1], (), spare=True)
     skipped = skipped_columns([word for word in skip if word not in entries], columns)
-    if isinstance(array, Table):
-        opened["edges"] = two_columns(array, skipped.get("edges", frozenset()), columns)
     notes = [*(f"edges: {word} is left out" for word in sorted(entries)), *skip_notes(skipped, columns)]
     return _Files(opened, columns, skipped, tuple(notes))
 
@@ -126,8 +124,8 @@ def _evidence(ends: EdgeEnds, opened: dict[str, Opened], sheets: dict[str, Sheet
             columns = [
                 place for place in sheet.columns if len(sheet.columns) <= _PAIR or names[place] not in INDEX_NAMES
             ]
-            column = sheet.column(columns[0])
-            if len(columns) == 1 and not isinstance(column, np.ndarray):
+            column = sheet.column(columns[0]) if len(columns) == 1 else None
+            if isinstance(column, WordColumn):
                 counts.append(possible_counts(column, role, sheet.empty_lines, headed=bool(sheet.names)))
             elif len(columns) == _PAIR:
                 headless = sheet.head_is(names=True) if sheet.doubtful else sheet

@@ -1,4 +1,4 @@
-"""How a text file divides its lines: separator, comments, Matrix Market's banner, networkx's attributes."""
+"""The dialect of a text file: separator, comments, Matrix Market's banner, networkx's attributes."""
 
 import csv
 import re
@@ -19,14 +19,14 @@ _THOUSANDS = re.compile(r"[+-]?[1-9][0-9]{0,2},[0-9]{3}", re.ASCII)
 
 
 class Dialect(NamedTuple):
-    """How lines become cells."""
+    """Rules by which lines become cells."""
 
     separator: str = ","
-    """An empty one: blanks of any number."""
+    """Empty where blanks of any number divide cells."""
     skipped_lines: int = 0
     """Lines before the first record: comments, banner, sizes, empty ones."""
     skipped_comments: tuple[str, ...] = ()
-    """Those of them that are comments."""
+    """The comments among these lines."""
     attributes: bool = False
     """Every line ends in a Python dict, as networkx writes edges."""
     decimal_comma: bool = False
@@ -37,20 +37,16 @@ class Dialect(NamedTuple):
 
     @property
     def separator_name(self) -> str:
-        """In words, for people."""
+        """The separator in words."""
         return _SEPARATORS[self.separator]
 
     def cells(self, line: str) -> list[str]:
         """The cells of one line that no quote leads beyond; none where it is empty. csv.Error for a stray quote."""
-        return [cell.strip() for cell in self.raw_cells(line)]
-
-    def raw_cells(self, line: str) -> list[str]:
-        """As `cells`, with the blanks around them."""
         line, attributes = self.without_attributes(line)
         if not self.separator:
             line = " ".join(_BLANKS.findall(line))
         cells = next(csv.reader([line.rstrip("\r\n")], delimiter=self.separator or " ", strict=True), [])
-        return [*cells, attributes] if self.attributes else cells
+        return [cell.strip() for cell in ([*cells, attributes] if self.attributes else cells)]
 
     def without_attributes(self, line: str) -> tuple[str, str]:
         """The line without networkx's dict at its end, and that dict."""
@@ -89,12 +85,12 @@ def find_dialect(lines: list[str], *, ids_first: bool) -> Dialect:
 
 
 def is_comment(line: str) -> bool:
-    """Whether a line begins as comments do."""
+    """True where a line begins as comments do."""
     return line.lstrip().startswith(_COMMENTS)
 
 
 def ambiguous_decimal(cells: Iterable[str]) -> bool:
-    """Whether commas in numbers may divide thousands: all have three digits after them, none begins with 0."""
+    """True where commas in numbers may divide thousands: all have three digits after them, none begins with 0."""
     numbers = [cell for cell in cells if _DECIMAL_COMMA.fullmatch(cell)]
     return bool(numbers) and all(_THOUSANDS.fullmatch(cell) for cell in numbers)
 
@@ -115,7 +111,7 @@ def _first_record(lines: list[str]) -> tuple[int, list[str]]:
 
 
 def _separator(lines: list[str], *, ids_first: bool) -> str:
-    """The one that most lines have, in this order; blanks only where every line has equally many words."""
+    """The first of tab, semicolon and comma that most lines have; or blanks where all lines have as many words."""
     for separator in ("\t", ";", ","):
         if sum(separator in _outside_quotes(line) for line in lines) * 2 > len(lines):
             return separator
@@ -129,7 +125,7 @@ def _separator(lines: list[str], *, ids_first: bool) -> str:
 
 
 def _may_be_ids(column: list[str], *, even: bool) -> bool:
-    """Whether these are distinct, whole numbers below the first; or, in lines of equal lengths, any words."""
+    """True where these are distinct, whole numbers below the first; or, in lines of equal lengths, any words."""
     below = column[1:] or column  # the first may be a head
     if all(word.isascii() and word.isdecimal() for word in below):
         return len(set(below)) == len(below)

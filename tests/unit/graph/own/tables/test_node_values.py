@@ -152,3 +152,8 @@ def test_one_node_without_a_value_is_one_node(tmp_path: Path) -> None:
     graph = read(tmp_path, splits="train\ntrain\ndev\ntest\n\ntest\n")
     assert "splits: an empty line stands for a node without a value (1 node)" in graph.notes
     assert is_split("dev")
+
+
+def test_labels_whose_only_column_is_left_out_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"labels\.csv, line 1 has 0 columns; .*\n  fix: skip fewer columns"):
+        read(tmp_path, labels="label\ncat\ndog\ncat\ndog\ncat\ndog\n", skip=("labels:1",))
