@@ -3,6 +3,7 @@
 from typing import Literal
 
 from picluster.schema.record import Record
+from picluster.schema.state import JudgeState, Position
 
 
 class Event(Record, frozen=True, kw_only=True, tag_field="kind"):
@@ -124,6 +125,21 @@ class CheckpointWritten(Event, frozen=True, kw_only=True, tag="checkpoint"):
     """Checksum of the file."""
 
 
+class StateWritten(Event, frozen=True, kw_only=True, tag="state"):
+    """The training state of one layer lies ready to be fetched."""
+
+    position: Position
+    """What follows."""
+    layer: int
+    """Counted from 1."""
+    path: str
+    """On the node."""
+    sha256: str
+    """Checksum of the file."""
+    judge: JudgeState | None = None
+    """Told by the judge alone."""
+
+
 class Predicted(Event, frozen=True, kw_only=True, tag="predicted"):
     """A file of class probabilities lies ready to be fetched."""
 
@@ -166,7 +182,9 @@ class Logged(Event, frozen=True, kw_only=True, tag="logged"):
     """The line without its end."""
 
 
-WorkerEvent = Ready | StepDone | Resources | EpochDone | Tested | CheckpointWritten | Predicted | Failed | Done
+WorkerEvent = (
+    Ready | StepDone | Resources | EpochDone | Tested | CheckpointWritten | StateWritten | Predicted | Failed | Done
+)
 AnyEvent = WorkerEvent | Ended | Logged
 
 

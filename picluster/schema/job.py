@@ -4,8 +4,9 @@ from picluster.schema.plan import Plan
 from picluster.schema.record import Record
 from picluster.schema.run import Controller
 from picluster.schema.spec import Spec
+from picluster.schema.state import Beginning, Position
 
-JOB_SCHEMA_VERSION = 2
+JOB_SCHEMA_VERSION = 3
 
 HEARTBEAT_SECONDS = 1.0
 LONGEST_GRACE_SECONDS = 3600.0
@@ -55,6 +56,10 @@ class Job(Record, frozen=True, kw_only=True):
     """Number of compute threads."""
     weights_file: str | None = None
     """Path of a trained model on the node: predict all nodes with it instead of training."""
+    begin: Beginning = Beginning()
+    """Where the training is taken up."""
+    stop: Position | None = None
+    """Give the layers' states before this and be done; None: train to the end, and test."""
 
 
 class Start(Record, frozen=True, kw_only=True):

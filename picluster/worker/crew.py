@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from picluster.graph.folder import GraphFolder
+from picluster.worker.compute.checkpoint import read_state
 from picluster.worker.compute.model_file import build
 from picluster.worker.compute.stage import Stage, StageData
 from picluster.worker.engines import check, connect
@@ -41,7 +42,7 @@ class Crew:
         self._job, self._emit, self._fail = job, emit, fail
         self._graph = GraphFolder.open(Path(job.graph_folder), job.plan.arrays_of(job.node))
         self._rank = job.plan.rank(job.node)
-        self._stage = self._build_stage()
+        self._stage = build_stage(job, self._graph)
 
     def work(self, start: Start, listener: socket.socket | None) -> None:
         """Connect, train, test, and part when everybody is done."""
@@ -87,21 +88,27 @@ class Crew:
         links.flush()
         engine.close()
 
-    def _build_stage(self) -> Stage | None:
-        job, meta = self._job, self._graph.meta
-        index = job.plan.stage_of(job.node)
-        if index is None:
-            return None
-        numbers, receives = job.plan.stages[index].layers, job.plan.stages[index].receives
-        options = {**job.spec.model.options, "depth": job.spec.model.depth}
-        model = build(Path(job.model_file), meta.features, meta.classes, options, job.spec.seed)
-        data = StageData(
-            graph_degrees=torch.from_numpy(np.diff(self._graph.array("indptr")).astype(np.int32)),
-            features=self._features() if numbers[0] == 1 else None,
-            labels=torch.from_numpy(self._graph.array("labels")) if numbers[-1] == len(model) else None,
-        )
-        return Stage(model, numbers, receives=receives, spec=job.spec, width=meta.features, data=data)
 
-    def _features(self) -> torch.Tensor:
-        size = self._graph.meta.files["features"].bytes
-        return torch.from_numpy(self._graph.array("features", read_ahead=fits_easily(size)))
+def build_stage(job: Job, graph: GraphFolder) -> Stage | None:
+    """The stage that a job's node holds, as it is where the job begins; None where the node only samples."""
+    meta, index = graph.meta, job.plan.stage_of(job.node)
+    if index is None:
+        return None
+    numbers, receives = job.plan.stages[index].layers, job.plan.stages[index].receives
+    options = {**job.spec.model.options, "depth": job.spec.model.depth}
+    model = build(Path(job.model_file), meta.features, meta.classes, options, job.spec.seed)
+    data = StageData(
+        graph_degrees=torch.from_numpy(np.diff(graph.array("indptr")).astype(np.int32)),
+        features=_features(graph) if numbers[0] == 1 else None,
+        labels=torch.from_numpy(graph.array("labels")) if numbers[-1] == len(model) else None,
+    )
+    stage = Stage(model, numbers, receives=receives, spec=job.spec, width=meta.features, data=data)
+    if job.begin.layer_files:
+        files = zip(numbers, job.begin.layer_files, strict=True)
+        stage.take_state({number: read_state(Path(file)) for number, file in files})
+    return stage
+
+
+def _features(graph: GraphFolder) -> torch.Tensor:
+    size = graph.meta.files["features"].bytes
+    return torch.from_numpy(graph.array("features", read_ahead=fits_easily(size)))

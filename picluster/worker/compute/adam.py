@@ -23,15 +23,21 @@ class AdamOptimizer:
         self._parameters = parameters
         self._weight_decays = weight_decays
         self._options = options
-        self._steps = 0
+        self.updates = 0
+        """Steps taken so far."""
         self._means = [torch.zeros_like(parameter) for parameter in parameters]
         self._squares = [torch.zeros_like(parameter) for parameter in parameters]
         self._largest_squares = [torch.zeros_like(parameter) for parameter in parameters] if options.amsgrad else []
 
+    @property
+    def moments(self) -> dict[str, list[Tensor]]:
+        """What it remembers of earlier gradients, by kind: one tensor for each parameter, or none."""
+        return {"means": self._means, "squares": self._squares, "largest_squares": self._largest_squares}
+
     @torch.no_grad()
     def step(self, gradients: Sequence[Tensor]) -> None:
         """Update the parameters in place; `gradients` have their shapes and fp32."""
-        self._steps += 1
+        self.updates += 1
         for index, gradient in enumerate(gradients):
             self._update(index, gradient)
 
@@ -46,7 +52,7 @@ class AdamOptimizer:
         square.mul_(options.beta2).addcmul_(gradient, gradient, value=1 - options.beta2)
         if options.amsgrad:
             square = torch.maximum(self._largest_squares[index], square, out=self._largest_squares[index])
-        mean_correction = 1 - options.beta1**self._steps
-        square_correction = 1 - options.beta2**self._steps
+        mean_correction = 1 - options.beta1**self.updates
+        square_correction = 1 - options.beta2**self.updates
         scale = (square.sqrt() / sqrt(square_correction)).add_(options.epsilon)
         parameter.addcdiv_(mean, scale, value=-options.learning_rate / mean_correction)

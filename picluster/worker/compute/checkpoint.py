@@ -1,12 +1,14 @@
-"""The weights of a stage, kept and written."""
+"""Weights and training states as safetensors files, written aside and renamed."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -15,32 +17,27 @@ from torch import Tensor
 
 from picluster.errors import DataError
 from picluster.refusals import words
-from picluster.schema.events import CheckpointWritten
 
 
 @dataclass(frozen=True)
-class Weights:
-    """Parameters as they were after an epoch."""
+class LayerState:
+    """What training has made of one layer; the stage that takes it goes on with the same bits, under any plan."""
 
-    epoch: int
-    """Counted from 1."""
+    updates: int
+    """Steps that the optimiser has taken."""
+    best_epoch: int
+    """0 before the first validation."""
     tensors: dict[str, Tensor]
-    """By name, such as `convs.0.lin.weight`."""
+    """By kind and name of the parameter, such as `means/convs.0.lin.weight`."""
 
-    @staticmethod
-    def copy_of(parameters: Mapping[str, Tensor], epoch: int) -> Weights:
-        """A copy that later updates leave alone."""
-        return Weights(epoch, {name: _copy(parameter) for name, parameter in parameters.items()})
 
-    @torch.no_grad()
-    def restore(self, parameters: Mapping[str, Tensor]) -> None:
-        """Put the values back into the parameters."""
-        for name, tensor in self.tensors.items():
-            parameters[name].copy_(tensor)
+def copy_of(tensor: Tensor) -> Tensor:
+    """A copy in memory of its own, row after row, as safetensors wants it."""
+    return tensor.detach().clone(memory_format=torch.contiguous_format)
 
 
 @torch.no_grad()
-def read(file: Path, parameters: Mapping[str, Tensor], fixed_values: Mapping[str, Tensor]) -> None:
+def read_weights(file: Path, parameters: Mapping[str, Tensor], fixed_values: Mapping[str, Tensor]) -> None:
     """Put the values of an exported model into what it names alike.
 
     A file of an earlier version lacks fixed values; then those of the model file stay.
@@ -48,38 +45,57 @@ def read(file: Path, parameters: Mapping[str, Tensor], fixed_values: Mapping[str
     Raises:
         DataError: the file cannot be read, lacks one of them, or has it in another shape.
     """
+    with _opened(file) as opened:
+        held = {name: value for name, value in fixed_values.items() if name in opened.keys()}  # noqa: SIM118
+        for name, parameter in {**parameters, **held}.items():
+            fill(name, parameter, opened.get_tensor(name), file)
+
+
+@torch.no_grad()
+def fill(name: str, target: Tensor, value: Tensor, source: object) -> None:
+    """Copy a value into the tensor of its name; DataError where it has another shape."""
+    if value.shape != target.shape:
+        message = f"{name} in {source} has shape {tuple(value.shape)}, not {tuple(target.shape)}"
+        raise DataError(message, fix="it must be of the same model, with the same options")
+    target.copy_(value)
+
+
+def read_state(file: Path) -> LayerState:
+    """Read a layer's state; DataError where the file cannot be read."""
+    with _opened(file) as opened:
+        numbers = opened.metadata()
+        tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
+        return LayerState(int(numbers["updates"]), int(numbers["best_epoch"]), tensors)
+
+
+def write_state(file: Path, state: LayerState) -> str:
+    """Write a layer's state; returns the file's SHA-256. DataError where the disk does not take it."""
+    return write(file, state.tensors, {"updates": str(state.updates), "best_epoch": str(state.best_epoch)})
+
+
+def write(file: Path, tensors: Mapping[str, Tensor], numbers: Mapping[str, str] | None = None) -> str:
+    """Write tensors aside and rename the file; returns its SHA-256. DataError where the disk does not take it."""
+    content = save({name: copy_of(tensor) for name, tensor in tensors.items()}, dict(numbers) if numbers else None)
+    aside = file.with_name(f".{file.name}")
+    try:
+        with aside.open("wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        aside.replace(file)
+    except OSError as error:
+        what, fix = words("write", file, error)
+        with suppress(OSError):
+            aside.unlink()
+        raise DataError(what, fix=fix) from error
+    return hashlib.sha256(content).hexdigest()
+
+
+@contextmanager
+def _opened(file: Path) -> Iterator[Any]:
+    """A file of tensors; DataError where it cannot be read, or lacks what is asked of it."""
     try:
         with safe_open(file, framework="pt") as opened:
-            held = {name: value for name, value in fixed_values.items() if name in opened.keys()}  # noqa: SIM118
-            for name, parameter in {**parameters, **held}.items():
-                tensor = opened.get_tensor(name)
-                if tensor.shape != parameter.shape:
-                    message = f"{name} in {file} has shape {tuple(tensor.shape)}, not {tuple(parameter.shape)}"
-                    raise DataError(message, fix="it must be of the same model, with the same options")
-                parameter.copy_(tensor)
+            yield opened
     except (OSError, SafetensorError) as error:
         raise DataError(f"cannot read the weights {file}: {error}") from error
-
-
-def write(
-    weights: Weights, fixed_values: Mapping[str, Tensor], folder: str, layers: Sequence[int]
-) -> CheckpointWritten:
-    """Write a stage's weights, and the values beside them that were not trained, as safetensors.
-
-    DataError where the disk does not take them.
-    """
-    content = save({**{name: _copy(value) for name, value in fixed_values.items()}, **weights.tensors})
-    path = Path(folder) / f"layers-{layers[0]}-{layers[-1]}.safetensors"
-    try:
-        path.write_bytes(content)
-    except OSError as error:
-        what, fix = words("write", path, error)
-        with suppress(OSError):
-            path.unlink()
-        raise DataError(what, fix=fix) from error
-    return CheckpointWritten(epoch=weights.epoch, path=str(path), sha256=hashlib.sha256(content).hexdigest())
-
-
-def _copy(tensor: Tensor) -> Tensor:
-    """In memory of its own, row after row, as safetensors wants it."""
-    return tensor.detach().clone(memory_format=torch.contiguous_format)

@@ -8,16 +8,18 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from picluster.errors import DataError
 from picluster.nn import RowLayer, Rows
 from picluster.randomness import Purpose, key
 from picluster.worker.compute.adam import AdamOptimizer
+from picluster.worker.compute.checkpoint import LayerState, copy_of, fill
 from picluster.worker.compute.exact_sum import summand
 from picluster.worker.compute.graph_layer import no_dropout
 from picluster.worker.compute.objective import objective
 from picluster.worker.compute.tracing import trace
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from torch import Tensor
 
@@ -98,6 +100,10 @@ class Stage:
         self._sizes = [parameter.numel() for parameter in self.parameters.values()]
         self.sums = torch.zeros(sum(self._sizes) + 2, dtype=torch.float64)
         """Of the step so far: gradients one behind the other; at the last stage also loss and right predictions."""
+        self.best_epoch = 0
+        """The epoch after which the weights were the best; 0 before the first validation."""
+        self.best_weights: dict[str, Tensor] = {}
+        """Copies of all parameters as they were then."""
 
     def forward(self, micro_batch: int, batch: MicroBatch, received: Sequence[Tensor], moment: Moment) -> list[Tensor]:
         """Run one micro-batch through the stage and keep what its way back needs.
@@ -170,6 +176,59 @@ class Stage:
         labels = self._labels(rows)
         sums[0] += self._objective.right(rows["h"], labels)
         sums[1] += summand(self._objective.losses(rows["h"], labels) / nodes).sum()
+
+    def keep_best(self, epoch: int) -> None:
+        """Keep a copy of the weights: they are the best so far."""
+        self.best_epoch = epoch
+        self.best_weights = {name: copy_of(parameter) for name, parameter in self.parameters.items()}
+
+    @torch.no_grad()
+    def restore_best(self) -> None:
+        """Put the best weights back into the parameters."""
+        for name, tensor in self.best_weights.items():
+            self.parameters[name].copy_(tensor)
+
+    def give_state(self) -> dict[int, LayerState]:
+        """Copy the training state of each layer, between two steps."""
+        return {
+            number: LayerState(
+                self._optimizer.updates,
+                self.best_epoch,
+                {name: copy_of(tensor) for name, tensor in self._state_of(number).items()},
+            )
+            for number in self.numbers
+        }
+
+    def take_state(self, states: Mapping[int, LayerState]) -> None:
+        """Go on from the states of the stage's layers, whichever stages they were given by.
+
+        Raises:
+            DataError: a layer's state is that of another model.
+        """
+        any_state = states[self.numbers[0]]
+        self._optimizer.updates = any_state.updates
+        if any_state.best_epoch:
+            self.keep_best(any_state.best_epoch)
+        for number in self.numbers:
+            given, source = states[number].tensors, f"the state of layer {number}"
+            wanted = self._state_of(number)
+            if given.keys() != wanted.keys():
+                odd = ", ".join(sorted(given.keys() ^ wanted.keys()))
+                raise DataError(f"{source} does not fit the model: {odd}", fix="it must be of the same run")
+            for name, tensor in wanted.items():
+                fill(name, tensor, given[name], source)
+
+    def _state_of(self, layer: int) -> dict[str, Tensor]:
+        """All tensors that training changes for a layer, by kind and name of parameter."""
+        mine, best = self.layers[layer].weights().keys(), list(self.best_weights.values())
+        weights: list[Tensor] = [*self.parameters.values()]
+        kinds = {"weights": weights, "best": best, **self._optimizer.moments}
+        return {
+            f"{kind}/{name}": tensor
+            for kind, tensors in kinds.items()
+            for name, tensor in zip(self.parameters, tensors, strict=False)  # of some kinds there are none
+            if name in mine
+        }
 
     def _run(self, batch: MicroBatch, received: Sequence[Tensor], moment: Moment | None) -> Rows:
         keys = no_dropout if moment is None else self._dropout_keys(moment)

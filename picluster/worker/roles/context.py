@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from picluster.schema.state import Position
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -12,6 +14,7 @@ if TYPE_CHECKING:
     from picluster.schema.graph import GraphMeta
     from picluster.schema.job import Job
     from picluster.schema.plan import Plan
+    from picluster.worker.roles.judgement import EpochVerdict
     from picluster.worker.wire.links import Links
 
 VALIDATION_STEP = 0
@@ -38,6 +41,16 @@ class RoleContext:
         """Seeds of each micro-batch of a training step."""
         spec = self.job.spec
         return spec.micro_batch_sizes(spec.seeds_of_step(self.meta.splits["train"], step - 1))
+
+    def after(self, position: Position) -> Position:
+        """What follows a training step: the next one, or the validation."""
+        if position.step == self.train_steps[-1]:
+            return Position(phase="validation", epoch=position.epoch, step=0)
+        return Position(epoch=position.epoch, step=position.step + 1)
+
+    def after_epoch(self, epoch: int, verdict: EpochVerdict) -> Position:
+        """What follows a validation: the next epoch, or the test."""
+        return Position(phase="test", epoch=epoch, step=0) if verdict.last else Position(epoch=epoch + 1)
 
     def evaluation_sizes(self, split: str) -> tuple[int, ...]:
         """Seeds of each micro-batch of a pass over `validation` or `test`."""

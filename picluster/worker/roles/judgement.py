@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 
 from picluster.errors import RunFailed
+from picluster.schema.state import JudgeState
 from picluster.worker.wire.messages import Message
 
 if TYPE_CHECKING:
     from picluster.schema.spec import Spec
+
+_NOTHING_YET = JudgeState()
 
 
 @dataclass(frozen=True)
@@ -34,12 +37,12 @@ class EpochVerdict(NamedTuple):
     """No further epoch follows."""
 
     def message(self, epoch: int) -> Message:
-        """To be sent to every other role."""
+        """Pack the verdict for the other roles."""
         return Message((epoch, 0, 0), [torch.tensor([self.best, self.last], dtype=torch.int64)])
 
     @staticmethod
     def read(message: Message) -> EpochVerdict:
-        """The inverse of `message`."""
+        """Read what `message` wrote."""
         best, last = message.tensors[0].tolist()
         return EpochVerdict(bool(best), bool(last))
 
@@ -47,22 +50,23 @@ class EpochVerdict(NamedTuple):
 class Judgement:
     """Early stopping (Prechelt, "Early stopping – but when?", 1998): after `patience` epochs without a better one."""
 
-    def __init__(self, spec: Spec) -> None:
+    def __init__(self, spec: Spec, begin: JudgeState = _NOTHING_YET) -> None:
+        """`begin`: what was found before, by whichever node judged then."""
         self._spec = spec
-        self._best = -inf
-        self._best_epoch = 0
+        self.best_merit = -inf if begin.best_merit is None else begin.best_merit
+        self.best_epoch = begin.best_epoch
 
     def of(self, epoch: int, score: Score | None) -> EpochVerdict:
-        """Whether this epoch is the best so far, and the last. Without validation nodes every epoch is the best."""
+        """Judge an epoch: is it the best so far, and the last? Without validation nodes every epoch is the best."""
         is_best = True
         if score is not None:
             merit = -score.loss if self._spec.monitor == "loss" or score.accuracy is None else score.accuracy
-            is_best = merit > self._best or self._best_epoch == 0  # the first even where its loss is no number
-            self._best = max(self._best, merit)
+            is_best = merit > self.best_merit or self.best_epoch == 0  # the first even where its loss is no number
+            self.best_merit = max(self.best_merit, merit)
         if is_best:
-            self._best_epoch = epoch
+            self.best_epoch = epoch
         patience = self._spec.patience
-        has_waited = patience is not None and epoch - self._best_epoch >= patience
+        has_waited = patience is not None and epoch - self.best_epoch >= patience
         return EpochVerdict(is_best, has_waited or epoch == self._spec.epochs)
 
 

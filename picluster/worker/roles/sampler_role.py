@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from picluster.graph.folder import GraphFolder
+    from picluster.schema.state import Position
     from picluster.worker.sampling.sampler import Ids
     from picluster.worker.wire.links import Clock
 
@@ -52,36 +53,52 @@ class SamplerRole:
         return self._links.clock
 
     def run(self) -> None:
-        """All epochs, and the test."""
+        """Work from the position at which the job begins to the one at which it stops, or through the test."""
+        job = self._context.job
+        self._seeds = self._seeds_of(job.begin.position.epoch)
         self._meter = None if self._has_stage else StepMeter(self._links.clock)
-        for epoch in range(1, self._context.job.spec.epochs + 1):
-            self._train(epoch)
-            self._evaluate("validation", epoch)
-            if self._verdict(epoch).last:
-                break
-        self._evaluate("test", TEST_EPOCH)
+        position: Position | None = job.begin.position
+        while position is not None and position != job.stop:
+            position = self._advance(position)
         self._links.flush()
+
+    def _advance(self, position: Position) -> Position | None:
+        """Do the work of one position; returns the next, None after the test."""
+        epoch = position.epoch
+        if position.phase == "training":
+            self._train_step(epoch, position.step)
+            return self._context.after(position)
+        if position.phase == "test":
+            self._evaluate("test", TEST_EPOCH)
+            return None
+        self._evaluate("validation", epoch)
+        message = self._links.receive(self._judge, Channel.SAMPLER_VERDICT, (epoch, 0, 0))
+        following = self._context.after_epoch(epoch, EpochVerdict.read(message))
+        if following.phase == "training":
+            self._seeds = self._seeds_of(following.epoch)
+            if self._meter:
+                self._meter.skip()
+        return following
 
     def predict(self) -> None:
         """One exact pass over all nodes."""
         self._emit_everything(np.arange(self._context.meta.nodes, dtype=np.int32), TEST_EPOCH)
         self._links.flush()
 
-    def _train(self, epoch: int) -> None:
-        spec, seeds, steps = self._context.job.spec, self._graph.array("train"), self._context.train_steps
-        if spec.batch_size is not None:
-            seeds = shuffled(seeds, spec.seed, epoch)
+    def _seeds_of(self, epoch: int) -> Ids:
+        """The training nodes in an epoch's order."""
+        spec, seeds = self._context.job.spec, self._graph.array("train")
+        return seeds if spec.batch_size is None else shuffled(seeds, spec.seed, epoch)
+
+    def _train_step(self, epoch: int, step: int) -> None:
+        """Sample the micro-batches of one step."""
+        sizes, begin = self._context.micro_batch_sizes(step), (step - 1) * (self._context.job.spec.batch_size or 0)
+        self._emit_blocks(self._seeds[begin : begin + sum(sizes)], sizes, (epoch, step), Purpose.SAMPLE)
+        is_last = step == self._context.train_steps[-1]
+        if is_last:
+            self._links.flush()
         if self._meter:
-            self._meter.skip()
-        begin = 0
-        for step in steps:
-            sizes = self._context.micro_batch_sizes(step)
-            self._emit_blocks(seeds[begin : begin + sum(sizes)], sizes, (epoch, step), Purpose.SAMPLE)
-            begin += sum(sizes)
-            if step == steps[-1]:
-                self._links.flush()
-            if self._meter:
-                self._context.emit(self._meter.finish(epoch, step, flushed=step == steps[-1]))
+            self._context.emit(self._meter.finish(epoch, step, flushed=is_last))
 
     def _evaluate(self, split: str, epoch: int) -> None:
         if self._context.job.spec.evaluation(split) == "exact":
@@ -114,6 +131,3 @@ class SamplerRole:
                 ids = chosen[parts[number]]
                 found = [torch.from_numpy(each) for each in (ids, *self._sampler.all_neighbours(ids))]
                 self._links.send(holder(ranks, number), Channel.BLOCKS, Message(place(epoch, layer, number), found))
-
-    def _verdict(self, epoch: int) -> EpochVerdict:
-        return EpochVerdict.read(self._links.receive(self._judge, Channel.SAMPLER_VERDICT, (epoch, 0, 0)))

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from picluster.schema.events import EpochDone, Predicted, Tested
-from picluster.worker.compute.checkpoint import Weights, read, write
+from picluster.schema.events import CheckpointWritten, EpochDone, Predicted, StateWritten, Tested
+from picluster.schema.state import JudgeState
+from picluster.worker.compute.checkpoint import read_weights, write, write_state
 from picluster.worker.compute.stage import MicroBatch, Moment, Stage
 from picluster.worker.measuring.metrics import StepMeter
 from picluster.worker.roles.context import TEST_EPOCH, VALIDATION_STEP, Ranks, RoleContext
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from picluster.graph.folder import GraphFolder
+    from picluster.schema.state import Position
     from picluster.worker.wire.links import Clock
 
 
@@ -46,36 +48,81 @@ class StageRole:
         self._window = window(index, [len(each.nodes) for each in plan.stages])
         self._exact_pass = ExactPass(context, stage)
         self._other_clocks = [sampler_clock] if sampler_clock else []
-        self._judgement = Judgement(context.job.spec)
-        self._best = Weights(epoch=0, tensors={})
+        self._judgement = Judgement(context.job.spec, context.job.begin.judge)
+        self._loss, self._right = context.job.begin.judge.loss, context.job.begin.judge.right
+        """Of the epoch so far: the sum of its seeds' losses, and right predictions; the last stage knows them."""
 
     @property
     def _judges(self) -> bool:
         return self._ranks.judge == self._links.rank
 
     def run(self) -> None:
-        """All epochs, the test with the best weights, the checkpoint."""
+        """Work from the position at which the job begins to the one at which it stops, or through the test."""
+        job = self._context.job
         self._meter = StepMeter(self._links.clock, self._other_clocks)
-        for epoch in range(1, self._context.job.spec.epochs + 1):
-            begin = time.perf_counter()
-            loss, right = self._train(epoch)
-            verdict = self._meet(epoch, loss, right, begin)
-            if verdict.best:
-                self._best = Weights.copy_of(self._stage.parameters, epoch)
-            if verdict.last:
-                break
-        self._best.restore(self._stage.parameters)
+        self._epoch_begun = time.perf_counter() - job.begin.judge.seconds
+        position: Position | None = job.begin.position
+        while position is not None and position != job.stop:
+            position = self._advance(position)
+        if position is not None:
+            self._write_states(position)
+        self._links.flush()
+
+    def _advance(self, position: Position) -> Position | None:
+        """Do the work of one position; returns the next, None after the test."""
+        epoch = position.epoch
+        if position.phase == "training":
+            self._train_step(epoch, position.step)
+            return self._context.after(position)
+        if position.phase == "test":
+            self._test()
+            return None
+        verdict = self._meet(epoch)
+        if verdict.best:
+            self._stage.keep_best(epoch)
+        self._loss, self._right = 0.0, 0
+        self._epoch_begun = time.perf_counter()
+        self._meter.skip()
+        return self._context.after_epoch(epoch, verdict)
+
+    def _test(self) -> None:
+        """Test the best weights, and write them."""
+        stage = self._stage
+        stage.restore_best()
         score = self._evaluate("test", TEST_EPOCH)
         if self._judges:
             self._context.emit(Tested(test_accuracy=score.accuracy if score else None))
         if self._replica == 0:
-            numbers = self._stage.numbers
-            self._context.emit(write(self._best, self._stage.fixed_values, self._context.job.output_folder, numbers))
-        self._links.flush()
+            file = self._file(f"epoch-{stage.best_epoch}-layers-{stage.numbers[0]}-{stage.numbers[-1]}")
+            sha256 = write(file, {**stage.fixed_values, **stage.best_weights})
+            self._context.emit(CheckpointWritten(epoch=stage.best_epoch, path=str(file), sha256=sha256))
+
+    def _write_states(self, position: Position) -> None:
+        """Write one file for each layer, from which any plan can go on; the judge tells what it knows."""
+        if self._replica > 0:
+            return
+        judge = self._judge_state() if self._judges else None
+        for layer, state in self._stage.give_state().items():
+            file = self._file(f"{position.name}-layer-{layer}")
+            sha256 = write_state(file, state)
+            self._context.emit(StateWritten(position=position, layer=layer, path=str(file), sha256=sha256, judge=judge))
+
+    def _judge_state(self) -> JudgeState:
+        merit = self._judgement.best_merit
+        return JudgeState(
+            best_merit=merit if math.isfinite(merit) else None,
+            best_epoch=self._judgement.best_epoch,
+            loss=self._loss,
+            right=self._right,
+            seconds=time.perf_counter() - self._epoch_begun,
+        )
+
+    def _file(self, name: str) -> Path:
+        return Path(self._context.job.output_folder) / f"{name}.safetensors"
 
     def predict(self, weights_file: Path) -> None:
         """Class probabilities of all nodes, by weights that were trained before; the judge writes them."""
-        read(weights_file, self._stage.parameters, self._stage.fixed_values)
+        read_weights(weights_file, self._stage.parameters, self._stage.fixed_values)
         everybody = np.arange(self._context.meta.nodes, dtype=np.int32)
         scores = self._exact_pass.run(everybody, TEST_EPOCH, take=None, at_the_end=(self._ranks.judge,))
         if self._judges:
@@ -84,25 +131,9 @@ class StageRole:
             self._context.emit(Predicted(path=str(path)))
         self._links.flush()
 
-    def _train(self, epoch: int) -> tuple[float, int]:
-        """One pass over the training nodes; returns the mean loss and the number of right predictions."""
-        self._meter.skip()
-        steps, total_loss, total_right = self._context.train_steps, 0.0, 0
-        for step in steps:
-            sizes = self._context.micro_batch_sizes(step)
-            loss, right = self._train_step(epoch, step, sizes)
-            is_last = step == steps[-1]
-            if is_last:
-                self._links.flush()
-            self._context.emit(self._meter.finish(epoch, step, loss if self._judges else None, flushed=is_last))
-            if self._judges and not math.isfinite(loss):
-                raise no_number(loss, epoch, step, self._context.job.spec)
-            total_loss += loss * sum(sizes)
-            total_right += right
-        return total_loss / self._context.meta.splits["train"], total_right
-
-    def _train_step(self, epoch: int, step: int, sizes: Sequence[int]) -> tuple[float, int]:
-        """One update; returns the step's loss and right predictions, which only the last stage knows."""
+    def _train_step(self, epoch: int, step: int) -> None:
+        """Make one update, and tell of it."""
+        sizes = self._context.micro_batch_sizes(step)
         moment = Moment(epoch, step, sum(sizes))
         mine = share(self._replica, len(self._ranks.replicas), len(sizes))
         for action, number in one_forward_one_backward(mine, self._window):
@@ -111,7 +142,15 @@ class StageRole:
             else:
                 self._backward(number, moment)
         ring_sum(self._links, self._ranks.replicas, self._stage.sums, (epoch, step, 0))
-        return self._stage.update()
+        loss, right = self._stage.update()
+        is_last = step == self._context.train_steps[-1]
+        if is_last:
+            self._links.flush()
+        self._context.emit(self._meter.finish(epoch, step, loss if self._judges else None, flushed=is_last))
+        if self._judges and not math.isfinite(loss):
+            raise no_number(loss, epoch, step, self._context.job.spec)
+        self._loss += loss * sum(sizes)
+        self._right += right
 
     def _forward(self, number: int, moment: Moment) -> None:
         place = (moment.epoch, moment.step, number)
@@ -155,21 +194,22 @@ class StageRole:
             else:
                 self._pass_on(place, list(rows.tensors.values()))
 
-    def _meet(self, epoch: int, loss: float, right: int, begin: float) -> EpochVerdict:
-        """The barrier at the end of an epoch: validate, and learn what the last stage decides."""
+    def _meet(self, epoch: int) -> EpochVerdict:
+        """Meet the other roles at the end of an epoch: validate, and learn what the judge decides."""
         score = self._evaluate("validation", epoch)
         if not self._judges:
             return EpochVerdict.read(self._links.receive(self._ranks.judge, Channel.VERDICT, (epoch, 0, 0)))
         verdict = self._judgement.of(epoch, score)
         self._announce(verdict, epoch)
+        seeds = self._context.meta.splits["train"]
         done = EpochDone(
             epoch=epoch,
-            loss=loss,
-            train_accuracy=self._accuracy(right, self._context.meta.splits["train"]),
+            loss=self._loss / seeds,
+            train_accuracy=self._accuracy(self._right, seeds),
             validation_accuracy=score.accuracy if score else None,
             validation_loss=score.loss if score else None,
             best=verdict.best,
-            seconds=time.perf_counter() - begin,
+            seconds=time.perf_counter() - self._epoch_begun,
         )
         self._context.emit(done)
         return verdict

@@ -21,7 +21,7 @@ from torch.nn.functional import cross_entropy
 from picluster.errors import InputError
 from picluster.nn import PygLayer
 from picluster.nn.pyg_trial import way_of
-from picluster.worker.compute.checkpoint import Weights, write
+from picluster.worker.compute.checkpoint import write
 from picluster.worker.compute.graph_layer import arrange
 from tests.unit.nn.convolutions import MADE_AS, make
 from tests.unit.nn.random_blocks import CLASSES, FEATURES, LABELS, SEEDS, X, full_graph, ours, sampled
@@ -101,13 +101,13 @@ def assert_exported(convolution: Any, made_as: str, folder: Path) -> None:
     """What is written loads strictly into PyG's own, and gives the same rows."""
     (layer,) = arrange([PygLayer(convolution)])
     fixed = {name: value for part in layer.parts for name, value in part.fixed_values().items()}
-    written = write(Weights.copy_of(layer.weights(), 1), fixed, str(folder), [1])
+    write(folder / "weights", {**fixed, **layer.weights()})
     plain = Module()
     plain.convs = ModuleList([make(made_as, FEATURES)])
     with torch.no_grad():
         for value in plain.state_dict().values():
             value.zero_()
-    plain.load_state_dict(load_file(written.path), strict=True)
+    plain.load_state_dict(load_file(folder / "weights"), strict=True)
     torch.testing.assert_close(plain.convs[0](X, full_graph()), convolution(X, full_graph()), rtol=0, atol=0)
 
 

@@ -17,7 +17,7 @@ from picluster.nn import Layer, PygLayer
 from picluster.nn.convolving import convolve
 from picluster.nn.pyg_trial import UnfitError, way_of
 from picluster.nn.trial_graph import trial_graphs
-from picluster.worker.compute.checkpoint import Weights, read, write
+from picluster.worker.compute.checkpoint import read_weights, write
 
 pyg = pytest.importorskip("torch_geometric.nn", reason="its convolutions are tried", exc_type=ImportError)
 WIDTH = 6
@@ -163,8 +163,9 @@ def test_all_that_is_in_the_state_is_written_and_read_and_only_what_is_trained_i
 ) -> None:
     prefix = "" if isinstance(layer, PygLayer) else "inner."
     assert set(layer.weights()) == {f"{prefix}one.weight", f"{prefix}turned"}
-    event = write(Weights.copy_of(layer.weights(), 1), layer.fixed_values(), str(tmp_path), [1])
-    state = {name.removeprefix(prefix): value for name, value in load_file(event.path).items()}
+    file = tmp_path / "weights"
+    write(file, {**layer.weights(), **layer.fixed_values()})
+    state = {name.removeprefix(prefix): value for name, value in load_file(file).items()}
     plain = Tied()
     with torch.no_grad():
         for value in plain.state_dict().values():
@@ -174,13 +175,13 @@ def test_all_that_is_in_the_state_is_written_and_read_and_only_what_is_trained_i
     assert torch.equal(plain.other.weight, plain.one.weight)
     assert bool(plain.one.weight.any())
     other = type(layer)(Tied()) if isinstance(layer, PygLayer) else type(layer)()
-    read(Path(event.path), other.weights(), other.fixed_values())
+    read_weights(file, other.weights(), other.fixed_values())
     theirs = layer.state_dict()
     assert all(torch.equal(value, theirs[name]) for name, value in other.state_dict().items())
 
 
 def test_a_file_without_fixed_values_leaves_those_of_the_model(tmp_path: Path) -> None:
     layer = PygLayer(pyg.GINConv(Linear(WIDTH, 3), eps=0.5))
-    event = write(Weights.copy_of(layer.weights(), 1), {}, str(tmp_path), [1])
-    read(Path(event.path), layer.weights(), layer.fixed_values())
+    write(tmp_path / "weights", layer.weights())
+    read_weights(tmp_path / "weights", layer.weights(), layer.fixed_values())
     assert layer.fixed_values()["eps"] == 0.5

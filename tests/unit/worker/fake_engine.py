@@ -3,7 +3,7 @@
 from collections import defaultdict
 from dataclasses import dataclass, field
 from queue import Queue
-from threading import Event
+from threading import Event, Lock
 
 from torch import Tensor
 
@@ -26,10 +26,14 @@ class FakeSending:
 class FakeNetwork:
     """What is under way; messages are not copied, so a sender that changes one too early is found out."""
 
-    queues: dict[tuple[int, int, int], Queue[tuple[Tensor, FakeSending]]] = field(
-        default_factory=lambda: defaultdict(Queue)
-    )
+    queues: dict[tuple[int, ...], Queue[tuple[Tensor, FakeSending]]] = field(default_factory=lambda: defaultdict(Queue))
     sendings: list[FakeSending] = field(default_factory=list)
+    _lock: Lock = field(default_factory=Lock)
+
+    def queue(self, *way: int) -> Queue[tuple[Tensor, FakeSending]]:
+        """Of one source, target and channel; made by whichever side comes first."""
+        with self._lock:
+            return self.queues[way]
 
     def engine(self, rank: int) -> "FakeEngine":
         return FakeEngine(self, rank)
@@ -45,11 +49,11 @@ class FakeEngine:
     def send(self, to: int, channel: int, message: Tensor) -> FakeSending:
         sending = FakeSending()
         self._network.sendings.append(sending)
-        self._network.queues[self._rank, to, channel].put((message, sending))
+        self._network.queue(self._rank, to, channel).put((message, sending))
         return sending
 
     def receive(self, source: int, channel: int) -> Tensor:
-        message, sending = self._network.queues[source, self._rank, channel].get(timeout=TIMEOUT_SECONDS)
+        message, sending = self._network.queue(source, self._rank, channel).get(timeout=TIMEOUT_SECONDS)
         sending.taken.set()
         return message
 

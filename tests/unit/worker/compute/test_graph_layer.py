@@ -14,7 +14,7 @@ from picluster.nn import DenseLayer, GcnLayer, Layer, Rows, SageLayer
 from picluster.randomness import Purpose, key
 from picluster.schema.spec import Adam, ModelChoice, Spec
 from picluster.worker.compute.boundary import boundary
-from picluster.worker.compute.checkpoint import Weights, write
+from picluster.worker.compute.checkpoint import write
 from picluster.worker.compute.graph_layer import GraphLayer, arrange
 from picluster.worker.compute.model_file import build
 from picluster.worker.compute.stage import Stage, StageData
@@ -85,8 +85,8 @@ def exported(folder: Path, name: str, depth: int) -> dict[str, torch.Tensor]:
         model = build(MODELS / f"{name}.py", FEATURES, CLASSES, {**options}, seed=3)
         data = StageData(torch.ones(2, dtype=torch.int32), None, None)
         stage = Stage(model, numbers, spec=spec, width=FEATURES, data=data)
-        written = write(Weights.copy_of(stage.parameters, 1), stage.fixed_values, str(folder), numbers)
-        tensors = load_file(written.path)
+        write(folder / "weights", {**stage.parameters, **stage.fixed_values})
+        tensors = load_file(folder / "weights")
         assert not set(tensors) & set(found)
         found |= tensors
     return found

@@ -1,13 +1,11 @@
 """Exact inference: chunks, who meets them in which order, and whole passes with every worker as a thread."""
 
 import random
-import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_EXCEPTION, Future, wait
+from functools import partial
 from itertools import product
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -17,10 +15,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from picluster.graph.folder import GraphFolder
-from picluster.graph.writer import GraphWriter
 from picluster.randomness import Purpose
 from picluster.schema.job import Job
-from picluster.schema.plan import Cut, Plan, StagePlan
+from picluster.schema.plan import Cut, Plan
 from picluster.schema.spec import Adam, ModelChoice, Spec
 from picluster.worker.compute.model_file import build
 from picluster.worker.compute.stage import Stage, StageData
@@ -36,14 +33,13 @@ from picluster.worker.sampling.sampler import NeighbourSampler
 from picluster.worker.wire.links import Links, Mailroom
 from tests.unit.worker.fake_engine import FakeNetwork
 from tests.unit.worker.random_graph import random_graph
+from tests.unit.worker.roles.threads import in_threads, make_plan, random_plan, single_plan, write_graph
 
 MODELS = Path(__file__).parents[4] / "models"
 NODES, FEATURES, CLASSES, HIDDEN = 70, 6, 4, 8
 GRAPH = random_graph(NODES, 0.1, seed=3)
 DEGREES = torch.from_numpy(GRAPH.degrees)
 NODES_AT_ONCE, EDGES_AT_ONCE = 5, 40
-POOL = [f"pi{number}" for number in range(1, 7)]
-PATIENCE_SECONDS = 60
 WIDE = """
 from torch_geometric.nn import GATConv, GCNConv, SAGEConv
 from picluster.nn import PygLayer
@@ -121,15 +117,6 @@ def test_each_rank_meets_all_chunks_and_in_each_round_its_own_before_those_of_it
             assert own == sorted(own, reverse=True)
 
 
-def make_plan(sampler: tuple[str, ...], *stages: tuple[tuple[int, ...], tuple[str, ...], Cut]) -> Plan:
-    made = tuple(StagePlan(layers=layers, nodes=nodes, receives=receives) for layers, nodes, receives in stages)
-    return Plan(strategy="layer-split", engine="gloo", sampler=sampler, stages=made)
-
-
-def single_plan(depth: int) -> Plan:
-    return make_plan(("pi1",), (tuple(range(1, depth + 1)), ("pi1",), "aggregated"))
-
-
 def may_cross(name: str, layer: int) -> tuple[Cut, ...]:
     """Before a layer with parameters in its aggregation, full rows must."""
     return ("rows",) if name == "wide" or (name, layer) == ("mixed", 2) else ("aggregated", "rows")
@@ -140,37 +127,10 @@ def random_model(dice: random.Random) -> tuple[str, int]:
     return name, 3 if name == "mixed" else dice.randint(1, 4)
 
 
-def random_plan(dice: random.Random, name: str, depth: int) -> Plan:
-    """Stages cut anywhere, replicas anywhere, samplers alone or beside some stages."""
-    pool = dice.sample(POOL, len(POOL))
-    cuts = sorted(dice.sample(range(1, depth), dice.randint(0, depth - 1)))
-    stages: list[tuple[tuple[int, ...], tuple[str, ...], Cut]] = []
-    for begin, end in zip([0, *cuts], [*cuts, depth], strict=True):
-        spare = len(pool) - (len(cuts) - len(stages))
-        nodes = tuple(pool.pop() for _ in range(min(dice.choice([1, 2, 3]), spare)))
-        stages.append((tuple(range(begin + 1, end + 1)), nodes, dice.choice(may_cross(name, begin + 1))))
-    taken = [node for _, nodes, _ in stages for node in nodes] + pool
-    return make_plan(tuple(dice.sample(taken, dice.randint(1, 3))), *stages)
-
-
 @pytest.fixture(scope="module")
 def graph(tmp_path_factory: pytest.TempPathFactory) -> GraphFolder:
     path = tmp_path_factory.mktemp("graphs") / "random"
-    dice = np.random.default_rng(0)
-    order = dice.permutation(NODES).astype(np.int32)
-    arrays: dict[str, np.ndarray[Any, Any]] = {
-        "indptr": GRAPH.indptr,
-        "indices": GRAPH.indices,
-        "features": dice.standard_normal((NODES, FEATURES)).astype(np.float16),
-        "labels": dice.integers(0, CLASSES, NODES).astype(np.int16),
-        "train": np.sort(order[:20]),
-        "validation": np.sort(order[20:23]),
-        "test": np.sort(order[23:]),
-    }
-    with GraphWriter(path, source="random", classes=CLASSES) as writer:
-        for name, array in arrays.items():
-            writer.write(name, array)
-    return GraphFolder.open(path)
+    return write_graph(path, GRAPH, features=FEATURES, classes=CLASSES)
 
 
 def make_spec(name: str, depth: int) -> Spec:
@@ -194,27 +154,6 @@ def make_stage(file: Path, spec: Spec, numbers: tuple[int, ...], receives: Cut, 
     labels = torch.from_numpy(graph.array("labels")) if numbers[-1] == depth else None
     data = StageData(graph_degrees=DEGREES, features=features, labels=labels)
     return Stage(model, numbers, receives=receives, spec=spec, width=FEATURES, data=data)
-
-
-def in_threads(works: dict[str, Callable[[], Scores | None]]) -> dict[str, Scores | None]:
-    """All at once; raises what one of them raises, and AssertionError where they wait for each other."""
-    futures: dict[str, Future[Scores | None]] = {name: Future() for name in works}
-
-    def guarded(name: str) -> None:
-        try:
-            futures[name].set_result(works[name]())
-        except BaseException as error:  # noqa: BLE001  it is raised where it can be seen
-            futures[name].set_exception(error)
-
-    for name in works:
-        threading.Thread(target=guarded, args=(name,), daemon=True).start()
-    wait(futures.values(), PATIENCE_SECONDS, return_when=FIRST_EXCEPTION)
-    waiting = [name for name, future in futures.items() if not future.done()]
-    broken = [error for future in futures.values() if future.done() and (error := future.exception())]
-    if broken:
-        raise broken[0]
-    assert not waiting, f"{waiting} wait for each other"
-    return {name: future.result() for name, future in futures.items()}
 
 
 def run_plan(plan: Plan, file: Path, graph: GraphFolder, folder: Path) -> Scores:
@@ -318,7 +257,7 @@ def test_any_plan_gives_the_same_scores_bit_for_bit(
     name, depth = random_model(dice)
     file = model_file(name)
     expected, expected_score = run_plan(single_plan(depth), file, graph, tmp_path)
-    scores, score = run_plan(random_plan(dice, name, depth), file, graph, tmp_path)
+    scores, score = run_plan(random_plan(dice, depth, partial(may_cross, name)), file, graph, tmp_path)
     assert torch.equal(scores, expected)
     assert score == expected_score
 
@@ -328,7 +267,8 @@ def test_the_random_plans_are_of_many_kinds() -> None:
     seen: Counter[str] = Counter()
     for seed in range(40):
         dice = random.Random(seed)
-        plan = random_plan(dice, *random_model(dice))
+        name, depth = random_model(dice)
+        plan = random_plan(dice, depth, partial(may_cross, name))
         seen["replicas of a later stage"] += any(len(stage.nodes) > 1 for stage in plan.stages[1:])
         seen["replicas of the first stage before others"] += len(plan.stages) > 1 and len(plan.stages[0].nodes) > 1
         seen["rows cross"] += any(stage.receives == "rows" for stage in plan.stages[1:])
