@@ -129,7 +129,7 @@ class StateWritten(Event, frozen=True, kw_only=True, tag="state"):
     """The training state of one layer lies ready to be fetched."""
 
     position: Position
-    """What follows."""
+    """The next thing to do."""
     layer: int
     """Counted from 1."""
     path: str
@@ -195,6 +195,8 @@ class Recorded(Record, frozen=True, kw_only=True):
     """Time in seconds since 1970, by the controller's clock."""
     node: str
     """Name of the node that the event is about."""
+    attempt: int = 1
+    """Counts up when the run is taken up again."""
     event: AnyEvent
     """The event."""
 

@@ -57,7 +57,7 @@ class Job(Record, frozen=True, kw_only=True):
     weights_file: str | None = None
     """Path of a trained model on the node: predict all nodes with it instead of training."""
     begin: Beginning = Beginning()
-    """Where the training is taken up."""
+    """The position and state at which training is taken up."""
     stop: Position | None = None
     """Give the layers' states before this and be done; None: train to the end, and test."""
 

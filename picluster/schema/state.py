@@ -8,7 +8,7 @@ Phase = Literal["training", "validation", "test"]
 
 
 class Position(Record, frozen=True, kw_only=True):
-    """What all roles of a run do next: a training step, the validation of an epoch, or the test."""
+    """The next thing that all roles of a run do: a training step, the validation of an epoch, or the test."""
 
     phase: Phase = "training"
     """The test includes the weights' files, which are written after it."""
@@ -19,12 +19,12 @@ class Position(Record, frozen=True, kw_only=True):
 
     @property
     def name(self) -> str:
-        """Stands in the names of files, such as `epoch-2-step-17`; a validation or test has step 0 or the word."""
+        """Part of file names, such as `epoch-2-step-17` or `epoch-2-validation`."""
         return f"epoch-{self.epoch}-{f'step-{self.step}' if self.phase == 'training' else self.phase}"
 
 
 class JudgeState(Record, frozen=True, kw_only=True):
-    """What the judge, the first replica of the last stage, has found so far."""
+    """Findings of the judge, the first replica of the last stage, at one position."""
 
     best_merit: float | None = None
     """The best epoch's validation accuracy, or its loss with a minus; None before the first."""
@@ -39,10 +39,10 @@ class JudgeState(Record, frozen=True, kw_only=True):
 
 
 class Beginning(Record, frozen=True, kw_only=True):
-    """Where a worker takes up its run: by default at its first step, with the model file's weights."""
+    """The position and state at which a worker takes up its run: by default the first step, with fresh weights."""
 
     position: Position = Position()
-    """What to do first."""
+    """The first thing to do."""
     judge: JudgeState = JudgeState()
     """Known to every worker, used by the judge."""
     layer_files: tuple[str, ...] = ()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +10,7 @@ import numpy as np
 import torch
 
 from picluster.graph.folder import GraphFolder
+from picluster.system import SYSTEM, System
 from picluster.worker.compute.checkpoint import read_state
 from picluster.worker.compute.model_file import build
 from picluster.worker.compute.stage import Stage, StageData
@@ -35,11 +35,17 @@ if TYPE_CHECKING:
 class Crew:
     """Sampler, stage, or both; where both share a worker the sampler runs in a thread of its own."""
 
-    def __init__(self, job: Job, emit: Callable[[WorkerEvent], None], fail: Callable[[BaseException], None]) -> None:
+    def __init__(
+        self,
+        job: Job,
+        emit: Callable[[WorkerEvent], None],
+        fail: Callable[[BaseException], None],
+        system: System = SYSTEM,
+    ) -> None:
         """Open the graph and build the model; `fail` ends the worker when the sampler's thread breaks."""
         check(job.plan.engine)
         torch.set_num_threads(job.threads)
-        self._job, self._emit, self._fail = job, emit, fail
+        self._job, self._emit, self._fail, self._system = job, emit, fail, system
         self._graph = GraphFolder.open(Path(job.graph_folder), job.plan.arrays_of(job.node))
         self._rank = job.plan.rank(job.node)
         self._stage = build_stage(job, self._graph)
@@ -54,7 +60,7 @@ class Crew:
         self._part(engine)
 
     def _work_together(self, engine: Engine) -> None:
-        mailroom, weights = Mailroom(), self._job.weights_file
+        mailroom, weights = Mailroom(self._system), self._job.weights_file
         works: list[Callable[[], None]] = []
         clock = None
         if self._job.node in self._job.plan.sampler:
@@ -65,15 +71,14 @@ class Crew:
             role = StageRole(self._role_context(engine, mailroom), self._stage, self._graph, clock)
             works.append(partial(role.predict, Path(weights)) if weights else role.run)
         *beside, last = works
-        threads = [threading.Thread(target=self._guarded, args=(work,), name="sampler", daemon=True) for work in beside]
-        for thread in threads:
-            thread.start()
+        threads = [self._system.start_thread(self._guarded, work, name="sampler") for work in beside]
         last()
         for thread in threads:
             thread.join()
 
     def _role_context(self, engine: Engine, mailroom: Mailroom) -> RoleContext:
-        return RoleContext(self._job, self._graph.meta, Links(engine, mailroom, self._rank), self._emit)
+        links = Links(engine, mailroom, self._rank, self._system)
+        return RoleContext(self._job, self._graph.meta, links, self._emit, self._system)
 
     def _guarded(self, work: Callable[[], None]) -> None:
         try:

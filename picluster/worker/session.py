@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 FAILED_EXIT_CODE = 5
 CLAIM_SECONDS = 30.0
-"""A worker to which nobody has said a word for so long ends: its controller may be cut off."""
+"""Time without a claim after which a worker ends: its controller may be cut off."""
 _has_failed = threading.Event()
 """The worker is ending already, by itself."""
 
@@ -58,7 +58,7 @@ class CommandReader(threading.Thread):
         self._lines: queue.Queue[bytes] = queue.Queue()
 
     def run(self) -> None:
-        """Until the process ends."""
+        """Read until the process ends."""
         while True:
             self._take_lines()
             readable, _, _ = select.select([self._descriptor], [], [], self._grace_seconds)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -12,7 +13,7 @@ import msgspec
 
 from picluster.errors import DataError, InputError
 from picluster.refusals import words
-from picluster.schema.events import Recorded
+from picluster.schema.events import AnyEvent, EpochDone, Recorded, StepDone
 from picluster.schema.record import Record, from_json, to_json
 from picluster.wording import in_words
 
@@ -112,3 +113,23 @@ def read_lines(file: Path) -> Iterator[Recorded]:
                 yield msgspec.json.decode(line, type=Recorded)
             except (msgspec.DecodeError, UnicodeDecodeError) as error:
                 raise DataError(f"{file} has no event in line {number}: {in_words(error)}") from error
+
+
+def counted_once(lines: Iterable[Recorded]) -> Iterator[Recorded]:
+    """Leave out the steps and epochs that a later attempt of the run made again."""
+    found = list(lines)
+    begun: dict[int, tuple[int, float]] = {}
+    for each in found:
+        if (place := _place(each.event)) is not None:
+            begun[each.attempt] = min(place, begun.get(each.attempt, place))
+    for each in found:
+        place = _place(each.event)
+        if place is None or all(place < first for attempt, first in begun.items() if attempt > each.attempt):
+            yield each
+
+
+def _place(event: AnyEvent) -> tuple[int, float] | None:
+    """Epoch and step of what is made once; an epoch ends after its steps."""
+    if isinstance(event, EpochDone):
+        return event.epoch, inf
+    return (event.epoch, event.step) if isinstance(event, StepDone) else None

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from picluster.controller.record.record_files import (
     append_record,
+    counted_once,
     read_lines,
     read_record,
     refuse,
@@ -152,16 +153,20 @@ class RunFolder:
             raise InputError(f"cannot read the model {file}: {error.strerror}") from error
         write_whole(self.model_file, text)
 
-    def record(self, node: str, event: AnyEvent) -> None:
+    def record(self, node: str, event: AnyEvent, attempt: int = 1) -> None:
         """Append an event to the run's list; steps and resource readings to the node's metrics.
 
         A failure that the worker tells in words, rather than by a traceback, goes to its log as well.
         """
         file = self.metrics_file(node) if isinstance(event, StepDone | Resources) else self.events_file
-        self._append(file, Recorded(time=time.time(), node=node, event=event))
+        self._append(file, Recorded(time=time.time(), node=node, attempt=attempt, event=event))
         if isinstance(event, Failed) and event.expected:
-            with suppress(OSError), self.log_file(node).open("a", encoding="utf-8") as log:
-                print(f"error: {event.cause}", file=log)
+            self.append_log(node, f"error: {event.cause}\n".encode())
+
+    def append_log(self, node: str, text: bytes) -> None:
+        """Append to a node's log, as far as the disk takes it: a worker must not stall for its log."""
+        with suppress(OSError), self.log_file(node).open("ab", buffering=0) as log:
+            log.write(text)
 
     def _append(self, file: Path, recorded: Recorded) -> None:
         """Append a line; where the disk is full, what the run has learnt so far must not be lost for want of a line."""
@@ -220,11 +225,11 @@ class RunFolder:
 
     def events(self) -> Iterator[Recorded]:
         """Read the events in order."""
-        return read_lines(self.events_file)
+        return counted_once(read_lines(self.events_file))
 
     def metrics(self, node: str) -> Iterator[Recorded]:
         """Read a node's steps and resource readings in order."""
-        return read_lines(self.metrics_file(node))
+        return counted_once(read_lines(self.metrics_file(node)))
 
     def _node(self, node: str) -> Path:
         return self.path / "nodes" / node

@@ -1,43 +1,107 @@
-"""Brings the weights that the stages wrote into the run folder."""
+"""Fetches what workers wrote into the run folder, in a thread of its own: the thread that decides must not wait."""
 
 from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from picluster.controller.record.record_files import refuse
 from picluster.errors import DataError
+from picluster.schema.events import CheckpointWritten, Predicted
 from picluster.schema.run import Manifest
+from picluster.system import SYSTEM, System
 
 if TYPE_CHECKING:
-    from picluster.controller.nodes.machine import Transport
-    from picluster.controller.record.run_folder import RunFolder
-    from picluster.schema.events import CheckpointWritten
+    import queue
+
+    from picluster.controller.running.launch import Launch
+    from picluster.schema.events import AnyEvent
 
 
-class CheckpointCollector:
-    """Collects the files of checkpoints; each exists when the last of its files has come."""
+@dataclass(frozen=True)
+class Arrived:
+    """The end of a fetch, put among what workers say."""
 
-    def __init__(self, folder: RunFolder, stages: int) -> None:
-        """`stages`: how many files make a checkpoint."""
-        self._folder = folder
-        self._stages = stages
+    event: CheckpointWritten | Predicted
+    """The event that told of the file."""
+    error: BaseException | None
+    """The reason why it did not arrive."""
+
+
+class Fetcher:
+    """Fetches one file after the other; a checkpoint exists when the last of its files has come."""
+
+    def __init__(
+        self, launch: Launch, heard: queue.Queue[tuple[str, AnyEvent | Arrived]], system: System = SYSTEM
+    ) -> None:
+        """`heard`: gets an `Arrived` for each file."""
+        self._launch, self._heard, self._system = launch, heard, system
+        self._wanted: queue.Queue[tuple[str, CheckpointWritten | Predicted] | None] = system.queue(0)
+        self._under_way = 0
+        self._has_begun = False
         self._checksums: dict[int, dict[str, str]] = defaultdict(dict)
 
-    def fetch(self, transport: Transport, written: CheckpointWritten) -> None:
-        """Fetch one stage's file; DataError where it arrives damaged, or the disk does not take it."""
-        folder = self._folder.checkpoint_folder(written.epoch)
-        file = folder / Path(written.path).name
+    @property
+    def is_busy(self) -> bool:
+        """True while something is still to be fetched."""
+        return self._under_way > 0
+
+    def begin(self, node: str, event: CheckpointWritten | Predicted) -> None:
+        """Fetch the file of which the event tells, after those before it."""
+        if not self._has_begun:
+            self._system.start_thread(self._fetch_all, name="fetch")
+            self._has_begun = True
+        self._under_way += 1
+        self._wanted.put((node, event))
+
+    def finish(self, arrived: Arrived) -> None:
+        """Take account of a file; raises the error that kept it from arriving."""
+        self._under_way -= 1
+        if arrived.error is not None:
+            raise arrived.error
+        if isinstance(arrived.event, CheckpointWritten):
+            files = self._checksums[arrived.event.epoch]
+            files[Path(arrived.event.path).name] = arrived.event.sha256
+            if len(files) == len(self._launch.plan.stages):
+                manifest = Manifest(epoch=arrived.event.epoch, files=dict(sorted(files.items())))
+                self._launch.folder.keep_checkpoint(manifest)
+
+    def close(self) -> None:
+        """Fetch nothing further."""
+        self._wanted.put(None)
+
+    def _fetch_all(self) -> None:
+        while (wanted := self._wanted.get()) is not None:
+            node, event = wanted
+            try:
+                self._fetch(node, event)
+            except BaseException as error:  # noqa: BLE001  the thread that decides raises it
+                self._heard.put((node, Arrived(event, error)))
+            else:
+                self._heard.put((node, Arrived(event, None)))
+
+    def _fetch(self, node: str, event: CheckpointWritten | Predicted) -> None:
+        """Fetch a file aside and rename it; DataError where it arrives damaged, or the disk does not take it."""
+        file = self._destination(event)
+        aside = file.with_name(f".{file.name}")
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            transport.fetch(written.path, file)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            self._launch.transports[node].fetch(event.path, aside)
+            if isinstance(event, CheckpointWritten) and hashlib.sha256(aside.read_bytes()).hexdigest() != event.sha256:
+                raise DataError(f"{file} did not arrive as {event.path} was written")
+            aside.replace(file)
         except OSError as error:
             refuse("write", file, error)
-        if hashlib.sha256(file.read_bytes()).hexdigest() != written.sha256:
-            raise DataError(f"{file} did not arrive as {written.path} was written")
-        files = self._checksums[written.epoch]
-        files[file.name] = written.sha256
-        if len(files) == self._stages:
-            self._folder.keep_checkpoint(Manifest(epoch=written.epoch, files=dict(sorted(files.items()))))
+        finally:
+            with suppress(OSError):
+                aside.unlink()
+
+    def _destination(self, event: CheckpointWritten | Predicted) -> Path:
+        if isinstance(event, CheckpointWritten):
+            return self._launch.folder.checkpoint_folder(event.epoch) / Path(event.path).name
+        assert self._launch.prediction is not None
+        return self._launch.prediction.probabilities

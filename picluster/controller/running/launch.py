@@ -45,6 +45,8 @@ class Launch:
     """Of the nodes of the inventory of which it is known, whether they take part or not."""
     prediction: Prediction | None = None
     """Predict all nodes instead of training."""
+    attempt: int = 1
+    """Counts up when a run is taken up again; its events carry it."""
 
     def parcel(self, node: str) -> Parcel:
         """What a node needs, as it lies on this machine."""

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import queue
-import time
 from collections.abc import Callable
 from contextlib import suppress
 
-from picluster.controller.running.checkpoints import CheckpointCollector
+from picluster.controller.running.checkpoints import Arrived, Fetcher
 from picluster.controller.running.diagnosis import Witness, asleep, diagnose
 from picluster.controller.running.launch import Launch
 from picluster.controller.running.workforce import Workforce, one_line
@@ -23,26 +22,27 @@ from picluster.schema.events import (
 )
 from picluster.schema.job import Start
 from picluster.schema.run import Failure, Result
+from picluster.system import SYSTEM, System
 
 SILENCE_SECONDS = 60.0
-"""A worker reads its memory twice a second; one that says nothing for so long is given up."""
+"""Silence after which a worker is given up: it tells of its memory twice a second."""
 WORD_SECONDS = 6.0
-"""After the echo of a failure: how long its cause may take to arrive. A node without power is noticed after 5 s."""
+"""Time that the cause of a failure may take to arrive after its echo: a node without power is noticed after 5 s."""
 _TICK_SECONDS = 0.25
 
 
 class Launcher:
     """Leads the workers of one run. One thread decides; readers only put what they hear into its queue."""
 
-    def __init__(self, launch: Launch, watch: Callable[[str, AnyEvent], None]) -> None:
+    def __init__(self, launch: Launch, watch: Callable[[str, AnyEvent], None], system: System = SYSTEM) -> None:
         """`watch` sees every event, with its node's name."""
-        self._launch, self._watch = launch, watch
+        self._launch, self._watch, self._system = launch, watch, system
         self._folder, self._plan = launch.folder, launch.plan
-        self._workforce = Workforce(launch)
+        self._workforce = Workforce(launch, system)
         self._witnesses = {node: Witness() for node in self._plan.nodes}
-        self._last_word = dict.fromkeys(self._plan.nodes, time.monotonic())
+        self._last_word = dict.fromkeys(self._plan.nodes, self._system.now())
         self._ready: dict[str, Ready] = {}
-        self._checkpoints = CheckpointCollector(launch.folder, len(launch.plan.stages))
+        self._fetcher = Fetcher(launch, self._workforce.heard, system)
         self._test_accuracy: float | None = None
 
     def run(self) -> Result:
@@ -72,8 +72,8 @@ class Launcher:
         return self._end("failed" if failure else "finished", failure)
 
     def _lead(self) -> Failure | None:
-        """Handle events until all workers are done (None) or one has failed."""
-        while not all(witness.ended for witness in self._witnesses.values()):
+        """Handle events until all workers are done and their files fetched (None), or one has failed."""
+        while self._fetcher.is_busy or not all(witness.ended for witness in self._witnesses.values()):
             self._hear(_TICK_SECONDS)
             self._look_for_silence()
             if any(witness.is_failing for witness in self._witnesses.values()):
@@ -86,20 +86,21 @@ class Launcher:
             node, event = self._workforce.heard.get(timeout=timeout_seconds)
         except queue.Empty:
             return
-        self._last_word[node] = time.monotonic()
+        if isinstance(event, Arrived):
+            self._fetcher.finish(event)
+            return
+        self._last_word[node] = self._system.now()
         if isinstance(event, Logged):
             self._watch(node, event)
             return
         self._witnesses[node].hear(event, 1 + sum(witness.is_failing for witness in self._witnesses.values()))
-        self._folder.record(node, event)
+        self._folder.record(node, event, self._launch.attempt)
         if isinstance(event, Ready):
             self._welcome(node, event)
         elif isinstance(event, Tested):
             self._test_accuracy = event.test_accuracy
-        elif isinstance(event, CheckpointWritten):
-            self._checkpoints.fetch(self._launch.transports[node], event)
-        elif isinstance(event, Predicted) and self._launch.prediction:
-            self._launch.transports[node].fetch(event.path, self._launch.prediction.probabilities)
+        elif isinstance(event, CheckpointWritten | Predicted):
+            self._fetcher.begin(node, event)
         self._watch(node, event)
 
     def _welcome(self, node: str, ready: Ready) -> None:
@@ -114,16 +115,16 @@ class Launcher:
         self._workforce.tell_all(start)
 
     def _look_for_silence(self) -> None:
-        now = time.monotonic()
+        now = self._system.now()
         for node, witness in self._witnesses.items():
             # Imports hold the interpreter for long on a slow Pi: only a worker that is ready must keep talking.
             if node in self._ready and not witness.ended and now - self._last_word[node] > SILENCE_SECONDS:
                 witness.silent_seconds = now - self._last_word[node]
 
     def _find_cause(self) -> Failure | None:
-        """Where only echoes were heard so far, wait a little for the cause."""
-        deadline = time.monotonic() + WORD_SECONDS
-        while time.monotonic() < deadline and not any(witness.is_cause for witness in self._witnesses.values()):
+        """Find the cause of a failure; where only echoes of it were heard so far, wait a little for it."""
+        deadline = self._system.now() + WORD_SECONDS
+        while self._system.now() < deadline and not any(witness.is_cause for witness in self._witnesses.values()):
             self._hear(_TICK_SECONDS)
         logs = {node: str(self._folder.log_file(node).relative_to(self._folder.path)) for node in self._plan.nodes}
         failure = diagnose(self._witnesses, self._plan, logs, self._launch.strengths)
@@ -132,11 +133,12 @@ class Launcher:
 
     def _stop_workers(self) -> list[tuple[str, AnyEvent]]:
         """End all of them; returns their last words, which it has taken down."""
-        words = self._workforce.stop()
+        self._fetcher.close()
+        words = [(node, event) for node, event in self._workforce.stop() if not isinstance(event, Arrived)]
         for node, event in words:
             if not isinstance(event, Logged):
                 with suppress(DataError):  # the run is over; what it came to matters more
-                    self._folder.record(node, event)
+                    self._folder.record(node, event, self._launch.attempt)
         return words
 
     def _end(self, status: Status, failure: Failure | None, stopped_by: str = "") -> Result:
@@ -144,7 +146,7 @@ class Launcher:
             status=status,
             failure=failure,
             test_accuracy=self._test_accuracy,
-            ended=time.time(),
+            ended=self._system.date(),
             stopped_by=stopped_by,
         )
         self._folder.end(result)
@@ -152,6 +154,6 @@ class Launcher:
 
 
 def _own_failure(error: BaseException) -> Failure:
-    """Of the controller itself."""
+    """Describe a failure of the controller itself."""
     cause, fix = (error.what, error.fix) if isinstance(error, PiclusterError) else (one_line(error), "")
     return Failure(node=None, layers=(), cause=cause, fix=fix, log=None)

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import queue
 import threading
-import time
-from collections.abc import Callable
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -18,17 +15,19 @@ from picluster.refusals import refusal
 from picluster.schema.events import AnyEvent, Ended, Failed, Logged, WorkerEvent
 from picluster.schema.job import HEARTBEAT_SECONDS
 from picluster.schema.record import to_json
+from picluster.system import SYSTEM, System
 
 if TYPE_CHECKING:
     from picluster.controller.nodes.machine import WorkerProcess
+    from picluster.controller.running.checkpoints import Arrived
     from picluster.controller.running.launch import Launch
     from picluster.schema.record import Record
 
 HANG_UP_SECONDS = 2.0
-"""How long workers have to end by themselves before they are killed."""
+"""Time for workers to end by themselves before they are killed."""
 KILL_SECONDS = 10.0
 FLUSH_SECONDS = 5.0
-"""How long the last lines of a worker that has ended may take."""
+"""Time that the last lines of a worker that has ended may take."""
 _ENVIRONMENT = {
     # A model file that goes through a set of words gets them in the same order on every node.
     "PYTHONHASHSEED": "0",
@@ -39,8 +38,6 @@ _ENVIRONMENT = {
     "MALLOC_MMAP_THRESHOLD_": str(256 << 20),
     "MALLOC_TRIM_THRESHOLD_": str(512 << 20),
 }
-# The time that a suspended machine sleeps counts: other machines' workers wait for its heartbeat meanwhile.
-_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
 class Workforce:
@@ -49,22 +46,22 @@ class Workforce:
     Each is started and read by threads of its own, which put what they hear into one queue, with the node's name.
     """
 
-    def __init__(self, launch: Launch) -> None:
-        self.heard: queue.Queue[tuple[str, AnyEvent]] = queue.Queue()
-        """What the workers say, and what becomes of them."""
-        self._launch = launch
+    def __init__(self, launch: Launch, system: System = SYSTEM) -> None:
+        self.heard: queue.Queue[tuple[str, AnyEvent | Arrived]] = system.queue(0)
+        """Events of the workers, their ends, and arrived files."""
+        self._launch, self._system = launch, system
         self._workers: dict[str, WorkerProcess] = {}
         self._readers: list[threading.Thread] = []
-        self._over = threading.Event()
-        self._beaten, self._longest_pause = _now(), 0.0
+        self._over = system.event()
+        self._beaten, self._longest_pause = system.now_with_sleep(), 0.0
         self._lock = threading.Lock()
 
     def start(self) -> None:
-        """All at once, each in a thread of its own: one that takes long must not hold up the others."""
+        """Start all workers at once, each in a thread of its own: one that takes long must not hold up the others."""
         for node in self._launch.plan.nodes:
             self._launch.folder.node_folder(node)
-            threading.Thread(target=self._bring_up, args=(node,), name=f"start {node}", daemon=True).start()
-        threading.Thread(target=self._beat, name="heartbeat", daemon=True).start()
+            self._system.start_thread(self._bring_up, node, name=f"start {node}")
+        self._system.start_thread(self._beat, name="heartbeat")
 
     def _bring_up(self, node: str) -> None:
         """Start a node's worker, give it its claim, then its data, then its job."""
@@ -90,8 +87,8 @@ class Workforce:
                 worker.hang_up()
                 return False
             self._workers[node] = worker
-        self._read(self._read_events, node, worker)
-        self._read(self._read_log, node, worker)
+        for read in (self._read_events, self._read_log):
+            self._readers.append(self._system.start_thread(read, node, worker, name=f"read {node}"))
         return True
 
     def tell_all(self, record: Record) -> None:
@@ -103,32 +100,27 @@ class Workforce:
         with self._lock:
             return list(self._workers.values())
 
-    def stop(self) -> list[tuple[str, AnyEvent]]:
+    def stop(self) -> list[tuple[str, AnyEvent | Arrived]]:
         """Hang up on all workers, kill those that do not end by it; returns their last words."""
         with self._lock:
             self._over.set()
         for worker in self._started():
             worker.hang_up()
-        deadline = time.monotonic() + HANG_UP_SECONDS
+        deadline = self._system.now() + HANG_UP_SECONDS
         with self._lock:
             started = dict(self._workers)
-        left = [node for node, each in started.items() if each.wait(max(0.0, deadline - time.monotonic())) is None]
+        left = [node for node, each in started.items() if each.wait(max(0.0, deadline - self._system.now())) is None]
         try_all(left, lambda node: started[node].kill(), timeout_seconds=KILL_SECONDS, doing="killing the worker")
-        deadline = time.monotonic() + FLUSH_SECONDS
+        deadline = self._system.now() + FLUSH_SECONDS
         for reader in self._readers:
-            reader.join(max(0.0, deadline - time.monotonic()))
+            reader.join(max(0.0, deadline - self._system.now()))
         words = []
         while not self.heard.empty():
             words.append(self.heard.get())
         return words
 
-    def _read(self, work: Callable[..., None], *what: object) -> None:
-        thread = threading.Thread(target=work, args=what, daemon=True)
-        thread.start()
-        self._readers.append(thread)
-
     def _read_events(self, node: str, worker: WorkerProcess) -> None:
-        """Until the worker closes its output; then see how it ended."""
+        """Read events until the worker closes its output; then see how it ended."""
         for line in worker.output:
             try:
                 event: AnyEvent = msgspec.json.decode(line, type=WorkerEvent)
@@ -141,31 +133,23 @@ class Workforce:
         self.heard.put((node, Ended(exit_code=ended.code, signal=ended.signal, out_of_memory=starved)))
 
     def _read_log(self, node: str, worker: WorkerProcess) -> None:
-        file = self._launch.folder.log_file(node)
-        with suppress(OSError):
-            file.touch()  # a worker that says nothing has an empty log
+        self._launch.folder.append_log(node, b"")  # a worker that says nothing has an empty log
         for line in worker.log:
-            # The worker must not stall for a full disk, or a run folder that has gone: the events' file tells of it.
-            with suppress(OSError), file.open("ab", buffering=0) as log:
-                log.write(line)
+            self._launch.folder.append_log(node, line)
             self.heard.put((node, Logged(line=line.decode(errors="replace").rstrip())))
 
     @property
     def longest_pause_seconds(self) -> float:
         """The longest time between two heartbeats so far, or since the last: this process or its machine slept."""
-        return max(self._longest_pause, _now() - self._beaten)
+        return max(self._longest_pause, self._system.now_with_sleep() - self._beaten)
 
     def _beat(self) -> None:
         while not self._over.wait(HEARTBEAT_SECONDS):
-            self._longest_pause, self._beaten = self.longest_pause_seconds, _now()
+            self._longest_pause, self._beaten = self.longest_pause_seconds, self._system.now_with_sleep()
             for worker in self._started():
                 worker.tell(b"\n")
 
 
-def _now() -> float:
-    return time.clock_gettime(_CLOCK)
-
-
 def one_line(error: BaseException) -> str:
-    """What an unexpected error says first."""
+    """First line of an unexpected error, with its kind."""
     return f"{type(error).__name__}: {error}".splitlines()[0]

@@ -31,7 +31,7 @@ class AdamOptimizer:
 
     @property
     def moments(self) -> dict[str, list[Tensor]]:
-        """What it remembers of earlier gradients, by kind: one tensor for each parameter, or none."""
+        """Memory of earlier gradients, by kind: one tensor for each parameter, or none."""
         return {"means": self._means, "squares": self._squares, "largest_squares": self._largest_squares}
 
     @torch.no_grad()

@@ -1,4 +1,4 @@
-"""Where a model may be cut: what passes has one form, whether it crosses the network there or not.
+"""The form of what passes where a model may be cut, whether it crosses the network there or not.
 
 A wire delivers contiguous rows and gradients, one for each name. Within a process a gradient may be a view with other
 strides, or be added up in another order where two names stand for one tensor; both would show in the last bits.

@@ -21,7 +21,7 @@ from picluster.refusals import words
 
 @dataclass(frozen=True)
 class LayerState:
-    """What training has made of one layer; the stage that takes it goes on with the same bits, under any plan."""
+    """The training state of one layer; the stage that takes it goes on with the same bits, under any plan."""
 
     updates: int
     """Steps that the optimiser has taken."""

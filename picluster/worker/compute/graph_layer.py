@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from picluster.randomness import Key
 
     DropoutKeys = Callable[[int], Key | None]
-    """From a layer's place in the model file's list, from 1, to the key of its dropout."""
+    """Function from a layer's place in the model file's list, from 1, to the key of its dropout."""
 
 
 @dataclass(frozen=True)
@@ -26,17 +26,17 @@ class Part:
     """One entry of the model file's list."""
 
     place: int
-    """In the list, from 1."""
+    """Place in the list, from 1."""
     name: str
-    """As PyG's models call it: `convs.0` for the first graph layer, `lins.0` for the first one without neighbours."""
+    """Name in PyG's models: `convs.0` for the first graph layer, `lins.0` for the first one without neighbours."""
     layer: Layer
 
     def weights(self) -> dict[str, Parameter]:
-        """By full name, such as `convs.0.lin.weight`."""
+        """Trained values by full name, such as `convs.0.lin.weight`."""
         return {f"{self.name}.{name}": parameter for name, parameter in self.layer.weights().items()}
 
     def fixed_values(self) -> dict[str, Tensor]:
-        """What the model's file holds beside the weights, by full name."""
+        """Values that the model's file holds beside the weights, by full name."""
         return {f"{self.name}.{name}": value for name, value in self.layer.fixed_values().items()}
 
     def aggregate(self, block: Block, rows: Rows, key: Key | None) -> Rows:
@@ -59,15 +59,15 @@ class GraphLayer:
     """A graph layer, and the layers without neighbours that belong to it."""
 
     number: int
-    """Among the graph layers, from 1."""
+    """Number among the graph layers, from 1."""
     before: tuple[Part, ...]
-    """Of the first graph layer only: they work on the features of all sources."""
+    """Layers that work on the features of all sources; only the first graph layer has them."""
     main: Part
     after: tuple[Part, ...]
 
     @property
     def parts(self) -> tuple[Part, ...]:
-        """In the order of the list."""
+        """All parts, in the order of the list."""
         return (*self.before, self.main, *self.after)
 
     def weights(self) -> dict[str, Parameter]:
@@ -75,7 +75,7 @@ class GraphLayer:
         return {name: weight for part in self.parts for name, weight in part.weights().items()}
 
     def project(self, features: Tensor, ids: Tensor, keys: DropoutKeys) -> Rows:
-        """What the layers before the graph layer make of `features` (N, width), the features of the nodes `ids`."""
+        """Pass `features` (N, width) of the nodes `ids` through the layers before the graph layer."""
         return _through(self.before, Rows({"h": features.float()}, ids), keys)
 
     def aggregate(self, block: Block, rows: Rows, keys: DropoutKeys) -> Rows:
@@ -122,6 +122,6 @@ def arrange(layers: Sequence[Layer]) -> list[GraphLayer]:
 
 
 def _number_dropouts(layer: Layer) -> None:
-    """So that each draws masks of its own."""
+    """Number the dropouts of a layer, so that each draws masks of its own."""
     for number, module in enumerate(each for each in layer.modules() if isinstance(each, Dropout)):
         module.number = number

@@ -55,7 +55,7 @@ def refusal(error: BaseException, what: str, *, given: Collection[str] = (), wid
 
 
 def is_of_model(frame: FrameType) -> bool:
-    """Whether a frame runs code of a model file."""
+    """Tell whether a frame runs code of a model file."""
     return str(frame.f_globals.get("__name__", "")).startswith(MODULE_PREFIX)
 
 
@@ -89,7 +89,7 @@ def made_at(layer: Layer) -> str:
 
 
 def is_misfit(error: BaseException) -> bool:
-    """Whether shapes do not fit each other."""
+    """Tell whether an error says that shapes do not fit each other."""
     return isinstance(error, RuntimeError | ValueError | IndexError) and bool(_NO_FIT.search(str(error)))
 
 
@@ -145,7 +145,7 @@ def _is_of_argparse(error: BaseException) -> bool:
 
 
 def _is_of_neighbour(error: BaseException) -> bool:
-    """Whether the model file imports a file beside it."""
+    """Tell whether the model file imports a file beside it."""
     if not isinstance(error, ImportError):
         return False
     files = [

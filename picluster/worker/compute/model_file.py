@@ -130,13 +130,13 @@ def _stranger(layers: Sequence[object]) -> str:
 
 
 def _line(function: object) -> int:
-    """Where it is written."""
+    """Line at which it is written."""
     code = getattr(inspect.unwrap(function) if callable(function) else function, "__code__", None)
     return code.co_firstlineno if code else 1
 
 
 def _check_fit(where: str, layer: Layer) -> None:
-    """What keeps state of its own, or draws random numbers of its own, would make plans differ."""
+    """Refuse what keeps state or draws random numbers of its own: plans would differ."""
     for kind, instead in _UNFIT.items():
         modules = (module for module in layer.modules() if isinstance(module, kind) and getattr(module, "p", 1) > 0)
         unfit = next((type(module).__name__ for module in modules), None)

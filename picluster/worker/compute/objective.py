@@ -1,4 +1,4 @@
-"""What is learnt of the labels: the class of a node, or a value."""
+"""Objectives: the class of a node is learnt, or a value."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ class Objective(Protocol):
     """Compares the last layer's `scores` (N, columns) with `labels` (N,)."""
 
     def losses(self, scores: Tensor, labels: Tensor) -> Tensor:
-        """Of each row: (N,)."""
+        """Loss of each row: (N,)."""
 
     def right(self, scores: Tensor, labels: Tensor) -> int:
-        """How many rows are predicted rightly."""
+        """Number of rows that are predicted rightly."""
 
 
 class Classes:
     """Cross entropy of the softmax; labels are numbers of classes."""
 
     def losses(self, scores: Tensor, labels: Tensor) -> Tensor:
-        """Of each row: (N,)."""
+        """Loss of each row: (N,)."""
         return cross_entropy(scores, labels.long(), reduction="none")
 
     def right(self, scores: Tensor, labels: Tensor) -> int:
-        """Rows whose highest score is that of their class."""
+        """Number of rows whose highest score is that of their class."""
         return int((scores.argmax(dim=1) == labels).sum())
 
 
@@ -38,11 +38,11 @@ class Values:
     """Absolute error of the only score; labels are values. Nothing is right or wrong."""
 
     def losses(self, scores: Tensor, labels: Tensor) -> Tensor:
-        """Of each row: (N,)."""
+        """Loss of each row: (N,)."""
         return (scores[:, 0] - labels).abs()
 
     def right(self, scores: Tensor, labels: Tensor) -> int:  # noqa: ARG002
-        """None are counted."""
+        """Always 0."""
         return 0
 
 
@@ -50,5 +50,5 @@ _OBJECTIVES: dict[Loss, Objective] = {"cross-entropy": Classes(), "absolute-erro
 
 
 def objective(loss: Loss) -> Objective:
-    """By its name in the spec."""
+    """Return the objective of that name in the spec."""
     return _OBJECTIVES[loss]

@@ -31,12 +31,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class MicroBatch:
-    """What one stage knows of a micro-batch."""
+    """A micro-batch as one stage knows it."""
 
     ids: Tensor
     """(R,) int32: nodes of the rows that the stage begins with; later layers' targets come first among them."""
     blocks: dict[int, Block]
-    """By the number of the layer (from 1) that aggregates with it."""
+    """Neighbourhoods, by the number of the layer (from 1) that aggregates with them."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class Stage:
         # Its own layers, and the next one, whose `aggregate` may run here; further layers' parameters are not kept.
         self.layers = {layer.number: layer for layer in model[numbers[0] - 1 : numbers[-1] + 1]}
         self.widths = trace(model, width)
-        """By name, of the rows that each layer's `aggregate` and `transform` give."""
+        """Widths of the rows that each layer's `aggregate` and `transform` give, by name."""
         aggregated, _ = self.widths[numbers[0] - 1]
         self._received_names = list(aggregated if receives == "aggregated" else self.widths[numbers[0] - 2][1])
         self._in_flight: dict[int, tuple[list[Tensor], list[Tensor]]] = {}
@@ -99,7 +99,7 @@ class Stage:
         self._optimizer = AdamOptimizer(list(self.parameters.values()), decays, spec.optimizer)
         self._sizes = [parameter.numel() for parameter in self.parameters.values()]
         self.sums = torch.zeros(sum(self._sizes) + 2, dtype=torch.float64)
-        """Of the step so far: gradients one behind the other; at the last stage also loss and right predictions."""
+        """Sums of the step so far: gradients one after the other; at the last stage also loss and right predictions."""
         self.best_epoch = 0
         """The epoch after which the weights were the best; 0 before the first validation."""
         self.best_weights: dict[str, Tensor] = {}
@@ -252,7 +252,7 @@ class Stage:
 
 
 def _weight_decays(optimizer: Adam, number: int, part: Part) -> list[float]:
-    """Of each weight of a part."""
+    """Return the decay of each weight of a part."""
     dense = isinstance(part.layer, RowLayer)
     decay, decayed = optimizer.dense_weight_decay if dense else optimizer.weight_decay[number - 1], part.layer.decayed()
     return [decay if name in decayed else 0.0 for name in part.layer.weights()]

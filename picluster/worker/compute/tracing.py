@@ -75,7 +75,7 @@ def run_half(part: Part, half: Half, rows: Rows, block: Block | None = None, *, 
 
 
 def name_of(part: Part) -> str:
-    """How messages call a layer: its place in the model file's list, and its class."""
+    """Name a layer in messages: its place in the model file's list, and its class."""
     return f"layer {part.place} ({part.layer.title})"
 
 

@@ -13,6 +13,7 @@ import psutil
 import torch
 
 from picluster.schema.events import Hardware, Resources, StepDone
+from picluster.system import SYSTEM, System
 from picluster.worker.measuring.memory import AnonymousPeak, memory_limit, memory_of_children, read_memory
 from picluster.worker.measuring.socket_tree import TreeCounter
 from picluster.worker.measuring.sockets import SocketBytes, SocketCounter
@@ -106,9 +107,9 @@ class StepMeter:
     What the measuring itself takes is part of the next step.
     """
 
-    def __init__(self, driver: Clock, others: Sequence[Clock] = ()) -> None:
+    def __init__(self, driver: Clock, others: Sequence[Clock] = (), system: System = SYSTEM) -> None:
         """`driver`: of the role that calls; `others`: of further roles in this worker, whose bytes count too."""
-        self._driver = driver
+        self._driver, self._now = driver, system.now
         self._clocks = [driver, *others]
         # The second knows more and takes longer.
         self._counter = TreeCounter() if psutil.Process().children() else SocketCounter()
@@ -143,7 +144,7 @@ class StepMeter:
 
     def _mark(self, sent_at_least: int = 0) -> _Mark:
         return _Mark(
-            time.perf_counter(),
+            self._now(),
             self._driver.wait_seconds,
             self._driver.send_seconds,
             sum([clock.sent_payload_bytes for clock in self._clocks]),

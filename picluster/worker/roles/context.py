@@ -1,4 +1,4 @@
-"""What every role of a worker knows: the job, the graph's sizes, its links, and how to tell what happens."""
+"""The context of a role: the job, the graph's sizes, its links, and the way to tell what happens."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from picluster.schema.state import Position
+from picluster.system import SYSTEM, System
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,12 +26,13 @@ TEST_EPOCH = 0
 
 @dataclass(frozen=True)
 class RoleContext:
-    """Of one role."""
+    """Everything around one role."""
 
     job: Job
     meta: GraphMeta
     links: Links
     emit: Callable[[WorkerEvent], None]
+    system: System = SYSTEM
 
     @property
     def train_steps(self) -> range:
@@ -43,13 +45,13 @@ class RoleContext:
         return spec.micro_batch_sizes(spec.seeds_of_step(self.meta.splits["train"], step - 1))
 
     def after(self, position: Position) -> Position:
-        """What follows a training step: the next one, or the validation."""
+        """Return the position after a training step: the next one, or the validation."""
         if position.step == self.train_steps[-1]:
             return Position(phase="validation", epoch=position.epoch, step=0)
         return Position(epoch=position.epoch, step=position.step + 1)
 
     def after_epoch(self, epoch: int, verdict: EpochVerdict) -> Position:
-        """What follows a validation: the next epoch, or the test."""
+        """Return the position after a validation: the next epoch, or the test."""
         return Position(phase="test", epoch=epoch, step=0) if verdict.last else Position(epoch=epoch + 1)
 
     def evaluation_sizes(self, split: str) -> tuple[int, ...]:
@@ -63,7 +65,7 @@ class RoleContext:
 
 @dataclass(frozen=True)
 class Ranks:
-    """Who is around one replica of a stage."""
+    """Ranks of the roles that one replica of a stage works with."""
 
     samplers: tuple[int, ...]
     before: tuple[int, ...]
@@ -76,7 +78,7 @@ class Ranks:
 
     @staticmethod
     def of_stage(plan: Plan, index: int) -> Ranks:
-        """Around the replicas of a plan's stage."""
+        """Ranks around the replicas of a plan's stage."""
         stages = [plan.ranks(stage.nodes) for stage in plan.stages]
         before = stages[index - 1] if index > 0 else ()
         after = stages[index + 1] if index + 1 < len(stages) else ()

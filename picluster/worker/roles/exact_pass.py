@@ -54,7 +54,7 @@ def nodes_of_layer(layer: int, depth: int, nodes: NDArray[np.int32], count: int)
 
 
 def place(epoch: int, layer: int, chunk: int) -> tuple[int, int, int]:
-    """Where a message of an exact pass belongs; steps of training have no negative numbers."""
+    """Return the place of a message of an exact pass; steps of training have no negative numbers."""
     return epoch, -layer, chunk
 
 
@@ -121,7 +121,7 @@ class ExactPass:
         return source
 
     def _is_worth_remembering(self, layer: int) -> bool:
-        """Whether the aggregated rows are small and the same in every epoch: those of the features of a small graph."""
+        """Tell whether aggregated rows are few and always the same: those of the features of a small graph."""
         first = self._stage.layers.get(1)
         if layer > 1 or first is None or first.before or first.main.layer.wide or self._context.job.plan.depth == 1:
             return False
@@ -129,7 +129,7 @@ class ExactPass:
         return len(self._degrees) * width * 4 <= _REMEMBERED_BYTES
 
     def _first_source(self) -> Mapping[str, Tensor]:
-        """What the first graph layer aggregates: the features, or what the layers before it make of them."""
+        """Return what the first graph layer aggregates: the features, or what layers before it make of them."""
         features = self._stage.data.features
         if features is None:
             return {}

@@ -1,4 +1,4 @@
-"""Which epoch was the best, and which is the last: decided by the last stage at the end of every epoch."""
+"""Early stopping: the last stage decides after every epoch whether it was the best, and whether it is the last."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _NOTHING_YET = JudgeState()
 
 @dataclass(frozen=True)
 class Score:
-    """How well the nodes of a split are predicted."""
+    """Quality of the predictions for a split."""
 
     accuracy: float | None
     """None where values are learnt."""
@@ -29,7 +29,7 @@ class Score:
 
 
 class EpochVerdict(NamedTuple):
-    """What the last stage decides at the end of an epoch."""
+    """Decision of the judge at the end of an epoch."""
 
     best: bool
     """These weights are the best so far."""

@@ -49,14 +49,14 @@ class SamplerRole:
 
     @property
     def clock(self) -> Clock:
-        """Of this role's links."""
+        """Clock of this role's links."""
         return self._links.clock
 
     def run(self) -> None:
         """Work from the position at which the job begins to the one at which it stops, or through the test."""
         job = self._context.job
         self._seeds = self._seeds_of(job.begin.position.epoch)
-        self._meter = None if self._has_stage else StepMeter(self._links.clock)
+        self._meter = None if self._has_stage else StepMeter(self._links.clock, system=self._context.system)
         position: Position | None = job.begin.position
         while position is not None and position != job.stop:
             position = self._advance(position)
@@ -119,7 +119,7 @@ class SamplerRole:
                 self._links.send(holder(ranks, number), Channel.BLOCKS, message)
 
     def _emit_everything(self, nodes: Ids, epoch: int) -> None:
-        """For exact inference: all neighbours of all nodes, layer by layer; in the last layer those of `nodes`."""
+        """Send all neighbours of all nodes for exact inference, layer by layer; in the last layer those of `nodes`."""
         if len(nodes) == 0:
             return
         plan = self._context.job.plan

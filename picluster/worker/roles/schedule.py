@@ -21,7 +21,7 @@ def holder(ranks: Sequence[int], micro_batch: int) -> int:
 
 
 def window(stage: int, replicas: Sequence[int]) -> int:
-    """How far a stage may run forward: micro-batch m before m - window has come back.
+    """Return how far a stage may run forward: micro-batch m before m - window has come back.
 
     `replicas` are the numbers of nodes of all stages. The last stage takes each one back at once; a stage before it
     has one more under way on each of its nodes than what follows it. The windows shrink strictly from stage to

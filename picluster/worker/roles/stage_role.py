@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,7 +49,7 @@ class StageRole:
         self._other_clocks = [sampler_clock] if sampler_clock else []
         self._judgement = Judgement(context.job.spec, context.job.begin.judge)
         self._loss, self._right = context.job.begin.judge.loss, context.job.begin.judge.right
-        """Of the epoch so far: the sum of its seeds' losses, and right predictions; the last stage knows them."""
+        """Sum of the losses of the epoch's seeds so far, and right predictions; the last stage knows them."""
 
     @property
     def _judges(self) -> bool:
@@ -59,8 +58,8 @@ class StageRole:
     def run(self) -> None:
         """Work from the position at which the job begins to the one at which it stops, or through the test."""
         job = self._context.job
-        self._meter = StepMeter(self._links.clock, self._other_clocks)
-        self._epoch_begun = time.perf_counter() - job.begin.judge.seconds
+        self._meter = StepMeter(self._links.clock, self._other_clocks, self._context.system)
+        self._epoch_begun = self._context.system.now() - job.begin.judge.seconds
         position: Position | None = job.begin.position
         while position is not None and position != job.stop:
             position = self._advance(position)
@@ -81,7 +80,7 @@ class StageRole:
         if verdict.best:
             self._stage.keep_best(epoch)
         self._loss, self._right = 0.0, 0
-        self._epoch_begun = time.perf_counter()
+        self._epoch_begun = self._context.system.now()
         self._meter.skip()
         return self._context.after_epoch(epoch, verdict)
 
@@ -114,7 +113,7 @@ class StageRole:
             best_epoch=self._judgement.best_epoch,
             loss=self._loss,
             right=self._right,
-            seconds=time.perf_counter() - self._epoch_begun,
+            seconds=self._context.system.now() - self._epoch_begun,
         )
 
     def _file(self, name: str) -> Path:
@@ -167,7 +166,7 @@ class StageRole:
             self._links.send(holder(self._ranks.before, number), Channel.BACKWARD, Message(place, gradients))
 
     def _evaluate(self, split: str, epoch: int) -> Score | None:
-        """How well a split is predicted, known to the last stage's replicas; None for an empty split."""
+        """Score the predictions of a split, for the last stage's replicas; None for an empty split."""
         nodes = self._context.meta.splits[split]
         if nodes == 0:
             return None
@@ -209,7 +208,7 @@ class StageRole:
             validation_accuracy=score.accuracy if score else None,
             validation_loss=score.loss if score else None,
             best=verdict.best,
-            seconds=time.perf_counter() - self._epoch_begun,
+            seconds=self._context.system.now() - self._epoch_begun,
         )
         self._context.emit(done)
         return verdict

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import time
 from collections import defaultdict, deque
 from dataclasses import dataclass
 from enum import IntEnum
-from queue import Queue
 from typing import TYPE_CHECKING
 
+from picluster.system import SYSTEM, System
 from picluster.worker.wire.messages import Message, pack, unpack
 
 if TYPE_CHECKING:
+    from queue import Queue
+
     from picluster.worker.engines.base import Engine, Sending
 
 LOOKAHEAD = 3
@@ -19,7 +20,7 @@ LOOKAHEAD = 3
 
 
 class Channel(IntEnum):
-    """What a message is; order holds within one channel of one pair."""
+    """Kind of a message; order holds within one channel of one pair."""
 
     BLOCKS = 1
     """Sampler → stage: ids and sampled neighbours."""
@@ -28,20 +29,20 @@ class Channel(IntEnum):
     BACKWARD = 3
     """Stage → stage before: their gradients."""
     REDUCE = 4
-    """Among the replicas of a stage: parts of a sum."""
+    """Replica → replica of the same stage: parts of a sum."""
     VERDICT = 5
     """Last stage → stages, at the end of an epoch."""
     SAMPLER_VERDICT = 6
     """Last stage → samplers, likewise."""
     GOODBYE = 7
-    """Among all workers: a sum of nothing, which ends when everybody is there."""
+    """Worker → worker, at the end: a sum of nothing, complete when everybody is there."""
     TABLE = 8
     """Stage → whoever keeps the rows of all nodes, in exact inference."""
 
 
 @dataclass
 class Clock:
-    """Where a role's time went, and the tensor bytes that it exchanged with other workers."""
+    """Time that a role spent waiting and sending, and tensor bytes that it exchanged with other workers."""
 
     wait_seconds: float = 0.0
     send_seconds: float = 0.0
@@ -52,8 +53,8 @@ class Clock:
 class Mailroom:
     """Messages between the roles of one worker: they never leave the process."""
 
-    def __init__(self) -> None:
-        self._queues: dict[Channel, Queue[Message]] = {channel: Queue(LOOKAHEAD) for channel in Channel}
+    def __init__(self, system: System = SYSTEM) -> None:
+        self._queues: dict[Channel, Queue[Message]] = {channel: system.queue(LOOKAHEAD) for channel in Channel}
 
     def __getitem__(self, channel: Channel) -> Queue[Message]:
         return self._queues[channel]
@@ -62,8 +63,9 @@ class Mailroom:
 class Links:
     """Sends and receives for one role. Each role runs in one thread and has links of its own."""
 
-    def __init__(self, engine: Engine, mailroom: Mailroom, rank: int) -> None:
+    def __init__(self, engine: Engine, mailroom: Mailroom, rank: int, system: System = SYSTEM) -> None:
         self.rank = rank
+        self._now = system.now
         self.clock = Clock()
         self._engine = engine
         self._mailroom = mailroom
@@ -71,7 +73,7 @@ class Links:
 
     def send(self, to: int, channel: Channel, message: Message) -> None:
         """Send without waiting, unless `LOOKAHEAD` messages are still on their way to that worker."""
-        begin = time.perf_counter()
+        begin = self._now()
         if to == self.rank:
             self._mailroom[channel].put(message)
         else:
@@ -80,17 +82,17 @@ class Links:
                 sendings.popleft().wait()
             sendings.append(self._engine.send(to, channel, pack(message)))
             self.clock.sent_payload_bytes += message.payload_bytes()
-        self.clock.send_seconds += time.perf_counter() - begin
+        self.clock.send_seconds += self._now() - begin
 
     def receive(self, source: int, channel: Channel, place: tuple[int, ...]) -> Message:
         """The next message of that worker and channel; it must belong to `place`."""
-        begin = time.perf_counter()
+        begin = self._now()
         if source == self.rank:
             message = self._mailroom[channel].get()
         else:
             message = unpack(self._engine.receive(source, channel))
             self.clock.received_payload_bytes += message.payload_bytes()
-        self.clock.wait_seconds += time.perf_counter() - begin
+        self.clock.wait_seconds += self._now() - begin
         if message.place != place:
             text = f"worker {source} sent {message.place} on channel {channel.name}, expected was {place}"
             raise AssertionError(text)
@@ -98,8 +100,8 @@ class Links:
 
     def flush(self) -> None:
         """Return when all that was sent has been taken."""
-        begin = time.perf_counter()
+        begin = self._now()
         for sendings in self._sendings.values():
             while sendings:
                 sendings.popleft().wait()
-        self.clock.send_seconds += time.perf_counter() - begin
+        self.clock.send_seconds += self._now() - begin

@@ -23,7 +23,7 @@ _VECTOR = -1  # stands for "no second dimension"
 
 @dataclass(frozen=True)
 class Message:
-    """What crosses between two workers."""
+    """The unit that crosses between two workers."""
 
     place: tuple[int, ...]
     """Three numbers, such as (epoch, step, micro-batch); the receiver checks them."""

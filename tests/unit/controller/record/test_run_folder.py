@@ -17,7 +17,7 @@ import pytest
 from picluster.controller.record.leader import is_alive, this_controller
 from picluster.controller.record.run_folder import RunFolder
 from picluster.errors import DataError, InputError, PiclusterError
-from picluster.schema.events import AnyEvent, Done, Ended, Failed, Resources
+from picluster.schema.events import AnyEvent, Done, Ended, EpochDone, Failed, Resources, StepDone
 from picluster.schema.run import Controller, Manifest, Result
 from tests.unit.controller.made import RUN_V1, copy_of_run_v1
 
@@ -33,6 +33,15 @@ RESOURCES = Resources(
     temperature_celsius=None,
 )
 HOSTILE = ["a b", "a'; echo b", "$(echo c)", "Knöten-五", "-rf", "*", "[bold]x"]
+
+
+def a_step(epoch: int, step: int) -> StepDone:
+    seen = dict.fromkeys(["sent_bytes", "received_bytes", "sent_payload_bytes", "received_payload_bytes"], 0)
+    return StepDone(epoch=epoch, step=step, step_ms=1.0, compute_ms=1.0, wait_ms=0.0, send_ms=0.0, **seen)
+
+
+def an_epoch(epoch: int) -> EpochDone:
+    return EpochDone(epoch=epoch, loss=1.0, train_accuracy=0.5, validation_accuracy=0.5, best=True, seconds=1.0)
 
 
 def a_run(path: Path, started: float = 0.0) -> RunFolder:
@@ -118,6 +127,22 @@ def test_a_model_that_is_gone_is_an_input_error(tmp_path: Path) -> None:
     folder = a_run(tmp_path / "run")
     with pytest.raises(InputError, match=r"cannot read the model none\.py: No such file or directory"):
         folder.keep_model(Path("none.py"))
+
+
+def test_a_step_or_epoch_that_a_later_attempt_made_again_counts_once_as_it_made_it(tmp_path: Path) -> None:
+    folder = a_run(tmp_path / "run")
+    attempts: dict[int, list[tuple[int, int | None]]] = {
+        1: [(1, 1), (1, 2), (1, None), (2, 1), (2, 2)],
+        2: [(1, 2), (1, None), (2, 1)],
+        3: [(2, 1)],
+    }
+    folder.node_folder("pi1")
+    for attempt, places in attempts.items():
+        for epoch, step in places:
+            folder.record("pi1", an_epoch(epoch) if step is None else a_step(epoch, step), attempt)
+    steps = [(each.attempt, each.event) for each in folder.metrics("pi1")]
+    assert steps == [(1, a_step(1, 1)), (2, a_step(1, 2)), (3, a_step(2, 1))]
+    assert [(each.attempt, each.event) for each in folder.events()] == [(2, an_epoch(1))]
 
 
 def test_a_run_has_no_result_until_it_ends(tmp_path: Path) -> None:

@@ -33,6 +33,7 @@ from picluster.schema.job import Claim, Job, Start
 from picluster.schema.plan import Plan
 from picluster.schema.record import from_json, to_json
 from picluster.schema.run import Result
+from picluster.system import SYSTEM, System
 from tests.unit.controller.made import a_plan, a_spec
 
 HARDWARE = Hardware(model="m", kernel="k", torch="t", cores=1, threads=1)
@@ -136,7 +137,7 @@ class Shelf:
     def put(self, node: str, script: Callable[[Job], Iterator[bytes]], end: Exit | None = None) -> None:
         self.transports[node] = FakeTransport(FakeWorker(script, end or Exit(0, None)))
 
-    def run(self, watch: Callable[[str, AnyEvent], None] | None = None) -> Result:
+    def run(self, watch: Callable[[str, AnyEvent], None] | None = None, system: System = SYSTEM) -> Result:
         launch = Launch(
             spec=a_spec(),
             plan=self.plan,
@@ -147,7 +148,7 @@ class Shelf:
             grace_seconds=5.0,
             folder=self.folder,
         )
-        return Launcher(launch, watch or (lambda node, event: self.heard.append((node, event)))).run()
+        return Launcher(launch, watch or (lambda node, event: self.heard.append((node, event))), system).run()
 
 
 @pytest.fixture
@@ -195,6 +196,49 @@ def test_the_best_weights_of_every_stage_arrive_with_a_manifest(shelf: Shelf) ->
     assert set(manifest["files"]) == {"b.safetensors", "d.safetensors"}
     for name, sha256 in manifest["files"].items():
         assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == sha256
+
+
+def test_a_file_that_takes_long_to_fetch_holds_up_no_decision(shelf: Shelf) -> None:
+    has_begun, may_end = threading.Event(), threading.Event()
+
+    class SlowTransport(FakeTransport):
+        def fetch(self, path: str, destination: Path) -> None:
+            has_begun.set()
+            assert may_end.wait(5), "the thread that decides waits for the file"
+            super().fetch(path, destination)
+
+    def epoch_during_the_fetch(job: Job) -> Iterator[bytes]:
+        assert has_begun.wait(5)
+        yield from writes_weights(EPOCH)(job)
+
+    def watch(_node: str, event: AnyEvent) -> None:
+        if isinstance(event, EpochDone):
+            may_end.set()
+
+    shelf.transports["b"] = SlowTransport(FakeWorker(writes_weights(), Exit(0, None)))
+    shelf.put("d", epoch_during_the_fetch)
+    assert shelf.run(watch).status == "finished"
+    assert (shelf.folder.checkpoint_folder(1) / "manifest.json").exists()
+
+
+def test_a_worker_that_says_nothing_for_a_minute_is_given_up(shelf: Shelf) -> None:
+    """By a clock that the test turns."""
+    seconds, ended = [0.0], set[str]()
+
+    def silent(_job: Job) -> Iterator[bytes]:
+        while shelf.transports["c"].worker.told.get(timeout=5) != HUNG_UP:
+            if ended == set("abd"):
+                seconds[0] = 61.0
+        yield from ()
+
+    def watch(node: str, event: AnyEvent) -> None:
+        if isinstance(event, Ended):
+            ended.add(node)
+
+    shelf.put("c", silent)
+    failure = shelf.run(watch, System(now=lambda: seconds[0])).failure
+    assert failure is not None
+    assert (failure.node, failure.cause) == ("c", "said nothing for 61 s")
 
 
 def test_the_log_of_every_worker_is_kept(shelf: Shelf) -> None:
