@@ -64,8 +64,8 @@ class Crew:
         works: list[Callable[[], None]] = []
         clock = None
         if self._job.node in self._job.plan.sampler:
-            sampler = SamplerRole(self._role_context(engine, mailroom), self._graph)
-            clock = sampler.clock
+            context = self._role_context(engine, mailroom)
+            sampler, clock = SamplerRole(context, self._graph), context.links.clock
             works.append(sampler.predict if weights else sampler.run)
         if self._stage is not None:
             role = StageRole(self._role_context(engine, mailroom), self._stage, self._graph, clock)

@@ -30,7 +30,6 @@ UNCLEAR_DOCSTRINGS = {
     "worker": 40,
 }
 NAMES_OF_TWO_CLASSES: set[str] = {
-    "Classes",
     "Cluster",
     "Environment",
     "Interface",

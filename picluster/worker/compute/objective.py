@@ -22,7 +22,7 @@ class Objective(Protocol):
         """Number of rows that are predicted rightly."""
 
 
-class Classes:
+class ClassObjective:
     """Cross entropy of the softmax; labels are numbers of classes."""
 
     def losses(self, scores: Tensor, labels: Tensor) -> Tensor:
@@ -34,7 +34,7 @@ class Classes:
         return int((scores.argmax(dim=1) == labels).sum())
 
 
-class Values:
+class ValueObjective:
     """Absolute error of the only score; labels are values. Nothing is right or wrong."""
 
     def losses(self, scores: Tensor, labels: Tensor) -> Tensor:
@@ -46,9 +46,4 @@ class Values:
         return 0
 
 
-_OBJECTIVES: dict[Loss, Objective] = {"cross-entropy": Classes(), "absolute-error": Values()}
-
-
-def objective(loss: Loss) -> Objective:
-    """Return the objective of that name in the spec."""
-    return _OBJECTIVES[loss]
+OBJECTIVES: dict[Loss, Objective] = {"cross-entropy": ClassObjective(), "absolute-error": ValueObjective()}

@@ -15,7 +15,7 @@ from picluster.worker.compute.adam import AdamOptimizer
 from picluster.worker.compute.checkpoint import LayerState, copy_of, fill
 from picluster.worker.compute.exact_sum import summand
 from picluster.worker.compute.graph_layer import no_dropout
-from picluster.worker.compute.objective import objective
+from picluster.worker.compute.objective import OBJECTIVES
 from picluster.worker.compute.tracing import trace
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ class Stage:
         self.is_last = numbers[-1] == len(model)
         self.data = data
         self._spec = spec
-        self._objective = objective(spec.loss)
+        self._objective = OBJECTIVES[spec.loss]
         # Its own layers, and the next one, whose `aggregate` may run here; further layers' parameters are not kept.
         self.layers = {layer.number: layer for layer in model[numbers[0] - 1 : numbers[-1] + 1]}
         self.widths = trace(model, width)

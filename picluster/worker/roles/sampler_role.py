@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from picluster.graph.folder import GraphFolder
     from picluster.schema.state import Position
     from picluster.worker.sampling.sampler import Ids
-    from picluster.worker.wire.links import Clock
 
 
 class SamplerRole:
@@ -46,11 +45,6 @@ class SamplerRole:
         indptr = graph.array("indptr")
         indices = graph.array("indices", read_ahead=fits_easily(graph.meta.files["indices"].bytes))
         self._sampler = NeighbourSampler(indptr, indices, fanout=spec.fanout, depth=plan.depth, seed=spec.seed)
-
-    @property
-    def clock(self) -> Clock:
-        """Clock of this role's links."""
-        return self._links.clock
 
     def run(self) -> None:
         """Work from the position at which the job begins to the one at which it stops, or through the test."""
