@@ -76,9 +76,13 @@ class Launcher:
         while self._fetcher.is_busy or not all(witness.ended for witness in self._witnesses.values()):
             self._hear(_TICK_SECONDS)
             self._look_for_silence()
-            if any(witness.is_failing for witness in self._witnesses.values()):
+            if self._is_failing:
                 return self._find_cause()
         return None
+
+    @property
+    def _is_failing(self) -> bool:
+        return any(witness.is_failing for witness in self._witnesses.values())
 
     def _hear(self, timeout_seconds: float) -> None:
         """Take one event, if one comes in time."""
@@ -87,7 +91,8 @@ class Launcher:
         except queue.Empty:
             return
         if isinstance(event, Arrived):
-            self._fetcher.finish(event)
+            if not self._is_failing:  # the loss of a node would show as that of its file, too
+                self._fetcher.finish(event)
             return
         self._last_word[node] = self._system.now()
         if isinstance(event, Logged):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import inspect
 import sys
@@ -19,7 +20,6 @@ from picluster.randomness import Purpose, key
 from picluster.schema.spec import OptionValue
 from picluster.worker.compute.graph_layer import GraphLayer, arrange
 from picluster.worker.compute.model_fault import MODULE_PREFIX, TooLong, definition_of, made_at, refusal
-from picluster.worker.compute.ordinary_module import how_to_wrap
 
 LayersFunction = Callable[..., list[Layer]]
 _UNFIT = {
@@ -53,7 +53,7 @@ def load(file: Path) -> ModuleType:
     except (Exception, SystemExit, TooLong) as error:
         raise refusal(error, f"model file {file} does not load") from error
     if not callable(getattr(module, "layers", None)):
-        fix = how_to_wrap(module, file) or "see models/sage.py for an example"
+        fix = _how_to_wrap(module, file) or "see models/sage.py for an example"
         raise InputError(f"model file {file} has no function `layers`", fix=fix)
     return module
 
@@ -162,3 +162,40 @@ def _check_own(layers: Sequence[Layer], where: str) -> None:
                 what = f"{where}: layers {first} and {place} share a weight ({of_first}, {name})"
                 fix = "make the layer, or its weight, anew for each place in the list"
                 raise InputError(f"{what}, but may be on different nodes", fix=fix)
+
+
+def _how_to_wrap(module: ModuleType, file: Path) -> str:
+    """Write the function `layers` for a file with an ordinary class of torch; nothing where there is none."""
+    found = [
+        each
+        for each in vars(module).values()
+        if isinstance(each, type) and issubclass(each, torch.nn.Module) and each.__module__ == module.__name__
+    ]
+    name = next((each.__name__ for each in reversed(found) if not issubclass(each, Layer)), None)
+    if name is None:
+        return ""
+    convolutions = _convolutions(file, name) or ["SAGEConv", "SAGEConv"]
+    return f"{name} is an ordinary torch.nn.Module; write its layers as a list:\n{_written(convolutions)}"
+
+
+def _convolutions(file: Path, name: str) -> list[str]:
+    """Names of the convolutions that the class makes, in their order."""
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    classes = [node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == name]
+    calls = [node for each in classes for node in ast.walk(each) if isinstance(node, ast.Call)]
+    names = [ast.unparse(call.func).rpartition(".")[2] for call in sorted(calls, key=lambda call: call.lineno)]
+    return [each for each in names if each.endswith("Conv")]
+
+
+def _written(convolutions: list[str]) -> str:
+    widths = ["features", *["hidden"] * (len(convolutions) - 1), "classes"]
+    last = len(convolutions) - 1
+    layers = ", ".join(
+        f"PygLayer({name}({widths[at]}, {widths[at + 1]}){', last=True' if at == last else ''})"
+        for at, name in enumerate(convolutions)
+    )
+    return (
+        "    from picluster.nn import PygLayer\n"
+        "    def layers(*, features, classes, hidden=64):\n"
+        f"        return [{layers}]"
+    )

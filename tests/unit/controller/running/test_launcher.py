@@ -16,7 +16,7 @@ from picluster.controller.nodes.machine import Exit, LocalTransport, Parcel
 from picluster.controller.record.run_folder import RunFolder
 from picluster.controller.running.launch import Launch
 from picluster.controller.running.launcher import Launcher
-from picluster.errors import DataError, Stopped
+from picluster.errors import DataError, RunFailed, Stopped
 from picluster.schema.events import (
     AnyEvent,
     CheckpointWritten,
@@ -219,6 +219,35 @@ def test_a_file_that_takes_long_to_fetch_holds_up_no_decision(shelf: Shelf) -> N
     shelf.put("d", epoch_during_the_fetch)
     assert shelf.run(watch).status == "finished"
     assert (shelf.folder.checkpoint_folder(1) / "manifest.json").exists()
+
+
+def test_a_node_that_is_lost_during_a_fetch_is_named_rather_than_its_file(shelf: Shelf) -> None:
+    has_begun, is_echoed, has_failed = threading.Event(), threading.Event(), threading.Event()
+
+    class LostTransport(FakeTransport):
+        def fetch(self, path: str, destination: Path) -> None:  # noqa: ARG002
+            has_begun.set()
+            assert is_echoed.wait(5)
+            has_failed.set()
+            raise RunFailed("copying a file failed")
+
+    def killed(job: Job) -> Iterator[bytes]:
+        yield next(writes_weights()(job))
+        assert has_failed.wait(5)
+
+    def echoing(_job: Job) -> Iterator[bytes]:
+        assert has_begun.wait(5)
+        yield to_json(ECHO) + b"\n"
+
+    def watch(_node: str, event: AnyEvent) -> None:
+        if event == ECHO:
+            is_echoed.set()
+
+    shelf.transports["b"] = LostTransport(FakeWorker(killed, Exit(None, "SIGKILL")))
+    shelf.put("d", echoing, Exit(5, None))
+    failure = shelf.run(watch).failure
+    assert failure is not None
+    assert (failure.node, failure.cause) == ("b", "killed by SIGKILL")
 
 
 def test_a_worker_that_says_nothing_for_a_minute_is_given_up(shelf: Shelf) -> None:
