@@ -1,0 +1,102 @@
+"""A run of real processes is given up between two steps and taken up again by others, under another plan."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+from safetensors.torch import load_file
+
+from picluster.controller.nodes.machine import LocalTransport
+from picluster.controller.record.run_folder import RunFolder
+from picluster.controller.running.launch import Launch
+from picluster.controller.running.launcher import Launcher
+from picluster.schema.events import EpochDone, StateWritten, StepDone
+from picluster.schema.spec import Adam, ModelChoice, Spec
+from picluster.schema.state import Beginning, Position
+from tests.integration.desk import CHECKOUT
+from tests.unit.worker.random_graph import random_graph
+from tests.unit.worker.roles.threads import make_plan, single_plan, write_graph
+
+if TYPE_CHECKING:
+    from picluster.controller.nodes.machine import Places
+    from picluster.schema.job import Job
+    from picluster.schema.plan import Plan
+    from picluster.schema.run import Result
+
+NODES = ("pi1", "pi2", "pi3")
+SPEC = Spec(
+    dataset="random",
+    model=ModelChoice(name="sage", depth=2, options={"hidden": 8}),
+    fanout=(3, 2),
+    batch_size=7,
+    micro_batches=2,
+    epochs=3,
+    seed=4,
+    optimizer=Adam(learning_rate=0.05, weight_decay=(0.0, 0.0)),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PartOfRun(Launch):
+    """From one place to another."""
+
+    begin: Beginning
+    stop: Position | None
+
+    def job(self, node: str, places: Places) -> Job:
+        files = tuple(
+            self.begin.layer_files[layer - 1] for layer in self.plan.layers_of(node) if self.begin.layer_files
+        )
+        begin = msgspec.structs.replace(self.begin, layer_files=files)
+        return msgspec.structs.replace(super().job(node, places), begin=begin, stop=self.stop)
+
+
+def run(
+    folder: RunFolder, graph: Path, plan: Plan, begin: Beginning, stop: Position | None = None, attempt: int = 1
+) -> Result:
+    launch = PartOfRun(
+        spec=SPEC,
+        plan=plan,
+        model_file=CHECKOUT / "models" / "sage.py",
+        graph_folder=graph,
+        transports={node: LocalTransport() for node in plan.nodes},
+        threads=1,
+        grace_seconds=5.0,
+        folder=folder,
+        attempt=attempt,
+        begin=begin,
+        stop=stop,
+    )
+    result = Launcher(launch, lambda _node, _event: None).run()
+    assert result.failure is None
+    for transport in launch.transports.values():
+        transport.close()
+    return result
+
+
+def learnt(folder: RunFolder) -> tuple[object, ...]:
+    metrics = [each.event for node in NODES for each in folder.metrics(node)]
+    losses = {(e.epoch, e.step): e.loss for e in metrics if isinstance(e, StepDone) and e.loss is not None}
+    epochs = [msgspec.structs.replace(e.event, seconds=0) for e in folder.events() if isinstance(e.event, EpochDone)]
+    checkpoint, manifest = folder.checkpoint()
+    weights = {name: tensor for file in manifest.files for name, tensor in load_file(checkpoint / file).items()}
+    return losses, epochs, {name: tensor.tolist() for name, tensor in weights.items()}
+
+
+def test_processes_go_on_where_those_of_another_plan_stopped(tmp_path: Path) -> None:
+    graph = write_graph(tmp_path / "graph", random_graph(70, 0.1, seed=3), features=6, classes=4).path
+    whole, cut = RunFolder(tmp_path / "whole"), RunFolder(tmp_path / "cut")
+    expected = run(whole, graph, single_plan(2), Beginning())
+    split = make_plan(("pi1",), ((1,), ("pi2",), "aggregated"), ((2,), ("pi3",), "aggregated"))
+    run(cut, graph, split, Beginning(), stop=Position(epoch=2, step=2))
+    given = sorted((e.event for e in cut.events() if isinstance(e.event, StateWritten)), key=lambda e: e.layer)
+    names = ["epoch-2-step-2-layer-1.safetensors", "epoch-2-step-2-layer-2.safetensors"]
+    assert [Path(each.path).name for each in given] == names
+    (judge,) = (each.judge for each in given if each.judge)
+    begin = Beginning(position=given[0].position, judge=judge, layer_files=tuple(each.path for each in given))
+    found = run(cut, graph, single_plan(2), begin, attempt=2)
+    assert found.test_accuracy == expected.test_accuracy
+    assert learnt(cut) == learnt(whole)
