@@ -13,7 +13,7 @@ from picluster.controller.nodes.machine import LocalTransport
 from picluster.controller.record.run_folder import RunFolder
 from picluster.controller.running.launch import Launch
 from picluster.controller.running.launcher import Launcher
-from picluster.schema.events import EpochDone, StateWritten, StepDone
+from picluster.schema.events import EpochDone, StepDone
 from picluster.schema.spec import Adam, ModelChoice, Spec
 from picluster.schema.state import Beginning, Position
 from tests.integration.desk import CHECKOUT
@@ -91,12 +91,12 @@ def test_processes_go_on_where_those_of_another_plan_stopped(tmp_path: Path) -> 
     whole, cut = RunFolder(tmp_path / "whole"), RunFolder(tmp_path / "cut")
     expected = run(whole, graph, single_plan(2), Beginning())
     split = make_plan(("pi1",), ((1,), ("pi2",), "aggregated"), ((2,), ("pi3",), "aggregated"))
-    run(cut, graph, split, Beginning(), stop=Position(epoch=2, step=2))
-    given = sorted((e.event for e in cut.events() if isinstance(e.event, StateWritten)), key=lambda e: e.layer)
-    names = ["epoch-2-step-2-layer-1.safetensors", "epoch-2-step-2-layer-2.safetensors"]
-    assert [Path(each.path).name for each in given] == names
-    (judge,) = (each.judge for each in given if each.judge)
-    begin = Beginning(position=given[0].position, judge=judge, layer_files=tuple(each.path for each in given))
+    place = Position(epoch=2, step=2)
+    run(cut, graph, split, Beginning(), stop=place)
+    folder = cut.state_folder(place)
+    state = msgspec.json.decode((folder / "beginning.json").read_bytes(), type=Beginning)
+    assert state.layer_files == ("epoch-2-step-2-layer-1.safetensors", "epoch-2-step-2-layer-2.safetensors")
+    begin = msgspec.structs.replace(state, layer_files=tuple(str(folder / name) for name in state.layer_files))
     found = run(cut, graph, single_plan(2), begin, attempt=2)
     assert found.test_accuracy == expected.test_accuracy
     assert learnt(cut) == learnt(whole)

@@ -32,6 +32,7 @@ from picluster.schema.run import Environment, Manifest, Result, Run
 
 if TYPE_CHECKING:
     from picluster.schema.events import AnyEvent
+    from picluster.schema.state import Beginning, Position
 
 LETTERS = 4
 _ROOM_BYTES = 64 << 10
@@ -192,6 +193,14 @@ class RunFolder:
     def keep_checkpoint(self, manifest: Manifest) -> None:
         """Write a checkpoint's manifest, which makes it exist."""
         write_record(self.checkpoint_folder(manifest.epoch) / "manifest.json", manifest)
+
+    def state_folder(self, position: Position) -> Path:
+        """Folder of the layers' states between two steps."""
+        return self.path / "states" / position.name
+
+    def keep_state(self, state: Beginning) -> None:
+        """Write what goes with the layers' files, which makes the state exist; it holds their names."""
+        write_record(self.state_folder(state.position) / "beginning.json", state)
 
     def checkpoint(self) -> tuple[Path, Manifest]:
         """Folder of the best epoch's weights, and its manifest. DataError where there is none."""

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 from picluster.controller.record.record_files import refuse
 from picluster.errors import DataError
-from picluster.schema.events import CheckpointWritten, Predicted
+from picluster.schema.events import CheckpointWritten, Predicted, StateWritten
 from picluster.schema.run import Manifest
+from picluster.schema.state import Beginning
 from picluster.system import SYSTEM, System
 
 if TYPE_CHECKING:
@@ -21,36 +22,40 @@ if TYPE_CHECKING:
     from picluster.controller.running.launch import Launch
     from picluster.schema.events import AnyEvent
 
+FileWritten = CheckpointWritten | StateWritten | Predicted
+"""Events that tell of a file to fetch."""
+
 
 @dataclass(frozen=True)
 class Arrived:
     """The end of a fetch, put among what workers say."""
 
-    event: CheckpointWritten | Predicted
+    event: FileWritten
     """The event that told of the file."""
     error: BaseException | None
     """The reason why it did not arrive."""
 
 
 class Fetcher:
-    """Fetches one file after the other; a checkpoint exists when the last of its files has come."""
+    """Fetches one file after the other; a checkpoint or state exists when the last of its files has come."""
 
     def __init__(
         self, launch: Launch, heard: queue.Queue[tuple[str, AnyEvent | Arrived]], system: System = SYSTEM
     ) -> None:
         """`heard`: gets an `Arrived` for each file."""
         self._launch, self._heard, self._system = launch, heard, system
-        self._wanted: queue.Queue[tuple[str, CheckpointWritten | Predicted] | None] = system.queue(0)
+        self._wanted: queue.Queue[tuple[str, FileWritten] | None] = system.queue(0)
         self._under_way = 0
         self._has_begun = False
         self._checksums: dict[int, dict[str, str]] = defaultdict(dict)
+        self._states: dict[str, dict[int, StateWritten]] = defaultdict(dict)
 
     @property
     def is_busy(self) -> bool:
         """True while something is still to be fetched."""
         return self._under_way > 0
 
-    def begin(self, node: str, event: CheckpointWritten | Predicted) -> None:
+    def begin(self, node: str, event: FileWritten) -> None:
         """Fetch the file of which the event tells, after those before it."""
         if not self._has_begun:
             self._system.start_thread(self._fetch_all, name="fetch")
@@ -64,11 +69,23 @@ class Fetcher:
         if arrived.error is not None:
             raise arrived.error
         if isinstance(arrived.event, CheckpointWritten):
-            files = self._checksums[arrived.event.epoch]
-            files[Path(arrived.event.path).name] = arrived.event.sha256
-            if len(files) == len(self._launch.plan.stages):
-                manifest = Manifest(epoch=arrived.event.epoch, files=dict(sorted(files.items())))
-                self._launch.folder.keep_checkpoint(manifest)
+            self._take_weights(arrived.event)
+        elif isinstance(arrived.event, StateWritten):
+            self._take_state(arrived.event)
+
+    def _take_weights(self, event: CheckpointWritten) -> None:
+        files = self._checksums[event.epoch]
+        files[Path(event.path).name] = event.sha256
+        if len(files) == len(self._launch.plan.stages):
+            self._launch.folder.keep_checkpoint(Manifest(epoch=event.epoch, files=dict(sorted(files.items()))))
+
+    def _take_state(self, event: StateWritten) -> None:
+        layers = self._states[event.position.name]
+        layers[event.layer] = event
+        if len(layers) == self._launch.plan.depth:
+            (judge,) = {each.judge for each in layers.values() if each.judge}
+            files = tuple(Path(layers[layer].path).name for layer in sorted(layers))
+            self._launch.folder.keep_state(Beginning(position=event.position, judge=judge, layer_files=files))
 
     def close(self) -> None:
         """Fetch nothing further."""
@@ -84,14 +101,15 @@ class Fetcher:
             else:
                 self._heard.put((node, Arrived(event, None)))
 
-    def _fetch(self, node: str, event: CheckpointWritten | Predicted) -> None:
+    def _fetch(self, node: str, event: FileWritten) -> None:
         """Fetch a file aside and rename it; DataError where it arrives damaged, or the disk does not take it."""
         file = self._destination(event)
         aside = file.with_name(f".{file.name}")
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
             self._launch.transports[node].fetch(event.path, aside)
-            if isinstance(event, CheckpointWritten) and hashlib.sha256(aside.read_bytes()).hexdigest() != event.sha256:
+            expected = None if isinstance(event, Predicted) else event.sha256
+            if expected and hashlib.sha256(aside.read_bytes()).hexdigest() != expected:
                 raise DataError(f"{file} did not arrive as {event.path} was written")
             aside.replace(file)
         except OSError as error:
@@ -100,8 +118,11 @@ class Fetcher:
             with suppress(OSError):
                 aside.unlink()
 
-    def _destination(self, event: CheckpointWritten | Predicted) -> Path:
+    def _destination(self, event: FileWritten) -> Path:
+        folder, name = self._launch.folder, Path(event.path).name
         if isinstance(event, CheckpointWritten):
-            return self._launch.folder.checkpoint_folder(event.epoch) / Path(event.path).name
+            return folder.checkpoint_folder(event.epoch) / name
+        if isinstance(event, StateWritten):
+            return folder.state_folder(event.position) / name
         assert self._launch.prediction is not None
         return self._launch.prediction.probabilities

@@ -6,16 +6,14 @@ import queue
 from collections.abc import Callable
 from contextlib import suppress
 
-from picluster.controller.running.checkpoints import Arrived, Fetcher
+from picluster.controller.running.checkpoints import Arrived, Fetcher, FileWritten
 from picluster.controller.running.diagnosis import Witness, asleep, diagnose
 from picluster.controller.running.launch import Launch
 from picluster.controller.running.workforce import Workforce, one_line
 from picluster.errors import DataError, PiclusterError, Stopped
 from picluster.schema.events import (
     AnyEvent,
-    CheckpointWritten,
     Logged,
-    Predicted,
     Ready,
     Status,
     Tested,
@@ -104,7 +102,7 @@ class Launcher:
             self._welcome(node, event)
         elif isinstance(event, Tested):
             self._test_accuracy = event.test_accuracy
-        elif isinstance(event, CheckpointWritten | Predicted):
+        elif isinstance(event, FileWritten):
             self._fetcher.begin(node, event)
         self._watch(node, event)
 
