@@ -1,1 +1,1 @@
-"""What runs on a Pi."""
+"""The worker: the process that trains on a Pi."""

@@ -1,4 +1,4 @@
-"""What the sampler tells each stage of a micro-batch, and how the stage reads it."""
+"""Blocks: written by the sampler for each stage of a micro-batch, and read there."""
 
 from __future__ import annotations
 

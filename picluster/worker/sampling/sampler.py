@@ -99,7 +99,7 @@ class NeighbourSampler:
         return self._starts(ids)[1]
 
     def _starts(self, ids: Ids) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
-        """Where each node's neighbours begin, and how many there are: (T,) both."""
+        """Return where each node's neighbours begin, and how many there are: (T,) both."""
         if self._degree is not None:  # as of pairs: each look-up would be a random access
             return ids.astype(np.int64) * self._degree, np.full(len(ids), self._degree, np.int32)
         starts = self._indptr[ids]

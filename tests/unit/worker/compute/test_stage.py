@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from itertools import combinations, product
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 import torch
@@ -12,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
+from picluster.errors import DataError
 from picluster.nn import Rows
 from picluster.randomness import Purpose, key
 from picluster.schema.plan import Cut, Plan, StagePlan
@@ -34,6 +36,7 @@ LABELS = torch.randint(CLASSES, (NODES,), generator=_generator, dtype=torch.int1
 SEEDS = np.random.default_rng(1).permutation(NODES).astype(np.int32)[:50]
 SIZES = (13, 13, 12, 12)
 STEPS = 3
+AMSGRAD = Adam(learning_rate=0.05, weight_decay=(0.0, 0.0), amsgrad=True)
 Layers = tuple[int, ...]
 
 
@@ -372,3 +375,29 @@ def test_dropout_of_a_layer_is_hashed_from_seed_epoch_step_and_layer() -> None:
     }
     assert len(keys) == 8
     assert stage._dropout_keys(Moment(1, 2, 99))(2) == key(spec.seed, Purpose.DROPOUT, 1, 2, 2)
+
+
+@pytest.mark.parametrize(
+    ("theirs", "message"),
+    [
+        (make_spec("gcnii", 2, None), "the state of layer 1 does not fit the model: best/|weights/"),
+        (msgspec.structs.replace(make_spec("sage", 2, None), optimizer=AMSGRAD), "does not fit .*: largest_squares/"),
+    ],
+)
+def test_a_state_of_another_model_or_optimiser_is_refused(theirs: Spec, message: str) -> None:
+    (given,), (stage,) = make_stages(theirs, [(1, 2)]), make_stages(make_spec("sage", 2, None), [(1, 2)])
+    with pytest.raises(DataError, match=message):
+        stage.take_state(given.give_state())
+
+
+def test_a_state_that_was_given_stays_when_training_goes_on() -> None:
+    spec = make_spec("sage", 2, None)
+    stages = make_stages(spec, [(1, 2)])
+    stages[0].keep_best(1)
+    state = stages[0].give_state()
+    before = {name: tensor.clone() for layer in state.values() for name, tensor in layer.tensors.items()}
+    train_step([stages], spec, 1, IN_TURN)
+    stages[0].update()
+    after = {name: tensor for layer in state.values() for name, tensor in layer.tensors.items()}
+    assert all(torch.equal(after[name], tensor) for name, tensor in before.items())
+    assert not all(torch.equal(weight, before[f"weights/{name}"]) for name, weight in stages[0].parameters.items())
