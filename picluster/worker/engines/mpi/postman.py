@@ -56,7 +56,7 @@ class Postman(threading.Thread):
         self._stirred = threading.Event()
         self._posted: deque[MpiSending] = deque()
         self._under_way: list[MpiSending] = []
-        self._mailboxes: dict[tuple[int, int], _Mailbox] = {}
+        self._mailboxes: dict[tuple[int, int], _Inbox] = {}
         self._peer: int | None = None
         self._finishing = False
         self._failure: Exception | None = None
@@ -69,7 +69,7 @@ class Postman(threading.Thread):
 
     def receive(self, source: int, channel: int) -> Tensor:
         """Wait for the next message (n,) uint8."""
-        mailbox = self._mailboxes.setdefault((source, channel), _Mailbox())
+        mailbox = self._mailboxes.setdefault((source, channel), _Inbox())
         self._stirred.set()
         self.wait_for(lambda: mailbox.messages, PEER_TIMEOUT.total_seconds(), f"worker {source}")
         message = mailbox.messages.popleft()
@@ -195,6 +195,6 @@ class _Arriving:
 
 
 @dataclass
-class _Mailbox:
+class _Inbox:
     messages: deque[Tensor] = field(default_factory=deque)
     arriving: _Arriving | None = None

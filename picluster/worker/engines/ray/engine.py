@@ -31,7 +31,7 @@ from torch.distributed import DistError
 
 from picluster.errors import PeerLost, RunFailed
 from picluster.worker.engines.base import CONNECT_TIMEOUT, PEER_TIMEOUT, Peers, Sending
-from picluster.worker.engines.ray.node import Cluster, RayNode, resource_of
+from picluster.worker.engines.ray.node import RayCluster, RayNode, resource_of
 from picluster.worker.engines.ray.office import PostOffice
 from picluster.worker.engines.ray.watch import Watch
 
@@ -136,7 +136,7 @@ class RayEngine:
         rank, address, store = self._peers.rank, self._peers.address, self._peers.store
         if addresses.index(address) != rank:
             return None
-        cluster = Cluster(**json.loads(store.get("ray/cluster"))) if rank else None
+        cluster = RayCluster(**json.loads(store.get("ray/cluster"))) if rank else None
         node = RayNode(address, cluster, [rank for rank, its in enumerate(addresses) if its == address])
         if rank == 0:
             store.set("ray/cluster", json.dumps(asdict(node.cluster)))
@@ -145,7 +145,7 @@ class RayEngine:
 
     def _open_offices(self) -> list[Any]:
         """Join the cluster, open this worker's office, and find those of all others."""
-        cluster = Cluster(**json.loads(self._peers.store.get("ray/cluster")))
+        cluster = RayCluster(**json.loads(self._peers.store.get("ray/cluster")))
         try:
             _join(cluster, self._peers.address)
             office = ray.remote(PostOffice).options(
@@ -186,7 +186,7 @@ class _RaySending:
             raise self._engine.lost(f"cannot send to worker {self._to}", error) from error
 
 
-def _join(cluster: Cluster, address: str) -> None:
+def _join(cluster: RayCluster, address: str) -> None:
     """Become a driver of the cluster. Ray takes SIGTERM for itself: it is given back."""
     before = signal.getsignal(signal.SIGTERM)
     ray.init(

@@ -55,7 +55,7 @@ _FIX = "picluster doctor; or another --engine"
 
 
 @dataclass(frozen=True)
-class Cluster:
+class RayCluster:
     """Where the server of the cluster's state is."""
 
     address: str
@@ -69,7 +69,7 @@ class Cluster:
 class RayNode:
     """The processes that one worker starts for all workers of its machine."""
 
-    def __init__(self, address: str, cluster: Cluster | None, ranks: list[int]) -> None:
+    def __init__(self, address: str, cluster: RayCluster | None, ranks: list[int]) -> None:
         """Start them: with a server where there is no cluster yet; `ranks` are the workers that this machine has.
 
         Raises:
@@ -107,7 +107,7 @@ class RayNode:
         for process in self._processes:
             process.look()
 
-    def _start_server(self) -> Cluster:
+    def _start_server(self) -> RayCluster:
         server = self._start(
             "gcs_server",
             services.GCS_SERVER_EXECUTABLE,
@@ -120,7 +120,7 @@ class RayNode:
         # What drivers and raylets ask for when they come.
         client.internal_kv_put(b"session_name", _SESSION.encode(), True, ray_constants.KV_NAMESPACE_SESSION)  # noqa: FBT003  it knows places only
         put_cluster_metadata(client, ray_init_cluster=False)
-        return Cluster(self._address, port, client.cluster_id.hex())
+        return RayCluster(self._address, port, client.cluster_id.hex())
 
     def _start_raylet(self, ranks: list[int], *, is_head: bool) -> None:
         sockets = self._session / "sockets"
