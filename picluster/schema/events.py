@@ -23,6 +23,8 @@ class Hardware(Record, frozen=True, kw_only=True):
     """Number of cores that the worker may use."""
     threads: int
     """Compute threads that it does use: matrix products differ in their last bits between numbers of threads."""
+    numerics: str = ""
+    """Fingerprint of the numerics: workers that share it compute the same bits; empty in older runs."""
 
 
 class Ready(Event, frozen=True, kw_only=True, tag="ready"):

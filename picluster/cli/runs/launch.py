@@ -115,10 +115,10 @@ def launch(
         names = [node.name for node in chosen]
         if earlier.keeps_its_plan(set(typed), names if inventory else None):
             plan_file = earlier.folder.plan_file
-    if plan_file is None and not in_order:
-        chosen = surveyed(chosen)
+    facts = [node.facts for node in chosen] if plan_file or in_order else surveyed(chosen)
     placement = Placement(
         nodes=chosen,
+        facts=facts,
         plan_file=plan_file,
         strategy=strategy,
         engine=engine,
@@ -129,7 +129,7 @@ def launch(
         tag=tag,
         wait=wait,
         in_order=in_order,
-        others=[node for node in everybody if node.name not in {each.name for each in chosen}],
+        others=[node.facts for node in everybody if node not in chosen],
     )
     placement.say_order()
     if wait:

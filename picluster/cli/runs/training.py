@@ -21,9 +21,9 @@ from picluster.cli.show.progress import progress
 from picluster.cli.show.run_tables import show_failure
 from picluster.cli.show.words import plain
 from picluster.controller.nodes.inventory import Node, default_inventory, read_inventory
-from picluster.controller.nodes.strength import are_unlike, memory_words, seated
 from picluster.controller.planning.models import describe_model
 from picluster.controller.planning.planner import fit_plan, machine_of, make_plan
+from picluster.controller.planning.seating import are_unlike, memory_words
 from picluster.controller.record.leader import this_controller
 from picluster.controller.record.run_folder import RunFolder
 from picluster.controller.running.cluster import reached
@@ -36,9 +36,9 @@ from picluster.schema.run import Environment, Run
 from picluster.wording import counted
 
 if TYPE_CHECKING:
-    from picluster.controller.nodes.strength import Strength
     from picluster.controller.running.earlier_run import EarlierRun
     from picluster.graph.folder import GraphFolder
+    from picluster.schema.facts import NodeFacts
     from picluster.schema.model import ModelDescription
     from picluster.schema.plan import EngineName, Strategy
     from picluster.schema.spec import Spec
@@ -124,43 +124,24 @@ class Placement:
     wait: bool = False
     in_order: bool = False
     """The nodes stand in an order of the person's own, which a plan keeps."""
-    others: Sequence[Node] = ()
-    """Further nodes of the inventory."""
-
-    @property
-    def strengths(self) -> dict[str, Strength]:
-        """Of those nodes of the inventory of which it is known."""
-        return {node.name: node.strength for node in (*self.nodes, *self.others) if node.strength}
+    facts: Sequence[NodeFacts]
+    """Facts of these nodes."""
+    others: Sequence[NodeFacts] = ()
+    """Facts of further nodes of the inventory."""
 
     def say_order(self) -> None:
         """Say that nodes are unlike, where that decides who does what."""
-        told = self.strengths
-        if self.plan_file or self.in_order or not are_unlike([node.name for node in self.nodes], told):
+        if self.plan_file or self.in_order or not are_unlike(self.facts):
             return
-        words = ", ".join(f"{node.name} {memory_words(told[node.name])}" for node in self.nodes)
+        words = ", ".join(f"{node.name} {memory_words(node)}" for node in self.facts)
         print(f"note       the strongest nodes do most ({words}); --nodes A,B keeps an order of yours", file=sys.stderr)
-
-    def _names(self, task: Task) -> list[str]:
-        """In the order in which a plan takes them."""
-        names = [node.name for node in self.nodes]
-        if self.in_order:
-            return names
-        strategy, depth = self.strategy or "layer-split", task.spec.model.depth
-        return seated(
-            names,
-            self.strengths,
-            task.graph.meta,
-            strategy=strategy,
-            depth=depth,
-            layers_per_node=self.layers_per_node,
-        )
 
     def plan(self, task: Task) -> Plan:
         """The plan of the file, checked against nodes and model; without a file, the one that the strategy makes."""
-        names, spec, model = self._names(task), task.spec, task.description
+        spec, model = task.spec, task.description
         if self.plan_file is None:
             return make_plan(
-                names,
+                self.facts,
                 spec,
                 model,
                 task.graph.meta,
@@ -168,6 +149,7 @@ class Placement:
                 engine=self.engine or "gloo",
                 layers_per_node=self.layers_per_node,
                 replicas=self.replicas,
+                in_order=self.in_order,
             )
         asked = {
             "--strategy": self.strategy,
@@ -178,7 +160,7 @@ class Placement:
             if value is not None:
                 what = f"--plan and {option} do not go together: the plan says who does what"
                 raise InputError(what, fix="leave one of them out")
-        plan = fit_plan(read_plan(self.plan_file), names, spec, model)
+        plan = fit_plan(read_plan(self.plan_file), self.facts, spec, model)
         return msgspec.structs.replace(plan, engine=self.engine) if self.engine else plan
 
 
@@ -221,7 +203,7 @@ def train(task: Task, plan: Plan, placement: Placement) -> RunFolder:
             threads=placement.threads,
             grace_seconds=grace_seconds,
             folder=folder,
-            strengths=placement.strengths,
+            facts={node.name: node for node in (*placement.facts, *placement.others)},
         )
         with progress(task.spec, plan, task.graph.meta.splits["train"]) as watch:
             result = Launcher(launch, watch).run()

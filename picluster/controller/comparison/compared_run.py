@@ -185,11 +185,12 @@ def _machines(nodes: tuple[NodeReport, ...]) -> Traits:
     if len(found) < len(nodes):
         return ()
     kinds = {
+        "numerics": {each.numerics for each in found if each.numerics},
         "processor": {each.model for each in found},
         "threads": {str(each.threads) for each in found},
         "torch": {each.torch for each in found},
     }
-    return tuple((name, " + ".join(sorted(values))) for name, values in kinds.items())
+    return tuple((name, " + ".join(sorted(values))) for name, values in kinds.items() if values)
 
 
 def _words(value: object) -> str:

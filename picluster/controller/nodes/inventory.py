@@ -20,9 +20,9 @@ import msgspec
 from picluster.controller.nodes import inventory_file
 from picluster.controller.nodes.host_variables import host_variables
 from picluster.controller.nodes.ssh.address import ssh_words
-from picluster.controller.nodes.strength import Strength
 from picluster.errors import InputError, MissingError
 from picluster.project import HOSTS, INVENTORIES, find, program
+from picluster.schema.facts import NodeFacts
 
 READ_TIMEOUT_SECONDS = 60
 _GROUP = "picluster"
@@ -46,8 +46,14 @@ class Node:
     """Where it keeps data: `picluster_cache` in the inventory."""
     owned_address: str | None = None
     """The IP address of its data plane, where the person says so: `picluster_address`."""
-    strength: Strength | None = None
-    """`picluster_memory_mb` and `picluster_cores`, where the inventory has both; else what the node says itself."""
+    memory_bytes: int | None = None
+    cores: int | None = None
+    """`picluster_memory_mb` and `picluster_cores`, where the inventory has both; else the node is asked itself."""
+
+    @property
+    def facts(self) -> NodeFacts:
+        """Facts that the inventory tells."""
+        return NodeFacts(name=self.name, memory_bytes=self.memory_bytes, cores=self.cores)
 
 
 def default_inventory() -> Path:
@@ -91,17 +97,17 @@ def _node(name: str, variables: Mapping[str, str]) -> Node:
     if address is not None:
         _check_address(name, address)
     if connection.rpartition(".")[2] == "local":
-        return Node(name, is_local=True, owned_address=address, strength=_strength(name, variables))
+        return Node(name, is_local=True, owned_address=address, **_strength(name, variables))
     if connection.rpartition(".")[2] not in _OVER_SSH:
         what = f"ansible_connection of {name} is {connection!r}: picluster enters nodes over SSH"
         raise InputError(what, fix="leave it out, or say local for a process on this machine")
     told = {"home": variables.get("picluster_home"), "cache": variables.get("picluster_cache")}
-    given = {key: value for key, value in told.items() if value}
-    words, strength = tuple(ssh_words(name, variables)), _strength(name, variables)
-    return Node(name, is_local=False, ssh_words=words, owned_address=address, strength=strength, **given)
+    given: dict[str, Any] = {key: value for key, value in told.items() if value}
+    words = tuple(ssh_words(name, variables))
+    return Node(name, is_local=False, ssh_words=words, owned_address=address, **given, **_strength(name, variables))
 
 
-def _strength(name: str, variables: Mapping[str, str]) -> Strength | None:
+def _strength(name: str, variables: Mapping[str, str]) -> dict[str, Any]:
     found = []
     for variable in ("picluster_memory_mb", "picluster_cores"):
         text = variables.get(variable, "")
@@ -109,7 +115,7 @@ def _strength(name: str, variables: Mapping[str, str]) -> Strength | None:
             raise InputError(f"{variable} of {name} is {text!r}: it must be a whole number above 0")
         found.append(int(text or 0))
     memory_mb, cores = found
-    return Strength(memory_mb << 20, cores) if memory_mb and cores else None
+    return {"memory_bytes": memory_mb << 20, "cores": cores} if memory_mb and cores else {}
 
 
 def _check_address(name: str, address: str) -> None:

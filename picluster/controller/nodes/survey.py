@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from picluster.controller.nodes.agent_session import StewardSession
 from picluster.controller.nodes.fan_out import try_all
 from picluster.controller.nodes.ssh.address import resolve
 from picluster.controller.nodes.ssh.connection import connect
-from picluster.controller.nodes.strength import Strength
+from picluster.schema.facts import NodeFacts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,22 +19,22 @@ SURVEY_SECONDS = 6.0
 """A node that has not answered by then is taken as one of which nothing is known; who starts it will say why."""
 
 
-def surveyed(nodes: Sequence[Node]) -> list[Node]:
-    """The same nodes, with what those say of which the inventory does not say how strong they are.
+def surveyed(nodes: Sequence[Node]) -> list[NodeFacts]:
+    """Facts of the nodes, asked of those of which the inventory does not say how strong they are.
 
     Nobody is asked where the answers could not matter: for a single node, or beside local processes.
     """
-    unknown = {node.name: node for node in nodes if node.strength is None}
+    unknown = {node.name: node for node in nodes if node.cores is None}
     if len(nodes) < 2 or any(node.is_local for node in unknown.values()):  # noqa: PLR2004
-        return list(nodes)
+        return [node.facts for node in nodes]
 
-    def ask(name: str) -> Strength:
+    def ask(name: str) -> NodeFacts:
         connection = connect(name, resolve(unknown[name].ssh_words), silence_seconds=SURVEY_SECONDS)
         try:
-            return Strength(**StewardSession(connection).ask("strength"))
+            return NodeFacts(name=name, **StewardSession(connection).ask("strength"))
         finally:
             connection.close()
 
     told = try_all(unknown, ask, timeout_seconds=SURVEY_SECONDS, doing="asking")
-    found = {name: each for name, each in told.items() if isinstance(each, Strength)}
-    return [replace(node, strength=found.get(node.name, node.strength)) for node in nodes]
+    found = {name: each for name, each in told.items() if isinstance(each, NodeFacts)}
+    return [found.get(node.name, node.facts) for node in nodes]

@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from picluster.controller.planning.seating import seated
 from picluster.errors import InputError
+from picluster.schema.facts import mixed_numerics
 from picluster.schema.plan import Cut, EngineName, Plan, StagePlan, Strategy
 from picluster.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
+    from picluster.schema.facts import NodeFacts
     from picluster.schema.graph import GraphMeta
     from picluster.schema.model import ModelDescription
     from picluster.schema.spec import Spec
@@ -25,7 +28,7 @@ USUAL_REPLICAS = 2
 
 
 def make_plan(
-    nodes: Sequence[str],
+    facts: Sequence[NodeFacts],
     spec: Spec,
     model: ModelDescription,
     graph: GraphMeta,
@@ -34,8 +37,9 @@ def make_plan(
     engine: EngineName,
     layers_per_node: int | None,
     replicas: int | None = None,
+    in_order: bool = False,
 ) -> Plan:
-    """Place a spec on nodes, in their order.
+    """Place a spec on nodes: the strongest do most, unless the nodes shall stay `in_order`.
 
     Layer-split: one stage for every `layers_per_node` layers (None: as few as the nodes allow); a node of its own for
     the sampler where there is one left; further nodes replicate the first stage, which does nearly all the work, as
@@ -46,6 +50,9 @@ def make_plan(
         InputError: fewer nodes than stages, or options that do not go together.
     """
     depth = spec.model.depth
+    if not in_order:
+        facts = seated(facts, graph, strategy=strategy, depth=depth, layers_per_node=layers_per_node)
+    nodes = [node.name for node in facts]
     if replicas is not None and strategy != "mirrored":
         raise InputError(f"--replicas goes with mirrored, not with {strategy}", fix="--strategy mirrored")
     if strategy != "layer-split":
@@ -65,15 +72,16 @@ def make_plan(
         cuts = [smaller_cut(stage.layers[0], spec, model, graph) for stage in stages[1:]]
         stages[1:] = [replace(stage, receives=cut) for stage, cut in zip(stages[1:], cuts, strict=True)]
     plan = Plan(strategy=strategy, engine=engine, sampler=tuple(sampler), stages=tuple(stages))
-    return fit_plan(plan, nodes, spec, model)
+    return fit_plan(plan, facts, spec, model)
 
 
-def fit_plan(plan: Plan, nodes: Sequence[str], spec: Spec, model: ModelDescription) -> Plan:
+def fit_plan(plan: Plan, facts: Sequence[NodeFacts], spec: Spec, model: ModelDescription) -> Plan:
     """Fit a plan, wherever it comes from, to these nodes and this spec: idle nodes and notes are filled in.
 
     Raises:
         InputError: it names nodes that are not there, places another number of layers, or cuts where it cannot.
     """
+    nodes = [node.name for node in facts]
     machines = {node: machine_of(node, nodes) for node in plan.nodes}
     strangers = [node for node, machine in machines.items() if machine is None]
     if strangers:
@@ -89,7 +97,8 @@ def fit_plan(plan: Plan, nodes: Sequence[str], spec: Spec, model: ModelDescripti
             message = f"stage {number} cannot receive aggregated rows: {layer.name} has parameters in its aggregation"
             raise InputError(message, fix='let the stage say "receives": "rows"')
     idle = tuple(node for node in nodes if node not in machines.values())
-    return replace(plan, idle=idle, notes=tuple(_notes(plan, spec)))
+    mixed = mixed_numerics({node.name: node.numerics for node in facts if node.name in machines.values()})
+    return replace(plan, idle=idle, notes=(*_idle_notes(plan, spec), *filter(None, [mixed])))
 
 
 def machine_of(name: str, nodes: Collection[str]) -> str | None:
@@ -149,8 +158,8 @@ def _split(nodes: Sequence[str], depth: int, layers_per_node: int, most_replicas
     return [StagePlan(layers=layers, nodes=holder) for layers, holder in zip(slices, holders, strict=True)]
 
 
-def _notes(plan: Plan, spec: Spec) -> list[str]:
-    """Notes on the placement for a person."""
+def _idle_notes(plan: Plan, spec: Spec) -> list[str]:
+    """Notes on replicas that a step has no work for."""
     notes = []
     for number, stage in enumerate(plan.stages, start=1):
         surplus = stage.nodes[spec.micro_batches :]

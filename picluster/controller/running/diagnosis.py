@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from picluster.controller.nodes.strength import better_order, memory_words
 from picluster.controller.planning.planner import REPLICA_MARK
+from picluster.controller.planning.seating import better_order, memory_words
 from picluster.schema.events import Done, Ended, Failed
 from picluster.schema.job import LONGEST_GRACE_SECONDS, ORPHANED_EXIT_CODE
 from picluster.schema.run import Failure
@@ -15,8 +15,8 @@ from picluster.schema.run import Failure
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from picluster.controller.nodes.strength import Strength
     from picluster.schema.events import AnyEvent
+    from picluster.schema.facts import NodeFacts
     from picluster.schema.plan import Plan
 
 _NO_MEMORY = "if nobody killed it, the kernel did for want of memory (dmesg tells): use more nodes or smaller batches"
@@ -67,12 +67,12 @@ def diagnose(
     witnesses: Mapping[str, Witness],
     plan: Plan,
     logs: Mapping[str, str],
-    strengths: Mapping[str, Strength] | None = None,
+    facts: Mapping[str, NodeFacts] | None = None,
 ) -> Failure | None:
     """The first worker that failed by itself; else the first that lost another; None where nobody failed.
 
-    A worker killed by a signal comes first: the others' words may arrive sooner than the news of its end. `strengths`
-    of nodes of the inventory serve the advice to one that had too little memory.
+    A worker killed by a signal comes first: the others' words may arrive sooner than the news of its end. `facts` of
+    nodes of the inventory serve the advice to one that had too little memory.
     """
 
     def rank(item: tuple[str, Witness]) -> tuple[bool, bool, int]:
@@ -86,7 +86,7 @@ def diagnose(
     node, witness = failing[0]
     cause, fix = _words(witness)
     if witness.ended and (witness.ended.out_of_memory or witness.ended.signal == "SIGKILL"):
-        stronger = _stronger(node, plan, strengths or {})
+        stronger = _stronger(node, plan, facts or {})
         fix = "; or ".join(filter(None, [stronger, fix] if witness.ended.out_of_memory else [fix, stronger]))
     return Failure(node=node, layers=plan.layers_of(node), cause=cause, fix=fix, log=logs.get(node))
 
@@ -144,14 +144,14 @@ def _words_of_the_end(ended: Ended | None) -> tuple[str, str]:
     return f"ended with exit code {ended.exit_code} before its work was done", _READ_LOG
 
 
-def _stronger(node: str, plan: Plan, strengths: Mapping[str, Strength]) -> str:
+def _stronger(node: str, plan: Plan, facts: Mapping[str, NodeFacts]) -> str:
     """Which node has more memory than one that had too little, and what to type; nothing where there is none."""
-    machine = node if node in strengths else node.rpartition(REPLICA_MARK)[0]
-    order = list(dict.fromkeys(name if name in strengths else name.rpartition(REPLICA_MARK)[0] for name in plan.nodes))
-    found = better_order(machine, order, strengths)
+    machine = node if node in facts else node.rpartition(REPLICA_MARK)[0]
+    order = list(dict.fromkeys(name if name in facts else name.rpartition(REPLICA_MARK)[0] for name in plan.nodes))
+    found = better_order(machine, order, facts)
     if found is None or plan.strategy == "data-parallel":
         return ""
     best, names = found
     does = f"does {plan.role_of(best)}" if best in plan.nodes else "idles"
-    has = f"{best} has {memory_words(strengths[best])} and {does}, {machine} has {memory_words(strengths[machine])}"
+    has = f"{best} has {memory_words(facts[best])} and {does}, {machine} has {memory_words(facts[machine])}"
     return f"{has}: --nodes {','.join(names)}"

@@ -13,8 +13,8 @@ from picluster.schema.job import Claim, Job
 
 if TYPE_CHECKING:
     from picluster.controller.nodes.machine import Transport
-    from picluster.controller.nodes.strength import Strength
     from picluster.controller.record.run_folder import RunFolder
+    from picluster.schema.facts import NodeFacts
     from picluster.schema.plan import Plan
     from picluster.schema.spec import Spec
 
@@ -41,8 +41,8 @@ class Launch:
     threads: int
     grace_seconds: float
     folder: RunFolder
-    strengths: Mapping[str, Strength] = field(default_factory=dict)
-    """Of the nodes of the inventory of which it is known, whether they take part or not."""
+    facts: Mapping[str, NodeFacts] = field(default_factory=dict)
+    """Facts of the nodes of the inventory, whether they take part or not."""
     prediction: Prediction | None = None
     """Predict all nodes instead of training."""
     attempt: int = 1

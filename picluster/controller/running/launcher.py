@@ -130,7 +130,7 @@ class Launcher:
         while self._system.now() < deadline and not any(witness.is_cause for witness in self._witnesses.values()):
             self._hear(_TICK_SECONDS)
         logs = {node: str(self._folder.log_file(node).relative_to(self._folder.path)) for node in self._plan.nodes}
-        failure = diagnose(self._witnesses, self._plan, logs, self._launch.strengths)
+        failure = diagnose(self._witnesses, self._plan, logs, self._launch.facts)
         pause_seconds, grace_seconds = self._workforce.longest_pause_seconds, self._launch.grace_seconds
         return failure and asleep(failure, self._witnesses, pause_seconds, grace_seconds)
 

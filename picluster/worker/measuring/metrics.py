@@ -15,6 +15,7 @@ import torch
 from picluster.schema.events import Hardware, Resources, StepDone
 from picluster.system import SYSTEM, System
 from picluster.worker.measuring.memory import AnonymousPeak, memory_limit, memory_of_children, read_memory
+from picluster.worker.measuring.numerics import fingerprint
 from picluster.worker.measuring.socket_tree import TreeCounter
 from picluster.worker.measuring.sockets import SocketBytes, SocketCounter
 
@@ -37,6 +38,7 @@ def hardware() -> Hardware:
         torch=str(torch.__version__),
         cores=len(os.sched_getaffinity(0)),
         threads=torch.get_num_threads(),
+        numerics=fingerprint(),
     )
 
 

@@ -18,7 +18,6 @@ from picluster.cli.runs import tasks, training
 from picluster.cli.runs.launch import launch
 from picluster.cli.runs.training import Placement, Task, with_replicas
 from picluster.controller.nodes.inventory import Node
-from picluster.controller.nodes.strength import Strength
 from picluster.controller.planning.planner import make_plan
 from picluster.controller.record.run_folder import RunFolder
 from picluster.errors import InputError
@@ -27,7 +26,7 @@ from picluster.graph.writer import GraphWriter
 from picluster.schema.model import ModelDescription, Pretraining
 from picluster.schema.plan import Plan
 from picluster.schema.record import to_json
-from tests.unit.controller.made import RUN_V1, a_graph, a_model, a_spec
+from tests.unit.controller.made import RUN_V1, a_graph, a_model, a_spec, facts_of
 from tests.unit.graph.small_graph import ARRAYS
 
 SPLIT = {"train": np.array([0, 1], np.int32), "validation": np.array([2], np.int32), "test": np.array([2], np.int32)}
@@ -184,7 +183,13 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def _plan(nodes: list[str]) -> Plan:
     return make_plan(
-        nodes, a_spec(), a_model(), a_graph(train=2), strategy="data-parallel", engine="gloo", layers_per_node=None
+        facts_of(*nodes),
+        a_spec(),
+        a_model(),
+        a_graph(train=2),
+        strategy="data-parallel",
+        engine="gloo",
+        layers_per_node=None,
     )
 
 
@@ -199,15 +204,15 @@ class Launches:
         patch.setattr(training, "train", self._train)
         patch.setattr(tasks, "describe_model", described)
         patch.setattr(training, "describe_model", described)
-        patch.setattr("picluster.controller.nodes.survey.surveyed", list)
+        patch.setattr("picluster.controller.nodes.survey.surveyed", lambda nodes: [node.facts for node in nodes])
         patch.setattr(tasks, "Embedding", Embedding)
         patch.setattr(tasks, "_learn", self._learn)
         self._command = command()
 
     def _inventory(self, file: Path) -> list[Node]:
         names = ["pi1", "pi2", "pi3", "pi4"] if file.name != "other.yml" else ["pi2", "pi1", "other"]
-        strength = None if self._local else Strength(memory_bytes=1 << 30, cores=4)
-        return [Node(name, is_local=self._local, strength=strength) for name in names]
+        memory_bytes, cores = (None, None) if self._local else (1 << 30, 4)
+        return [Node(name, is_local=self._local, memory_bytes=memory_bytes, cores=cores) for name in names]
 
     def _learn(self, *_: object, again: bool) -> str:
         self._done.append(again)

@@ -46,6 +46,7 @@ class Shelf:
         other_arrays: tuple[str, ...] = (),
         version: str = "0.1.0",
         processor: str = "A53",
+        numerics: str = "",
         epochs_done: int = 1,
     ) -> RunFolder:
         """Data-parallel, of one stage and two layers; `threads` None = no worker got ready.
@@ -72,7 +73,9 @@ class Shelf:
         for node in nodes:
             folder.node_folder(node)
             if threads is not None:
-                hardware = Hardware(model=processor, kernel="6", torch="2.9.1", cores=4, threads=threads)
+                hardware = Hardware(
+                    model=processor, kernel="6", torch="2.9.1", cores=4, threads=threads, numerics=numerics
+                )
                 folder.record(node, Ready(hardware=hardware, rendezvous_port=None, seconds=1.0))
             for number, loss in enumerate(losses, start=1):
                 folder.record(node, _step(number, loss, step_ms, sent_bytes))

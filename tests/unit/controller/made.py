@@ -3,6 +3,7 @@
 import shutil
 from pathlib import Path
 
+from picluster.schema.facts import NodeFacts
 from picluster.schema.graph import GraphMeta
 from picluster.schema.model import LayerDescription, ModelDescription
 from picluster.schema.plan import Plan, StagePlan
@@ -39,6 +40,15 @@ def a_graph(*, train: int) -> GraphMeta:
 def a_model(*, depth: int = 2) -> ModelDescription:
     layer = LayerDescription(name="SageLayer", parameters=6, aggregated={"h": 3}, output={"h": 2})
     return ModelDescription(name="sage", options={"depth": depth, "hidden": 8}, layers=(layer,) * depth)
+
+
+def facts_of(*names: str) -> list[NodeFacts]:
+    """Nodes of which the names alone are known."""
+    return [NodeFacts(name=name) for name in names]
+
+
+def strong(name: str, memory_bytes: int, cores: int = 4) -> NodeFacts:
+    return NodeFacts(name=name, memory_bytes=memory_bytes, cores=cores)
 
 
 def copy_of_run_v1(folder: Path) -> Path:

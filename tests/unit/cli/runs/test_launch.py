@@ -10,13 +10,19 @@ from picluster.project import BUNDLED
 from picluster.schema.plan import Plan
 from picluster.schema.record import from_json, to_json
 from tests.unit.cli.conftest import NODES, Picluster
-from tests.unit.controller.made import a_graph, a_model, a_spec
+from tests.unit.controller.made import a_graph, a_model, a_spec, facts_of
 from tests.unit.controller.stand_in import StandIn
 
 
 def plan_file(path: Path, nodes: list[str]) -> str:
     plan = make_plan(
-        nodes, a_spec(), a_model(), a_graph(train=100), strategy="layer-split", engine="gloo", layers_per_node=1
+        facts_of(*nodes),
+        a_spec(),
+        a_model(),
+        a_graph(train=100),
+        strategy="layer-split",
+        engine="gloo",
+        layers_per_node=1,
     )
     path.write_bytes(to_json(plan))
     return str(path)

@@ -107,6 +107,14 @@ def test_versions_and_processors_that_differ_are_named(shelf: Shelf) -> None:
     ]
 
 
+def test_numerics_that_differ_are_named_and_explain_other_bits(shelf: Shelf) -> None:
+    shelf.run("a", numerics="53a0")
+    shelf.run("b", engine="rpc", numerics="72a0", losses=(9.0,))
+    found = compare_all(root=shelf.root)
+    assert differences(found) == ["numerics: 53a0 (row 1), 72a0 (row 2)"]
+    assert any(note.endswith("in the bits of its losses: numerics 72a0 instead of 53a0.") for note in found.notes)
+
+
 def test_runs_on_other_labels_or_other_test_nodes_are_not_comparable(shelf: Shelf) -> None:
     shelf.run("a", dataset="mine")
     shelf.run("b", dataset="mine", engine="rpc")

@@ -11,11 +11,12 @@ from msgspec.structs import replace
 
 from picluster.controller.planning.planner import expected_frontiers, fit_plan, make_plan, smaller_cut
 from picluster.errors import InputError
+from picluster.schema.facts import NodeFacts
 from picluster.schema.model import LayerDescription
 from picluster.schema.plan import EngineName, Plan, Strategy
 from picluster.schema.record import from_json, to_json
 from picluster.schema.spec import Spec
-from tests.unit.controller.made import a_graph, a_model, a_plan, a_spec
+from tests.unit.controller.made import a_graph, a_model, a_plan, a_spec, facts_of
 
 
 def plan_of(nodes: str, depth: int, layers_per_node: int | None, **options: int) -> Plan:
@@ -24,7 +25,8 @@ def plan_of(nodes: str, depth: int, layers_per_node: int | None, **options: int)
 
 def planned(nodes: list[str], spec: Spec, strategy: Strategy, most: int | None, engine: EngineName = "gloo") -> Plan:
     model = a_model(depth=spec.model.depth)
-    return make_plan(nodes, spec, model, a_graph(train=400), strategy=strategy, engine=engine, layers_per_node=most)
+    graph = a_graph(train=400)
+    return make_plan(facts_of(*nodes), spec, model, graph, strategy=strategy, engine=engine, layers_per_node=most)
 
 
 def drawn(plan: Plan) -> str:
@@ -177,23 +179,31 @@ def test_the_planner_is_pure(case: Case) -> None:
 @given(cases())
 def test_what_the_planner_makes_is_accepted_again_from_json(case: Case) -> None:
     again = from_json(Plan, to_json(case.plan(), indent=True), source="a test")
-    fit_plan(again, case.nodes, a_spec(depth=case.depth), a_model(depth=case.depth))
+    fit_plan(again, facts_of(*case.nodes), a_spec(depth=case.depth), a_model(depth=case.depth))
     assert again == case.plan()
 
 
 def test_a_plan_that_names_strangers_is_refused_with_the_nodes_there_are() -> None:
     with pytest.raises(InputError, match="names b, d, not in the inventory") as caught:
-        fit_plan(plan_of("abcd", 2, 1), ["a", "c"], a_spec(), a_model())
+        fit_plan(plan_of("abcd", 2, 1), facts_of("a", "c"), a_spec(), a_model())
     assert caught.value.fix == "the inventory has a, c"
 
 
 def test_a_plan_of_another_depth_is_refused() -> None:
     with pytest.raises(InputError, match="places 3 layers, but sage has 2"):
-        fit_plan(plan_of("abc", 3, 1), ["a", "b", "c"], a_spec(depth=2), a_model())
+        fit_plan(plan_of("abc", 3, 1), facts_of("a", "b", "c"), a_spec(depth=2), a_model())
 
 
 def test_a_plan_may_leave_nodes_of_the_inventory_out() -> None:
-    fit_plan(plan_of("ab", 2, 1), ["z", "b", "a"], a_spec(), a_model())
+    fit_plan(plan_of("ab", 2, 1), facts_of("z", "b", "a"), a_spec(), a_model())
+
+
+def test_a_plan_over_nodes_whose_numerics_differ_says_so() -> None:
+    kinds = {"a": "pi4", "b": "pi5", "c": "pi4", "d": None}
+    nodes = [NodeFacts(name=name, numerics=kind) for name, kind in kinds.items()]
+    [note] = fit_plan(plan_of("abcd", 2, 1), nodes, a_spec(), a_model()).notes
+    assert note.startswith("numerics differ between a, c (pi4); b (pi5): ")
+    assert fit_plan(plan_of("ac", 2, 1), nodes, a_spec(), a_model()).notes == ()
 
 
 def layer(aggregated: int, output: int, *, wide: bool = False) -> LayerDescription:
@@ -221,7 +231,7 @@ def test_before_a_layer_with_parameters_in_its_aggregation_full_rows_cross() -> 
     model = replace(a_model(), layers=(layer(3, 8), layer(8, 2, wide=True)))
     assert smaller_cut(2, a_spec(), model, a_graph(train=9)) == "rows"
     with pytest.raises(InputError, match="stage 2 cannot receive aggregated rows: ALayer has parameters"):
-        fit_plan(a_plan(), list("abcd"), a_spec(), model)
+        fit_plan(a_plan(), facts_of(*"abcd"), a_spec(), model)
 
 
 def test_frontiers_grow_by_the_fanout_until_they_meet_all_nodes() -> None:

@@ -2,12 +2,11 @@
 
 import pytest
 
-from picluster.controller.nodes.strength import Strength
 from picluster.controller.running.diagnosis import Witness, asleep, diagnose
 from picluster.schema.events import AnyEvent, Done, Ended, Failed
 from picluster.schema.plan import Plan, StagePlan
 from picluster.schema.run import Failure
-from tests.unit.controller.made import a_plan
+from tests.unit.controller.made import a_plan, strong
 
 ECHO = Failed(cause="the connection to b broke", expected=True, lost_peer=True)
 OWN = Failed(cause="the loss became nan", fix="lower the learning rate", expected=True)
@@ -164,8 +163,8 @@ GB = 10**9
     ],
 )
 def test_a_node_with_more_memory_is_named_to_one_that_had_too_little(larger: str, words: str) -> None:
-    strengths = {name: Strength(38 * GB // 10 if name == larger else GB, 4) for name in "abcde"}
-    failure = diagnose(heard(("b", STARVED)), a_plan(), LOGS, strengths)
+    facts = {name: strong(name, 38 * GB // 10 if name == larger else GB) for name in "abcde"}
+    failure = diagnose(heard(("b", STARVED)), a_plan(), LOGS, facts)
     assert failure is not None
     assert failure.fix.startswith(words)
 
@@ -179,6 +178,6 @@ def test_a_replica_is_advised_as_its_machine() -> None:
     )
     witnesses = {"a.1": Witness(), "a.2": Witness()}
     witnesses["a.2"].hear(STARVED, 1)
-    failure = diagnose(witnesses, plan, {}, {"a": Strength(GB, 4), "b": Strength(4 * GB, 4)})
+    failure = diagnose(witnesses, plan, {}, {"a": strong("a", GB), "b": strong("b", 4 * GB)})
     assert failure is not None
     assert "--nodes b; or" in failure.fix
