@@ -5,8 +5,11 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo lab compare-cora compare-reddit provision reset
+.PHONY: help setup dev demo lab compare-cora compare-reddit provision reset
 .PHONY: test test-slow test-lab test-provision test-emulated check bench fix
+
+# Two targets must not set up at once; tests run in parallel by themselves.
+.NOTPARALLEL:
 
 POETRY := poetry==2.5.1
 
@@ -20,8 +23,11 @@ NODES = $(if $(INVENTORY),--inventory '$(INVENTORY)') $(if $(LIMIT),--limit '$(L
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' Makefile
 
-setup: ## make .venv with everything in it (quick when there is nothing to do)
+setup: ## make .venv with what picluster needs (quick when there is nothing to do)
 	@scripts/setup.sh
+
+dev: ## add to .venv what tests and checks need: pytest, mypy, ruff, ansible-lint …
+	@DEV=1 scripts/setup.sh
 
 demo: setup ## train a layer-split GNN on four local processes and show what each of them used
 	@scripts/demo.sh
@@ -53,25 +59,25 @@ reset: setup ## take from the Pis what provision has put there (DATA=delete|keep
 # JOBS=1 runs one test at a time; a file's tests stay together, since they share what they have set up.
 PYTEST = .venv/bin/pytest -n $(or $(JOBS),2) --dist loadfile
 
-test: setup ## run the tests
+test: dev ## run the tests
 	$(PYTEST) -m "not slow and not lab and not emulated"
 
 # Those that measure a speed come last, alone.
-test-slow: setup ## run the tests that take longer, such as Cora over ten seeds
+test-slow: dev ## run the tests that take longer, such as Cora over ten seeds
 	$(PYTEST) -m "slow and not quiet and not lab and not emulated"
 	.venv/bin/pytest -m "slow and quiet and not lab and not emulated"
 
-test-lab: setup ## run the tests on virtual Pis (as root)
+test-lab: dev ## run the tests on virtual Pis (as root)
 	$(PYTEST) -m "lab and not quiet"
 	.venv/bin/pytest -m "lab and quiet"
 
-test-provision: setup ## provision nodes of OS=ubuntu|debian|raspios (INVENTORY=FILE; else virtual Pis) and train on them
+test-provision: dev ## provision nodes of OS=ubuntu|debian|raspios (INVENTORY=FILE; else virtual Pis) and train on them
 	@OS='$(OS)' INVENTORY='$(INVENTORY)' scripts/test_provision.sh
 
-test-emulated: setup ## provision an emulated aarch64 Pi 4 and train on it (as root; slow)
+test-emulated: dev ## provision an emulated aarch64 Pi 4 and train on it (as root; slow)
 	.venv/bin/pytest -m emulated --durations=0
 
-check: setup .venv-poetry/bin/poetry ## what CI runs: style, types, imports, lock, Ansible, shell, tests
+check: dev .venv-poetry/bin/poetry ## what CI runs: style, types, imports, lock, Ansible, shell, tests
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
 	.venv/bin/mypy
@@ -89,11 +95,11 @@ bench: setup ## measure what measuring and starting many nodes cost, and (as roo
 	.venv/bin/python scripts/bench_cold.py
 	.venv/bin/python scripts/bench_provision.py
 
-fix: setup ## mend what ruff can mend
+fix: dev ## mend what ruff can mend
 	.venv/bin/ruff check --fix
 	.venv/bin/ruff format
 
 # Poetry only checks the lock here. It has an environment of its own because it pins libraries that we use too.
-.venv-poetry/bin/poetry: | setup
+.venv-poetry/bin/poetry: | dev
 	.venv/bin/python -m venv --clear .venv-poetry
 	.venv-poetry/bin/python -m pip install --quiet --disable-pip-version-check --no-compile $(POETRY)

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Makes .venv, or brings it up to date. PYTHON, EXTRAS and TORCH_WHEEL come from the environment (see the Makefile).
-# What .venv has it keeps: EXTRAS=mpi adds to it, and whoever asks for less than there is has it already.
+# Makes .venv, or brings it up to date. PYTHON, EXTRAS and TORCH_WHEEL come from the environment (see the Makefile);
+# DEV=1 adds what tests and checks need. What .venv has it keeps: EXTRAS=mpi adds to it, and whoever asks for less than
+# there is has it already.
 # Nothing in here may ever fetch CUDA packages: on x86 Linux torch is asked for as "+cpu", a name PyPI cannot hold.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -9,7 +10,7 @@ PIP=pip==26.3 # the first with --group was 25.1; distributions ship older ones
 TORCH_INDEX=https://download.pytorch.org/whl/cpu
 PROBE_SECONDS=5
 STAMP=.venv/.ready
-KNOWN=(worker mpi ray)
+KNOWN=(worker mpi ray dev)
 
 export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1
 # Byte-compiling everything takes longer than installing it; Python compiles what is really imported.
@@ -40,14 +41,14 @@ fail() {
 
 wants_worker() { [[ ,$1, == *,worker,* ]]; }
 
-# What EXTRAS names, in our order. An engine is for workers.
+# What EXTRAS and DEV name, in our order. An engine is for workers.
 asked_extras() {
     local word
     for word in ${EXTRAS//,/ }; do
         [[ " ${KNOWN[*]} " == *" $word "* ]] || fail "there is no extra called $word" \
             "fix: name some of ${KNOWN[*]}, such as: make setup EXTRAS=mpi,ray"
     done
-    in_order "$EXTRAS ${EXTRAS:+worker}"
+    in_order "$EXTRAS ${EXTRAS:+worker} ${DEV:+dev}"
 }
 
 # Words of a list, each once, with commas between.
@@ -103,6 +104,9 @@ make_environment() {
 
 pip() { .venv/bin/python -m pip "$@"; }
 
+# pip install, which tells how far it is: over a slow line it takes minutes.
+pip_install() { .venv/bin/python scripts/pip_install.py "$@"; }
+
 # The pin lives in pyproject.toml; constraints.txt is made from it, one line per platform.
 pinned_torch() {
     .venv/bin/python - <<'PYTHON'
@@ -130,7 +134,7 @@ install_torch() {
     fi
     where=${TORCH_WHEEL:-$where}
     echo "installing torch $version from $where"
-    pip install --no-deps "$@" "${TORCH_WHEEL:-torch==$version}" || fail \
+    pip_install --no-deps "$@" "${TORCH_WHEEL:-torch==$version}" || fail \
         "torch $version could not be installed from $where; pip says why, above" \
         "on x86 Linux PyPI's own torch is never tried: it brings gigabytes of CUDA packages" \
         "fix: try again where $TORCH_INDEX can be reached, or fetch the wheel elsewhere and name it:" \
@@ -151,8 +155,11 @@ PYTHON
 }
 
 install_packages() {
+    local extras=${1%dev} group=()
+    [[ $extras == "$1" ]] || group=(--group dev)
+    extras=controller,${extras%,}
     echo "installing the other packages"
-    pip install --quiet --constraint constraints.txt --editable ".[controller${1:+,$1}]" --group dev
+    pip_install --constraint constraints.txt --editable ".[${extras%,}]" "${group[@]}"
 }
 
 # A CPU that lacks an instruction shows itself here, not in the middle of a run.
