@@ -1,6 +1,7 @@
 """Runs `pip install` with the words that are given, and tells in one line what it is doing: a package, how far it is.
 
-In a terminal the line is redrawn; elsewhere a new one comes every few seconds. Where pip fails, its last lines follow.
+In a terminal the line is redrawn; elsewhere a new one comes every few seconds. Warnings and errors are printed as they
+are; where pip fails, its last lines follow.
 """
 
 import re
@@ -12,6 +13,7 @@ from collections import deque
 FILE = re.compile(r"(?:Downloading|Using cached|Processing) (?:\S*/)?([\w.]+-[\w.+!]+?)(?:-\w|\.tar|\.zip)")
 PROGRESS = re.compile(r"Progress (\d+) of (\d+)")
 MEGABYTE = 1e6
+LOUD = ("WARNING:", "ERROR:", "DEPRECATION:")
 LINES_OF_A_FAILURE = 20
 
 
@@ -68,13 +70,16 @@ def main() -> int:
     """Entry point; returns pip's exit code."""
     words = [sys.executable, "-m", "pip", "install", "--progress-bar", "raw", *sys.argv[1:]]
     progress, line, said = Progress(), Line(), deque[str](maxlen=LINES_OF_A_FAILURE)
-    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as pip:
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as pip:
         assert pip.stdout is not None
         for each in pip.stdout:
+            if each.startswith(LOUD):
+                line.clear()
+                print(each, end="", file=sys.stderr, flush=True)
+            elif not PROGRESS.match(each):
+                said.append(each)
             progress.hear(each.strip())
             line.show(progress.doing)
-            if not PROGRESS.match(each):
-                said.append(each)
     line.clear()
     if pip.returncode:
         print("".join(said), end="", flush=True)

@@ -155,11 +155,10 @@ PYTHON
 }
 
 install_packages() {
-    local extras=${1%dev} group=()
-    [[ $extras == "$1" ]] || group=(--group dev)
-    extras=controller,${extras%,}
+    local packages=controller,${1%dev} group=()
+    [[ $1 == *dev ]] && group=(--group dev)
     echo "installing the other packages"
-    pip_install --constraint constraints.txt --editable ".[${extras%,}]" "${group[@]}"
+    pip_install --constraint constraints.txt --editable ".[${packages%,}]" "${group[@]}"
 }
 
 # A CPU that lacks an instruction shows itself here, not in the middle of a run.
