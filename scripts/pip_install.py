@@ -36,7 +36,8 @@ class Progress:
             part = f"{self._bytes / MEGABYTE:.1f} of {size / MEGABYTE:.1f} MB"
             self.doing = f"package {self._packages}: {self._package}, {part}{self._so_far()}"
         elif line.startswith("Installing collected packages:"):
-            self.doing = f"installing {line.count(',') + 1} packages"
+            count = line.count(",") + 1
+            self.doing = f"installing {count} package{'' if count == 1 else 's'}"
 
     def _so_far(self) -> str:
         before = self._bytes_before
