@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -102,6 +103,26 @@ def test_models_that_travelled_and_those_of_the_folder_are_known_by_name(install
     assert '"mine"' in installed.output("picluster-worker", "describe", "mine")
     done = installed.run("picluster", "launch", "--model", "gnc")
     assert "known are gcn, gcnii, graph_embedding, graph_feature_embedding, mine," in done.stderr
+
+
+def test_a_model_file_and_a_graph_of_one_s_own_are_trained_in_another_folder(
+    installed: Installed, tmp_path: Path
+) -> None:
+    shutil.copy(installed.bundled / "models" / "gcn.py", tmp_path / "own_model.py")
+    nodes = range(60)
+    (tmp_path / "edges.csv").write_text("".join(f"{node},{(node + step) % 60}\n" for node in nodes for step in (2, 4)))
+    (tmp_path / "features.csv").write_text("".join(f"{node % 2},{node / 60}\n" for node in nodes))
+    (tmp_path / "labels.csv").write_text("".join(f"{'even' if node % 2 else 'odd'}\n" for node in nodes))
+    own = replace(installed, here=tmp_path)
+    files = ["--edges", "edges.csv", "--features", "features.csv", "--labels", "labels.csv"]
+    own.output("picluster", "dataset", "import", "numbers", *files)
+    own.output("picluster", "launch", "--dataset", "numbers", "--model", "own_model.py", "--layers-per-node", "1")
+    report = json.loads(own.output("picluster", "report", "--json"))
+    assert (report["status"], report["dataset"], report["strategy"]) == ("finished", "numbers", "layer-split")
+    assert report["test_accuracy"] == 1.0
+    own.output("picluster", "export", "--output", "weights.safetensors", "--predictions", "classes.csv")
+    assert (tmp_path / "weights.safetensors").exists()
+    assert (tmp_path / "classes.csv").read_text().startswith("node,")
 
 
 @pytest.mark.parametrize("playbook", ["site.yml", "reset.yml"])
