@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
+from picluster.cli.show.screen import Screen, plain_table
 from picluster.cli.show.words import NOTHING, mebibytes
-from picluster.lab.state import LabNodeState, LabState
+from picluster.lab.state import LabState
 from picluster.wording import counted
 
 _GIB = 1 << 30
@@ -18,16 +17,22 @@ _STYLES = {"running": "green", "frozen": "yellow", "link down": "yellow", "dead"
 
 def show_lab(lab: LabState) -> None:
     """Print a line for each node, and the inventory's path."""
-    console = Console(highlight=False, emoji=False)
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for head in ("node", "state", "address"):
-        table.add_column(head, no_wrap=True, header_style="dim")
-    for head in ("memory, MiB", "CPU", "link, Mbit/s", "disk, GiB"):
-        table.add_column(head, no_wrap=True, header_style="dim", justify="right")
+    screen = Screen()
+    table = plain_table(("node", "state", "address"), ("memory, MiB", "CPU", "link, Mbit/s", "disk, GiB"))
     for node in lab.nodes:
-        table.add_row(*_cells(node))
-    console.print(table)
-    console.print(Text(f"{readiness(lab)}; inventory {lab.inventory}"), soft_wrap=True)
+        memory = mebibytes(None if node.state == "dead" else node.memory_bytes)
+        disk = NOTHING if node.disk_used_bytes is None else f"{node.disk_used_bytes / _GIB:.1f}"
+        table.add_row(
+            node.name,
+            Text(node.state, style=_STYLES[node.state]),
+            node.address,
+            f"{memory} of {mebibytes(node.memory_limit_bytes)}",
+            f"{node.cpus:g}",
+            f"{node.rate_bits / _MEGABIT:,.4g}",
+            f"{disk} of {node.disk_bytes / _GIB:,.4g}",
+        )
+    screen.show(table)
+    screen.tell(f"{readiness(lab)}; inventory {lab.inventory}")
 
 
 def readiness(lab: LabState) -> str:
@@ -38,17 +43,3 @@ def readiness(lab: LabState) -> str:
     bad = [f"{node.name} ({node.state})" for node in lab.nodes if node.state != "running"]
     told = counted(good, "node") if not bad else f"{good} of {counted(len(lab.nodes), 'node')}"
     return f"{told} {kind}" + (f"; not so {', '.join(bad)}" if bad else "") + ("" if is_known else _UNSEEN)
-
-
-def _cells(node: LabNodeState) -> list[Text]:
-    memory = mebibytes(None if node.state == "dead" else node.memory_bytes)
-    disk = NOTHING if node.disk_used_bytes is None else f"{node.disk_used_bytes / _GIB:.1f}"
-    return [
-        Text(node.name),
-        Text(node.state, style=_STYLES[node.state]),
-        Text(node.address),
-        Text(f"{memory} of {mebibytes(node.memory_limit_bytes)}"),
-        Text(f"{node.cpus:g}"),
-        Text(f"{node.rate_bits / _MEGABIT:,.4g}"),
-        Text(f"{disk} of {node.disk_bytes / _GIB:,.4g}"),
-    ]

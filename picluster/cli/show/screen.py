@@ -1,0 +1,47 @@
+"""The console and the tables of all screens."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+_ANY_WIDTH = 10_000
+
+
+class Screen(Console):
+    """Console that prints text as it stands: names of nodes, runs and files may look like rich's markup."""
+
+    def __init__(self, *, stderr: bool = False) -> None:
+        super().__init__(stderr=stderr, highlight=False, emoji=False, markup=False)
+
+    def tell(self, *parts: str | Text, style: str = "") -> None:
+        """Print a line that the terminal alone wraps, so that paths and commands in it can be copied."""
+        self.print(*parts, sep="", style=style, soft_wrap=True)
+
+    def show(self, table: Table, title: str = "") -> None:
+        """Print a table below its title. Where it is too wide for the terminal, its columns stand closer."""
+        if not self.fits(table):
+            table.padding = (0, 1, 0, 0)
+        if title:
+            self.tell(f"\n{title}", style="bold")
+        self.print(table)
+
+    def fits(self, table: Table) -> bool:
+        """True where no cell needs a second line."""
+        return self.measure(table, options=self.options.update(max_width=_ANY_WIDTH)).maximum <= self.width
+
+
+def plain_table(words: Sequence[str] = (), numbers: Sequence[str] = ()) -> Table:
+    """Table without lines, its columns of words before those of numbers."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    for head in words:
+        table.add_column(head, overflow="fold")
+    for head in numbers:
+        table.add_column(head, justify="right", no_wrap=True)
+    return table
