@@ -5,17 +5,20 @@ What few questions need is imported where it is needed: on a small Pi each impor
 
 from __future__ import annotations
 
+import array
 import fcntl
 import os
 import re
 import socket
+import struct
 from contextlib import suppress
 from pathlib import Path
 
 VERSION_TIMEOUT_SECONDS = 8
 _ENTRY = "from picluster.worker.main import main"
 _VERSION = re.compile(r"""^__version__ = ["']([^"']+)""", re.MULTILINE)
-_SIOCGIFADDR = 0x8915
+_SIOCGIFCONF = 0x8912
+_MOST_ADDRESSES = 256
 
 
 def worker(home: Path) -> str | None:
@@ -125,13 +128,17 @@ def routes(peers: list[str]) -> dict[str, list[str]]:
 
 def interfaces() -> dict[str, str]:
     """IPv4 address → the interface that has it."""
-    found = {}
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        for _, name in socket.if_nameindex():
-            with suppress(OSError):  # an interface without an address
-                told = fcntl.ioctl(probe, _SIOCGIFADDR, name.encode()[:15].ljust(256, b"\0"))
-                found[socket.inet_ntoa(told[20:24])] = name
-    return found
+    entry_bytes = 16 + struct.calcsize("LLHBBB0L")  # of struct ifreq
+    room = array.array("B", bytes(_MOST_ADDRESSES * entry_bytes))
+    with suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        told = fcntl.ioctl(probe, _SIOCGIFCONF, struct.pack("iP", len(room), room.buffer_info()[0]))
+        entries = bytes(room[: struct.unpack("iP", told)[0]])
+        starts = range(0, len(entries), entry_bytes)
+        return {
+            socket.inet_ntoa(entries[start + 20 : start + 24]): entries[start : start + 16].split(b"\0")[0].decode()
+            for start in starts
+        }
+    return {}
 
 
 def variables(file: Path) -> dict[str, str]:

@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn import Linear
 
-from picluster.controller.nodes.machine import LocalTransport
+from picluster.controller.nodes.local import LocalMachine
 from picluster.controller.record.run_folder import RunFolder
 from picluster.controller.running.launch import Launch, Prediction
 from picluster.controller.running.launcher import Launcher
@@ -58,7 +58,7 @@ class Trained:
         """Class probabilities (N, classes) of all nodes, under some plan."""
         folder = RunFolder.create("predict", "any", self.folder)
         with ExitStack() as stack:
-            transports = {node: stack.enter_context(closing(LocalTransport())) for node in plan.nodes}
+            transports = {node: stack.enter_context(closing(LocalMachine())) for node in plan.nodes}
             launch = Launch(
                 spec=self.run.run().spec,
                 plan=plan,

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from picluster.controller.nodes.inventory import read_inventory
+from picluster.controller.nodes.inventory import read_inventory, remote_nodes
 from tests.integration.desk import CHECKOUT
 
 WIFI = "wifi: {name: 'our network', password: 'a password', country: GB}\n"
@@ -45,7 +45,7 @@ def shelf(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
 
 
 def test_the_inventory_is_one_that_picluster_reads(shelf: Path) -> None:
-    nodes = read_inventory(shelf / "inventory/hosts.yml")
+    nodes = remote_nodes(read_inventory(shelf / "inventory/hosts.yml"))
     assert tuple(node.name for node in nodes) == NODES
     assert nodes[0].ssh_words[-1].endswith("192.168.1.101")
     assert "id_ed25519" in " ".join(nodes[0].ssh_words)

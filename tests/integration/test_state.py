@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from safetensors.torch import load_file
 
-from picluster.controller.nodes.machine import LocalTransport
+from picluster.controller.nodes.local import LocalMachine
 from picluster.controller.record.run_folder import RunFolder
 from picluster.controller.running.launch import Launch
 from picluster.controller.running.launcher import Launcher
@@ -62,7 +62,7 @@ def run(
         plan=plan,
         model_file=CHECKOUT / "models" / "sage.py",
         graph_folder=graph,
-        transports={node: LocalTransport() for node in plan.nodes},
+        transports={node: LocalMachine() for node in plan.nodes},
         threads=1,
         grace_seconds=5.0,
         folder=folder,

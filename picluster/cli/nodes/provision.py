@@ -20,7 +20,7 @@ from picluster.wording import counted
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-    from picluster.controller.nodes.inventory import Node
+    from picluster.controller.nodes.inventory import RemoteNode
     from picluster.controller.provision.playbook import Playbook
     from picluster.schema.health import Health
     from picluster.schema.provision import NodeState, Provisioned
@@ -115,15 +115,15 @@ def reset(
     _end(_run(book, good="done", as_json=as_json), as_json=as_json)
 
 
-def _choose(inventory: Path | None, limit: str | None) -> tuple[Path, list[Node], list[Node], bool]:
+def _choose(inventory: Path | None, limit: str | None) -> tuple[Path, list[RemoteNode], list[RemoteNode], bool]:
     """The inventory, its machines, the chosen ones, and True where this machine is a node as well."""
-    from picluster.controller.nodes.inventory import default_inventory, read_inventory
+    from picluster.controller.nodes.inventory import default_inventory, read_inventory, remote_nodes
     from picluster.controller.provision.playbook import hosts_of
     from picluster.project import find
 
     path = inventory or default_inventory()
     nodes = read_inventory(path)
-    members = [node for node in nodes if not node.is_local]
+    members = remote_nodes(nodes)
     if not members:
         raise InputError(
             f"inventory {path} names no machine but this one", fix=f"write your own: see {find('docs/inventory.md')}"
@@ -170,7 +170,7 @@ def _run(book: Playbook, *, good: NodeState, as_json: bool) -> Provisioned:
     )
 
 
-def _examined(done: Provisioned, chosen: list[Node], *, as_json: bool) -> Provisioned:
+def _examined(done: Provisioned, chosen: list[RemoteNode], *, as_json: bool) -> Provisioned:
     """The same outcome with the doctor's findings after it."""
     import msgspec
 

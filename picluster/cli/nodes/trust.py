@@ -44,12 +44,13 @@ def trust(nodes: Nodes = None, inventory: options.InventoryFile = None, yes: Yes
     """Show the fingerprints of the nodes' host keys, and record them where SSH, Ansible and rsync look for them."""
     from picluster.cli.runs.training import choose_nodes
     from picluster.controller.nodes.fan_out import NodesFailed
-    from picluster.controller.nodes.host_keys import look
+    from picluster.controller.nodes.inventory import remote_nodes
+    from picluster.controller.nodes.ssh.host_keys import look
 
     chosen = choose_nodes(inventory, f"{','.join(nodes)}," if nodes else None)
     failed: dict[str, PiclusterError] = {}
     withheld: list[str] = []
-    left = [node for node in chosen if not node.is_local]
+    left = remote_nodes(chosen)
     if not left:
         print("no node is entered over SSH: there is nothing to trust")
     for _ in range(LONGEST_WAY):
@@ -103,7 +104,7 @@ def _show(seen: Mapping[str, Verdict | PiclusterError]) -> None:
 
 
 def _record(verdicts: Mapping[str, Verdict]) -> None:
-    from picluster.controller.nodes.host_keys import elsewhere, record
+    from picluster.controller.nodes.ssh.host_keys import elsewhere, record
 
     files = {str(record(each)): None for each in verdicts.values()}
     for file in files:

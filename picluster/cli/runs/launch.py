@@ -148,7 +148,9 @@ def launch(
 
 def _check_wait(nodes: Sequence[Node]) -> None:
     """InputError where none of the nodes can be busy."""
-    if all(node.is_local for node in nodes):
+    from picluster.controller.nodes.inventory import remote_nodes
+
+    if not remote_nodes(nodes):
         what = "--wait is for machines that are busy: this one, on which all nodes of the plan are, takes several runs"
         raise InputError(what, fix="leave it out")
 

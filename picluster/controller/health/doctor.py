@@ -5,8 +5,6 @@ What goes wrong on one node is put down and hides nothing of the others. What it
 
 from __future__ import annotations
 
-import sys
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,30 +16,24 @@ import picluster
 from picluster.controller.health.findings import judge
 from picluster.controller.health.link_trials import Survey
 from picluster.controller.health.patient import Patient
-from picluster.controller.nodes.agent_session import LocalSteward, Steward, StewardSession
-from picluster.controller.nodes.data_plane import interfaces_here, meet, settle
+from picluster.controller.nodes.data_plane import data_planes
 from picluster.controller.nodes.fan_out import try_all
-from picluster.controller.nodes.fitness import Seen, busy, unfit
-from picluster.controller.nodes.machine import LOOPBACK
+from picluster.controller.nodes.fitness import Seen, busy
+from picluster.controller.nodes.reaching import REACH_SECONDS, enter_all, leave_all, look_all, machines_of, visited_as
 from picluster.controller.nodes.shipping import files_of, state_of
-from picluster.controller.nodes.ssh.address import resolve
-from picluster.controller.nodes.ssh.connection import connect
-from picluster.controller.running.cluster import LEAVE_SECONDS, REACH_SECONDS
 from picluster.errors import PiclusterError
 from picluster.graph.folder import META_FILE
 from picluster.schema.health import Facts, TorchTrial
 
 if TYPE_CHECKING:
-    import fabric
-
     from picluster.controller.nodes.inventory import Node
+    from picluster.controller.nodes.machine import Machine
     from picluster.schema.health import Health, Link
     from picluster.schema.plan import Plan
 
 EXAMINE_SECONDS = 40.0
 TORCH_SECONDS = 90.0
 """Longer than the node's own limit for it."""
-CLOCK_QUESTIONS = 3
 _TRIAL = Path(picluster.__file__).parent / "worker" / "torch_trial.py"
 
 Outcome = TypeVar("Outcome")
@@ -63,46 +55,41 @@ class Intent:
 
 
 class Doctor:
-    """One round of visits. Local nodes are one machine, which is visited once."""
+    """One round of visits. Nodes that are processes of this machine are visited once."""
 
     def __init__(self, nodes: Sequence[Node], intent: Intent | None, tell: Tell) -> None:
         """`tell` is called with what is being done."""
-        self._nodes = {node.name: node for node in nodes}
+        self._machines = machines_of(nodes)
+        self._visited_as = visited_as(self._machines)
         self._intent, self._tell = intent, tell
-        local = [node.name for node in nodes if node.is_local]
-        self._machines = [name for name, node in self._nodes.items() if not node.is_local or name == local[0]]
-        self._remote = [name for name in self._machines if not self._nodes[name].is_local]
-        self._connections: dict[str, fabric.Connection] = {}
-        self._programs: list[LocalSteward] = []
-        self._errors: dict[str, dict[str, PiclusterError]] = {name: {} for name in self._nodes}
+        self._errors: dict[str, dict[str, PiclusterError]] = {name: {} for name in self._machines}
 
     def visit(self) -> Health:
         """Examine all of them."""
+        count = len(self._machines)
+        visited = {name: self._machines[name] for name in self._visited_as.values()}
         try:
-            self._tell(f"examining  {len(self._nodes)} nodes" if len(self._nodes) > 1 else "examining  1 node")
-            self._connections |= self._at_all(self._remote, self._enter, REACH_SECONDS, "connecting", "ssh")
-            entered = [name for name in self._machines if name not in self._remote or name in self._connections]
-            seen = self._look()
+            self._tell(f"examining  {count} nodes" if count > 1 else "examining  1 node")
+            entered = self._good(enter_all(visited), "ssh")
+            seen = self._look(entered)
             free = [name for name in entered if name not in seen or not busy(seen[name].claims)]
             told = self._at_all(entered, self._examine, EXAMINE_SECONDS, "examining", "examination")
-            able = [name for name in free if name not in seen or seen[name].torch]
+            able = [name for name in free if name not in seen or seen[name].torch or "fit" not in self._errors[name]]
             self._tell("trying     torch")
             trials = self._at_all(able, self._try_torch, TORCH_SECONDS, "trying torch", "torch")
-            places = self._places(entered, seen)
+            places = self._good(data_planes({name: entered[name] for name in seen}, seen), "address")
             links = self._links({name: place[0] for name, place in places.items() if name in free})
-            return judge([self._patient(node, seen, told, trials, places) for node in self._nodes.values()], links)
+            return judge([self._patient(name, seen, told, trials, places) for name in self._machines], links)
         finally:
-            self._leave()
-
-    def _leave(self) -> None:
-        closing = {**self._connections, **{f"program {number}": each for number, each in enumerate(self._programs)}}
-        try_all(closing, lambda name: closing[name].close(), timeout_seconds=LEAVE_SECONDS, doing="leaving")
+            leave_all(visited)
 
     def _at_all(
         self, names: Iterable[str], work: Callable[[str], Outcome], seconds: float, doing: str, check: str
     ) -> dict[str, Outcome]:
+        return self._good(try_all(names, work, timeout_seconds=seconds, doing=doing), check)
+
+    def _good(self, outcomes: Mapping[str, Outcome | PiclusterError], check: str) -> dict[str, Outcome]:
         """The outcomes of those that have one; the others' errors are put down."""
-        outcomes = try_all(names, work, timeout_seconds=seconds, doing=doing)
         good = {}
         for name, outcome in outcomes.items():
             if isinstance(outcome, PiclusterError):
@@ -111,80 +98,42 @@ class Doctor:
                 good[name] = outcome
         return good
 
-    def _enter(self, name: str) -> fabric.Connection:
-        return connect(name, resolve(self._nodes[name].ssh_words))
-
-    def _start(self, name: str, program: str, seconds: float) -> Steward:
-        if self._nodes[name].is_local:
-            self._programs.append(LocalSteward(program))
-            return self._programs[-1]
-        return StewardSession(self._connections[name], timeout_seconds=seconds, program=program)
-
-    def _look(self) -> dict[str, Seen]:
+    def _look(self, machines: Mapping[str, Machine]) -> dict[str, Seen]:
         """What `launch` would see, judged as it would."""
-
-        def look(name: str) -> Seen:
-            node = self._nodes[name]
-            graph, wanted = self._wanted(name)
-            steward = self._start(name, "steward", REACH_SECONDS)
-            answer = steward.ask("look", home=node.home, cache=node.cache, graph=graph, wanted=wanted)
-            return msgspec.convert(answer, Seen)
-
-        seen = self._at_all(self._connections, look, REACH_SECONDS, "looking", "ssh")
+        graph = self._intent.graph.name if self._intent else ""
+        seen = self._good(look_all(machines, graph, self._wanted), "ssh")
         for name, each in seen.items():
-            sizes = {file: state[0] for file, state in self._wanted(name)[1].items()}
-            if reason := unfit(each, self._nodes[name].home, sizes):
+            sizes = {file: state[0] for file, state in self._wanted(name).items()}
+            if reason := machines[name].unfit(each, sizes):
                 self._errors[name]["fit"] = reason
         return seen
 
-    def _wanted(self, name: str) -> tuple[str, dict[str, list[int]]]:
-        """Name of the graph, and its files; without an intent a graph that no node can have."""
-        if self._intent is None:
-            return "", {META_FILE: [0, 0]}
-        return self._intent.graph.name, self._intent.wanted(name)
+    def _wanted(self, name: str) -> dict[str, list[int]]:
+        """The files that a node shall have; without an intent one of a graph that no node can have."""
+        return self._intent.wanted(name) if self._intent else {META_FILE: [0, 0]}
 
     def _examine(self, name: str) -> tuple[Facts, float | None]:
         """Facts, and how far the node's clock is ahead."""
-        node = self._nodes[name]
-        examiner = self._start(name, "examiner", EXAMINE_SECONDS)
-        ahead = None if node.is_local else _seconds_ahead(examiner)
-        folder = str(Path.cwd()) if node.is_local else node.cache
-        return msgspec.convert(examiner.ask("examine", folder=folder), Facts), ahead
+        machine = self._machines[name]
+        examiner = machine.agent("examiner", timeout_seconds=EXAMINE_SECONDS)
+        ahead = machine.seconds_ahead(examiner)
+        return msgspec.convert(examiner.ask("examine", folder=machine.data_folder), Facts), ahead
 
     def _try_torch(self, name: str) -> TorchTrial:
-        node = self._nodes[name]
-        python = sys.executable if node.is_local else f"{node.home}/.venv/bin/python"
-        prober = self._start(name, "prober", TORCH_SECONDS)
-        return msgspec.convert(prober.ask("torch", python=python, trial=_TRIAL.read_text()), TorchTrial)
-
-    def _places(self, names: Sequence[str], seen: Mapping[str, Seen]) -> dict[str, tuple[str, str]]:
-        """Address and interface of each node's data plane, as `launch` would choose them."""
-        if not seen:
-            return dict.fromkeys(names, (LOOPBACK, "lo"))
-        interfaces = {name: seen[name].interfaces if name in seen else interfaces_here() for name in names}
-
-        entered = {name: seen[name].ssh_address if name in seen else "" for name in names}
-        able = [name for name in names if name in seen or self._nodes[name].is_local]
-        meeting = self._at_all(
-            able,
-            lambda name: meet(self._nodes[name], entered[name], interfaces[name]),
-            REACH_SECONDS,
-            "finding its address",
-            "address",
-        )
-
-        def choose(name: str) -> tuple[str, str]:
-            node = self._nodes[name]
-            return settle(node, meeting, interfaces[name], lambda: self._start(name, "steward", REACH_SECONDS))
-
-        return self._at_all(meeting, choose, REACH_SECONDS, "finding its routes", "address")
+        machine = self._machines[name]
+        prober = machine.agent("prober", timeout_seconds=TORCH_SECONDS)
+        return msgspec.convert(prober.ask("torch", python=machine.python, trial=_TRIAL.read_text()), TorchTrial)
 
     def _links(self, addresses: Mapping[str, str]) -> list[Link]:
         """Every pair of machines, where there are two."""
         if len(addresses) < 2:  # noqa: PLR2004  a pair
             return []
         probers = self._at_all(
-            addresses, lambda name: self._start(name, "prober", REACH_SECONDS), REACH_SECONDS, "asking", "reach"
+            addresses,
+            lambda name: self._machines[name].agent("prober", timeout_seconds=REACH_SECONDS),
+            REACH_SECONDS,
+            "asking",
+            "reach",
         )
         survey = Survey(probers, addresses)
         survey.measure(self._tell)
@@ -194,21 +143,19 @@ class Doctor:
 
     def _patient(
         self,
-        node: Node,
+        node: str,
         seen: Mapping[str, Seen],
         told: Mapping[str, tuple[Facts, float | None]],
         trials: Mapping[str, TorchTrial],
         places: Mapping[str, tuple[str, str]],
     ) -> Patient:
         """All of one node; of a local one what was found out about this machine."""
-        name = node.name
-        if node.is_local:
-            name = next(each for each in self._machines if self._nodes[each].is_local)
+        name = self._visited_as[node]
         facts, ahead = told.get(name, (None, None))
         address, interface = places.get(name, (None, None))
         return Patient(
-            name=node.name,
-            local=node.is_local,
+            name=node,
+            local=not self._machines[node].is_exclusive,
             errors=self._errors[name],
             seen=seen.get(name),
             facts=facts,
@@ -216,16 +163,5 @@ class Doctor:
             clock_seconds=ahead,
             address=address,
             interface=interface,
-            data_bytes=sum(state[0] for state in self._intent.wanted(node.name).values()) if self._intent else 0,
+            data_bytes=sum(state[0] for state in self._intent.wanted(node).values()) if self._intent else 0,
         )
-
-
-def _seconds_ahead(examiner: Steward) -> float:
-    """How far a node's clock is ahead, by the quickest of some questions: asked in the middle of their way."""
-    tries = []
-    for _ in range(CLOCK_QUESTIONS):
-        before = time.time()
-        there = float(examiner.ask("clock")["time"])
-        after = time.time()
-        tries.append((after - before, there - (before + after) / 2))
-    return min(tries)[1]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from picluster.controller.health.rounds import Pair, rounds
-from picluster.controller.nodes.agent_session import Steward
 from picluster.controller.nodes.fan_out import try_all
+from picluster.controller.nodes.machine import Agent
 from picluster.errors import PiclusterError, RunFailed
 from picluster.schema.health import Link
 
@@ -18,7 +18,7 @@ ROUND_SECONDS = 30.0
 class Survey:
     """The links between some nodes."""
 
-    def __init__(self, probers: Mapping[str, Steward], addresses: Mapping[str, str]) -> None:
+    def __init__(self, probers: Mapping[str, Agent], addresses: Mapping[str, str]) -> None:
         """`probers` run on the nodes, whose data planes have these addresses."""
         self._probers, self._addresses = probers, addresses
         self._ports: dict[str, int] = {}

@@ -6,22 +6,19 @@ import functools
 import json
 import shlex
 import signal
-import subprocess
-import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import paramiko
 
 import picluster
-from picluster.controller.nodes.machine import Exit
+from picluster.controller.nodes.machine import ANSWER_SECONDS, Exit
 from picluster.errors import MissingError, PiclusterError, RunFailed
 
 if TYPE_CHECKING:
     import fabric
 
-ANSWER_SECONDS = 20.0
 _SIGNAL_CODES = 128
 _NOT_FOUND = 127
 _PROGRAMS = {
@@ -45,14 +42,7 @@ module.main()
 _COMMAND = f"exec python3 -I -S -c {shlex.quote(BOOT)}"
 
 
-class Steward(Protocol):
-    """Answers questions about the machine that it runs on."""
-
-    def ask(self, question: str, **details: object) -> dict[str, Any]:
-        """One answer."""
-
-
-class StewardSession:
+class AgentSession:
     """One running steward. Not for several threads at once until it is a worker."""
 
     def __init__(
@@ -155,23 +145,3 @@ def program_text(program: str) -> bytes:
 
 def _last_line(said: bytes) -> str:
     return said.decode(errors="replace").strip().rpartition("\n")[2]
-
-
-class LocalSteward:
-    """A steward of this machine, or another program that answers in the same way."""
-
-    def __init__(self, program: str = "steward") -> None:
-        command = [sys.executable, "-m", f"{_ERRANDS}.{program}"]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-
-    def ask(self, question: str, **details: object) -> dict[str, Any]:
-        """The steward's answer."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        print(json.dumps({"do": question, **details}), file=self._process.stdin, flush=True)
-        answer: dict[str, Any] = json.loads(self._process.stdout.readline())
-        return answer
-
-    def close(self) -> None:
-        """End it."""
-        self._process.communicate(timeout=ANSWER_SECONDS)

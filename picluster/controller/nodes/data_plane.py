@@ -6,20 +6,17 @@ On Ubuntu a host's own name resolves to 127.0.1.1, which no peer can reach.
 from __future__ import annotations
 
 import ipaddress
-import socket
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-import msgspec
-import psutil
-
-from picluster.errors import RunFailed
+from picluster.controller.nodes.fan_out import try_all
+from picluster.errors import PiclusterError, RunFailed
 
 if TYPE_CHECKING:
-    from picluster.controller.nodes.agent_session import Steward
-    from picluster.controller.nodes.inventory import Node
+    from picluster.controller.nodes.fitness import Seen
+    from picluster.controller.nodes.machine import Machine
 
+ROUTES_SECONDS = 9.0
 Routes = Mapping[str, tuple[str, str]]
 """Peer's address → own address and interface towards it."""
 
@@ -60,51 +57,28 @@ def data_address(own: str, interfaces: Mapping[str, str], routes: Routes) -> tup
     return address, interface
 
 
-def meet(node: Node, entered_at: str, interfaces: Mapping[str, str]) -> str:
-    """Where the others look for a node: as the person says, else see `meeting_address`."""
-    return node.owned_address or meeting_address(entered_at, interfaces)
+def data_planes(
+    machines: Mapping[str, Machine], seen: Mapping[str, Seen]
+) -> dict[str, tuple[str, str] | PiclusterError]:
+    """Address and interface of every node's data plane, or why it has none.
 
-
-def settle(
-    node: Node, meeting: Mapping[str, str], interfaces: Mapping[str, str], steward: Callable[[], Steward]
-) -> tuple[str, str]:
-    """Address and interface of a node's data plane, whose routes it asks for where the person does not say.
-
-    Args:
-        node: whose.
-        meeting: where the others look for each node.
-        interfaces: its IPv4 addresses, each with its interface.
-        steward: gives one that runs there; not called for a node of this machine.
-
-    Raises:
-        RunFailed: see `data_address`.
+    Each is asked for its routes to the others, where the person does not say its address. Processes of this machine
+    alone meet at its loopback.
     """
-    routes: Routes = {}
-    if not node.owned_address:
-        peers = [address for other, address in meeting.items() if other != node.name]
-        if node.is_local:
-            routes = routes_here(peers)
-        else:
-            routes = msgspec.convert(steward().ask("routes", peers=peers), dict[str, tuple[str, str]])
-    return data_address(meeting[node.name], interfaces, routes)
+    if not any(machine.is_exclusive for machine in machines.values()):
+        return {name: (machine.address, machine.interface) for name, machine in machines.items()}
+    meeting: dict[str, str] = {}
+    errors: dict[str, tuple[str, str] | PiclusterError] = {}
+    for name, machine in machines.items():
+        try:
+            found = seen[name]
+            meeting[name] = machine.owned_address or meeting_address(found.ssh_address, found.interfaces)
+        except RunFailed as error:
+            errors[name] = error
 
+    def settle(name: str) -> tuple[str, str]:
+        peers = [address for other, address in meeting.items() if other != name]
+        routes = {} if machines[name].owned_address else machines[name].routes(peers)
+        return data_address(meeting[name], seen[name].interfaces, routes)
 
-def interfaces_here() -> dict[str, str]:
-    """This machine's IPv4 addresses, each with its interface."""
-    return {
-        each.address: name
-        for name, addresses in psutil.net_if_addrs().items()
-        for each in addresses
-        if each.family == socket.AF_INET
-    }
-
-
-def routes_here(peers: Iterable[str]) -> dict[str, tuple[str, str]]:
-    """This machine's ways to others, as the kernel would send."""
-    interfaces, found = interfaces_here(), {}
-    for peer in peers:
-        with suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-            probe.connect((peer, 9))  # of UDP: nothing is sent
-            own = probe.getsockname()[0]
-            found[peer] = (own, interfaces.get(own, ""))
-    return found
+    return errors | try_all(meeting, settle, timeout_seconds=ROUTES_SECONDS, doing="finding its routes")

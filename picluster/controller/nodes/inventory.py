@@ -7,7 +7,7 @@ import os
 import re
 import shlex
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -32,18 +32,10 @@ _OVER_SSH = ("ssh", "smart", "paramiko", "paramiko_ssh")
 
 @dataclass(frozen=True)
 class Node:
-    """One machine of the inventory."""
+    """One host of the inventory: a process on this machine, or a `RemoteNode`."""
 
     name: str
     """As the inventory calls it."""
-    is_local: bool
-    """A process on this machine rather than a machine of its own."""
-    ssh_words: tuple[str, ...] = ()
-    """What follows `ssh` to get there, the destination last."""
-    home: str = "/opt/picluster"
-    """Where picluster is installed there: `picluster_home` in the inventory."""
-    cache: str = "~/.cache/picluster"
-    """Where it keeps data: `picluster_cache` in the inventory."""
     owned_address: str | None = None
     """The IP address of its data plane, where the person says so: `picluster_address`."""
     memory_bytes: int | None = None
@@ -54,6 +46,23 @@ class Node:
     def facts(self) -> NodeFacts:
         """Facts that the inventory tells."""
         return NodeFacts(name=self.name, memory_bytes=self.memory_bytes, cores=self.cores)
+
+
+@dataclass(frozen=True)
+class RemoteNode(Node):
+    """A machine of its own, entered over SSH."""
+
+    ssh_words: tuple[str, ...] = ()
+    """What follows `ssh` to get there, the destination last."""
+    home: str = "/opt/picluster"
+    """Where picluster is installed there: `picluster_home` in the inventory."""
+    cache: str = "~/.cache/picluster"
+    """Where it keeps data: `picluster_cache` in the inventory."""
+
+
+def remote_nodes(nodes: Iterable[Node]) -> list[RemoteNode]:
+    """Those of the nodes that are machines of their own."""
+    return [node for node in nodes if isinstance(node, RemoteNode)]
 
 
 def default_inventory() -> Path:
@@ -97,14 +106,14 @@ def _node(name: str, variables: Mapping[str, str]) -> Node:
     if address is not None:
         _check_address(name, address)
     if connection.rpartition(".")[2] == "local":
-        return Node(name, is_local=True, owned_address=address, **_strength(name, variables))
+        return Node(name, owned_address=address, **_strength(name, variables))
     if connection.rpartition(".")[2] not in _OVER_SSH:
         what = f"ansible_connection of {name} is {connection!r}: picluster enters nodes over SSH"
         raise InputError(what, fix="leave it out, or say local for a process on this machine")
     told = {"home": variables.get("picluster_home"), "cache": variables.get("picluster_cache")}
     given: dict[str, Any] = {key: value for key, value in told.items() if value}
     words = tuple(ssh_words(name, variables))
-    return Node(name, is_local=False, ssh_words=words, owned_address=address, **given, **_strength(name, variables))
+    return RemoteNode(name, ssh_words=words, owned_address=address, **given, **_strength(name, variables))
 
 
 def _strength(name: str, variables: Mapping[str, str]) -> dict[str, Any]:

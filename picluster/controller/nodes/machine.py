@@ -1,19 +1,17 @@
-"""How a worker is started on a node and spoken to."""
+"""The protocol of a machine: how it is entered, asked what it is, and lets a worker run."""
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
-from picluster.project import worker_command
+if TYPE_CHECKING:
+    from picluster.controller.nodes.fitness import Seen
+    from picluster.errors import PiclusterError
 
-LOOPBACK = "127.0.0.1"
+ANSWER_SECONDS = 20.0
 
 
 @dataclass(frozen=True)
@@ -24,6 +22,16 @@ class Exit:
     """None where a signal killed it."""
     signal: str | None
     """Name of the signal."""
+
+
+class Agent(Protocol):
+    """A program of `picluster/agent/` at work on a machine. Not for several threads at once."""
+
+    def ask(self, question: str, **details: object) -> dict[str, Any]:
+        """The answer. RunFailed where none comes within the time."""
+
+    def close(self) -> None:
+        """End it."""
 
 
 class WorkerProcess(Protocol):
@@ -85,15 +93,39 @@ class Places:
     weights_file: str | None
 
 
-class Transport(Protocol):
-    """The way to one node."""
+class Machine(Protocol):
+    """The machine of one node. It is entered first; nodes that are processes of this machine have one each."""
 
     address: str
     """IP address of the node's data plane."""
     interface: str
     """The network interface that has it."""
-    is_machine: bool
-    """Whether the node is a machine of its own, which works for one run at a time."""
+    owned_address: str | None
+    """The address that the person wants there, where the inventory says one."""
+    is_exclusive: bool
+    """True where it works for one run at a time; this machine serves several runs, and the person."""
+    python: str
+    """Interpreter of the environment that the worker runs in."""
+    data_folder: str
+    """Where it keeps data."""
+
+    def enter(self, *, silence_seconds: float | None = None) -> None:
+        """Connect; the connection breaks when nothing is acknowledged for so long. RunFailed where that fails."""
+
+    def agent(self, program: str = "steward", *, timeout_seconds: float = ANSWER_SECONDS) -> Agent:
+        """Start one of the programs of `picluster/agent/`; it ends with the machine's `close` at the latest."""
+
+    def look(self, graph: str, wanted: Mapping[str, Sequence[int]]) -> Seen:
+        """What there is on the machine, remembered for the run; `wanted`: see `shipping.state_of`."""
+
+    def unfit(self, seen: Seen, sizes: Mapping[str, int]) -> PiclusterError | None:
+        """Why it cannot take part, see `fitness.unfit`."""
+
+    def routes(self, peers: Sequence[str]) -> Mapping[str, tuple[str, str]]:
+        """Own address and interface towards each of these addresses."""
+
+    def seconds_ahead(self, examiner: Agent) -> float | None:
+        """How far its clock is ahead of this machine's; None for this machine itself."""
 
     def start(self, parcel: Parcel, environment: Mapping[str, str]) -> WorkerProcess:
         """Start `picluster-worker` with these variables besides its own."""
@@ -109,90 +141,3 @@ class Transport(Protocol):
 
     def close(self) -> None:
         """Remove what the run left on the node, and let go of it."""
-
-
-class LocalTransport:
-    """A worker as a child process of the controller."""
-
-    is_machine = False
-
-    def __init__(self, address: str = LOOPBACK, interface: str = "lo" if sys.platform == "linux" else "lo0") -> None:
-        self.address, self.interface = address, interface
-        self._process: _LocalProcess | None = None
-
-    def start(self, parcel: Parcel, environment: Mapping[str, str]) -> WorkerProcess:
-        """Start a child in a session of its own: Ctrl-C is for the controller alone."""
-        process = subprocess.Popen(
-            [*worker_command(), *parcel.words],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env={**os.environ, **environment},
-            start_new_session=True,
-        )
-        self._process = _LocalProcess(process)
-        return self._process
-
-    def deliver(self, parcel: Parcel) -> Places:
-        """Everything is here already."""
-        return Places(
-            model_file=str(parcel.model_file.absolute()),
-            graph_folder=str(parcel.graph_folder.absolute()),
-            output_folder=str(parcel.output_folder.absolute()),
-            weights_file=str(parcel.weights_file.absolute()) if parcel.weights_file else None,
-        )
-
-    def fetch(self, path: str, destination: Path) -> None:
-        """Move the file."""
-        Path(path).replace(destination)
-
-    def ran_out_of_memory(self) -> bool:
-        """Not known of this machine, where others work too."""
-        return False
-
-    def close(self) -> None:
-        """Close the pipes; nothing else was left."""
-        if self._process:
-            self._process.close()
-
-
-class _LocalProcess:
-    def __init__(self, process: subprocess.Popen[bytes]) -> None:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        assert process.stderr is not None
-        self._process = process
-        self._input = process.stdin
-        self.output: BinaryIO = process.stdout  # type: ignore[assignment]
-        self.log: BinaryIO = process.stderr  # type: ignore[assignment]
-
-    def tell(self, line: bytes) -> None:
-        try:
-            self._input.write(line)
-            self._input.flush()
-        except (BrokenPipeError, ValueError):  # gone, or hung up on
-            return
-
-    def hang_up(self) -> None:
-        try:
-            self._input.close()
-        except BrokenPipeError:
-            return
-
-    def wait(self, timeout_seconds: float) -> Exit | None:
-        try:
-            code = self._process.wait(timeout_seconds)
-        except subprocess.TimeoutExpired:
-            return None
-        return Exit(None, signal.Signals(-code).name) if code < 0 else Exit(code, None)
-
-    def kill(self) -> None:
-        try:
-            os.killpg(self._process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            return
-
-    def close(self) -> None:
-        """Close what it would say."""
-        self.output.close()
-        self.log.close()

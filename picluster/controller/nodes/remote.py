@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
@@ -11,45 +12,90 @@ from typing import TYPE_CHECKING, BinaryIO
 import msgspec
 import paramiko
 
-from picluster.controller.nodes.agent_session import StewardSession
-from picluster.controller.nodes.fitness import Seen
-from picluster.controller.nodes.machine import Parcel, Places
-from picluster.controller.nodes.shipping import Shipment, files_of, rsync_command, state_of
+from picluster.controller.nodes.agent_session import AgentSession
+from picluster.controller.nodes.fitness import Seen, unfit
+from picluster.controller.nodes.machine import ANSWER_SECONDS, Agent, Parcel, Places
+from picluster.controller.nodes.shipping import Shipment, files_of, rsync_command
+from picluster.controller.nodes.ssh.address import resolve
+from picluster.controller.nodes.ssh.connection import connect
 from picluster.errors import DataError, PiclusterError, RunFailed
 
 if TYPE_CHECKING:
     import fabric
 
-LEAVE_SECONDS = 5.0
+    from picluster.controller.nodes.inventory import RemoteNode
+
+CLOSE_SECONDS = 5.0
 FETCH_SECONDS = 60.0
+CLOCK_QUESTIONS = 3
 
 
-class SshTransport:
-    """The way to one machine."""
+class RemoteMachine:
+    """A machine that is entered over SSH. Its first steward stays, and becomes the worker."""
 
-    is_machine = True
+    is_exclusive = True
 
-    def __init__(self, connection: fabric.Connection, steward: StewardSession, ssh_words: Sequence[str]) -> None:
-        """`steward` runs on the other side of the connection; `ssh_words` lead there too."""
-        self._connection, self.steward, self._ssh_words = connection, steward, ssh_words
+    def __init__(self, node: RemoteNode) -> None:
+        self._node = node
+        self.owned_address, self.data_folder = node.owned_address, node.cache
+        self.python = f"{node.home}/.venv/bin/python"
         self.address = self.interface = ""
+        self._entered: fabric.Connection | None = None
+        self._first_steward: AgentSession | None = None
         self._seen: Seen | None = None
         self._folder: PurePosixPath | None = None
         self._shipment: Shipment | None = None
 
-    def look(self, home: str, cache: str, graph: Path, arrays: Sequence[str]) -> Seen:
+    def enter(self, *, silence_seconds: float | None = None) -> None:
+        """Connect over SSH."""
+        self._entered = connect(self._node.name, resolve(self._node.ssh_words), silence_seconds=silence_seconds)
+
+    @property
+    def _connection(self) -> fabric.Connection:
+        assert self._entered is not None
+        return self._entered
+
+    @property
+    def _steward(self) -> AgentSession:
+        if self._first_steward is None:
+            self._first_steward = self.agent()
+        return self._first_steward
+
+    def agent(self, program: str = "steward", *, timeout_seconds: float = ANSWER_SECONDS) -> AgentSession:
+        """Send the program there, and start it."""
+        return AgentSession(self._connection, timeout_seconds=timeout_seconds, program=program)
+
+    def look(self, graph: str, wanted: Mapping[str, Sequence[int]]) -> Seen:
         """What there is on the node; remembered for the run."""
-        wanted = state_of(files_of(graph, arrays))
-        answer = self.steward.ask("look", home=home, cache=cache, graph=graph.name, wanted=wanted)
+        home, cache = self._node.home, self._node.cache
+        answer = self._steward.ask("look", home=home, cache=cache, graph=graph, wanted=wanted)
         self._seen = msgspec.convert(answer, Seen)
         return self._seen
+
+    def unfit(self, seen: Seen, sizes: Mapping[str, int]) -> PiclusterError | None:
+        """Why it cannot take part, see `fitness.unfit`."""
+        return unfit(seen, self._node.home, sizes)
+
+    def routes(self, peers: Sequence[str]) -> Mapping[str, tuple[str, str]]:
+        """Own address and interface towards each of these addresses, as its kernel would send."""
+        return msgspec.convert(self._steward.ask("routes", peers=peers), dict[str, tuple[str, str]])
+
+    def seconds_ahead(self, examiner: Agent) -> float:
+        """How far its clock is ahead, by the quickest of some questions: asked in the middle of their way."""
+        tries = []
+        for _ in range(CLOCK_QUESTIONS):
+            before = time.time()
+            there = float(examiner.ask("clock")["time"])
+            after = time.time()
+            tries.append((after - before, there - (before + after) / 2))
+        return min(tries)[1]
 
     def start(self, parcel: Parcel, environment: Mapping[str, str]) -> _RemoteWorker:
         """Let the steward become the worker."""
         assert self._seen is not None
         folder = PurePosixPath(self._seen.cache, "runs", parcel.run, parcel.node)
         self._folder = folder
-        answer = self.steward.ask(
+        answer = self._steward.ask(
             "work",
             folders=[str(folder), str(self._graph_folder(parcel))],
             files={str(folder / "model.py"): parcel.model_file.read_text(encoding="utf-8")},
@@ -61,7 +107,7 @@ class SshTransport:
             error = answer["error"]
             kind = DataError if "No space" in error else RunFailed
             raise kind(f"the worker cannot be started: {error}", fix="picluster doctor")
-        return _RemoteWorker(self, self.steward, parcel)
+        return _RemoteWorker(self, self._steward, parcel)
 
     def deliver(self, parcel: Parcel) -> Places:
         """Ship the files that are lacking there."""
@@ -70,7 +116,7 @@ class SshTransport:
         graph = self._graph_folder(parcel)
         files = [file for file in files_of(parcel.graph_folder, parcel.arrays) if file.name in self._seen.lacking]
         if files:
-            self._shipment = Shipment(rsync_command(files, self._ssh_words, self._connection.user, graph))
+            self._shipment = Shipment(rsync_command(files, self._node.ssh_words, self._connection.user, graph))
             self._shipment.finish()
         if parcel.weights_file:
             self._put(parcel.weights_file, self._folder / parcel.weights_file.name)
@@ -90,7 +136,7 @@ class SshTransport:
     def kill(self, run: str, node: str) -> None:
         """End the worker of that run and node, by a steward of its own."""
         with suppress(PiclusterError):
-            steward = StewardSession(self._connection, timeout_seconds=LEAVE_SECONDS)
+            steward = self.agent(timeout_seconds=CLOSE_SECONDS)
             claims = steward.ask("claimed")["claims"]
             steward.ask("end", groups=[each["group"] for each in claims if (each["run"], each["node"]) == (run, node)])
             steward.close()
@@ -98,7 +144,7 @@ class SshTransport:
     def ran_out_of_memory(self) -> bool:
         """Whether the kernel counts more kills than before the run."""
         with suppress(PiclusterError):
-            steward = StewardSession(self._connection, timeout_seconds=LEAVE_SECONDS)
+            steward = self.agent(timeout_seconds=CLOSE_SECONDS)
             before, now = self._seen.oom_kills if self._seen else None, steward.ask("oom")["oom_kills"]
             steward.close()
             return before is not None and now is not None and now > before
@@ -108,9 +154,11 @@ class SshTransport:
         """End what is being shipped, remove the run's folder on the node, and disconnect."""
         if self._shipment:
             self._shipment.abandon()
+        if self._entered is None:
+            return
         with suppress(PiclusterError):
             if self._folder is not None:
-                steward = StewardSession(self._connection, timeout_seconds=LEAVE_SECONDS)
+                steward = self.agent(timeout_seconds=CLOSE_SECONDS)
                 steward.ask("remove", folder=str(self._folder))
         self._connection.close()
 
@@ -143,15 +191,15 @@ class SshTransport:
 class _RemoteWorker:
     """A steward that has become a worker."""
 
-    def __init__(self, transport: SshTransport, steward: StewardSession, parcel: Parcel) -> None:
-        self._transport, self._steward, self._parcel = transport, steward, parcel
+    def __init__(self, machine: RemoteMachine, steward: AgentSession, parcel: Parcel) -> None:
+        self._machine, self._steward, self._parcel = machine, steward, parcel
         self.output: BinaryIO = steward.output
         self.log: BinaryIO = steward.log
         self.tell, self.hang_up, self.wait = steward.tell, steward.hang_up, steward.wait
         steward.wait_for_words()
 
     def kill(self) -> None:
-        self._transport.kill(self._parcel.run, self._parcel.node)
+        self._machine.kill(self._parcel.run, self._parcel.node)
         self._steward.close()
 
 

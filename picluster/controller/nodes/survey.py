@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import TYPE_CHECKING
 
-from picluster.controller.nodes.agent_session import StewardSession
 from picluster.controller.nodes.fan_out import try_all
-from picluster.controller.nodes.ssh.address import resolve
-from picluster.controller.nodes.ssh.connection import connect
+from picluster.controller.nodes.inventory import Node, remote_nodes
+from picluster.controller.nodes.reaching import machine_of
 from picluster.schema.facts import NodeFacts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from picluster.controller.nodes.inventory import Node
 
 SURVEY_SECONDS = 6.0
 """A node that has not answered by then is taken as one of which nothing is known; who starts it will say why."""
@@ -25,15 +23,13 @@ def surveyed(nodes: Sequence[Node]) -> list[NodeFacts]:
     Nobody is asked where the answers could not matter: for a single node, or beside local processes.
     """
     unknown = {node.name: node for node in nodes if node.cores is None}
-    if len(nodes) < 2 or any(node.is_local for node in unknown.values()):  # noqa: PLR2004
+    if len(nodes) < 2 or len(remote_nodes(unknown.values())) < len(unknown):  # noqa: PLR2004
         return [node.facts for node in nodes]
 
     def ask(name: str) -> NodeFacts:
-        connection = connect(name, resolve(unknown[name].ssh_words), silence_seconds=SURVEY_SECONDS)
-        try:
-            return NodeFacts(name=name, **StewardSession(connection).ask("strength"))
-        finally:
-            connection.close()
+        with closing(machine_of(unknown[name])) as machine:
+            machine.enter(silence_seconds=SURVEY_SECONDS)
+            return NodeFacts(name=name, **machine.agent().ask("strength"))
 
     told = try_all(unknown, ask, timeout_seconds=SURVEY_SECONDS, doing="asking")
     found = {name: each for name, each in told.items() if isinstance(each, NodeFacts)}

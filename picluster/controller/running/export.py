@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 
 import picluster
-from picluster.controller.nodes.machine import LocalTransport
+from picluster.controller.nodes.local import LocalMachine
 from picluster.controller.record.output_file import check_output
 from picluster.controller.record.record_files import refuse, write_whole
 from picluster.controller.record.run_folder import RunFolder
@@ -120,7 +120,7 @@ def write_predictions(
         place = Path(name)
         prediction = Prediction(weights=place / "weights.safetensors", probabilities=place / "probabilities.npy")
         write_weights(folder, weights, prediction.weights)
-        transport = LocalTransport()
+        transport = LocalMachine()
         launch = Launch(
             spec=earlier.spec,
             plan=_plan(earlier.spec.model.depth),

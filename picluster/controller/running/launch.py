@@ -12,7 +12,7 @@ from picluster.controller.record.leader import this_controller
 from picluster.schema.job import Claim, Job
 
 if TYPE_CHECKING:
-    from picluster.controller.nodes.machine import Transport
+    from picluster.controller.nodes.machine import Machine
     from picluster.controller.record.run_folder import RunFolder
     from picluster.schema.facts import NodeFacts
     from picluster.schema.plan import Plan
@@ -37,7 +37,7 @@ class Launch:
     plan: Plan
     model_file: Path
     graph_folder: Path
-    transports: Mapping[str, Transport]
+    transports: Mapping[str, Machine]
     threads: int
     grace_seconds: float
     folder: RunFolder
@@ -66,7 +66,7 @@ class Launch:
             run=self.folder.name,
             node=node,
             controller=this_controller(),
-            is_exclusive=self.transports[node].is_machine,
+            is_exclusive=self.transports[node].is_exclusive,
             grace_seconds=self.grace_seconds,
         )
 

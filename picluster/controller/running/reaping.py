@@ -13,16 +13,15 @@ from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
-from picluster.controller.nodes.agent_session import LocalSteward, Steward, StewardSession
 from picluster.controller.nodes.fan_out import try_all
 from picluster.controller.nodes.fitness import Claimed
-from picluster.controller.nodes.ssh.address import resolve
-from picluster.controller.nodes.ssh.connection import connect
+from picluster.controller.nodes.reaching import machines_of, visited_as
 from picluster.controller.record.leader import is_alive, is_here
 from picluster.errors import InputError, PiclusterError, RunFailed
 
 if TYPE_CHECKING:
     from picluster.controller.nodes.inventory import Node
+    from picluster.controller.nodes.machine import Agent
     from picluster.controller.record.run_folder import RunFolder
 
 ASK_SECONDS = 20.0
@@ -104,17 +103,14 @@ def end(nodes: Sequence[Node], left: Sequence[Left]) -> list[Left]:
     return [each for each in left if each.claim.group not in gone.get(each.node, ())]
 
 
-def _at_all(nodes: Sequence[Node], work: Callable[[Steward, str], Outcome]) -> dict[str, Outcome | PiclusterError]:
+def _at_all(nodes: Sequence[Node], work: Callable[[Agent, str], Outcome]) -> dict[str, Outcome | PiclusterError]:
     """Speak with a steward on each node; local nodes are one machine, which is asked once."""
-    local = [node for node in nodes if node.is_local]
-    by_name = {node.name: node for node in [*local[:1], *(node for node in nodes if not node.is_local)]}
+    machines = machines_of(nodes)
 
     def visit(name: str) -> Outcome:
-        if by_name[name].is_local:
-            with closing(LocalSteward()) as here:
-                return work(here, name)
-        connection = connect(name, resolve(by_name[name].ssh_words))
-        with closing(connection), closing(StewardSession(connection)) as steward:
-            return work(steward, name)
+        with closing(machines[name]) as machine:
+            machine.enter()
+            return work(machine.agent(), name)
 
-    return try_all(by_name, visit, timeout_seconds=ASK_SECONDS, doing="asking")
+    visited = dict.fromkeys(visited_as(machines).values())
+    return try_all(visited, visit, timeout_seconds=ASK_SECONDS, doing="asking")

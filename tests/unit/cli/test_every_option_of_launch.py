@@ -17,7 +17,7 @@ import typer
 from picluster.cli.runs import tasks, training
 from picluster.cli.runs.launch import launch
 from picluster.cli.runs.training import Placement, Task, with_replicas
-from picluster.controller.nodes.inventory import Node
+from picluster.controller.nodes.inventory import Node, RemoteNode
 from picluster.controller.planning.planner import make_plan
 from picluster.controller.record.run_folder import RunFolder
 from picluster.errors import InputError
@@ -212,7 +212,8 @@ class Launches:
     def _inventory(self, file: Path) -> list[Node]:
         names = ["pi1", "pi2", "pi3", "pi4"] if file.name != "other.yml" else ["pi2", "pi1", "other"]
         memory_bytes, cores = (None, None) if self._local else (1 << 30, 4)
-        return [Node(name, is_local=self._local, memory_bytes=memory_bytes, cores=cores) for name in names]
+        kind = Node if self._local else RemoteNode
+        return [kind(name, memory_bytes=memory_bytes, cores=cores) for name in names]
 
     def _learn(self, *_: object, again: bool) -> str:
         self._done.append(again)

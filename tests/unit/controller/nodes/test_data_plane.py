@@ -4,7 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from picluster.controller.nodes.data_plane import data_address, interfaces_here, meeting_address, routes_here
+from picluster.agent import premises
+from picluster.controller.nodes.data_plane import data_address, meeting_address
+from picluster.controller.nodes.local import LocalMachine
 from picluster.errors import RunFailed
 
 TWO = {"127.0.0.1": "lo", "192.168.1.7": "wlan0", "10.0.0.7": "end0"}
@@ -43,5 +45,5 @@ def test_an_address_that_no_interface_has_is_refused_by_its_number(address: str)
 
 
 def test_this_machine_reaches_itself_by_its_loopback() -> None:
-    interface = interfaces_here()["127.0.0.1"]
-    assert routes_here(["127.0.0.1"]) == {"127.0.0.1": ("127.0.0.1", interface)}
+    interface = premises.interfaces()["127.0.0.1"]
+    assert LocalMachine().routes(["127.0.0.1"]) == {"127.0.0.1": ("127.0.0.1", interface)}

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from picluster.controller.nodes.host_variables import READ as READ_VARIABLES
-from picluster.controller.nodes.inventory import Node, read_inventory
+from picluster.controller.nodes.inventory import Node, RemoteNode, read_inventory, remote_nodes
 from picluster.errors import InputError
 from picluster.project import BUNDLED
 
@@ -115,13 +115,13 @@ def test_a_node_is_local_where_its_own_or_its_group_s_variables_say_so(
 ) -> None:
     found = answers[name]
     assert isinstance(found, list)
-    assert {node.name for node in found if node.is_local} == local
+    assert {node.name for node in found if not isinstance(node, RemoteNode)} == local
 
 
 def words_of(answers: Mapping[str, Answer], name: str) -> dict[str, tuple[str, ...]]:
     found = answers[name]
     assert isinstance(found, list), found
-    return {node.name: node.ssh_words for node in found}
+    return {node.name: node.ssh_words for node in remote_nodes(found)}
 
 
 def test_a_host_s_variables_become_the_words_of_ssh_in_ansible_s_order(answers: Mapping[str, Answer]) -> None:
@@ -137,9 +137,10 @@ def test_a_host_s_variables_become_the_words_of_ssh_in_ansible_s_order(answers: 
 def test_the_variables_of_picluster_say_where_it_is_and_which_address_it_owns(answers: Mapping[str, Answer]) -> None:
     found = answers["over ssh.yml"]
     assert isinstance(found, list)
-    assert [node.owned_address for node in found] == ["192.168.9.1", None, None, None, None]
-    assert (found[2].home, found[2].cache) == ("/srv/a'; echo b", "/mnt/ssd/kept")
-    assert (found[0].home, found[0].cache) == ("/opt/picluster", "~/.cache/picluster")
+    machines = remote_nodes(found)
+    assert [node.owned_address for node in machines] == ["192.168.9.1", None, None, None, None]
+    assert (machines[2].home, machines[2].cache) == ("/srv/a'; echo b", "/mnt/ssd/kept")
+    assert (machines[0].home, machines[0].cache) == ("/opt/picluster", "~/.cache/picluster")
 
 
 def test_an_ini_file_gives_ranges_and_jump_hosts(answers: Mapping[str, Answer]) -> None:
@@ -151,8 +152,8 @@ def test_an_ini_file_gives_ranges_and_jump_hosts(answers: Mapping[str, Answer]) 
 def test_variables_of_groups_and_hosts_lie_beside_an_inventory(answers: Mapping[str, Answer], name: str) -> None:
     found = answers[name]
     assert isinstance(found, list)
-    assert [node.ssh_words for node in found] == [("-l", "pi", "pi1"), ("-l", "pi", "10.0.0.2")]
-    assert {node.home for node in found} == {"/srv/picluster"}
+    assert [node.ssh_words for node in remote_nodes(found)] == [("-l", "pi", "pi1"), ("-l", "pi", "10.0.0.2")]
+    assert {node.home for node in remote_nodes(found)} == {"/srv/picluster"}
 
 
 def test_a_program_may_be_the_inventory(answers: Mapping[str, Answer]) -> None:
@@ -226,7 +227,7 @@ def test_a_missing_inventory_is_refused_with_what_to_copy(tmp_path: Path) -> Non
 
 
 def test_the_example_has_four_pis_with_one_user_and_key() -> None:
-    nodes = read_inventory(BUNDLED / "inventory" / "example.yml")
+    nodes = remote_nodes(read_inventory(BUNDLED / "inventory" / "example.yml"))
     assert [node.name for node in nodes] == ["pi1", "pi2", "pi3", "pi4"]
     assert {node.ssh_words[:-1] for node in nodes} == {("-i", str(Path("~/.ssh/id_ed25519").expanduser()), "-l", "pi")}
 
@@ -238,6 +239,4 @@ def test_every_variable_that_is_read_stands_in_the_example() -> None:
 
 
 def test_the_inventory_that_comes_along_has_four_local_nodes() -> None:
-    assert read_inventory(BUNDLED / "inventory" / "local.yml") == [
-        Node(f"local{n}", is_local=True) for n in range(1, 5)
-    ]
+    assert read_inventory(BUNDLED / "inventory" / "local.yml") == [Node(f"local{n}") for n in range(1, 5)]

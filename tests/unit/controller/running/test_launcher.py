@@ -12,7 +12,8 @@ from typing import BinaryIO, cast
 import msgspec
 import pytest
 
-from picluster.controller.nodes.machine import Exit, LocalTransport, Parcel
+from picluster.controller.nodes.local import LocalMachine
+from picluster.controller.nodes.machine import Exit, Parcel
 from picluster.controller.record.run_folder import RunFolder
 from picluster.controller.running.launch import Launch
 from picluster.controller.running.launcher import Launcher
@@ -91,7 +92,7 @@ class FakeWorker:
         self.killed = True
 
 
-class FakeTransport(LocalTransport):
+class FakeTransport(LocalMachine):
     """Gives out the one worker."""
 
     def __init__(self, worker: FakeWorker) -> None:

@@ -11,7 +11,7 @@ import msgspec
 import psutil
 import pytest
 
-from picluster.controller.nodes.inventory import Node
+from picluster.controller.nodes.inventory import Node, RemoteNode
 from picluster.controller.record.leader import this_controller
 from picluster.controller.record.run_folder import RunFolder
 from picluster.controller.running import reaping
@@ -19,7 +19,7 @@ from picluster.errors import InputError
 from picluster.schema.run import Controller
 from tests.unit.controller.made import copy_of_run_v1
 
-HERE = [Node("local1", is_local=True), Node("local2", is_local=True)]
+HERE = [Node("local1"), Node("local2")]
 GONE = msgspec.structs.replace(this_controller(), started=0.0)
 HOLD = """
 import sys
@@ -107,7 +107,7 @@ def test_workers_of_another_machine_s_controllers_are_not_taken_for_left_behind(
 
 def test_a_node_that_cannot_be_asked_is_told_and_hides_nobody() -> None:
     name = f"test-{os.getpid()}-{time.monotonic_ns()}"
-    away = Node("pi9", is_local=False, ssh_words=("-F", "none", "-p", "1", "127.0.0.1"))
+    away = RemoteNode("pi9", ssh_words=("-F", "none", "-p", "1", "127.0.0.1"))
     with holder(GONE, name) as left:
         found, errors = reaping.left_behind([away, *HERE], name)
         assert [each.claim.pid for each in found] == [left.pid]

@@ -18,7 +18,7 @@ from picluster.controller.nodes.ssh.known_hosts import hashed, known_keys, witho
 from picluster.errors import InputError, PiclusterError
 
 if TYPE_CHECKING:
-    from picluster.controller.nodes.inventory import Node
+    from picluster.controller.nodes.inventory import RemoteNode
     from picluster.controller.nodes.ssh.failures import Verdict
 
 LOOK_SECONDS = 20.0
@@ -26,12 +26,12 @@ LOOK_SECONDS = 20.0
 _SALT_BYTES = 20
 
 
-def look(nodes: Sequence[Node]) -> dict[str, Verdict | PiclusterError]:
-    """The key of every node that is entered over SSH, or why it cannot be had.
+def look(nodes: Sequence[RemoteNode]) -> dict[str, Verdict | PiclusterError]:
+    """The key of every node, or why it cannot be had.
 
     Where a host on the way to a node is not trusted yet, the verdict is on that one: look again once it is.
     """
-    words = {node.name: node.ssh_words for node in nodes if not node.is_local}
+    words = {node.name: node.ssh_words for node in nodes}
 
     def show(name: str) -> Verdict:
         verdict = host_key(name, resolve(words[name]))

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from picluster.controller.nodes.host_keys import elsewhere, record
 from picluster.controller.nodes.ssh.address import SshAddress, read_settings
 from picluster.controller.nodes.ssh.failures import Verdict
+from picluster.controller.nodes.ssh.host_keys import elsewhere, record
 from picluster.controller.nodes.ssh.known_hosts import HostKey, hashed, known_keys, without
 from picluster.errors import InputError
 

@@ -1,0 +1,169 @@
+"""This machine as a node: workers and agents are child processes of the controller."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from importlib import metadata
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import picluster
+from picluster.agent import premises
+from picluster.controller.nodes.fitness import Seen
+from picluster.controller.nodes.machine import ANSWER_SECONDS, Agent, Exit, Parcel, Places, WorkerProcess
+from picluster.project import worker_command
+from picluster.schema.engine import PACKAGES
+
+
+class LocalMachine:
+    """This machine, for one node on it."""
+
+    is_exclusive = False
+    python = sys.executable
+
+    def __init__(self, owned_address: str | None = None) -> None:
+        self.owned_address = owned_address
+        self.address, self.interface = "127.0.0.1", "lo" if sys.platform == "linux" else "lo0"
+        self.data_folder = str(Path.cwd())
+        self._open: list[LocalAgent | _LocalProcess] = []
+
+    def enter(self, *, silence_seconds: float | None = None) -> None:
+        """Nothing is to be entered."""
+
+    def agent(self, program: str = "steward", *, timeout_seconds: float = ANSWER_SECONDS) -> Agent:  # noqa: ARG002
+        """Start the program as a child, whose own limits of time hold."""
+        self._open.append(agent := LocalAgent(program))
+        return agent
+
+    def look(self, graph: str, wanted: Mapping[str, Sequence[int]]) -> Seen:  # noqa: ARG002
+        """What is here, without starting anything. Nothing has to be brought, and no claim keeps anybody out."""
+        names = sorted(name for each in PACKAGES.values() for name in each)
+        return Seen(
+            worker=worker_command()[0],
+            version=picluster.__version__,
+            trouble="",
+            torch=metadata.version("torch") if find_spec("torch") else None,
+            packages={name: "here" if find_spec(name) else None for name in names},
+            rsync=True,
+            ssh_address="",
+            interfaces=premises.interfaces(),
+            claims=(),
+            cache=self.data_folder,
+            lacking=(),
+            free_bytes=None,
+            oom_kills=None,
+        )
+
+    def unfit(self, seen: Seen, sizes: Mapping[str, int]) -> None:
+        """None: what runs here is this very installation, and has its data here."""
+
+    def routes(self, peers: Sequence[str]) -> Mapping[str, tuple[str, str]]:
+        """Own address and interface towards each of these addresses."""
+        return {peer: (own, interface) for peer, (own, interface) in premises.routes(list(peers)).items()}
+
+    def seconds_ahead(self, examiner: Agent) -> None:
+        """None: the clock is the one that others are compared with."""
+
+    def start(self, parcel: Parcel, environment: Mapping[str, str]) -> WorkerProcess:
+        """Start a child in a session of its own: Ctrl-C is for the controller alone."""
+        process = subprocess.Popen(
+            [*worker_command(), *parcel.words],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env={**os.environ, **environment},
+            start_new_session=True,
+        )
+        self._open.append(worker := _LocalProcess(process))
+        return worker
+
+    def deliver(self, parcel: Parcel) -> Places:
+        """Everything is here already."""
+        return Places(
+            model_file=str(parcel.model_file.absolute()),
+            graph_folder=str(parcel.graph_folder.absolute()),
+            output_folder=str(parcel.output_folder.absolute()),
+            weights_file=str(parcel.weights_file.absolute()) if parcel.weights_file else None,
+        )
+
+    def fetch(self, path: str, destination: Path) -> None:
+        """Move the file."""
+        Path(path).replace(destination)
+
+    def ran_out_of_memory(self) -> bool:
+        """Not known of this machine, where others work too."""
+        return False
+
+    def close(self) -> None:
+        """End agents, and close the pipes to the worker; nothing else was left."""
+        for each in self._open:
+            each.close()
+
+
+class LocalAgent:
+    """A program of `picluster/agent/` as a child process."""
+
+    def __init__(self, program: str) -> None:
+        command = [sys.executable, "-m", f"picluster.agent.{program}"]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def ask(self, question: str, **details: object) -> dict[str, Any]:
+        """The answer."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        print(json.dumps({"do": question, **details}), file=self._process.stdin, flush=True)
+        answer: dict[str, Any] = json.loads(self._process.stdout.readline())
+        return answer
+
+    def close(self) -> None:
+        """End it."""
+        if self._process.returncode is None:
+            self._process.communicate(timeout=ANSWER_SECONDS)
+
+
+class _LocalProcess:
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
+        self._process = process
+        self._input = process.stdin
+        self.output: BinaryIO = process.stdout  # type: ignore[assignment]
+        self.log: BinaryIO = process.stderr  # type: ignore[assignment]
+
+    def tell(self, line: bytes) -> None:
+        try:
+            self._input.write(line)
+            self._input.flush()
+        except (BrokenPipeError, ValueError):  # gone, or hung up on
+            return
+
+    def hang_up(self) -> None:
+        try:
+            self._input.close()
+        except BrokenPipeError:
+            return
+
+    def wait(self, timeout_seconds: float) -> Exit | None:
+        try:
+            code = self._process.wait(timeout_seconds)
+        except subprocess.TimeoutExpired:
+            return None
+        return Exit(None, signal.Signals(-code).name) if code < 0 else Exit(code, None)
+
+    def kill(self) -> None:
+        try:
+            os.killpg(self._process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            return
+
+    def close(self) -> None:
+        """Close what it would say."""
+        self.output.close()
+        self.log.close()
