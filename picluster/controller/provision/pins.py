@@ -70,20 +70,16 @@ class Target:
                 found.append(f"{_OLD_NAMES[minor]}_{self.machine}")
         return [*found, f"linux_{self.machine}"]
 
-    @property
-    def abis(self) -> list[str]:
-        """Binary interfaces of the interpreter, as pip names them."""
-        return [self._interpreter, "abi3", "none"]
-
     @cached_property
     def tags(self) -> frozenset[Tag]:
         """Tags of the wheels that can be installed there (PEP 425)."""
         version = tuple(map(int, self.python.split(".")))
-        own = cpython_tags(version, [self._interpreter], self.platforms)
-        return frozenset([*own, *compatible_tags(version, self._interpreter, self.platforms)])
+        own = cpython_tags(version, [self.interpreter], self.platforms)
+        return frozenset([*own, *compatible_tags(version, self.interpreter, self.platforms)])
 
     @property
-    def _interpreter(self) -> str:
+    def interpreter(self) -> str:
+        """Tag of the interpreter, such as cp312."""
         return "cp" + self.python.replace(".", "")
 
 

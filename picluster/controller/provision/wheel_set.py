@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import fcntl
 import hashlib
 import os
+import shutil
 import sys
 import urllib.request
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
 from picluster.controller.provision.pins import Pin, Target, cuda_of_torch, locked, refuse_cuda, required
-from picluster.controller.provision.wheelhouse import Wheelhouse, link_all, requirement, sha256
+from picluster.controller.provision.wheelhouse import hash_file, provide, requirement, sha256
 from picluster.errors import InputError, MissingError, PiclusterError
 from picluster.project import BUNDLED, user_cache
 from picluster.schema.record import Record, to_json
@@ -91,22 +93,21 @@ def with_cpu_torch(pins: Sequence[Pin], cuda: Collection[str], target: Target) -
     return [Pin(pin.name, f"{pin.version}+cpu", frozenset()) if pin.name == "torch" else pin for pin in kept]
 
 
-def provide_all(wheels: Wheelhouse, pins: Sequence[Pin], target: Target) -> dict[Pin, Path]:
+def provide_all(folder: Path, pins: Sequence[Pin], target: Target) -> dict[Pin, Path]:
     """Provide a wheel for each pin; the CPU build from TORCH_WHEEL, from PyTorch's index, or where pip is told to look.
 
     Raises:
         MissingError: one cannot be had.
         InputError: TORCH_WHEEL is another build.
     """
-    known = [pin for pin in pins if pin.hashes]
+    found = provide(folder, [pin for pin in pins if pin.hashes], target)
     own = [pin for pin in pins if not pin.hashes]
-    found = wheels.provide(known, target)
     if not own:
         return found
     if given := os.environ.get("TORCH_WHEEL"):
-        _adopt(wheels, Path(given), own[0])
+        _adopt(folder, Path(given), own[0], target)
     try:
-        return found | wheels.provide(own, target, _sources())
+        return found | provide(folder, own, target, _sources())
     except MissingError as error:
         raise MissingError(
             f"{error.what}; the one of PyPI would bring gigabytes of CUDA packages (nvidia-…) and is never taken",
@@ -114,16 +115,19 @@ def provide_all(wheels: Wheelhouse, pins: Sequence[Pin], target: Target) -> dict
         ) from error
 
 
-def _adopt(wheels: Wheelhouse, file: Path, pin: Pin) -> None:
+def _adopt(folder: Path, file: Path, pin: Pin, target: Target) -> None:
+    """Take the wheel that a person gave, where it is for this kind of node."""
     try:
-        name, version, _, _ = parse_wheel_filename(file.name)
+        name, version, _, tags = parse_wheel_filename(file.name)
     except InvalidWheelFilename as error:
         raise InputError(f"TORCH_WHEEL={file} is no wheel: {error}") from error
     if (name, str(version)) != (pin.name, pin.version):
         raise InputError(f"TORCH_WHEEL={file} is {name} {version}, and nodes need {pin}")
     if not file.is_file():
         raise InputError(f"TORCH_WHEEL={file} is not there")
-    wheels.adopt(file)
+    if not tags.isdisjoint(target.tags):
+        taken = Path(shutil.copyfile(file, folder / file.name))
+        hash_file(taken).write_text(sha256(taken))
 
 
 def _sources() -> list[str]:
@@ -142,26 +146,25 @@ def torch_of_pis() -> str:
 
 
 def make(cache: Path, wanted: NodePackages, target: Target) -> WheelSet:
-    """Download the wheels that are missing, and make the folder.
+    """Fill the folder: download the wheels that are missing, and remove what belongs to an earlier lock.
 
     Raises:
         MissingError: a wheel cannot be had.
     """
-    wheels = Wheelhouse(cache)
     made = wanted.describe(cache, target)
-    with wheels.alone():
-        lists = {"poetry.txt": wanted.poetry, "project.txt": wanted.project}
-        files = {name: provide_all(wheels, pins, target) for name, pins in lists.items()}
-        folder = Path(made.folder)
-        link_all({file.name: file for each in files.values() for file in each.values()}, folder)
-        for name, held in files.items():
-            (folder / name).write_text("".join(_exact(pin, file) for pin, file in held.items()))
-        wheels.prune()
+    folder = Path(made.folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    with (cache / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # Ansible starts this for several nodes at once
+        kept = set()
+        for name, pins in (("poetry.txt", wanted.poetry), ("project.txt", wanted.project)):
+            files = provide_all(folder, pins, target)
+            lines = [requirement(replace(pin, hashes=frozenset([sha256(file)]))) for pin, file in files.items()]
+            (folder / name).write_text("".join(lines))
+            kept |= {folder / name, *files.values(), *map(hash_file, files.values())}
+        for other in set(folder.iterdir()) - kept:
+            other.unlink()
     return made
-
-
-def _exact(pin: Pin, file: Path) -> str:
-    return requirement(Pin(pin.name, pin.version, frozenset([sha256(file)])))
 
 
 def _fingerprint(pins: Sequence[Pin], target: Target) -> str:
