@@ -1,4 +1,4 @@
-"""Making a lab and taking it away: the table of contents of a lab's life."""
+"""Makes a lab and takes it away."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from math import ceil
 
 from picluster.errors import InputError
 from picluster.lab.faults import restore, start
-from picluster.lab.kernel.commands import check_programs, check_root
+from picluster.lab.kernel.commands import check_programs, check_root, run_all
 from picluster.lab.kernel.host import check_inotify, invoker, locked
-from picluster.lab.kernel.network import connect, make_bridge, routed_networks
+from picluster.lab.kernel.network import bridge_commands, node_commands, routed_networks
 from picluster.lab.machine.base import USER, base_kind, ensure_base, python_version
 from picluster.lab.machine.disk import make_disk
 from picluster.lab.machine.emulation import begin_emulation, check_emulation
-from picluster.lab.machine.environment import SharedEnvironment, check_version, give_environment, own_environment
-from picluster.lab.machine.identity import give_identity, known_hosts, make_key, write_files
+from picluster.lab.machine.environment import own_environment
+from picluster.lab.machine.identity import give_identity, known_hosts, make_key
 from picluster.lab.machine.machine import wait_for_ssh
-from picluster.lab.places import LabPlaces, NodePlaces, boot_id, write
+from picluster.lab.places import LabPlaces, boot_id, write
 from picluster.lab.spec import LabRequest, LabSpec, check_name, free_network, specify
 from picluster.lab.state import is_whole, read_spec
 from picluster.lab.sweep import sweep
@@ -73,12 +73,12 @@ def _make(wanted: LabRequest, tell: Tell) -> LabSpec:
     with _timed("base", tell):
         base = ensure_base(base_kind(wanted), tell)
     if environment:
-        check_version(environment, python_version(base))
+        environment.check_version(python_version(base))
     lab = specify(wanted, free_network(routed_networks()))
     places = LabPlaces(lab.name)
     for node in lab.nodes:
         places.node(node.name).folder.mkdir(parents=True)
-    places.folder.joinpath("nodes").chmod(0o700)
+    places.nodes.chmod(0o700)
     write(places.spec, to_json(lab, indent=True).decode())
     with _timed("disks", tell):
         make_key(places.key, f"picluster-lab-{lab.name}")
@@ -86,11 +86,11 @@ def _make(wanted: LabRequest, tell: Tell) -> LabSpec:
             make_disk(node, places.node(node.name), base)
             give_identity(lab, node)
             if environment:
-                _share(environment, places.node(node.name))
+                environment.install(places.node(node.name))
     with _timed("network", tell):
-        make_bridge(lab)
+        run_all(bridge_commands(lab))
         for node in lab.nodes:
-            connect(lab, node)
+            run_all(node_commands(lab, node))
     with _timed("boot", tell):
         for node in lab.nodes:
             start(lab, node)
@@ -98,11 +98,6 @@ def _make(wanted: LabRequest, tell: Tell) -> LabSpec:
     _hand_over(lab)
     write(places.stamp, boot_id())
     return lab
-
-
-def _share(environment: SharedEnvironment, places: NodePlaces) -> None:
-    write_files(places, environment.files())
-    give_environment(places.root)
 
 
 def _hand_over(lab: LabSpec) -> None:

@@ -1,4 +1,4 @@
-"""Breaking a node, and making it whole again."""
+"""Faults of a node, and their repair."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import errno
 import os
 from collections.abc import Callable, Iterator
 from enum import Enum
+from functools import partial
 
-from picluster.lab.kernel.commands import check_root
+from picluster.lab.kernel.commands import check_root, run_all
 from picluster.lab.kernel.group_acts import freeze, hierarchies, is_frozen, kill, make_groups, processes, remove_groups
 from picluster.lab.kernel.host import locked
-from picluster.lab.kernel.network import connect, disconnect, links_up, port_names, set_links
+from picluster.lab.kernel.network import disconnect, links_up, node_commands, port_names, set_links
 from picluster.lab.machine.base import base_folder, base_kind
 from picluster.lab.machine.disk import devices
 from picluster.lab.machine.emulation import ENVIRONMENT, begin_emulation
@@ -36,11 +37,11 @@ _BLOCK_BYTES = 1024
 
 
 def break_it(lab_name: str, node_name: str, fault: Fault, tell: Callable[[str], None]) -> list[str]:
-    """Cause a fault of a node, or repair all of them; returns what was done.
+    """Cause a fault of a node, or repair all of them; returns what was done, in words.
 
     Raises:
         InputError: there is no such lab or node.
-        MissingError: without root's rights.
+        MissingError: this process lacks root's rights.
     """
     check_root("break")
     with locked(tell):
@@ -66,18 +67,13 @@ def start(lab: LabSpec, node: NodeSpec) -> None:
 
 
 def kill_node(lab: LabSpec, node: NodeSpec) -> None:
-    """End a node as if somebody pulled its plug: no connection is closed properly."""
+    """End a node as if it lost its power: no connection is closed properly."""
     set_links(lab, node, up=False)
-    kill(hierarchies(), [LabPlaces(lab.name).node(node.name).group])
-
-
-def pull_link(lab: LabSpec, node: NodeSpec) -> None:
-    """Pull a node's network cables."""
-    set_links(lab, node, up=False)
+    kill(hierarchies(), LabPlaces(lab.name).node(node.name).group)
 
 
 def freeze_node(lab: LabSpec, node: NodeSpec) -> None:
-    """Stop every process of a node where it is. Its kernel still answers, as that of a machine which hangs may."""
+    """Stop every process of a node. Its kernel still answers, as that of a machine which hangs may."""
     freeze(hierarchies(), LabPlaces(lab.name).node(node.name).group, frozen=True)
 
 
@@ -99,7 +95,7 @@ def fill_disk(lab: LabSpec, node: NodeSpec) -> None:
 
 
 def restore(lab: LabSpec, node: NodeSpec) -> Iterator[str]:
-    """Make a node whole, and say what had to be done: boot it, let it go on, plug its cables in, free its disk."""
+    """Repair a node: free its disk, let it go on, boot it, plug its cables in; yields what had to be done."""
     places, groups = LabPlaces(lab.name), hierarchies()
     at = places.node(node.name)
     if at.filler.exists():
@@ -111,7 +107,7 @@ def restore(lab: LabSpec, node: NodeSpec) -> Iterator[str]:
     if not processes(groups, at.group):
         if (NAMESPACES / at.namespace).exists():
             disconnect(lab, node)
-        connect(lab, node)
+        run_all(node_commands(lab, node))
         start(lab, node)
         yield "booted"
     elif not all(links_up(lab)[port] for port in port_names(node)):
@@ -122,7 +118,7 @@ def restore(lab: LabSpec, node: NodeSpec) -> Iterator[str]:
 
 _ACTS: dict[Fault, tuple[Callable[[LabSpec, NodeSpec], None], str]] = {
     Fault.KILL: (kill_node, "dead"),
-    Fault.LINK_DOWN: (pull_link, "link down"),
+    Fault.LINK_DOWN: (partial(set_links, up=False), "link down"),
     Fault.FREEZE: (freeze_node, "frozen"),
     Fault.FILL_DISK: (fill_disk, "disk full"),
 }

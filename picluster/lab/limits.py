@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from picluster.errors import InputError
@@ -40,11 +41,7 @@ PIS = {
 
 
 def parse_likeness(text: str) -> tuple[str, ...]:
-    """Split a list such as `zero2w,pi4,pi4` into the Pis' names.
-
-    Raises:
-        InputError: one of them is not known.
-    """
+    """Split a list such as `zero2w,pi4,pi4` into the Pis' names; raises InputError where one is not known."""
     names = tuple(name.strip() for name in text.split(","))
     for name in names:
         if name not in PIS:
@@ -52,27 +49,19 @@ def parse_likeness(text: str) -> tuple[str, ...]:
     return names
 
 
-def parse_size(text: str, what: str) -> int:
-    """Read a size such as `512MiB` or `1G`, in powers of 1,024, as bytes.
-
-    Raises:
-        InputError: it is none; says `what` was given.
-    """
-    found = _SIZE.fullmatch(text)
-    size = int(float(found[1]) * _BYTES[found[2].lower()]) if found else 0
-    if not size:
-        raise InputError(f"{what} {text}: that is no size", fix="say it as 512MiB or 1GiB")
-    return size
+def parse_size(text: str, option: str) -> int:
+    """Read a size such as `512MiB` or `1G`, in powers of 1,024, as bytes; raises InputError where it is none."""
+    return _parse(text, option, _SIZE, _BYTES, "size", "512MiB or 1GiB")
 
 
-def parse_rate(text: str, what: str) -> int:
-    """Read a rate such as `940mbit`, in powers of 1,000 as tc has it, as bits per second.
+def parse_rate(text: str, option: str) -> int:
+    """Read a rate such as `940mbit`, in powers of 1,000 as tc has it, as bits per second; raises InputError too."""
+    return _parse(text, option, _RATE, _BITS, "rate", "100mbit or 1gbit")
 
-    Raises:
-        InputError: it is none; says `what` was given.
-    """
-    found = _RATE.fullmatch(text)
-    rate = int(float(found[1]) * _BITS[found[2].lower()]) if found else 0
-    if not rate:
-        raise InputError(f"{what} {text}: that is no rate", fix="say it as 100mbit or 1gbit")
-    return rate
+
+def _parse(text: str, option: str, form: re.Pattern[str], units: Mapping[str, int], noun: str, examples: str) -> int:
+    found = form.fullmatch(text)
+    amount = int(float(found[1]) * units[found[2].lower()]) if found else 0
+    if not amount:
+        raise InputError(f"{option} {text}: that is no {noun}", fix=f"say it as {examples}")
+    return amount

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 STATE = Path("/var/lib/picluster-lab")
@@ -15,118 +14,63 @@ PROJECT = Path("/opt/picluster")
 """Folder of picluster's environment on a node; provisioned Pis have it there too."""
 
 
-@dataclass(frozen=True)
-class NodePlaces:
-    """Names of what belongs to one node."""
-
-    lab: str
-    name: str
-
-    @property
-    def folder(self) -> Path:
-        """Folder of all that follows. Only root may enter: the programs in it include those that give root's rights."""
-        return STATE / self.lab / "nodes" / self.name
-
-    @property
-    def image(self) -> Path:
-        """Image of the node's disk."""
-        return self.folder / "disk.img"
-
-    @property
-    def disk(self) -> Path:
-        """Mount point of the disk."""
-        return self.folder / "disk"
-
-    @property
-    def root(self) -> Path:
-        """Root of the node's file system: its disk over the shared base."""
-        return self.folder / "root"
-
-    @property
-    def host_key(self) -> Path:
-        """Key of its sshd."""
-        return self.folder / "host_key"
-
-    @property
-    def console(self) -> Path:
-        """Output of the machine while it boots."""
-        return self.folder / "console.log"
-
-    @property
-    def filler(self) -> Path:
-        """The file that fills the disk."""
-        return self.root / "var" / "tmp" / "picluster-lab-filler"
-
-    @property
-    def namespace(self) -> str:
-        """Network namespace of the node; nspawn's name for the machine too."""
-        return f"{LabPlaces(self.lab).namespace}-{self.name}"
-
-    @property
-    def group(self) -> str:
-        """Control group of the node, below the mount point of each hierarchy."""
-        return f"{LabPlaces(self.lab).group}/{self.name}"
-
-
-@dataclass(frozen=True)
 class LabPlaces:
     """Names of what belongs to one lab."""
 
-    name: str
-
-    @property
-    def folder(self) -> Path:
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.folder = STATE / name
         """Folder of the lab's files."""
-        return STATE / self.name
-
-    @property
-    def spec(self) -> Path:
+        self.nodes = self.folder / "nodes"
+        """Folder of the nodes' files. Only root may enter: programs in it include those that give root's rights."""
+        self.spec = self.folder / "lab.json"
         """Specification of the lab, written before anything is made."""
-        return self.folder / "lab.json"
-
-    @property
-    def stamp(self) -> Path:
+        self.stamp = self.folder / "made"
         """Mark of a whole lab, written last, with the host's boot id: a lab does not survive the host's restart."""
-        return self.folder / "made"
-
-    @property
-    def inventory(self) -> Path:
+        self.inventory = self.folder / "inventory.yml"
         """Inventory for Ansible and picluster."""
-        return self.folder / "inventory.yml"
-
-    @property
-    def known_hosts(self) -> Path:
+        self.known_hosts = self.folder / "known_hosts"
         """Host keys of the nodes."""
-        return self.folder / "known_hosts"
-
-    @property
-    def key(self) -> Path:
+        self.key = self.folder / "key"
         """Private key that opens all nodes."""
-        return self.folder / "key"
-
-    @property
-    def public_key(self) -> Path:
+        self.public_key = self.folder / "key.pub"
         """Public half of that key."""
-        return self.folder / "key.pub"
-
-    @property
-    def namespace(self) -> str:
-        """The network namespace that holds the bridge. In the host's own there is only one end of a cable."""
-        return f"plab-{self.name}"
-
-    @property
-    def interface(self) -> str:
-        """The host's end of that cable."""
-        return f"plab-{self.name}"
-
-    @property
-    def group(self) -> str:
-        """The control group that holds those of the nodes."""
-        return f"picluster-lab-{self.name}"
+        self.namespace = f"plab-{name}"
+        """Network namespace of the bridge, and the beginning of the nodes' namespaces."""
+        self.interface = f"plab-{name}"
+        """Network interface by which the host reaches the bridge."""
+        self.group = f"picluster-lab-{name}"
+        """Control group that holds those of the nodes."""
 
     def node(self, name: str) -> NodePlaces:
-        """Names of one node's things."""
+        """Names of what belongs to one node."""
         return NodePlaces(self.name, name)
+
+
+class NodePlaces:
+    """Names of what belongs to one node."""
+
+    def __init__(self, lab: str, name: str) -> None:
+        whole = LabPlaces(lab)
+        self.name = name
+        self.folder = whole.nodes / name
+        """Folder of the node's files."""
+        self.image = self.folder / "disk.img"
+        """Image of the node's disk."""
+        self.disk = self.folder / "disk"
+        """Mount point of the disk."""
+        self.root = self.folder / "root"
+        """Root of the node's file system: its disk over the shared base."""
+        self.host_key = self.folder / "host_key"
+        """Key of its sshd."""
+        self.console = self.folder / "console.log"
+        """Output of the machine while it boots."""
+        self.filler = self.root / "var" / "tmp" / "picluster-lab-filler"
+        """File that fills the disk."""
+        self.namespace = f"{whole.namespace}-{name}"
+        """Network namespace of the node; nspawn's name for the machine too."""
+        self.group = f"{whole.group}/{name}"
+        """Control group of the node, below the mount point of each hierarchy."""
 
 
 def boot_id() -> str:

@@ -66,11 +66,7 @@ class LabSpec(Record, frozen=True):
         return str(ipaddress.ip_network(self.network)[1])
 
     def node(self, name: str) -> NodeSpec:
-        """The node of that name.
-
-        Raises:
-            InputError: there is none.
-        """
+        """The node of that name; raises InputError where there is none."""
         for node in self.nodes:
             if node.name == name:
                 return node
@@ -110,11 +106,7 @@ class LabRequest:
 
 
 def check_name(name: str) -> None:
-    """Refuse what does not fit into the name of a network interface.
-
-    Raises:
-        InputError: it does not.
-    """
+    """Raise InputError where a lab's name does not fit into the name of a network interface."""
     if not _NAME.fullmatch(name):
         raise InputError(f"--name {name}: a lab's name has 1 to 8 letters and digits, a small letter first")
 
@@ -146,8 +138,7 @@ def _node(wanted: LabRequest, number: int, network: str) -> NodeSpec:
 def free_network(taken: Iterable[str]) -> str:
     """Find two networks of 256 addresses that this machine has no route into; returns the first of the two.
 
-    Raises:
-        MissingError: there are none.
+    Raises MissingError where there are none.
     """
     routes = [ipaddress.IPv4Network(network, strict=False) for network in taken]
     for both in _POOL.subnets(new_prefix=23):

@@ -62,11 +62,7 @@ def is_whole(name: str) -> bool:
 
 
 def read_spec(name: str) -> LabSpec:
-    """Read a lab's specification.
-
-    Raises:
-        InputError: there is no such lab, or only half of one.
-    """
+    """Read a lab's specification; raises InputError where there is no such lab, or only half of one."""
     check_name(name)
     places = LabPlaces(name)
     if not is_whole(name):
@@ -78,11 +74,7 @@ def read_spec(name: str) -> LabSpec:
 
 
 def look(name: str) -> LabState:
-    """Read the state of a lab.
-
-    Raises:
-        InputError: there is none.
-    """
+    """Read the state of a lab; raises InputError where there is none."""
     lab = read_spec(name)
     places = LabPlaces(name)
     links = links_up(lab) if os.geteuid() == 0 else {}

@@ -1,4 +1,4 @@
-"""Taking a lab away: whatever the kernel still holds of it, however it was left."""
+"""Removal of a lab: whatever the kernel still holds of it, however it was left."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import json
 import re
 import shutil
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -23,7 +22,7 @@ _OCTAL = re.compile(r"\\([0-7]{3})")
 
 
 def sweep(name: str) -> list[str]:
-    """Take away every trace of a lab: what the kernel lists is asked, not what was written down.
+    """Remove every trace of a lab, as the kernel lists it rather than as it was written down.
 
     Returns:
         What there was, in words; empty where there was nothing.
@@ -32,7 +31,7 @@ def sweep(name: str) -> list[str]:
     places.stamp.unlink(missing_ok=True)  # from here on it is no whole lab, should this be interrupted too
     done: list[str] = []
     if left := processes(groups, places.group):
-        kill(groups, [places.group])
+        kill(groups, places.group)
         done.append(f"{len(left)} processes")
     if remove_groups(groups, places.group):
         done.append("control groups")
@@ -58,43 +57,32 @@ def mounted_below(mounts: str, folder: Path) -> list[Path]:
 def _unmount(places: LabPlaces) -> int:
     found = mounted_below(Path("/proc/mounts").read_text(), places.folder)
     for place in found:
-        _unmount_one(place)
-    return len(found)
-
-
-def _unmount_one(place: Path) -> None:
-    deadline = time.monotonic() + UNMOUNT_TIMEOUT_SECONDS
-    while True:
-        try:
-            run(["umount", place])
-        except MissingError:  # the last process is on its way out, or somebody looks into it
-            if time.monotonic() > deadline:
-                run(["umount", "--lazy", place])
-                return
+        deadline = time.monotonic() + UNMOUNT_TIMEOUT_SECONDS
+        while time.monotonic() < deadline:
+            with suppress(MissingError):  # the last process is on its way out, or somebody looks into it
+                run(["umount", place])
+                break
             time.sleep(_POLL_SECONDS)
         else:
-            return
+            run(["umount", "--lazy", place])
+    return len(found)
 
 
 def _detach(places: LabPlaces) -> int:
     """Detach loop devices that a crash has left between their making and their mounting."""
-    found = [device for device, file in _loops() if file.is_relative_to(places.folder)]
+    listed = run(["losetup", "--json", "--list", "--output", "NAME,BACK-FILE"])
+    devices = json.loads(listed)["loopdevices"] if listed.strip() else []
+    # The name of a file that is gone has " (deleted)" at its end.
+    found = [each["name"] for each in devices if Path(each["back-file"] or "/").is_relative_to(places.folder)]
     for device in found:
         with suppress(MissingError):  # it was on its way out already
             run(["losetup", "--detach", device])
     return len(found)
 
 
-def _loops() -> Iterator[tuple[str, Path]]:
-    listed = run(["losetup", "--json", "--list", "--output", "NAME,BACK-FILE"])
-    for device in json.loads(listed)["loopdevices"] if listed.strip() else []:
-        # Of a file that is gone it says "… (deleted)".
-        yield device["name"], Path(device["back-file"] or "/")
-
-
 def _delete_namespaces(places: LabPlaces) -> int:
     """Delete the namespaces of the nodes and of the bridge; bridges and cables go with them."""
-    found = [file for file in NAMESPACES.glob(f"{places.namespace}*") if _is_of(file.name, places.namespace)]
+    found = [*NAMESPACES.glob(places.namespace), *NAMESPACES.glob(f"{places.namespace}-*")]
     for file in found:
         run(["ip", "netns", "delete", file.name])
     interface = Path("/sys/class/net") / places.interface
@@ -105,7 +93,3 @@ def _delete_namespaces(places: LabPlaces) -> int:
     if interface.exists():
         run(["ip", "link", "delete", places.interface])
     return len(found)
-
-
-def _is_of(name: str, namespace: str) -> bool:
-    return name == namespace or name.startswith(f"{namespace}-")

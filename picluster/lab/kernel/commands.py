@@ -1,4 +1,4 @@
-"""Programs of the system: looked for, and run."""
+"""Programs of this machine: checked to be there, and run."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 from picluster.errors import MissingError
@@ -36,11 +37,7 @@ _ENVIRONMENT = {
 
 
 def check_root(command: str) -> None:
-    """Refuse without root's rights.
-
-    Raises:
-        MissingError: this process has not got them.
-    """
+    """Raise MissingError without root's rights."""
     if os.geteuid() != 0:
         raise MissingError(f"lab {command} needs root", fix=as_root(sys.argv))
 
@@ -53,30 +50,24 @@ def as_root(typed: Sequence[str]) -> str:
 
 
 def check_programs(*, emulated: bool = False) -> None:
-    """Refuse where a program is missing, naming the packages of all that are.
-
-    Raises:
-        MissingError: one is.
-    """
+    """Raise MissingError where programs are missing; names the packages of all of them."""
     needed = _PACKAGES | _EMULATION_PACKAGES if emulated else _PACKAGES
-    if missing := [program for program in needed if _which(program) is None]:
+    if missing := [program for program in needed if shutil.which(program, path=_ENVIRONMENT["PATH"]) is None]:
         packages = dict.fromkeys(needed[program] for program in missing)
         raise MissingError(f"{', '.join(missing)} missing", fix=f"sudo apt install {' '.join(packages)}")
 
 
 def program_path(program: str) -> str:
-    """Find the path of a program.
-
-    Raises:
-        MissingError: it is not installed.
-    """
-    if path := _which(program):
+    """Find the path of a program; raises MissingError where it is not installed."""
+    if path := shutil.which(program, path=_ENVIRONMENT["PATH"]):
         return path
     raise MissingError(f"{program} is not installed")
 
 
-def _which(program: str) -> str | None:
-    return shutil.which(program, path=_ENVIRONMENT["PATH"])
+def run_all(commands: Iterable[Sequence[str]]) -> None:
+    """Run programs one after the other."""
+    for words in commands:
+        run(words)
 
 
 def run(
@@ -93,28 +84,18 @@ def run(
     """
     shown = shlex.join(map(str, words))
     try:
-        if log is None:
-            return subprocess.run(
+        with log.open("ab") if log else nullcontext(subprocess.PIPE) as output:
+            ended = subprocess.run(
                 words,
                 stdin=subprocess.DEVNULL,
-                capture_output=True,
+                stdout=output,
+                stderr=subprocess.STDOUT if log else subprocess.PIPE,
                 check=True,
                 text=True,
                 errors="replace",
                 env=_ENVIRONMENT | (environment or {}),
                 timeout=timeout_seconds,
-            ).stdout
-        with log.open("ab") as file:
-            subprocess.run(
-                words,
-                stdin=subprocess.DEVNULL,
-                stdout=file,
-                stderr=subprocess.STDOUT,
-                check=True,
-                env=_ENVIRONMENT | (environment or {}),
-                timeout=timeout_seconds,
             )
-        return ""  # noqa: TRY300 both ways end here
     except FileNotFoundError as error:
         raise MissingError(f"{words[0]} is not installed") from error
     except subprocess.TimeoutExpired as error:
@@ -122,3 +103,4 @@ def run(
     except subprocess.CalledProcessError as error:
         said = str(error.stderr or "").strip() or (f"see {log}" if log else f"exit code {error.returncode}")
         raise MissingError(f"{shown} failed: {said}") from error
+    return ended.stdout or ""

@@ -1,12 +1,12 @@
-"""Control groups of both versions, by which the kernel bounds, freezes and measures a machine.
+"""Files of control groups, versions 1 and 2, by which the kernel limits, freezes and measures a machine. Pure.
 
-Which value goes into which file is decided by pure functions. A host with v1 controllers counts as v1, even where a v2
+A host with v1 controllers counts as v1, even where a v2
 hierarchy without controllers stands beside them (systemd's hybrid form).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -122,10 +122,5 @@ def memory_files(hierarchies: Hierarchies, group: str) -> tuple[Path, Path]:
 def anonymous_bytes(hierarchies: Hierarchies, stat: str) -> int:
     """Read from the text of memory.stat the bytes that are no pages of files."""
     wanted = "total_rss" if hierarchies.version == 1 else "anon"
-    return sum(int(value) for name, value in _pairs(stat) if name == wanted)
-
-
-def _pairs(stat: str) -> Iterator[tuple[str, str]]:
-    for line in stat.splitlines():
-        name, _, value = line.partition(" ")
-        yield name, value
+    values = dict(line.split(" ") for line in stat.splitlines())
+    return int(values.get(wanted, 0))

@@ -1,11 +1,11 @@
-"""Changes of control groups: they are made, frozen, ended and removed."""
+"""Control groups of a lab: made, frozen, read, their processes ended, removed."""
 
 from __future__ import annotations
 
 import os
 import signal
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -25,11 +25,7 @@ def hierarchies() -> Hierarchies:
 
 
 def make_groups(found: Hierarchies, lab_group: str, group: str, node: NodeSpec, devices: tuple[str, ...]) -> None:
-    """Make the node's group in every hierarchy, with its limits.
-
-    Raises:
-        MissingError: the kernel does not take a limit.
-    """
+    """Make the node's group in every hierarchy, with its limits; MissingError where the kernel refuses one."""
     for place in found.places:
         (place / group).mkdir(parents=True, exist_ok=True)
         if found.version == 2:  # noqa: PLR2004
@@ -71,32 +67,19 @@ def freeze(found: Hierarchies, group: str, *, frozen: bool) -> None:
         file.write_text(value)
 
 
-def kill(found: Hierarchies, groups: Iterable[str]) -> None:
-    """End all processes in these groups at once, frozen ones too.
-
-    Raises:
-        MissingError: one does not end in time.
-    """
-    groups = list(groups)
+def kill(found: Hierarchies, group: str) -> None:
+    """End all processes in a group at once, frozen ones too; raises MissingError where one does not end in time."""
     deadline = time.monotonic() + KILL_TIMEOUT_SECONDS
-    while left := [pid for group in groups for pid in processes(found, group)]:
+    while left := processes(found, group):
         if time.monotonic() > deadline:
-            raise MissingError(
-                f"processes {left} of {groups} do not end", fix="see what they wait for: /proc/PID/stack"
-            )
+            raise MissingError(f"processes {left} of {group} do not end", fix="see what they wait for: /proc/PID/stack")
         for pid in left:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        for group in groups:
-            _thaw_all(found, group)
+        for folder in _folders(found.tracking(group)):
+            with suppress(FileNotFoundError):  # frozen processes die only when they go on
+                freeze(found, str(folder.relative_to(found.tracking(""))), frozen=False)
         time.sleep(_POLL_SECONDS)
-
-
-def _thaw_all(found: Hierarchies, group: str) -> None:
-    """Let frozen processes go on: only then do they die."""
-    for folder in _folders(found.tracking(group)):
-        with suppress(FileNotFoundError):
-            freeze(found, str(folder.relative_to(found.tracking(""))), frozen=False)
 
 
 def remove_groups(found: Hierarchies, group: str) -> bool:
@@ -120,7 +103,7 @@ def _remove(found: Hierarchies, group: str, folder: Path) -> None:
         except OSError:  # the last process is still on its way out, or another one has just come
             if time.monotonic() > deadline:
                 raise
-            kill(found, [group])
+            kill(found, group)
             time.sleep(_POLL_SECONDS)
         else:
             return

@@ -1,4 +1,4 @@
-"""This machine as the host of labs: one change at a time, inotify instances for the nodes, and who typed sudo."""
+"""Host of labs: a lock, so that labs change one at a time; its inotify instances; the user who typed sudo."""
 
 from __future__ import annotations
 
@@ -27,10 +27,7 @@ _LIMIT = Path("/proc/sys/fs/inotify/max_user_instances")
 def locked(tell: Callable[[str], None]) -> Iterator[None]:
     """Let one process at a time change labs: they choose networks and make bases that others could choose and make too.
 
-    The lock ends with this process, however that ends.
-
-    Raises:
-        MissingError: another process has held it for too long.
+    The lock ends with this process, however that ends. MissingError where another process has held it for too long.
     """
     with LOCK.open("a") as file:
         if not _taken(file):
@@ -54,13 +51,8 @@ def _taken(file: IO[str]) -> bool:
 
 
 def check_inotify(nodes: int) -> None:
-    """Refuse more nodes than the kernel has inotify instances for: without them systemd hangs in silence.
-
-    Raises:
-        MissingError: root's instances do not suffice; says how to raise their number.
-    """
-    allowed, used = int(_LIMIT.read_text()), instances_in_use()
-    if reason := shortage(nodes, allowed, used):
+    """Raise MissingError where root has too few inotify instances for the nodes: systemd would hang in silence."""
+    if reason := shortage(nodes, int(_LIMIT.read_text()), instances_in_use()):
         raise MissingError(reason, fix="sudo sysctl fs.inotify.max_user_instances=1024, or fewer nodes")
 
 
@@ -75,14 +67,10 @@ def shortage(nodes: int, allowed: int, used: int) -> str | None:
 
 def instances_in_use() -> int:
     """Count the inotify instances of all processes of root's that can be seen."""
-    return sum(_instances(process) for process in Path("/proc").glob("[0-9]*"))
-
-
-def _instances(process: Path) -> int:
     count = 0
-    with suppress(OSError):  # it has ended
-        if process.stat().st_uid == 0:
-            for descriptor in (process / "fd").iterdir():
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it has ended
+            for descriptor in (process / "fd").iterdir() if process.stat().st_uid == 0 else ():
                 with suppress(OSError):  # it was closed
                     count += str(descriptor.readlink()) == "anon_inode:inotify"
     return count
@@ -107,7 +95,7 @@ def invoker(environment: Mapping[str, str]) -> Owner:
 
 
 def give_back_bytecode(owner: Owner) -> None:
-    """Hand over the bytecode that Python as root has left beside modules of the owner's."""
+    """Give the owner the bytecode that Python, run by root, has left beside modules of the owner's."""
     for module in list(sys.modules.values()):
         spec = getattr(module, "__spec__", None)
         if spec is None or not spec.has_location or not spec.cached or not Path(spec.cached).exists():

@@ -19,51 +19,38 @@ _BURST_BYTES = 256 * 1024
 _LATENCY = "50ms"
 
 
-def make_bridge(lab: LabSpec) -> None:
-    """Make the bridges, and the host's cable to the first of them."""
-    _run_all(bridge_commands(lab))
-
-
 def bridge_commands(lab: LabSpec) -> Iterator[list[str]]:
-    """List the commands that make the bridges."""
+    """List the commands that make the bridges, and the host's cable to the first of them."""
     places = LabPlaces(lab.name)
     switch = ["ip", "-n", places.namespace]
     yield ["ip", "netns", "add", places.namespace]
     for number in range(len(lab.nodes[0].interfaces)):
-        yield [*switch, "link", "add", _bridge(number), "type", "bridge"]
-        yield [*switch, "link", "set", _bridge(number), "up"]
+        yield [*switch, "link", "add", f"bridge{number}", "type", "bridge"]
+        yield [*switch, "link", "set", f"bridge{number}", "up"]
     yield ["ip", "link", "add", places.interface, "type", "veth", "peer", "name", _UPLINK, "netns", places.namespace]
-    yield [*switch, "link", "set", _UPLINK, "master", _bridge(0), "up"]
+    yield [*switch, "link", "set", _UPLINK, "master", "bridge0", "up"]
     yield ["ip", "address", "add", f"{lab.host_address}/24", "dev", places.interface]
     yield ["ip", "link", "set", places.interface, "up"]
 
 
-def connect(lab: LabSpec, node: NodeSpec) -> None:
-    """Make the node's network namespace, with cables to the bridges."""
-    _run_all(node_commands(lab, node))
-
-
 def node_commands(lab: LabSpec, node: NodeSpec) -> Iterator[list[str]]:
-    """List the commands that make a node's network."""
+    """List the commands that make a node's network namespace, with cables to the bridges."""
     places = LabPlaces(lab.name)
     namespace = places.node(node.name).namespace
     inside, switch = ["ip", "-n", namespace], ["ip", "-n", places.namespace]
     yield ["ip", "netns", "add", namespace]
     yield [*inside, "link", "set", "lo", "up"]
     for number, (port, interface) in enumerate(zip(port_names(node), node.interfaces, strict=True)):
-        ends = ["type", "veth", "peer", "name", interface.name, "address", _mac(interface.address), "netns", namespace]
+        # Others remember the hardware address, so it comes from the IP address and is the same after every boot.
+        mac = ":".join(f"{byte:02x}" for byte in (2, 0, *ipaddress.IPv4Address(interface.address).packed))
+        ends = ["type", "veth", "peer", "name", interface.name, "address", mac, "netns", namespace]
         yield [*switch, "link", "add", port, *ends]
-        yield [*switch, "link", "set", port, "master", _bridge(number), "up"]
+        yield [*switch, "link", "set", port, "master", f"bridge{number}", "up"]
         yield [*inside, "address", "add", f"{interface.address}/24", "dev", interface.name]
         yield [*inside, "link", "set", interface.name, "up"]
         # What leaves the bridge reaches the node, and the other way round: the two directions of the cable.
         yield _slow_down(places.namespace, port, node.rate_bits)
         yield _slow_down(namespace, interface.name, node.rate_bits)
-
-
-def _mac(address: str) -> str:
-    """Derive the hardware address from the IP address: others remember it, so it is the same after every boot."""
-    return ":".join(f"{byte:02x}" for byte in (2, 0, *ipaddress.IPv4Address(address).packed))
 
 
 def _slow_down(namespace: str, interface: str, rate_bits: int) -> list[str]:
@@ -100,12 +87,3 @@ def routed_networks() -> list[str]:
 def port_names(node: NodeSpec) -> list[str]:
     """Name the ends of a node's cables at the bridge."""
     return [f"{node.name}-{number}" if number else node.name for number in range(len(node.interfaces))]
-
-
-def _bridge(number: int) -> str:
-    return f"bridge{number}"
-
-
-def _run_all(commands: Iterator[list[str]]) -> None:
-    for command in commands:
-        run(command)

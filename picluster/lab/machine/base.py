@@ -1,4 +1,4 @@
-"""The file system that all nodes share: this machine's own release, bootstrapped once and kept."""
+"""Base of the nodes: the file system that they share, of this machine's own release, bootstrapped once and kept."""
 
 from __future__ import annotations
 
@@ -93,14 +93,9 @@ class Release:
     codename: str
 
 
-def read_release(os_release: str) -> Release:
-    """Read a release from the text of /etc/os-release.
-
-    Raises:
-        MissingError: the system is another one.
-    """
-    fields = dict(line.split("=", 1) for line in os_release.splitlines() if "=" in line)
-    system, codename = (fields.get(name, "").strip('"') for name in ("ID", "VERSION_CODENAME"))
+def read_release(os_release: Mapping[str, str]) -> Release:
+    """Read a release from the fields of /etc/os-release; raises MissingError where it is neither Debian nor Ubuntu."""
+    system, codename = (os_release.get(name, "") for name in ("ID", "VERSION_CODENAME"))
     if system not in _SYSTEMS or not codename:
         raise MissingError(
             f"a lab needs Debian or Ubuntu; this is {system or 'another system'}",
@@ -130,7 +125,9 @@ def ensure_base(kind: BaseKind, tell: Callable[[str], None]) -> Path:
     base = base_folder(kind)
     if base.exists():
         return base
-    release, mirror = own_release(), _mirror(kind)
+    release, mirror = own_release(), None
+    if not (kind.emulated and release.system == "ubuntu"):  # whose other architectures lie in another archive
+        mirror = choose_mirror(release, run(["apt-get", "indextargets", "--format", _INDEX_FORMAT]))
     tell(
         f"bootstrapping {release.system} {release.codename} for {kind.machine} from {mirror or 'its archive'}; "
         "this is done only once"
@@ -146,25 +143,22 @@ def ensure_base(kind: BaseKind, tell: Callable[[str], None]) -> Path:
     return base
 
 
+def _forget_others(base: Path) -> None:
+    """Remove bases that were made differently and that no lab uses."""
+    mounts = Path("/proc/mounts").read_text()
+    for other in base.parent.glob(f"{base.name.rpartition('-')[0]}-*"):
+        if other != base and f"lowerdir={other}," not in mounts:
+            shutil.rmtree(other)
+
+
 def base_folder(kind: BaseKind) -> Path:
     """Folder in which the base lies, once it is made."""
     return CACHE / f"{own_release().codename}-{kind.name}"
 
 
 def own_release() -> Release:
-    """Read this machine's release.
-
-    Raises:
-        MissingError: it is no Debian or Ubuntu.
-    """
-    return read_release(Path("/etc/os-release").read_text())
-
-
-def _mirror(kind: BaseKind) -> str | None:
-    release = own_release()
-    if kind.emulated and release.system == "ubuntu":
-        return None  # its other architectures lie in another archive, which debootstrap knows
-    return choose_mirror(release, run(["apt-get", "indextargets", "--format", _INDEX_FORMAT]))
+    """Read this machine's release; raises MissingError where it is neither Debian nor Ubuntu."""
+    return read_release(platform.freedesktop_os_release())
 
 
 def _bootstrap(kind: BaseKind, mirror: str | None, folder: Path) -> None:
@@ -196,14 +190,6 @@ def _finish(kind: BaseKind, root: Path) -> None:
         (root / name).parent.mkdir(exist_ok=True)
         (root / name).write_text(text)
     (root / f"etc/sudoers.d/010_{USER}-nopasswd").chmod(0o440)
-
-
-def _forget_others(base: Path) -> None:
-    """Remove bases that were made differently and that no lab uses."""
-    mounts = Path("/proc/mounts").read_text()
-    for other in base.parent.glob(f"{base.name.rpartition('-')[0]}-*"):
-        if other != base and f"lowerdir={other}," not in mounts:
-            shutil.rmtree(other)
 
 
 def python_version(base: Path) -> str:

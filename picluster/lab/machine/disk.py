@@ -1,4 +1,4 @@
-"""A node's disk: a sparse ext4 image, so that the kernel bounds it, mounted as the writable layer over the base."""
+"""Disk of a node: a sparse ext4 image, so that the kernel limits it, mounted as the writable layer over the base."""
 
 from __future__ import annotations
 
@@ -13,11 +13,7 @@ from picluster.lab.spec import NodeSpec
 
 
 def make_disk(node: NodeSpec, places: NodePlaces, base: Path) -> None:
-    """Make the image, and mount it and the node's file system.
-
-    Raises:
-        MissingError: the kernel has no loop devices, ext4 or overlay.
-    """
+    """Make the image, and mount it and the node's file system; MissingError without loop devices, ext4 or overlay."""
     with places.image.open("wb") as image:
         image.truncate(node.disk_bytes)
     # No journal: what it protects from, the loss of the host, ends the lab as a whole.
@@ -25,27 +21,18 @@ def make_disk(node: NodeSpec, places: NodePlaces, base: Path) -> None:
     run(["mkfs.ext4", "-q", "-F", *features, places.image])
     for folder in (places.disk, places.root):
         folder.mkdir()
-    _mount_image(places)
+    device = run(["losetup", "--find", "--show", places.image]).strip()
+    try:
+        # Past the host's page cache, where its file system can: a page is then held once, and charged to the node.
+        with suppress(MissingError):
+            run(["losetup", "--direct-io=on", device])
+        run(["mount", "-o", "discard", device, places.disk])
+    finally:
+        run(["losetup", "--detach", device])  # as long as it is mounted it stays; afterwards it frees itself
     for layer in ("upper", "work"):
         (places.disk / layer).mkdir()
     layers = f"lowerdir={base},upperdir={places.disk}/upper,workdir={places.disk}/work"
     run(["mount", "-t", "overlay", "-o", layers, "picluster-lab", places.root])
-
-
-def _mount_image(places: NodePlaces) -> None:
-    device = run(["losetup", "--find", "--show", places.image]).strip()
-    try:
-        # Past the host's page cache, where its file system can: a page is then held once, and charged to the node.
-        _direct(device)
-        run(["mount", "-o", "discard", device, places.disk])
-    finally:
-        # As long as it is mounted it stays; afterwards it frees itself.
-        run(["losetup", "--detach", device])
-
-
-def _direct(device: str) -> None:
-    with suppress(MissingError):
-        run(["losetup", "--direct-io=on", device])
 
 
 def devices(places: NodePlaces, base: Path) -> tuple[str, ...]:

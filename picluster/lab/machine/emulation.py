@@ -59,21 +59,13 @@ FILES = {
 
 
 def check_emulation() -> None:
-    """Refuse to emulate a machine's own architecture.
-
-    Raises:
-        InputError: this machine is of that architecture itself.
-    """
+    """Raise InputError where this machine is of the emulated architecture itself."""
     if platform.machine() == MACHINE:
         raise InputError(f"--emulate: this machine is {MACHINE} itself", fix="leave it out")
 
 
 def begin_emulation() -> None:
-    """Let the kernel run programs of that architecture; nothing changes where it does already.
-
-    Raises:
-        MissingError: it cannot.
-    """
+    """Have the kernel run programs of that architecture by qemu; raises MissingError where it cannot."""
     if not BINFMT.is_mount():
         BINFMT.mkdir(exist_ok=True)
         run(["mount", "-t", "binfmt_misc", "picluster-lab", BINFMT])

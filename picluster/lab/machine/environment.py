@@ -13,8 +13,8 @@ from pathlib import Path
 
 import picluster
 from picluster.errors import MissingError
-from picluster.lab.machine.identity import NodeFile
-from picluster.lab.places import PROJECT
+from picluster.lab.machine.identity import NodeFile, write_files
+from picluster.lab.places import PROJECT, NodePlaces
 
 _VENV = PROJECT / ".venv"
 _PACKAGES = PROJECT / "controller-packages"
@@ -54,13 +54,24 @@ class SharedEnvironment:
             NodeFile(path=f"{library}/controller-packages.pth".lstrip("/"), text=f"{_PACKAGES}\n"),
         ]
 
+    def check_version(self, node_version: str) -> None:
+        """Raise MissingError where the nodes' Python is of another minor version: it does not take these packages."""
+        if self.version != node_version:
+            raise MissingError(
+                f"the nodes have this system's Python {node_version}, but picluster has {self.version}, "
+                "and they share its packages",
+                fix=f"make setup PYTHON=/usr/bin/python{node_version}; or, for bare nodes: picluster lab up --fresh",
+            )
+
+    def install(self, places: NodePlaces) -> None:
+        """Write the environment into a node that does not run yet."""
+        write_files(places, self.files())
+        for name in ("python", "python3"):
+            (places.root / str(_VENV / "bin" / name).lstrip("/")).symlink_to("/usr/bin/python3")
+
 
 def own_environment() -> SharedEnvironment:
-    """Find the environment of this process.
-
-    Raises:
-        MissingError: it lacks what a worker needs.
-    """
+    """Find the environment of this process; raises MissingError where it has no torch."""
     packages = Path(sysconfig.get_path("platlib"))
     if not (packages / "torch").is_dir():
         raise MissingError(
@@ -69,24 +80,3 @@ def own_environment() -> SharedEnvironment:
         )
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     return SharedEnvironment(packages, Path(picluster.__file__).resolve().parent, version)
-
-
-def check_version(environment: SharedEnvironment, node_version: str) -> None:
-    """Refuse packages that the nodes' Python does not take.
-
-    Raises:
-        MissingError: it is of another minor version.
-    """
-    if environment.version != node_version:
-        raise MissingError(
-            f"the nodes have this system's Python {node_version}, but picluster has {environment.version}, "
-            "and they share its packages",
-            fix=f"make setup PYTHON=/usr/bin/python{node_version}; or, for bare nodes: picluster lab up --fresh",
-        )
-
-
-def give_environment(root: Path) -> None:
-    """Link the environment's python to the system's, in a node's file system."""
-    python = root / str(_VENV / "bin" / "python").lstrip("/")
-    for name in ("python", "python3"):
-        python.with_name(name).symlink_to("/usr/bin/python3")

@@ -1,4 +1,4 @@
-"""Booting a node: systemd-nspawn inside the node's control groups and network namespace."""
+"""Boot of a node: systemd-nspawn inside the node's control groups and network namespace."""
 
 from __future__ import annotations
 
@@ -101,11 +101,7 @@ def boot(
 
 
 def wait_for_ssh(lab: LabSpec, nodes: Iterable[NodeSpec] | None = None) -> None:
-    """Return when the sshd of every one of these nodes (of all of them by default) has greeted.
-
-    Raises:
-        MissingError: some do not in time; names all of them.
-    """
+    """Wait until the sshd of each of these nodes (by default of all) greets; MissingError names those that do not."""
     waiting = list(lab.nodes if nodes is None else nodes)
     deadline = time.monotonic() + BOOT_TIMEOUT_SECONDS
     while waiting := [node for node in waiting if not _greets(node.address)]:

@@ -11,17 +11,17 @@ from picluster.errors import MissingError
 from picluster.lab.kernel import commands
 from picluster.lab.kernel.commands import check_programs, check_root, run
 from picluster.lab.machine.base import Release, choose_mirror, read_release
-from picluster.lab.machine.environment import SharedEnvironment, check_version
+from picluster.lab.machine.environment import SharedEnvironment
 from picluster.lab.sweep import mounted_below
 
 BOOKWORM = Release("debian", "bookworm")
 
 
 def test_the_release_is_this_machines_own() -> None:
-    assert read_release("ID=debian\nVERSION_CODENAME=bookworm\n") == BOOKWORM
-    assert read_release('NAME="Ubuntu"\nID="ubuntu"\nVERSION_CODENAME=noble\n') == Release("ubuntu", "noble")
+    assert read_release({"ID": "debian", "VERSION_CODENAME": "bookworm"}) == BOOKWORM
+    assert read_release({"NAME": "Ubuntu", "ID": "ubuntu", "VERSION_CODENAME": "noble"}) == Release("ubuntu", "noble")
     with pytest.raises(MissingError, match="fedora"):
-        read_release("ID=fedora\nVERSION_ID=42\n")
+        read_release({"ID": "fedora", "VERSION_ID": "42"})
 
 
 def test_the_archive_is_that_of_this_machines_apt() -> None:
@@ -63,9 +63,9 @@ def test_a_program_that_fails_hangs_or_is_missing_is_one_clear_line(tmp_path: Pa
 
 def test_packages_of_another_python_are_refused_with_the_fix() -> None:
     environment = SharedEnvironment(Path("/packages"), Path("/picluster"), "3.13")
-    check_version(environment, "3.13")
+    environment.check_version("3.13")
     with pytest.raises(MissingError, match=r"3\.11.*3\.13") as refused:
-        check_version(environment, "3.11")
+        environment.check_version("3.11")
     assert "make setup PYTHON=/usr/bin/python3.11" in refused.value.fix
 
 
