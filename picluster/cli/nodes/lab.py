@@ -28,18 +28,13 @@ UP_EXAMPLES = """Examples:
 
 sudo "$(command -v picluster)" lab up                       four nodes, ready to train
 
-sudo "$(command -v picluster)" lab up --like zero2w,pi4     two nodes with the means of these
+sudo "$(command -v picluster)" lab up --like zero2w,pi4     two nodes as strong as these
 
-sudo "$(command -v picluster)" lab up --fresh               bare ones, for provisioning
+sudo "$(command -v picluster)" lab up --fresh               bare nodes, to provision
 
-sudo "$(command -v picluster)" lab up --fresh --emulate     these as aarch64 machines"""
+sudo "$(command -v picluster)" lab up --fresh --emulate     bare nodes that run aarch64 programs"""
 
 Name = Annotated[str, typer.Option(help="Name of the lab; there may be several.")]
-
-
-@app.callback()
-def _group() -> None:
-    pass
 
 
 @app.command("up", epilog=UP_EXAMPLES)
@@ -57,7 +52,7 @@ def up(
             help="Give each node the memory, CPU share, link and random reads per second of a zero2w, pi3, pi4 or pi5.",
         ),
     ] = None,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Bare nodes, as if just flashed.")] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Make bare nodes, as if just flashed, to provision.")] = False,
     emulate: Annotated[
         bool, typer.Option("--emulate", help="Emulate a Pi 4's architecture and instructions by qemu: slow.")
     ] = False,
@@ -66,7 +61,7 @@ def up(
     ] = False,
     name: Name = "lab",
 ) -> None:
-    """Make virtual Pis, or make those that are there whole again. Needs root, on Debian or Ubuntu.
+    """Make virtual Pis, or repair those that are there. Needs root, on Debian or Ubuntu.
 
     Each has its own file system, host name, address, systemd and sshd; the kernel enforces its limits.
     """
@@ -87,7 +82,7 @@ def up(
         second_interface=second_interface,
     )
     began = time.monotonic()
-    with _as_guest():
+    with _without_bytecode():
         lab = make(wanted, typer.echo)
     inventory = LabPlaces(name).inventory
     typer.echo(
@@ -96,7 +91,7 @@ def up(
     if not fresh:
         typer.echo(f"train     picluster launch --inventory {shlex.quote(str(inventory))} --layers-per-node 1")
     typer.echo(f"default   mkdir -p inventory; cp {shlex.quote(str(inventory))} inventory/hosts.yml")
-    typer.echo(f"look      picluster lab status{_named(name)}")
+    typer.echo("look      picluster lab status" + ("" if name == "lab" else f" --name {name}"))
 
 
 def _limits(memory: str | None, cpus: float | None, rate: str | None, *, alone: bool) -> NodeLimits:
@@ -114,11 +109,11 @@ def _limits(memory: str | None, cpus: float | None, rate: str | None, *, alone: 
 
 @app.command("down")
 def down(*, name: Name = "lab") -> None:
-    """Take a lab away with all that is in it, also one that was only half made."""
+    """Remove a lab with all that is in it, also one that was only half made."""
     from picluster.lab.build import down as take_away
 
     began = time.monotonic()
-    with _as_guest():
+    with _without_bytecode():
         done = take_away(name, typer.echo)
     took = f"in {time.monotonic() - began:.1f} s"
     typer.echo(f"down      {took}: {', '.join(done)}" if done else f"there is no lab {name}")
@@ -126,11 +121,11 @@ def down(*, name: Name = "lab") -> None:
 
 @app.command("status")
 def status(*, name: Name = "lab", as_json: options.Json = False) -> None:
-    """Show how the nodes of a lab are. Links and disks are seen by root only."""
+    """Show the state of a lab's nodes. Only root sees links and disks."""
     from picluster.lab.state import look
     from picluster.schema.record import to_json
 
-    with _as_guest():
+    with _without_bytecode():
         found = look(name)
     if as_json:
         typer.echo(to_json(found, indent=True), nl=False)
@@ -144,34 +139,28 @@ def status(*, name: Name = "lab", as_json: options.Json = False) -> None:
 def break_node(
     node: Annotated[str, typer.Argument(metavar="NODE", help="Name of the node, such as pi2.")],
     *,
-    kill: Annotated[bool, typer.Option("--kill", help="Let the machine die at once, as without power.")] = False,
+    kill: Annotated[bool, typer.Option("--kill", help="End the machine at once, as without power.")] = False,
     link_down: Annotated[bool, typer.Option("--link-down", help="Pull its network cable.")] = False,
-    freeze: Annotated[bool, typer.Option("--freeze", help="Stop all of its processes where they are.")] = False,
+    freeze: Annotated[bool, typer.Option("--freeze", help="Stop all of its processes, without ending them.")] = False,
     fill_disk: Annotated[bool, typer.Option("--fill-disk", help="Fill its disk to the last byte.")] = False,
-    restore: Annotated[bool, typer.Option("--restore", help="Mend whatever is broken; its disk is kept.")] = False,
+    restore: Annotated[bool, typer.Option("--restore", help="Repair whatever is broken; its disk is kept.")] = False,
     name: Name = "lab",
 ) -> None:
-    """Break a node, or make it whole again."""
+    """Break a node, or repair it."""
     from picluster.lab.faults import Fault, break_it
 
-    given = {
-        Fault.KILL: kill,
-        Fault.LINK_DOWN: link_down,
-        Fault.FREEZE: freeze,
-        Fault.FILL_DISK: fill_disk,
-        Fault.RESTORE: restore,
-    }
-    chosen = [fault for fault, wanted in given.items() if wanted]
+    options_given = (kill, link_down, freeze, fill_disk, restore)
+    chosen = [fault for fault, is_given in zip(Fault, options_given, strict=True) if is_given]
     if len(chosen) != 1:
         raise InputError("say one thing to do", fix=f"one of {', '.join(fault.value for fault in Fault)}")
-    with _as_guest():
+    with _without_bytecode():
         for done in break_it(name, node, chosen[0], typer.echo):
             typer.echo(f"{node}: {done}")
 
 
 @contextmanager
-def _as_guest() -> Iterator[None]:
-    """Leave nothing of root's in the checkout of the person who typed sudo."""
+def _without_bytecode() -> Iterator[None]:
+    """Leave no bytecode of root's in the checkout of the person who typed sudo."""
     from picluster.lab.kernel.host import give_back_bytecode, invoker
 
     sys.dont_write_bytecode = True
@@ -180,7 +169,3 @@ def _as_guest() -> Iterator[None]:
     finally:
         if os.geteuid() == 0:
             give_back_bytecode(invoker(os.environ))
-
-
-def _named(name: str) -> str:
-    return "" if name == "lab" else f" --name {name}"

@@ -1,10 +1,12 @@
-"""`picluster provision` and `picluster reset`: nodes are made ready, or as they were."""
+"""`picluster provision` makes nodes ready; `picluster reset` takes that off them again."""
 
 from __future__ import annotations
 
 import getpass
 import sys
+import time
 from contextlib import nullcontext
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -28,13 +30,13 @@ if TYPE_CHECKING:
 PROVISION_EXAMPLES = """Examples:
 
 picluster provision                      all nodes of inventory/hosts.yml
-picluster provision --limit pi5          a new one; the others are told of it
-picluster provision --check              what would be changed
-picluster provision --tags firewall      one role again"""
+picluster provision --limit pi5          a new node; the others are told of it
+picluster provision --check              say what would be changed
+picluster provision --tags firewall      run one role again"""
 RESET_EXAMPLES = """Examples:
 
 picluster reset --limit pi5              take picluster off a node
-picluster reset --delete-data            of all nodes, and the graphs that are kept there"""
+picluster reset --delete-data            take it off all nodes, and delete the graphs there"""
 
 Limit = Annotated[
     str | None, typer.Option(metavar="PATTERN", help="Ansible's pattern of nodes: pi5, or 'all:!pi3'. (default: all)")
@@ -59,26 +61,17 @@ def provision(
     ask_become_pass: AskPassword = False,
     as_json: AsJson = False,
 ) -> None:
-    """Make freshly flashed Pis ready to train. Does again only what is not as it should be. Exit code 5: one is not."""
-    from picluster.controller.provision.playbook import Playbook, check_tags
+    """Make freshly flashed Pis ready to train; changes only what is not so yet. Exit code 5: one is not ready."""
+    from picluster.controller.provision.playbook import check_tags
     from picluster.controller.provision.wheel_set import torch_of_pis
 
     if tags is not None:
         check_tags(tags)
-    path, members, chosen, is_node = _choose(inventory, limit)
-    password = getpass.getpass("sudo's password on the nodes: ") if ask_become_pass else None
+    book, chosen = _playbook("site.yml", inventory, limit)
+    password = _password() if ask_become_pass else None
     with _apt_port() as port:
-        book = Playbook(
-            name="site.yml",
-            inventory=path,
-            chosen=[node.name for node in chosen],
-            members=[node.name for node in members],
-            tags=tags,
-            is_check=check,
-            apt_port=port,
-            become_password=password,
-            variables={"picluster_torch_version": torch_of_pis(), "picluster_controller_is_node": is_node},
-        )
+        variables = {**book.variables, "picluster_torch_version": torch_of_pis()}
+        book = replace(book, tags=tags, is_check=check, apt_port=port, become_password=password, variables=variables)
         done = _run(book, good="done" if check or tags else "ready", as_json=as_json)
     if done.is_good and not check and not tags:
         done = _examined(done, chosen, as_json=as_json)
@@ -94,31 +87,21 @@ def reset(
     ask_become_pass: AskPassword = False,
     as_json: AsJson = False,
 ) -> None:
-    """Take from nodes what `provision` has put there. What others installed stays; data, unless you say otherwise."""
-    from picluster.controller.provision.playbook import Playbook
-
-    path, members, chosen, _ = _choose(inventory, limit)
-    names = ", ".join(node.name for node in chosen)
-    if not yes and not _agrees(f"take picluster off {plain(names)}?"):
+    """Remove from nodes what `provision` put there. What others installed stays; data, unless you say otherwise."""
+    book, _ = _playbook("reset.yml", inventory, limit)
+    if not yes and not _agrees(f"take picluster off {plain(', '.join(book.chosen))}?"):
         raise typer.Exit
     if delete_data is None:
         delete_data = not yes and _agrees("delete the graphs that are kept there, too?")
-    password = getpass.getpass("sudo's password on the nodes: ") if ask_become_pass else None
-    book = Playbook(
-        name="reset.yml",
-        inventory=path,
-        chosen=[node.name for node in chosen],
-        members=[node.name for node in members],
-        become_password=password,
-        variables={"reset_data": delete_data},
-    )
+    password = _password() if ask_become_pass else None
+    book = replace(book, become_password=password, variables={**book.variables, "reset_data": delete_data})
     _end(_run(book, good="done", as_json=as_json), as_json=as_json)
 
 
-def _choose(inventory: Path | None, limit: str | None) -> tuple[Path, list[RemoteNode], list[RemoteNode], bool]:
-    """The inventory, its machines, the chosen ones, and True where this machine is a node as well."""
+def _playbook(name: str, inventory: Path | None, limit: str | None) -> tuple[Playbook, list[RemoteNode]]:
+    """Playbook for the machines that are chosen, and these machines."""
     from picluster.controller.nodes.inventory import default_inventory, read_inventory, remote_nodes
-    from picluster.controller.provision.playbook import hosts_of
+    from picluster.controller.provision.playbook import Playbook, hosts_of
     from picluster.project import find
 
     path = inventory or default_inventory()
@@ -129,15 +112,19 @@ def _choose(inventory: Path | None, limit: str | None) -> tuple[Path, list[Remot
             f"inventory {path} names no machine but this one", fix=f"write your own: see {find('docs/inventory.md')}"
         )
     print(f"inventory  {path}: {counted(len(members), 'node')}", file=sys.stderr)
-    chosen = members
-    if limit is not None:
-        wanted = hosts_of(path, limit, [node.name for node in members])
-        chosen = [node for node in members if node.name in wanted]
-    return path, members, chosen, len(members) < len(nodes)
+    names = [node.name for node in members]
+    chosen = names if limit is None else hosts_of(path, limit, names)
+    variables = {"picluster_controller_is_node": len(members) < len(nodes)}
+    book = Playbook(name=name, inventory=path, chosen=chosen, members=names, variables=variables)
+    return book, [node for node in members if node.name in chosen]
+
+
+def _password() -> str:
+    return getpass.getpass("sudo's password on the nodes: ")
 
 
 def _apt_port() -> AbstractContextManager[int | None]:
-    """Port of the cache for apt, where this machine has one."""
+    """Start the cache for apt, where this machine has one; yields its port."""
     from picluster.controller.provision import apt_cache
 
     if apt_cache.is_there():
@@ -149,8 +136,6 @@ def _apt_port() -> AbstractContextManager[int | None]:
 
 def _run(book: Playbook, *, good: NodeState, as_json: bool) -> Provisioned:
     """Run a playbook and show its progress."""
-    import time
-
     from picluster.cli.show.provision_view import watched
     from picluster.controller.provision.progress import Progress
     from picluster.schema.provision import Provisioned
@@ -171,7 +156,7 @@ def _run(book: Playbook, *, good: NodeState, as_json: bool) -> Provisioned:
 
 
 def _examined(done: Provisioned, chosen: list[RemoteNode], *, as_json: bool) -> Provisioned:
-    """The same outcome with the doctor's findings after it."""
+    """Let the doctor examine the nodes that were made ready; returns the outcome with its findings."""
     import msgspec
 
     from picluster.cli.show.health_tables import show_health

@@ -1,1 +1,1 @@
-"""First boot of new Pis: the files for their SD cards and the inventory that goes with them."""
+"""First boot of new Pis: files for their SD cards, and the inventory that goes with them."""

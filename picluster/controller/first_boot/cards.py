@@ -1,4 +1,4 @@
-"""Files for a Pi's first start: those of cloud-init, for the boot partition of its SD card.
+"""Files of cloud-init for the boot partition of a Pi's SD card, and the inventory of these Pis. Pure.
 
 Nothing in them needs the internet: a Pi on a network without it comes up all the same.
 """
@@ -16,18 +16,17 @@ from picluster.schema.cluster_file import ClusterFile
 
 Content = Mapping[str, Any]
 
-_ANY_CABLE = "cable"
-"""Netplan's match for the one cable that there is, eth0 or end0 as the system likes."""
+_ANY_CABLE = "cable"  # netplan's name for the one cable that there is: the system calls it eth0 or end0
 _FIRST_WIFI = "wlan0"
 # Raspberry Pi OS starts SSH only when it is told to; Ubuntu listens already, by a socket.
 _START_SSH = "systemctl is-active --quiet ssh.socket || systemctl enable --now ssh"
-# Ubuntu Server answers for its .local name only where it is told to. Raspberry Pi OS has avahi for that.
+# Ubuntu Server answers for its .local name only where it is told to; the second file stands beside what netplan writes
+# for the link. Raspberry Pi OS has avahi for that.
 _ANSWER_FOR_NAME = "systemctl try-restart systemd-resolved systemd-networkd || true"
 _ANSWER_FILES = {
     "/etc/systemd/resolved.conf.d/picluster.conf": "[Resolve]\nMulticastDNS=yes\n",
     "/etc/systemd/network/10-netplan-{link}.network.d/picluster.conf": "[Network]\nMulticastDNS=yes\n",
 }
-"""Files of the answer; the second stands beside what netplan writes for the link."""
 # Raspberry Pi OS keeps the radio off until it knows the country, and hears of it in no other way.
 _SET_COUNTRY = "if command -v raspi-config; then raspi-config nonint do_wifi_country {}; fi"
 
@@ -43,7 +42,7 @@ picluster:
 
 
 def card(cluster: ClusterFile, name: str, public_key: str) -> dict[str, str]:
-    """The files for one node's card, by name."""
+    """Write the files for one node's card; returns their texts by name."""
     user_data, network = _user_data(cluster, name, public_key), {"network": _network(cluster, name)}
     known = hashlib.sha256(json.dumps([user_data, network]).encode()).hexdigest()[:12]
     # cloud-init does its work once for an instance: what was edited since is a new one.
@@ -56,7 +55,7 @@ def card(cluster: ClusterFile, name: str, public_key: str) -> dict[str, str]:
 
 
 def inventory(cluster: ClusterFile) -> str:
-    """Text of `inventory/hosts.yml`."""
+    """Write the text of `inventory/hosts.yml`."""
     hosts = [f"    {name}:\n      ansible_host: {cluster.address(name) or f'{name}.local'}" for name in cluster.nodes]
     private = cluster.key.removesuffix(".pub")
     file = Path(private).expanduser()

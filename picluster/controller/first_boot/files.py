@@ -1,4 +1,4 @@
-"""Files of `picluster init`: reads the cluster file and the public key; writes inventory and cards, all or nothing."""
+"""Files of `picluster init`: reads cluster file and public key; writes inventory and cards, all of them or none."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import os
 import shlex
 import shutil
 import tempfile
-from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -28,11 +27,7 @@ _KEY_TYPES = ("ssh-ed25519", "ssh-rsa", "ecdsa-sha2-", "sk-ssh-ed25519@openssh.c
 
 
 def read_cluster(file: Path) -> ClusterFile:
-    """Read the cluster file.
-
-    Raises:
-        InputError: it is not there, no YAML, or does not fit; names the place in it.
-    """
+    """Read the cluster file; raises InputError, with the place, where it is missing, is no YAML or does not fit."""
     try:
         text = file.read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -53,11 +48,7 @@ def read_cluster(file: Path) -> ClusterFile:
 
 
 def read_public_key(cluster: ClusterFile, beside: Path) -> str:
-    """Read the line of the key that the cluster file names.
-
-    Raises:
-        InputError: it is not there, or no public key.
-    """
+    """Read the line of the key that the cluster file names; raises InputError where that is no public key."""
     file = beside / Path(cluster.key).expanduser()
     try:
         text = file.read_text(encoding="utf-8").strip()
@@ -85,28 +76,24 @@ def write_all(cluster: ClusterFile, public_key: str, *, force: bool) -> None:
         raise InputError(
             f"{' and '.join(there)} would be overwritten", fix="--force does; keep a copy of what you need"
         )
-    cards = {name: card(cluster, name, public_key) for name in cluster.nodes}
     try:
         HOSTS.parent.mkdir(exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".cards-", dir=".", ignore_cleanup_errors=True) as name:
-            _write_cards(Path(name) / "new", cards)
+            staged = Path(name)
+            (staged / "new").mkdir(mode=0o700)  # the password of a Wi-Fi may be in it
+            for node in cluster.nodes:
+                (staged / "new" / node).mkdir()
+                for file, text in card(cluster, node, public_key).items():
+                    (staged / "new" / node / file).write_text(text, encoding="utf-8")
             hosts = HOSTS.with_name(f".{HOSTS.name}.{os.getpid()}")
             hosts.write_text(inventory(cluster), encoding="utf-8")
-            _put_in_place(hosts, Path(name))
+            _put_in_place(hosts, staged)
     except OSError as error:
         refuse("write", Path(error.filename or CARDS), error)
 
 
-def _write_cards(folder: Path, cards: Mapping[str, Mapping[str, str]]) -> None:
-    folder.mkdir(mode=0o700)  # the password of a Wi-Fi may be in it
-    for name, files in cards.items():
-        (folder / name).mkdir()
-        for file, text in files.items():
-            (folder / name / file).write_text(text, encoding="utf-8")
-
-
 def _put_in_place(hosts: Path, staged: Path) -> None:
-    """Put both into place by two renames; where the second fails, the first is taken back."""
+    """Rename the inventory and the cards into place; where the second fails, the first is renamed back."""
     with ExitStack() as back:
         back.callback(hosts.unlink, missing_ok=True)
         if CARDS.exists():
@@ -133,7 +120,7 @@ def _read_yaml(text: str) -> Any:
     import yaml  # type: ignore[import-untyped]
 
     class Loader(yaml.SafeLoader):  # type: ignore[misc]
-        """Refuses a name that stands there twice, of which YAML would take the last."""
+        """Loader that refuses a name that stands there twice, of which YAML would take the last."""
 
         def construct_mapping(self, node: Any, deep: bool = False) -> Any:
             keys = [self.construct_object(key, deep=True) for key, _ in node.value]

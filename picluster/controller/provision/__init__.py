@@ -1,1 +1,1 @@
-"""From a freshly flashed Pi to a node that trains: wheels and packages through this machine, and a playbook."""
+"""Provisioning of nodes: wheels and Debian packages by way of this machine, and Ansible's playbooks."""

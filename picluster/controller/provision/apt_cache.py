@@ -1,7 +1,7 @@
-"""Debian packages through this machine: apt-cacher-ng, started for one provisioning, kept on loopback.
+"""Cache of Debian packages on this machine: apt-cacher-ng, started for one provisioning, on the loopback alone.
 
-Nodes reach it through their SSH connection, so nothing listens on the network, no firewall is in the way, and a node
-needs no internet of its own.
+Nodes reach it through their SSH connection: nothing listens on the network, no firewall is in the way, and nodes need
+no internet of their own.
 """
 
 from __future__ import annotations
@@ -22,8 +22,7 @@ from picluster.project import user_cache
 PROGRAM = "apt-cacher-ng"
 SUPPORT = Path("/usr/lib/apt-cacher-ng")
 START_SECONDS = 10.0
-_PORTS = range(20000, 32768)
-"""It cannot bind to ports above these."""
+_PORTS = range(20000, 32768)  # it cannot bind to ports above these
 END_SECONDS = 5.0
 
 
@@ -45,11 +44,10 @@ def apt_cache() -> Iterator[int]:
     cache, port = user_cache() / "apt", _free_port()
     cache.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix="picluster-apt-") as folder:
-        _configure(Path(folder), cache, port)
+        (Path(folder) / "acng.conf").write_text(_settings(Path(folder), cache, port))
         log = Path(folder) / "output"
         with log.open("wb") as output:
-            words = [program, "-c", folder]
-            process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+            process = subprocess.Popen([program, "-c", folder], stdin=subprocess.DEVNULL, stdout=output, stderr=output)
         try:
             _wait(process, port, log)
             yield port
@@ -66,7 +64,7 @@ def _program() -> str | None:
     return shutil.which(PROGRAM) or shutil.which(PROGRAM, path="/usr/sbin")
 
 
-def _configure(folder: Path, cache: Path, port: int) -> None:
+def _settings(folder: Path, cache: Path, port: int) -> str:
     settings = {
         "CacheDir": cache,
         "LogDir": folder,
@@ -75,11 +73,11 @@ def _configure(folder: Path, cache: Path, port: int) -> None:
         "Port": port,
         "BindAddress": "127.0.0.1",
         "ForeGround": 1,
-        "AllowUserPorts": 0,  # any: archives of one's own are where they are
-        # Archives are signed; a node may name one that only speaks TLS, and that goes through as it is.
+        "AllowUserPorts": 0,  # any: an archive of one's own may have any port
+        # Archives are signed, so plain HTTP will do; one that speaks TLS alone is passed through, uncached.
         "PassThroughPattern": r".*:443$",
     }
-    (folder / "acng.conf").write_text("".join(f"{name}: {value}\n" for name, value in settings.items()))
+    return "".join(f"{name}: {value}\n" for name, value in settings.items())
 
 
 def _wait(process: subprocess.Popen[bytes], port: int, log: Path) -> None:

@@ -1,13 +1,12 @@
-"""Packages that a node shall have, to the version: read from poetry.lock and from pip's own form. Pure."""
+"""Packages of a node, pinned: read from poetry.lock and from a requirements file. Pure."""
 
 from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 from packaging.markers import Marker
 from packaging.requirements import Requirement
@@ -24,7 +23,7 @@ _OLD_NAMES = {17: "manylinux2014", 12: "manylinux2010", 5: "manylinux1"}
 
 @dataclass(frozen=True)
 class Target:
-    """A kind of node, as markers and the tags of wheels describe it: a Linux with glibc."""
+    """A kind of node, a Linux with glibc, as environment markers and tags of wheels describe it."""
 
     python: str
     """Version of Python, such as 3.12."""
@@ -90,9 +89,9 @@ class Pin:
     name: str
     """Canonical name (PEP 503)."""
     version: str
-    """Version as the lock has it."""
+    """Version as it is written in the lock."""
     hashes: frozenset[str]
-    """Hashes (`sha256:…`) of its files; none where only the wheel's source vouches for it."""
+    """Allowed hashes (`sha256:…`) of its files; empty where the lock does not know the file."""
 
     def __str__(self) -> str:
         return f"{self.name}=={self.version}"
@@ -107,15 +106,15 @@ def locked(lock: str, extra: str, target: Target) -> list[Pin]:
         target: markers are evaluated for it, not for this machine.
     """
     environment = {**target.markers, "extra": extra}
-    return [
-        Pin(
-            canonicalize_name(package["name"]),
-            package["version"],
-            frozenset(file["hash"] for file in package["files"]),
-        )
-        for package in tomllib.loads(lock)["package"]
-        if "main" in package["groups"] and _holds(_marker_of(package), environment)
-    ]
+    pins = []
+    for package in tomllib.loads(lock)["package"]:
+        marker = package.get("markers")
+        if isinstance(marker, dict):  # one for each group, where they differ
+            marker = marker.get("main")
+        if "main" in package["groups"] and (marker is None or Marker(marker).evaluate(environment)):
+            hashes = frozenset(file["hash"] for file in package["files"])
+            pins.append(Pin(canonicalize_name(package["name"]), package["version"], hashes))
+    return pins
 
 
 def required(text: str, target: Target) -> list[Pin]:
@@ -145,7 +144,7 @@ def cuda_of_torch(lock: str) -> frozenset[str]:
 
 
 def refuse_cuda(pins: Iterable[Pin], target: Target) -> None:
-    """Raise MissingError where CUDA packages are among them: gigabytes that no Pi can use."""
+    """Raise MissingError where CUDA packages are among the pins: gigabytes that no Pi can use."""
     found = [str(pin) for pin in pins if pin.name.startswith(_CUDA)]
     if found:
         more = f" and {len(found) - 1} more" if len(found) > 1 else ""
@@ -153,13 +152,3 @@ def refuse_cuda(pins: Iterable[Pin], target: Target) -> None:
             f"poetry.lock would bring CUDA packages to {target.name}: {found[0]}{more}",
             fix="pin a torch that needs none: 2.9.1 is the newest for a Pi; then poetry lock",
         )
-
-
-def _marker_of(package: Mapping[str, Any]) -> str | None:
-    """Marker of a package among the project's own dependencies: the lock has one for each group where they differ."""
-    marker: str | Mapping[str, str] | None = package.get("markers")
-    return marker.get("main") if isinstance(marker, Mapping) else marker
-
-
-def _holds(marker: str | None, environment: Mapping[str, str]) -> bool:
-    return marker is None or Marker(marker).evaluate(dict(environment))

@@ -1,4 +1,4 @@
-"""Playbooks, run through ansible-runner, which hands their events on."""
+"""Playbooks, run by ansible-runner, which passes on their events."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ LEAVE_SECONDS = 5.0
 
 @dataclass(frozen=True)
 class Playbook:
-    """A playbook to be run."""
+    """A playbook and what it is run with."""
 
     name: str
     """A file in ansible/."""
     inventory: Path
-    """Inventory of the person."""
+    """Inventory file."""
     chosen: Sequence[str]
-    """Hosts that it is for."""
+    """Hosts to provision or reset."""
     members: Sequence[str]
     """All hosts of the cluster."""
     tags: str | None = None
-    """Tags, separated by commas: only tasks with one of them are run."""
+    """Tags, separated by commas: only tasks with one of them run."""
     is_check: bool = False
     """Change nothing, say what would be changed."""
     apt_port: int | None = None
@@ -43,7 +43,7 @@ class Playbook:
     """Further variables of Ansible."""
 
     def run(self, hear: Callable[[Event], object]) -> str:
-        """Run it; returns why it failed as a whole, or nothing. The events tell what became of single hosts.
+        """Run the playbook; returns why Ansible itself failed, or nothing. Events tell the outcomes of single hosts.
 
         Raises:
             MissingError: Ansible is not installed.
@@ -66,7 +66,13 @@ class Playbook:
                     project_dir=str(BUNDLED / "ansible"),
                     playbook=self.name,
                     inventory=str(self.inventory.resolve()),
-                    extravars=self._variables(),
+                    extravars={
+                        "picluster_chosen": ",".join(self.chosen),
+                        "picluster_nodes": ",".join(self.members),
+                        "picluster_apt_proxy": f"http://127.0.0.1:{self.apt_port}" if self.apt_port else "",
+                        "picluster_package": str(PACKAGE),
+                        **self.variables,
+                    },
                     envvars=self._environment(Path(sockets)),
                     passwords=self._passwords(),
                     cmdline=" ".join(self._words()) or None,
@@ -80,11 +86,6 @@ class Playbook:
             if ended.rc == 0 or ended.stats:
                 return ""
             return _last_words(ended.stdout.read())
-
-    def _variables(self) -> dict[str, object]:
-        proxy = f"http://127.0.0.1:{self.apt_port}" if self.apt_port else ""
-        named = {"picluster_chosen": ",".join(self.chosen), "picluster_nodes": ",".join(self.members)}
-        return {**named, "picluster_apt_proxy": proxy, "picluster_package": str(PACKAGE), **self.variables}
 
     def _environment(self, sockets: Path) -> dict[str, str]:
         programs = Path(sys.executable).parent
@@ -144,7 +145,7 @@ def hosts_of(inventory: Path, pattern: str, members: Sequence[str]) -> list[str]
 
 
 def _leave(sockets: Path) -> None:
-    """End the SSH connections that Ansible keeps open, and with them the way to the cache."""
+    """End the SSH connections that Ansible keeps open, and with them the tunnel to the cache."""
     for control in sockets.iterdir():
         with suppress(subprocess.TimeoutExpired, OSError):
             subprocess.run(
@@ -157,7 +158,7 @@ def _leave(sockets: Path) -> None:
 
 
 def _last_words(output: str) -> str:
-    """Find in Ansible's output why it failed."""
+    """Find the reason of Ansible's failure in its output."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
     errors = [line for line in lines if line.startswith(("[ERROR]", "ERROR"))]
     told = errors or lines[-1:]

@@ -1,4 +1,4 @@
-"""Progress of a playbook, read from its events: each node's task, and its outcome. Pure."""
+"""Progress of a playbook, read from its events: the task and the outcome of each node. Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from picluster.schema.provision import NodeOutcome, NodeState
 _UNKNOWN_KEY = "its host key is not known here, or changed: picluster trust"
 _LOOKS = "Look"
 """First word of the names of plays that change nothing; see ansible/site.yml."""
-_COUNTS = {"runner_on_ok": "ok", "runner_on_skipped": "skipped"}
 
 
 @dataclass
@@ -22,9 +21,9 @@ class NodeProgress:
     """Progress of one node."""
 
     role: str = ""
-    """Role that it is at, or that it failed in."""
+    """Role of the task below."""
     task: str = ""
-    """Task that it is at, or that failed."""
+    """Task that is running, or that failed."""
     ok: int = 0
     changed: int = 0
     skipped: int = 0
@@ -80,11 +79,12 @@ class Progress:
 
     def _count(self, kind: str, data: Mapping[str, Any], node: NodeProgress) -> None:
         result = data.get("res") or {}
-        if kind in _COUNTS:
-            setattr(node, _COUNTS[kind], getattr(node, _COUNTS[kind]) + 1)
-            node.changed += bool(kind == "runner_on_ok" and result.get("changed"))
-            if kind == "runner_on_ok" and data.get("task_action") == "ansible.builtin.debug":
+        if kind == "runner_on_ok":
+            node.ok, node.changed = node.ok + 1, node.changed + bool(result.get("changed"))
+            if data.get("task_action") == "ansible.builtin.debug":
                 self._note(_told(result.get("msg", "")))
+        elif kind == "runner_on_skipped":
+            node.skipped += 1
         elif kind == "runner_on_failed" and not data.get("ignore_errors"):
             node.failed, node.reason = node.failed + 1, reason(result)
         elif kind == "runner_on_unreachable":
@@ -96,13 +96,12 @@ class Progress:
 
     def _settle(self, stats: Mapping[str, Mapping[str, int]]) -> None:
         """Take over Ansible's own counts, which know of failures that were rescued."""
+        counts = [stats.get(count, {}) for count in ("ok", "changed", "skipped", "failures", "dark")]
         for name, node in self.nodes.items():
-            node.failed = stats.get("failures", {}).get(name, 0)
-            node.ok, node.changed = (stats.get(count, {}).get(name, 0) for count in ("ok", "changed"))
-            node.skipped, node.unreachable = (stats.get(count, {}).get(name, 0) for count in ("skipped", "dark"))
+            node.ok, node.changed, node.skipped, node.failed, node.unreachable = (each.get(name, 0) for each in counts)
 
     def outcomes(self, good: NodeState) -> tuple[NodeOutcome, ...]:
-        """Outcomes of the nodes; `good` is the word for a node that came through."""
+        """Outcomes of the nodes; `good` is the state of a node on which no task failed."""
         return tuple(self._outcome(name, node, good) for name, node in self.nodes.items())
 
     def _outcome(self, name: str, node: NodeProgress, good: NodeState) -> NodeOutcome:

@@ -1,4 +1,4 @@
-"""The wheels of one kind of node, collected in a folder that Ansible ships. Ansible runs this; it prints JSON."""
+"""Wheels of one kind of node, in a folder that Ansible ships. Ansible runs this module, which prints JSON."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ _X86 = "x86_64"
 
 
 class WheelSet(Record, frozen=True, kw_only=True):
-    """Wheels of a node's environments, as Ansible is told of them."""
+    """Wheels of a node's two Python environments, as this module tells Ansible."""
 
     folder: str
-    """Folder with the wheels, `poetry.txt` and `project.txt`; it may not be there yet."""
+    """Folder with the wheels, `poetry.txt` and `project.txt`; missing until the set is made."""
     poetry: str
-    """Fingerprint of what Poetry's own environment shall hold."""
+    """Fingerprint of the packages of Poetry's own environment."""
     project: str
-    """Fingerprint of what the project's shall hold."""
+    """Fingerprint of the packages of the worker's environment."""
     torch: str
     """Version of torch."""
 
@@ -51,15 +51,11 @@ class NodePackages:
     project: Sequence[Pin]
     """Packages of the worker's environment."""
     engines: Sequence[str] = ()
-    """Engines, of `ENGINES`, whose packages the worker gets besides."""
+    """Engines, of `ENGINES`, whose packages are among the worker's."""
 
     @classmethod
     def read(cls, checkout: Path, target: Target, engines: Sequence[str] = ()) -> NodePackages:
-        """Read them from the lock and the list in the role.
-
-        Raises:
-            MissingError: CUDA packages would be among them.
-        """
+        """Read the packages from the lock and `POETRY`; raises MissingError where CUDA packages are among them."""
         lock = (checkout / "poetry.lock").read_text()
         pins = dict.fromkeys(pin for extra in ("worker", *engines) for pin in locked(lock, extra, target))
         project = with_cpu_torch(list(pins), cuda_of_torch(lock), target)
@@ -78,9 +74,9 @@ class NodePackages:
 
 
 def with_cpu_torch(pins: Sequence[Pin], cuda: Collection[str], target: Target) -> list[Pin]:
-    """Replace torch by its CPU build for x86, where PyPI's torch brings CUDA. Other kinds of node take the lock's.
+    """Replace torch by its CPU build for x86, where PyPI's torch requires CUDA; leave other kinds of node as they are.
 
-    PyPI does not have it, since it cannot hold versions such as 2.13.0+cpu.
+    The build is not on PyPI, which takes no versions such as 2.13.0+cpu.
 
     Args:
         pins: packages that the lock gives.
@@ -116,7 +112,7 @@ def provide_all(folder: Path, pins: Sequence[Pin], target: Target) -> dict[Pin, 
 
 
 def _adopt(folder: Path, file: Path, pin: Pin, target: Target) -> None:
-    """Take the wheel that a person gave, where it is for this kind of node."""
+    """Copy the wheel that a person gave, where it fits this kind of node."""
     try:
         name, version, _, tags = parse_wheel_filename(file.name)
     except InvalidWheelFilename as error:
@@ -139,18 +135,14 @@ def _sources() -> list[str]:
 
 
 def torch_of_pis() -> str:
-    """Version of torch that the lock gives an aarch64 node: whether its processor can run it is looked at first."""
+    """Version of torch that the lock gives an aarch64 node; the preflight looks whether its processor can run it."""
     target = Target("3.12", "aarch64", "2.39")
     pins = locked((BUNDLED / "poetry.lock").read_text(), "worker", target)
     return next(pin.version for pin in pins if pin.name == "torch")
 
 
 def make(cache: Path, wanted: NodePackages, target: Target) -> WheelSet:
-    """Fill the folder: download the wheels that are missing, and remove what belongs to an earlier lock.
-
-    Raises:
-        MissingError: a wheel cannot be had.
-    """
+    """Download wheels that are missing, remove those of an earlier lock; raises MissingError where one cannot be had."""
     made = wanted.describe(cache, target)
     folder = Path(made.folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -173,7 +165,7 @@ def _fingerprint(pins: Sequence[Pin], target: Target) -> str:
 
 
 def _engines(text: str) -> list[str]:
-    """Read the engines, each once, in the order of `ENGINES`."""
+    """Split a list of engines; each stands in the result once, in the order of `ENGINES`."""
     named = {word for word in text.split(",") if word}
     if unknown := sorted(named.difference(ENGINES)):
         raise InputError(
@@ -184,7 +176,7 @@ def _engines(text: str) -> list[str]:
 
 
 def main() -> int:
-    """Make the wheel set of one kind of node, or only print what it would be."""
+    """Make the wheel set of one kind of node, or with `--dry-run` only print what it would be."""
     parser = argparse.ArgumentParser(description=__doc__)
     for name in ("python", "machine", "glibc"):
         parser.add_argument(f"--{name}", required=True)
