@@ -142,7 +142,7 @@ def torch_of_pis() -> str:
 
 
 def make(cache: Path, wanted: NodePackages, target: Target) -> WheelSet:
-    """Download wheels that are missing, remove those of an earlier lock; raises MissingError where one cannot be had."""
+    """Download wheels that are missing, remove those of an earlier lock; MissingError where one cannot be had."""
     made = wanted.describe(cache, target)
     folder = Path(made.folder)
     folder.mkdir(parents=True, exist_ok=True)
