@@ -13,7 +13,7 @@ from picluster.lab.faults import restore, start
 from picluster.lab.kernel.commands import check_programs, check_root, run_all
 from picluster.lab.kernel.host import check_inotify, invoker, locked
 from picluster.lab.kernel.network import bridge_commands, node_commands, routed_networks
-from picluster.lab.machine.base import USER, base_kind, ensure_base, python_version
+from picluster.lab.machine.base import USER, BaseKind, ensure_base, python_version
 from picluster.lab.machine.disk import make_disk
 from picluster.lab.machine.emulation import begin_emulation, check_emulation
 from picluster.lab.machine.environment import own_environment
@@ -29,7 +29,7 @@ Tell = Callable[[str], None]
 
 
 def up(wanted: LabRequest, tell: Tell) -> LabSpec:
-    """Make a lab, or make one that is there whole again.
+    """Make a lab, or repair one that is there.
 
     Raises:
         InputError: it is there with other settings.
@@ -56,7 +56,7 @@ def up(wanted: LabRequest, tell: Tell) -> LabSpec:
 
 
 def down(name: str, tell: Tell) -> list[str]:
-    """Take a lab away, and say what there was of it."""
+    """Remove a lab; returns what there was of it, in words."""
     check_name(name)
     check_root("down")
     check_programs()
@@ -71,7 +71,7 @@ def _make(wanted: LabRequest, tell: Tell) -> LabSpec:
         check_emulation()
         begin_emulation()
     with _timed("base", tell):
-        base = ensure_base(base_kind(wanted), tell)
+        base = ensure_base(BaseKind(fresh=wanted.fresh, emulated=wanted.emulated), tell)
     if environment:
         environment.check_version(python_version(base))
     lab = specify(wanted, free_network(routed_networks()))

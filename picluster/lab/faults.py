@@ -6,13 +6,13 @@ import errno
 import os
 from collections.abc import Callable, Iterator
 from enum import Enum
-from functools import partial
+from pathlib import Path
 
 from picluster.lab.kernel.commands import check_root, run_all
 from picluster.lab.kernel.group_acts import freeze, hierarchies, is_frozen, kill, make_groups, processes, remove_groups
 from picluster.lab.kernel.host import locked
 from picluster.lab.kernel.network import disconnect, links_up, node_commands, port_names, set_links
-from picluster.lab.machine.base import base_folder, base_kind
+from picluster.lab.machine.base import BaseKind, base_folder
 from picluster.lab.machine.disk import devices
 from picluster.lab.machine.emulation import ENVIRONMENT, begin_emulation
 from picluster.lab.machine.environment import own_environment
@@ -32,8 +32,7 @@ class Fault(Enum):
     RESTORE = "--restore"
 
 
-_BLOCK_BYTES = 1024
-"""Size of the smallest block that ext4 gives."""
+_BLOCK_BYTES = 1024  # the smallest block that ext4 gives
 
 
 def break_it(lab_name: str, node_name: str, fault: Fault, tell: Callable[[str], None]) -> list[str]:
@@ -46,12 +45,23 @@ def break_it(lab_name: str, node_name: str, fault: Fault, tell: Callable[[str], 
     check_root("break")
     with locked(tell):
         lab = read_spec(lab_name)
-        node = lab.node(node_name)
-        if fault is Fault.RESTORE:
-            return list(restore(lab, node)) or ["was whole"]
-        act, done = _ACTS[fault]
-        act(lab, node)
-        return [done]
+        node, at = lab.node(node_name), LabPlaces(lab_name).node(node_name)
+        match fault:
+            case Fault.KILL:
+                set_links(lab, node, up=False)  # first, so that no connection is closed properly
+                kill(hierarchies(), at.group)
+                return ["dead"]
+            case Fault.LINK_DOWN:
+                set_links(lab, node, up=False)
+                return ["link down"]
+            case Fault.FREEZE:  # its kernel still answers, as that of a machine which hangs may
+                freeze(hierarchies(), at.group, frozen=True)
+                return ["frozen"]
+            case Fault.FILL_DISK:
+                fill(at.filler)
+                return ["disk full"]
+            case Fault.RESTORE:
+                return list(restore(lab, node)) or ["was whole"]
 
 
 def start(lab: LabSpec, node: NodeSpec) -> None:
@@ -59,27 +69,17 @@ def start(lab: LabSpec, node: NodeSpec) -> None:
     places, groups = LabPlaces(lab.name), hierarchies()
     at = places.node(node.name)
     remove_groups(groups, at.group)  # with what was charged to it before it died
-    make_groups(groups, places.group, at.group, node, devices(at, base_folder(base_kind(lab))))
+    base = base_folder(BaseKind(fresh=lab.fresh, emulated=lab.emulated))
+    make_groups(groups, places.group, at.group, node, devices(at, base))
     if lab.emulated:
         begin_emulation()
     mounts = {} if lab.fresh else own_environment().mounts()
     boot(groups, node, at, mounts, ENVIRONMENT if lab.emulated else {})
 
 
-def kill_node(lab: LabSpec, node: NodeSpec) -> None:
-    """End a node as if it lost its power: no connection is closed properly."""
-    set_links(lab, node, up=False)
-    kill(hierarchies(), LabPlaces(lab.name).node(node.name).group)
-
-
-def freeze_node(lab: LabSpec, node: NodeSpec) -> None:
-    """Stop every process of a node. Its kernel still answers, as that of a machine which hangs may."""
-    freeze(hierarchies(), LabPlaces(lab.name).node(node.name).group, frozen=True)
-
-
-def fill_disk(lab: LabSpec, node: NodeSpec) -> None:
-    """Leave no byte free on a node's disk."""
-    file = os.open(LabPlaces(lab.name).node(node.name).filler, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+def fill(path: Path) -> None:
+    """Make a file that leaves no byte free on its disk."""
+    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
         size, step = 0, os.fstatvfs(file).f_bfree * os.fstatvfs(file).f_frsize
         while step >= _BLOCK_BYTES:
@@ -114,11 +114,3 @@ def restore(lab: LabSpec, node: NodeSpec) -> Iterator[str]:
         set_links(lab, node, up=True)
         yield "link up"
     wait_for_ssh(lab, [node])
-
-
-_ACTS: dict[Fault, tuple[Callable[[LabSpec, NodeSpec], None], str]] = {
-    Fault.KILL: (kill_node, "dead"),
-    Fault.LINK_DOWN: (partial(set_links, up=False), "link down"),
-    Fault.FREEZE: (freeze_node, "frozen"),
-    Fault.FILL_DISK: (fill_disk, "disk full"),
-}

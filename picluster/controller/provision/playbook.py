@@ -58,6 +58,12 @@ class Playbook:
             hear(event)
             return True  # it is kept: the last of them says how it ended
 
+        words = ["--check"] if self.is_check else []
+        words += ["--tags", self.tags] if self.tags else []
+        passwords = None
+        if self.become_password is not None:
+            words.append("--ask-become-pass")
+            passwords = {r"BECOME password.*:\s*?$": self.become_password}
         # A socket's path may have 107 bytes, so the folder's own must be short.
         with TemporaryDirectory(prefix="picluster-") as folder, TemporaryDirectory(prefix="pc-", dir="/tmp") as sockets:
             try:
@@ -74,8 +80,8 @@ class Playbook:
                         **self.variables,
                     },
                     envvars=self._environment(Path(sockets)),
-                    passwords=self._passwords(),
-                    cmdline=" ".join(self._words()) or None,
+                    passwords=passwords,
+                    cmdline=" ".join(words) or None,
                     event_handler=heard,
                     quiet=True,
                 )
@@ -88,7 +94,6 @@ class Playbook:
             return _last_words(ended.stdout.read())
 
     def _environment(self, sockets: Path) -> dict[str, str]:
-        programs = Path(sys.executable).parent
         way = ["-o", "StrictHostKeyChecking=yes"]
         if self.apt_port:
             way += ["-R", f"127.0.0.1:{self.apt_port}:127.0.0.1:{self.apt_port}"]
@@ -99,16 +104,8 @@ class Playbook:
             "ANSIBLE_SSH_EXTRA_ARGS": " ".join(way),
             # Ansible stops under LC_ALL=C and under a locale that was never generated, which is usual over SSH.
             "LC_ALL": "C.UTF-8",
-            "PATH": f"{programs}:{os.environ.get('PATH', os.defpath)}",
+            "PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', os.defpath)}",
         }
-
-    def _words(self) -> list[str]:
-        words = ["--check"] if self.is_check else []
-        words += ["--tags", self.tags] if self.tags else []
-        return words + (["--ask-become-pass"] if self.become_password is not None else [])
-
-    def _passwords(self) -> dict[str, str] | None:
-        return None if self.become_password is None else {r"BECOME password.*:\s*?$": self.become_password}
 
 
 def check_tags(tags: str) -> None:
@@ -120,12 +117,7 @@ def check_tags(tags: str) -> None:
 
 
 def hosts_of(inventory: Path, pattern: str, members: Sequence[str]) -> list[str]:
-    """Select the members that an Ansible pattern such as `pi5` or `all:!pi3` names.
-
-    Raises:
-        InputError: it means none.
-        MissingError: Ansible is not installed.
-    """
+    """Select the members that an Ansible pattern such as `pi5` or `all:!pi3` names; InputError where it names none."""
     ansible = program("ansible")
     if ansible is None:
         raise MissingError("ansible is not installed", fix="make setup")

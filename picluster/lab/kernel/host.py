@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 from picluster.errors import MissingError
 from picluster.lab.places import LOCK
@@ -29,25 +28,21 @@ def locked(tell: Callable[[str], None]) -> Iterator[None]:
 
     The lock ends with this process, however that ends. MissingError where another process has held it for too long.
     """
+    deadline = None
     with LOCK.open("a") as file:
-        if not _taken(file):
-            tell("waiting for another command about labs to end")
-            deadline = time.monotonic() + LOCK_TIMEOUT_SECONDS
-            while not _taken(file):
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if deadline is None:
+                    tell("waiting for another command about labs to end")
+                    deadline = time.monotonic() + LOCK_TIMEOUT_SECONDS
                 if time.monotonic() > deadline:
-                    raise MissingError(
-                        "another command about labs does not end", fix=f"see whose it is: fuser --verbose {LOCK}"
-                    )
+                    what = "another command about labs does not end"
+                    raise MissingError(what, fix=f"see whose it is: fuser --verbose {LOCK}") from None
                 time.sleep(_POLL_SECONDS)
         yield
-
-
-def _taken(file: IO[str]) -> bool:
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def check_inotify(nodes: int) -> None:

@@ -13,7 +13,6 @@ from picluster.errors import MissingError
 from picluster.lab.kernel.commands import run
 from picluster.lab.machine import emulation
 from picluster.lab.places import CACHE
-from picluster.lab.spec import LabRequest, LabSpec
 
 BOOTSTRAP_TIMEOUT_SECONDS = 1800
 _SYSTEMS = ("debian", "ubuntu")
@@ -78,11 +77,6 @@ class BaseKind:
         kind = "fresh" if self.fresh else "ready"
         parts = repr((self.packages, MASKED, dict(self.files)))
         return f"{kind}-{self.machine}-{hashlib.sha256(parts.encode()).hexdigest()[:8]}"
-
-
-def base_kind(lab: LabSpec | LabRequest) -> BaseKind:
-    """Kind of base that a lab's nodes have."""
-    return BaseKind(fresh=lab.fresh, emulated=lab.emulated)
 
 
 @dataclass(frozen=True)
