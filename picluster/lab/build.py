@@ -29,12 +29,7 @@ Tell = Callable[[str], None]
 
 
 def up(wanted: LabRequest, tell: Tell) -> LabSpec:
-    """Make a lab, or repair one that is there.
-
-    Raises:
-        InputError: it is there with other settings.
-        MissingError: this machine lacks something.
-    """
+    """Make a lab, or repair one that is there; raises InputError where that one has other settings."""
     check_root("up")
     check_programs(emulated=wanted.emulated)
     os.umask(0o022)  # what is made is a system's files, and an inventory that others than root read

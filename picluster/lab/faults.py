@@ -36,12 +36,7 @@ _BLOCK_BYTES = 1024  # the smallest block that ext4 gives
 
 
 def break_it(lab_name: str, node_name: str, fault: Fault, tell: Callable[[str], None]) -> list[str]:
-    """Cause a fault of a node, or repair all of them; returns what was done, in words.
-
-    Raises:
-        InputError: there is no such lab or node.
-        MissingError: this process lacks root's rights.
-    """
+    """Cause a fault of a node, or repair all of them; returns what was done, in words."""
     check_root("break")
     with locked(tell):
         lab = read_spec(lab_name)

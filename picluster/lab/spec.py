@@ -1,11 +1,11 @@
-"""Specification of a lab, decided before anything of it is made."""
+"""Specification of a lab, written before anything of it is made."""
 
 from __future__ import annotations
 
 import ipaddress
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from picluster.errors import InputError, MissingError
 from picluster.lab.limits import PIS, NodeLimits
@@ -127,11 +127,8 @@ def _node(wanted: LabRequest, number: int, network: str) -> NodeSpec:
     return NodeSpec(
         name=f"pi{number + 1}",
         interfaces=tuple(interfaces),
-        memory_bytes=limits.memory_bytes,
-        cpus=limits.cpus,
-        rate_bits=limits.rate_bits,
         disk_bytes=wanted.disk_bytes,
-        random_reads=limits.random_reads,
+        **asdict(limits),
     )
 
 

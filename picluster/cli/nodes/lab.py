@@ -8,16 +8,13 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from picluster.cli.terminal import options
 from picluster.errors import InputError
 from picluster.wording import counted
-
-if TYPE_CHECKING:
-    from picluster.lab.limits import NodeLimits
 
 _NODES = 4
 _MEMORY, _CPUS, _RATE = "1GiB", 0.5, "940mbit"
@@ -66,15 +63,22 @@ def up(
     Each has its own file system, host name, address, systemd and sshd; the kernel enforces its limits.
     """
     from picluster.lab.build import up as make
-    from picluster.lab.limits import parse_likeness, parse_size
+    from picluster.lab.limits import NodeLimits, parse_likeness, parse_rate, parse_size
     from picluster.lab.places import LabPlaces
     from picluster.lab.spec import LabRequest
 
     pis = parse_likeness(like) if like is not None else ()
+    given = {"--memory": memory, "--cpus": cpus, "--rate": rate}
+    if pis and (typed := [option for option, value in given.items() if value is not None]):
+        raise InputError(f"--like and {', '.join(typed)} do not go together", fix="--like says what each node has")
     wanted = LabRequest(
         name=name,
         nodes=(len(pis) or _NODES) if nodes is None else nodes,
-        limits=_limits(memory, cpus, rate, alone=not pis),
+        limits=NodeLimits(
+            memory_bytes=parse_size(memory or _MEMORY, "--memory"),
+            cpus=cpus or _CPUS,
+            rate_bits=parse_rate(rate or _RATE, "--rate"),
+        ),
         like=pis,
         disk_bytes=parse_size(disk, "--disk"),
         fresh=fresh,
@@ -92,19 +96,6 @@ def up(
         typer.echo(f"train     picluster launch --inventory {shlex.quote(str(inventory))} --layers-per-node 1")
     typer.echo(f"default   mkdir -p inventory; cp {shlex.quote(str(inventory))} inventory/hosts.yml")
     typer.echo("look      picluster lab status" + ("" if name == "lab" else f" --name {name}"))
-
-
-def _limits(memory: str | None, cpus: float | None, rate: str | None, *, alone: bool) -> NodeLimits:
-    from picluster.lab.limits import NodeLimits, parse_rate, parse_size
-
-    given = {"--memory": memory, "--cpus": cpus, "--rate": rate}
-    if not alone and (typed := [option for option, value in given.items() if value is not None]):
-        raise InputError(f"--like and {', '.join(typed)} do not go together", fix="--like says what each node has")
-    return NodeLimits(
-        memory_bytes=parse_size(memory or _MEMORY, "--memory"),
-        cpus=cpus or _CPUS,
-        rate_bits=parse_rate(rate or _RATE, "--rate"),
-    )
 
 
 @app.command("down")

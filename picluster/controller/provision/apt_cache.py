@@ -33,11 +33,7 @@ def is_there() -> bool:
 
 @contextmanager
 def apt_cache() -> Iterator[int]:
-    """Run apt-cacher-ng, and yield its port on the loopback.
-
-    Raises:
-        MissingError: it is not installed, or does not start.
-    """
+    """Run apt-cacher-ng, and yield its port on the loopback; MissingError where it is missing or does not start."""
     program = _program()
     if program is None:
         raise MissingError(f"{PROGRAM} is not installed on this machine", fix=f"sudo apt install {PROGRAM}")
@@ -83,12 +79,10 @@ def _settings(folder: Path, cache: Path, port: int) -> str:
 def _wait(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline and process.poll() is None:
-        try:
+        with suppress(OSError):
             socket.create_connection(("127.0.0.1", port), timeout=1.0).close()
-        except OSError:
-            time.sleep(0.05)
-        else:
             return
+        time.sleep(0.05)
     said = log.read_text(errors="replace").strip().splitlines()
     raise MissingError(f"{PROGRAM} does not start: {said[-1] if said else 'it gives no reason'}")
 

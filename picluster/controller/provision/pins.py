@@ -98,13 +98,7 @@ class Pin:
 
 
 def locked(lock: str, extra: str, target: Target) -> list[Pin]:
-    """Read from poetry.lock the packages of a kind of node.
-
-    Args:
-        lock: the file's text, lock version 2.1.
-        extra: an extra of the project, such as worker.
-        target: markers are evaluated for it, not for this machine.
-    """
+    """Read the packages of a kind of node, with an extra of the project, from the text of poetry.lock (version 2.1)."""
     environment = {**target.markers, "extra": extra}
     pins = []
     for package in tomllib.loads(lock)["package"]:

@@ -76,12 +76,7 @@ class NodePackages:
 def with_cpu_torch(pins: Sequence[Pin], cuda: Collection[str], target: Target) -> list[Pin]:
     """Replace torch by its CPU build for x86, where PyPI's torch requires CUDA; leave other kinds of node as they are.
 
-    The build is not on PyPI, which takes no versions such as 2.13.0+cpu.
-
-    Args:
-        pins: packages that the lock gives.
-        cuda: names of the packages that only the other build asks for.
-        target: kind of node.
+    That build is not on PyPI, which takes no versions such as 2.13.0+cpu. `cuda`: packages that PyPI's alone requires.
     """
     if target.machine != _X86:
         return list(pins)

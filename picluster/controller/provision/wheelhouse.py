@@ -52,7 +52,8 @@ def _find(folder: Path, pins: Sequence[Pin], *, vouch: bool = False) -> dict[Pin
             continue
         if vouch and not pin.hashes:
             hash_file(file).write_text(sha256(file))
-        if sha256(file) in (pin.hashes or _own_hash(file)):
+        own = hash_file(file)
+        if sha256(file) in (pin.hashes or (own.read_text() if own.exists() else "")):
             found[pin] = file
         else:
             file.unlink()
@@ -73,11 +74,6 @@ def sha256(file: Path) -> str:
 def hash_file(wheel: Path) -> Path:
     """Path of the file that keeps a wheel's hash, for pins that name none."""
     return wheel.with_name(f"{wheel.name}.sha256")
-
-
-def _own_hash(wheel: Path) -> frozenset[str]:
-    own = hash_file(wheel)
-    return frozenset(own.read_text().split()) if own.exists() else frozenset()
 
 
 def _pip(*words: str, target: Target) -> None:

@@ -41,11 +41,7 @@ class Hierarchies:
 
 
 def read_hierarchies(mounts: str) -> Hierarchies:
-    """Read them from the text of /proc/mounts.
-
-    Raises:
-        MissingError: a controller that a lab needs is not there.
-    """
+    """Read mount points from the text of /proc/mounts; MissingError where a controller that labs need has none."""
     lines = [line.split(" ") for line in mounts.splitlines()]
     v1 = {
         controller: Path(place)

@@ -85,28 +85,20 @@ def kill(found: Hierarchies, group: str) -> None:
 def remove_groups(found: Hierarchies, group: str) -> bool:
     """End the processes in a group and remove it with all below it, in every hierarchy; tells whether there was one.
 
-    The one that processes join first goes first: who comes later finds no way in, and ends.
+    The hierarchy that processes join first goes first: a process that comes later cannot join, and ends.
     """
     folders = [folder for place in found.places for folder in _folders(place / group)]
     for folder in folders:
-        _remove(found, group, folder)
+        deadline = time.monotonic() + KILL_TIMEOUT_SECONDS
+        while folder.exists():
+            try:
+                folder.rmdir()
+            except OSError:  # the last process is still on its way out, or another one has just come
+                if time.monotonic() > deadline:
+                    raise
+                kill(found, group)
+                time.sleep(_POLL_SECONDS)
     return bool(folders)
-
-
-def _remove(found: Hierarchies, group: str, folder: Path) -> None:
-    deadline = time.monotonic() + KILL_TIMEOUT_SECONDS
-    while True:
-        try:
-            folder.rmdir()
-        except FileNotFoundError:
-            return
-        except OSError:  # the last process is still on its way out, or another one has just come
-            if time.monotonic() > deadline:
-                raise
-            kill(found, group)
-            time.sleep(_POLL_SECONDS)
-        else:
-            return
 
 
 def _folders(group: Path) -> Iterator[Path]:

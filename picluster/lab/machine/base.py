@@ -64,14 +64,6 @@ class BaseKind:
         return _FILES | emulation.FILES if self.emulated else _FILES
 
     @property
-    def groups(self) -> tuple[str, ...]:
-        """Groups that the user is in, beside the own one.
-
-        qemu 7.2 has room for one group in SO_PEERGROUPS: with more, whoever asks (systemd --user) asks for ever.
-        """
-        return () if self.emulated else ("sudo",)
-
-    @property
     def name(self) -> str:
         """Name of its folder, the release apart; the last part changes where the base would be made differently."""
         kind = "fresh" if self.fresh else "ready"
@@ -111,11 +103,7 @@ def choose_mirror(release: Release, indexes: str) -> str | None:
 
 
 def ensure_base(kind: BaseKind, tell: Callable[[str], None]) -> Path:
-    """Make the base where it is missing; returns its folder, which is renamed at the end: it is whole or not there.
-
-    Raises:
-        MissingError: this is no Debian or Ubuntu, or debootstrap fails.
-    """
+    """Make the base where it is missing; returns its folder, which is renamed at the end: it is whole or not there."""
     base = base_folder(kind)
     if base.exists():
         return base
@@ -173,7 +161,8 @@ def _bootstrap(kind: BaseKind, mirror: str | None, folder: Path) -> None:
 
 
 def _finish(kind: BaseKind, root: Path) -> None:
-    groups = ["--groups", ",".join(kind.groups)] if kind.groups else []
+    # qemu 7.2 has room for one group in SO_PEERGROUPS: with more, whoever asks (systemd --user) asks for ever.
+    groups = [] if kind.emulated else ["--groups", "sudo"]
     add_user = ["useradd", "--create-home", "--shell", "/bin/bash", *groups, "--password", "*"]
     run(["chroot", root, *add_user, "--uid", str(USER_ID), USER])
     for key in root.glob("etc/ssh/ssh_host_*"):

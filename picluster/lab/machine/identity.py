@@ -38,7 +38,7 @@ def identity_files(node: NodeSpec, *, machine_id: str, public_key: str, host_key
 
 
 def make_key(path: os.PathLike[str], comment: str) -> None:
-    """Make an ed25519 key without a password, and its public half beside it."""
+    """Make an ed25519 key without a passphrase, and its public half beside it."""
     run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", os.fspath(path)])
 
 
@@ -72,7 +72,6 @@ def write_files(places: NodePlaces, files: list[NodeFile]) -> None:
 
 
 def known_hosts(lab: LabSpec) -> str:
-    """Write a line for each node: the host keys were made here, so nobody needs to be asked for them."""
-    places = LabPlaces(lab.name)
-    keys = {node.name: places.node(node.name).host_key.with_suffix(".pub").read_text() for node in lab.nodes}
-    return "".join(f"{node.address} {' '.join(keys[node.name].split()[:2])}\n" for node in lab.nodes)
+    """Write a line of known_hosts for each node: the host keys were made here, so nobody needs to be asked for them."""
+    keys = {node: LabPlaces(lab.name).node(node.name).host_key.with_suffix(".pub").read_text() for node in lab.nodes}
+    return "".join(f"{node.address} {' '.join(key.split()[:2])}\n" for node, key in keys.items())
