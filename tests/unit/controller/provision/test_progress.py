@@ -51,7 +51,7 @@ def test_a_node_that_failed_says_where_and_why_and_does_not_hide_the_others() ->
 
 
 def test_when_one_is_refused_by_looking_the_others_are_untouched() -> None:
-    progress, look = Progress.of(["pi1", "pi2"]), "Look, before anything is changed anywhere"
+    progress, look = Progress.of(["pi1", "pi2"]), "Look at all nodes before any of them is changed"
     progress.hear(event("runner_on_ok", "pi1", look, res={}))
     progress.hear(event("runner_on_failed", "pi2", look, res={"msg": "pi2: 32-bit"}))
     progress.hear(stats(ok={"pi1": 1}, failures={"pi2": 1}))
