@@ -1,4 +1,4 @@
-"""Ansible module: Debian packages that shall be there, and a record of those that came with them.
+"""Ansible module: installs Debian packages, and records those that came with them.
 
 ansible.builtin.apt needs python3-apt, which a bare node has not, and it keeps no record. What is recorded is written
 before apt begins and pruned after it, so an interruption loses nothing and claims nothing that was there before.
@@ -25,7 +25,7 @@ LOCKS = tuple(
     for place in ("lib/dpkg/lock-frontend", "lib/dpkg/lock", "lib/apt/lists/lock", "cache/apt/archives/lock")
 )
 COMMAND_SECONDS = 1800
-"""A slow SD card and a slow line."""
+"""Time for a slow SD card and a slow line."""
 PAUSE_SECONDS = 10
 KEEP_CONFIGURATION = ("--force-confdef", "--force-confold")
 QUIET = {"LC_ALL": "C", "DEBIAN_FRONTEND": "noninteractive", "APT_LISTCHANGES_FRONTEND": "none"}
@@ -34,11 +34,11 @@ GONE = ("not-installed", "config-files")
 
 
 class Failed(Exception):
-    """A command ended badly; the words are its own."""
+    """Failure of a command, in the command's own words."""
 
 
 def missing(wanted: Iterable[str], statuses: Mapping[str, str]) -> list[str]:
-    """Of packages such as "chrony | ntpsec" the first names, where none of the names is installed."""
+    """First names of packages such as "chrony | ntpsec" of which none of the names is installed."""
     choices = [[name.strip() for name in each.split("|")] for each in wanted]
     return [names[0] for names in choices if not any(statuses.get(name) == "installed" for name in names)]
 
@@ -54,24 +54,24 @@ def kept_by_others(refusal: str) -> set[str]:
 
 
 def gist(words: str) -> str:
-    """The lines in which apt and dpkg say what is wrong, or the last one."""
+    """Lines in which apt and dpkg say what is wrong, or the last line."""
     lines = words.strip().splitlines()
     wrong = [line.strip() for line in lines if re.match(r"E: |Err:|dpkg: error| \S+ depends on ", line)]
     return "; ".join(wrong or lines[-1:])
 
 
 class Record:
-    """The names of packages that came with us, one a line."""
+    """File with the names of packages that came with picluster, one a line."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
 
     def names(self) -> set[str]:
-        """What it holds."""
+        """Read the names."""
         return set(self._file.read_text().split()) if self._file.exists() else set()
 
     def write(self, names: set[str]) -> None:
-        """Exchange what it holds at once and for good: an SD card may lose its power in the next second."""
+        """Write the names aside, to the disk, and rename: an SD card may lose its power in the next second."""
         if names == self.names():
             return
         self._file.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
@@ -83,12 +83,12 @@ class Record:
         aside.replace(self._file)
 
     def forget(self) -> None:
-        """Remove it."""
+        """Remove the file."""
         self._file.unlink(missing_ok=True)
 
 
 def statuses() -> dict[str, str]:
-    """Of each package that dpkg knows, the better of its architectures' statuses."""
+    """Statuses of the packages that dpkg knows: for each the better of its architectures' statuses."""
     found: dict[str, str] = {}
     for line in command("dpkg-query", "--show", "--showformat", r"${Package} ${db:Status-Status}\n").splitlines():
         name, status = line.split(" ")
@@ -98,12 +98,12 @@ def statuses() -> dict[str, str]:
 
 
 def on_disk() -> set[str]:
-    """Packages of which there is more than configuration, also where they are half installed."""
+    """Packages of which more than configuration is there, also where they are half installed."""
     return {name for name, status in statuses().items() if status not in GONE}
 
 
 def install(names: Sequence[str], record: Record, *, proxy: str, lock_seconds: int, attempts: int) -> list[str]:
-    """Install what is missing; tells which packages are new."""
+    """Install missing packages; tells which packages are new."""
     before = record.names()
     for attempt in range(1, attempts + 1):
         try:
@@ -132,7 +132,7 @@ def _install_once(names: Sequence[str], record: Record, proxy: str, lock_seconds
 
 
 def _run_recorded(words: list[str], record: Record) -> None:
-    """Let apt install; the record is a superset of what is new for as long as that takes."""
+    """Let apt install packages; while it does, the record is a superset of the new ones."""
     record.write(record.names() | newcomers(command(*words, "--simulate")) - on_disk())
     try:
         command(*words)
@@ -141,7 +141,7 @@ def _run_recorded(words: list[str], record: Record) -> None:
 
 
 def remove(record: Record, *, lock_seconds: int) -> tuple[list[str], list[str]]:
-    """Remove what is recorded, settings too; tells what went, and what stays because packages of others need it.
+    """Remove recorded packages with their settings; tells which went, and which stay because other packages need them.
 
     dpkg does it, not apt: dpkg never takes others' packages along, and never fetches one in their place.
     """
@@ -165,13 +165,13 @@ def _refusal(names: set[str]) -> str:
 
 
 def mend() -> None:
-    """Finish what an interruption of dpkg left, as far as it can be without more packages: apt refuses until then."""
+    """Finish what an interrupted dpkg left, as far as no more packages are needed: apt refuses until then."""
     with suppress(Failed):
         command("dpkg", *KEEP_CONFIGURATION, "--configure", "--pending")
 
 
 def wait_for_locks(seconds: int) -> None:
-    """Wait for whoever installs something; a fresh system does so by itself. apt-get itself does not wait to update."""
+    """Wait until others have ended installing, as a fresh system does by itself: apt-get does not wait to update."""
     deadline = time.monotonic() + seconds
     while held := [lock for lock in LOCKS if lock.exists() and _is_held(lock)]:
         if time.monotonic() > deadline:
@@ -198,7 +198,7 @@ def _holder(lock: Path) -> str:
 
 
 def command(*words: str) -> str:
-    """What a command says.
+    """Run a command; returns its output.
 
     Raises:
         Failed: it ended badly.
@@ -211,7 +211,7 @@ def command(*words: str) -> str:
 
 
 def main() -> None:
-    """Do what the task asks for."""
+    """Read the task's arguments, act, and answer Ansible."""
     module = AnsibleModule(
         {
             "names": {"type": "list", "elements": "str", "default": []},

@@ -1,4 +1,4 @@
-"""Ansible module: words of the kernel's command line, in the cmdline.txt that a Raspberry Pi really boots.
+"""Ansible module: edits the kernel's command line, in the cmdline.txt that a Raspberry Pi really boots.
 
 Where it is not certain which file that is, nothing is written: a flag in the wrong file looks done and does nothing.
 """
@@ -17,12 +17,12 @@ from ansible.module_utils.boot_files import WORD, UnclearError, booted_file, rea
 
 DOCUMENTATION = """
 module: boot_cmdline
-short_description: Words of the kernel's command line, in the cmdline.txt that a Raspberry Pi really boots
+short_description: Edits words of the kernel's command line, in the cmdline.txt that a Raspberry Pi really boots
 options:
-  present: {description: Words that shall be there., type: list, elements: str, default: []}
-  absent: {description: Words that shall not., type: list, elements: str, default: []}
+  present: {description: Words to add., type: list, elements: str, default: []}
+  absent: {description: Words to remove., type: list, elements: str, default: []}
   restore: {description: Undo what this module has done., type: bool, default: false}
-  root: {description: Where the file system begins; tests have trees of their own., type: path, default: /}
+  root: {description: Root of the file system; tests have trees of their own., type: path, default: /}
 """
 
 RECORD = "var/lib/picluster/boot_cmdline.json"
@@ -30,7 +30,7 @@ BACKUP = ".before-picluster"
 
 
 def edit(text: str, present: list[str], absent: list[str]) -> str:
-    """The line without some words and with others at its end, where they win; all else as it was."""
+    """Line without some words and with others at its end, where they win; all else as it was."""
     for match in reversed(list(WORD.finditer(text))):
         if match.group() in absent:
             before, after = text[: match.start()], text[match.end() :]
@@ -44,7 +44,7 @@ def edit(text: str, present: list[str], absent: list[str]) -> str:
 
 
 def write(file: Path, text: str) -> None:
-    """Aside, to the disk, renamed: a card that is pulled out keeps the old line or has the new one."""
+    """Write aside, to the disk, and rename: a card that is pulled out has the old line or the new one."""
     aside = file.with_name(f".{file.name}.picluster")
     with aside.open("wb") as stream:
         stream.write(text.encode("latin-1"))
@@ -61,7 +61,7 @@ def write(file: Path, text: str) -> None:
 
 
 class Record:
-    """What this module did, so that it can be undone: words, and for each line as written the line as found."""
+    """Record of this module's changes, to undo them: words, and for each line as written the line as found."""
 
     def __init__(self, root: Path) -> None:
         self.file = root / RECORD
@@ -71,11 +71,11 @@ class Record:
         self.lines: dict[str, str] = told.get("lines", {})
 
     def undone(self, text: str) -> str:
-        """The very line as found where nobody else has touched it since; else without our words."""
+        """Line as it was found where nobody else has changed it since; else the line without picluster's words."""
         return self.lines.get(text) or edit(text, self.removed, self.added)
 
     def remember(self, before: str, after: str) -> None:
-        """One more change."""
+        """Record with one more change."""
         self.lines[after] = self.lines.pop(before, before)
         self.added += [word for word in words_of(after) if word not in (*words_of(before), *self.added)]
         self.removed += [word for word in words_of(before) if word not in (*words_of(after), *self.removed)]
@@ -85,7 +85,7 @@ class Record:
 
 
 def carry_out(edits: Mapping[Path, tuple[str, str]], record: Record, *, restore: bool) -> None:
-    """Write the lines. The record comes first: a node that dies here must still be able to go back."""
+    """Write the record, then the lines: a node that dies in between can still be reset."""
     for file, (before, after) in edits.items():
         backup = file.with_name(file.name + BACKUP)
         if not restore and before != after:
@@ -101,13 +101,13 @@ def carry_out(edits: Mapping[Path, tuple[str, str]], record: Record, *, restore:
 
 
 def has_effect(running: Sequence[str], present: Sequence[str], absent: Sequence[str] = ()) -> bool:
-    """Whether a kernel was started so: of words that contradict each other it goes by the last."""
+    """Tell whether a kernel was started so: of words that contradict each other the last one counts."""
     told = [word for word in running if word in (*present, *absent)]
     return {*present} <= {*told} and (not told or told[-1] in present)
 
 
 def run(root: Path, present: list[str], absent: list[str], *, restore: bool, check: bool) -> dict[str, object]:
-    """Find, edit, write; returns what Ansible shows."""
+    """Find, edit and write the command line; returns what Ansible shows."""
     record = Record(root)
     if restore and not record.file.is_file():
         return {"changed": False, "reboot_needed": False}
@@ -133,7 +133,7 @@ def run(root: Path, present: list[str], absent: list[str], *, restore: bool, che
 
 
 def main() -> None:
-    """Entry point: Ansible's arguments in, its answer out."""
+    """Read Ansible's arguments, act, and answer."""
     words = {"type": "list", "elements": "str", "default": []}
     module = AnsibleModule(
         argument_spec={

@@ -1,4 +1,4 @@
-"""Ansible module: what a node is, how SSH came to it, and every reason why it cannot train.
+"""Ansible module: reads what a node is, how SSH reached it, and every reason why it cannot train.
 
 It looks at all of it in one go, changes nothing, needs no root, and also runs on systems that are then refused.
 """
@@ -26,17 +26,17 @@ if TYPE_CHECKING:
     Facts = dict[str, Any]
 
 ARCHITECTURES = {"aarch64": "arm64", "x86_64": "amd64"}
-"""By the kernel's word, how dpkg calls the system that belongs to it."""
+"""Architecture in dpkg's words, by that in the kernel's words."""
 RELEASES = {"debian": (12,), "raspbian": (12,), "ubuntu": (24, 4)}
 PYTHONS = ((3, 11), (3, 14))
 ATOMICS_SINCE = (2, 10)
-"""From this torch on its aarch64 wheels use atomic instructions that a Cortex-A53 or A72 has not (Pi 3, Pi 4)."""
+"""First torch whose aarch64 wheels use atomic instructions that Cortex-A53 and A72 lack (Pi 3, Pi 4)."""
 SECONDS = 20
 MIB = 1 << 20
 
 
 def look(root: Path, home: str) -> Facts:
-    """What the node is; `root` is that of its file system."""
+    """Read what the node is; `root` is that of its file system."""
     release = _assignments(_text(root / "etc/os-release"))
     place = root / home.lstrip("/")
     connection = os.environ.get("SSH_CONNECTION", "").split()
@@ -64,7 +64,7 @@ def look(root: Path, home: str) -> Facts:
 
 
 def reasons(facts: Facts, wants: Mapping[str, Any]) -> list[str]:
-    """Why this node cannot train, each with what to do."""
+    """Reasons why this node cannot train, each with what to do."""
     found = [*_system_reasons(facts)]
     found += [f"run {run} trains there: wait for its end, or end it: picluster stop {run}" for run in facts["runs"]]
     low, high = PYTHONS
@@ -103,7 +103,7 @@ def _system_reasons(facts: Facts) -> list[str]:
 
 
 def address(facts: Facts, interfaces: list[Mapping[str, Any]]) -> str:
-    """The IPv4 address that SSH arrived at, else one beside it, else any that leads outward; or empty."""
+    """IPv4 address that SSH arrived at, else one beside it, else any that leads outward; or empty."""
     if "." in facts["entered_at"]:
         return str(facts["entered_at"])
     owned = [each["addr_info"] for each in interfaces if "LOOPBACK" not in each["flags"]]
@@ -113,7 +113,7 @@ def address(facts: Facts, interfaces: list[Mapping[str, Any]]) -> str:
 
 
 def network(facts: Facts, interfaces: list[Mapping[str, Any]]) -> str:
-    """The network that SSH came from, where one of the node's own interfaces lies in it; or empty: it was routed."""
+    """Network that SSH came from, where one of the node's interfaces lies in it; empty where SSH was routed."""
     try:
         source = ipaddress.ip_address(facts["entered_from"])
     except ValueError:  # no SSH, or through a program that hides the address
@@ -134,7 +134,7 @@ def _memory_bytes(root: Path) -> int:
 
 
 def _model(root: Path) -> str:
-    """Such as "Raspberry Pi 4 Model B Rev 1.4"; of a computer what its firmware says."""
+    """Name of the board, such as "Raspberry Pi 4 Model B Rev 1.4"; that of other computers is their firmware's."""
     for place in ("proc/device-tree/model", "sys/class/dmi/id/product_name"):
         if words := _text(root / place).strip("\0\n "):
             return words
@@ -172,7 +172,7 @@ def _said(*words: str) -> str:
 
 
 def main() -> None:
-    """Look, and tell."""
+    """Read Ansible's arguments, look at the node, and answer."""
     module = AnsibleModule(
         {
             "home": {"type": "path", "required": True},

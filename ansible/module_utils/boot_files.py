@@ -1,4 +1,4 @@
-"""Which cmdline.txt a Raspberry Pi boots: it follows from config.txt, and is then proved against /proc/cmdline.
+"""Search for the cmdline.txt that a Raspberry Pi boots: config.txt names it, /proc/cmdline proves it.
 
 The layouts: /boot/cmdline.txt (Raspberry Pi OS up to 11), /boot/firmware/cmdline.txt (from 12 on; Ubuntu up to 25.04),
 /boot/firmware/current/cmdline.txt by os_prefix (Ubuntu from 25.10 on, which tries new kernels in new/ before it trusts
@@ -12,21 +12,21 @@ from collections.abc import Iterator
 from pathlib import Path
 
 WORD = re.compile(r'(?:"[^"]*(?:"|$)|[^\s"])+')
-"""As the kernel's next_arg() cuts: blanks between double quotes belong to the word."""
+"""Word of a command line, as the kernel's next_arg() cuts: blanks between double quotes belong to it."""
 STUB = "The file you are looking for has moved to"
-"""What Raspberry Pi OS 12 and later put in the place where the file was before."""
+"""Text of the file that Raspberry Pi OS 12 and later put in the earlier place."""
 KERNELS = ("kernel_2712.img", "kernel8.img", "kernel7l.img", "kernel7.img", "kernel.img")
 """Names that the firmware looks for where config.txt gives none."""
 CHANGED_BY_OTHERS = "cfg80211.ieee80211_regdom="
-"""raspi-config writes it when the Wi-Fi's country is set, and the node goes on without a reboot."""
+"""Word that raspi-config writes when the Wi-Fi's country is set; the node goes on without a reboot."""
 
 
 class UnclearError(Exception):
-    """Which file is booted cannot be told, or the file is not as it should be."""
+    """Refusal: the file that is booted cannot be told, or is not as it should be."""
 
 
 class Settings:
-    """What config.txt says of the files to boot (raspberrypi.com/documentation/computers/config_txt.html)."""
+    """Files to boot, as config.txt names them (raspberrypi.com/documentation/computers/config_txt.html)."""
 
     def __init__(self, boot: Path, *, tryboot: bool) -> None:
         self.boot = boot
@@ -83,11 +83,11 @@ class Settings:
 
     @property
     def file(self) -> Path:
-        """The command line that it names."""
+        """File of the command line that config.txt names."""
         return self.boot / (self.values["os_prefix"] + self.values["cmdline"])
 
     def check(self) -> None:
-        """Whether the firmware goes by what it says."""
+        """Raise UnclearError where the firmware may not boot by these settings."""
         for doubt in self.doubts.values():
             raise UnclearError(f"{doubt}: whether that holds here cannot be told")
         prefix = self.values["os_prefix"]
@@ -99,12 +99,12 @@ class Settings:
 
 
 def words_of(text: str) -> list[str]:
-    """Of a command line."""
+    """Split a command line into words."""
     return WORD.findall(text)
 
 
 def read_line(file: Path) -> str:
-    """The whole text, which has one line; latin-1 keeps every byte."""
+    """Read the file's one line; latin-1 keeps every byte."""
     text = file.read_bytes().decode("latin-1")
     if not text.strip():
         raise UnclearError(f"{file} is empty")
@@ -114,7 +114,7 @@ def read_line(file: Path) -> str:
 
 
 def strangers(text: str, running: str, ours: set[str]) -> list[str]:
-    """Words of the file that the running kernel was not started with, but for ours."""
+    """Words of the file that the running kernel was not started with, picluster's apart."""
     started = words_of(running)
 
     def known(word: str) -> bool:
@@ -127,7 +127,7 @@ def strangers(text: str, running: str, ours: set[str]) -> list[str]:
 
 
 def booted_file(root: Path, ours: set[str]) -> tuple[Path, Path]:
-    """The cmdline.txt that was booted, and the boot partition's folder."""
+    """Find the cmdline.txt that was booted, and the boot partition's folder."""
     running = (root / "proc/cmdline").read_text(encoding="latin-1")
     candidates: dict[Path, Path] = {}
     refused: list[str] = []
@@ -153,7 +153,7 @@ def booted_file(root: Path, ours: set[str]) -> tuple[Path, Path]:
 
 
 def waiting_file(boot: Path, booted: Path) -> Iterator[Path]:
-    """The one that Ubuntu 25.10 and later boot next: they try a new kernel in its own folder (piboot-try)."""
+    """Find the cmdline.txt that Ubuntu 25.10 and later boot next: they try a new kernel in a folder (piboot-try)."""
     waiting = Settings(boot, tryboot=True).file
     state = waiting.parent / "state"
     if waiting.resolve() == booted or not (waiting.is_file() and state.is_file()):

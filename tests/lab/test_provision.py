@@ -146,7 +146,7 @@ def test_killed_in_the_middle_by_a_lost_controller_a_rebooted_node_and_a_damaged
         process.communicate(timeout=60)
     with shelf.lab.broken("pi2", "--kill"):
         pass
-    (torch,) = Path(shelf.desk.environment["XDG_CACHE_HOME"], "picluster/wheels").glob("torch-2*.whl")
+    (torch,) = Path(shelf.desk.environment["XDG_CACHE_HOME"], "picluster/wheels/sets").glob("*/torch-2*.whl")
     torch.write_bytes(torch.read_bytes()[: 1 << 20])
     assert not exists(shelf, "pi1", f"{HOME}/.venv/.picluster-wheels")
 
