@@ -80,14 +80,6 @@ def test_nodes_that_are_ready_are_told_so_with_torch_and_every_link_measured(she
         assert MBIT / 4 < link["mbit_per_second"] < MBIT * 1.05
 
 
-def test_the_table_names_every_node_and_fits_into_80_columns(shelf: Shelf) -> None:
-    told = shelf.desk.picluster("doctor")
-    tables = told.stdout.partition("\nnote")[0]
-    assert all(name in tables for name in NODES)
-    assert max(map(len, tables.splitlines())) <= 80
-    assert told.stdout.rstrip().endswith("all 4 nodes ready")
-
-
 def test_several_faults_are_told_each_of_its_node_and_hide_nothing(shelf: Shelf, tmp_path: Path) -> None:
     lab = shelf.lab
     inventory = tmp_path / "hosts.yml"
@@ -123,7 +115,7 @@ def test_a_node_that_does_not_answer_is_named_and_the_others_are_examined(shelf:
 
 def test_a_slow_link_and_a_lock_of_dpkg_are_warnings(shelf: Shelf) -> None:
     lab = shelf.lab
-    device = next(each["interface"] for each in examined(shelf)[1]["nodes"] if each["name"] == "pi2")
+    (device,) = next(node["addresses"] for node in lab.status()["nodes"] if node["name"] == "pi2")
     shaping = f"tc qdisc change dev {device} root tbf burst 262025b latency 50ms rate"
     slow, fast = f"{shaping} 60mbit", f"{shaping} {MBIT}mbit"
     with faulty(lab, "pi2", slow, fast), faulty(lab, "pi4", LOCK, "pkill -f '[d]pkg.lock-frontend'"):

@@ -7,6 +7,8 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -147,17 +149,32 @@ def _transfer(lab: RunningLab, receiver: str, sender: str, addresses: dict[str, 
     return float(said)
 
 
-def test_fresh_nodes_are_bare(other_name: str) -> None:
-    lab_command("up", "--name", other_name, "--nodes", "1", "--fresh")
-    lab = RunningLab(other_name)
+@dataclass(frozen=True)
+class SudoLab:
+    """A lab of one bare node that a person made by sudo, and this machine's addresses and routes before."""
+
+    lab: RunningLab
+    network_before: list[str]
+
+
+@pytest.fixture(scope="module")
+def sudo_lab(_can_have_labs: None) -> Iterator[SudoLab]:
+    name = f"u{os.getpid()}"  # no test below takes `other_name`, which is the same
+    before = _host_network(name)
+    sudo = {"SUDO_UID": "65534", "SUDO_GID": "65534"}
+    lab_command("up", "--name", name, "--nodes", "1", "--fresh", environment=sudo)
+    yield SudoLab(RunningLab(name), before)
+    lab_command("down", "--name", name)
+
+
+def test_fresh_nodes_are_bare(sudo_lab: SudoLab) -> None:
+    lab = sudo_lab.lab
     assert lab.ssh("pi1", "sudo -n python3 -c 'print(1)'").stdout == "1\n"
     assert lab.ssh("pi1", "command -v rsync || ls /opt/picluster", check=False).returncode != 0
 
 
-def test_what_sudo_made_belongs_to_the_person(other_name: str) -> None:
-    sudo = {"SUDO_UID": "65534", "SUDO_GID": "65534"}
-    lab_command("up", "--name", other_name, "--nodes", "1", "--fresh", environment=sudo)
-    places = RunningLab(other_name).places
+def test_what_sudo_made_belongs_to_the_person(sudo_lab: SudoLab) -> None:
+    places = sudo_lab.lab.places
     for file in (places.key, places.inventory, places.known_hosts):
         assert file.stat().st_uid == 65534
     assert places.key.stat().st_mode & 0o777 == 0o600
@@ -173,12 +190,11 @@ def test_what_sudo_made_belongs_to_the_person(other_name: str) -> None:
     subprocess.run(status, check=True, capture_output=True, timeout=10)
 
 
-def test_the_hosts_addresses_and_routes_are_not_touched(other_name: str) -> None:
-    before = _host_network(other_name)
-    lab_command("up", "--name", other_name, "--nodes", "1", "--fresh")
-    assert _host_network(other_name) == before
-    lab_command("down", "--name", other_name)
-    assert _host_network(other_name) == before
+def test_the_hosts_addresses_and_routes_are_not_touched(sudo_lab: SudoLab) -> None:
+    name, before = sudo_lab.lab.name, sudo_lab.network_before
+    assert _host_network(name) == before
+    lab_command("down", "--name", name)
+    assert _host_network(name) == before
 
 
 def _host_network(apart_from: str) -> list[str]:
