@@ -25,7 +25,7 @@ class NodeLimits:
     cpus: float
     """Shares of one core of this machine."""
     rate_bits: int
-    """Rate of the link in each direction, per second."""
+    """Rate of the link in bits, per second and direction."""
     random_reads: int | None = None
     """Reads of a disk per second; None: as fast as this machine's disk."""
 
@@ -55,7 +55,7 @@ def parse_size(text: str, option: str) -> int:
 
 
 def parse_rate(text: str, option: str) -> int:
-    """Read a rate such as `940mbit`, in powers of 1,000 as tc has it, as bits per second; raises InputError too."""
+    """Read a rate such as `940mbit`, in powers of 1,000, as bits per second; raises InputError where it is none."""
     return _parse(text, option, _RATE, _BITS, "rate", "100mbit or 1gbit")
 
 

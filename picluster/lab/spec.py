@@ -38,10 +38,10 @@ class NodeSpec(Record, frozen=True):
     cpus: float
     """Shares of one core."""
     rate_bits: int
-    """Rate of its link, per second and direction."""
+    """Rate of the link in bits, per second and direction."""
     disk_bytes: int
     random_reads: int | None
-    """Reads of its disk per second; None: unlimited."""
+    """Largest number of the disk's reads per second; None: unlimited."""
 
     @property
     def address(self) -> str:
@@ -54,7 +54,7 @@ class LabSpec(Record, frozen=True):
 
     name: str
     network: str
-    """The first of its networks of 256 addresses, such as 10.66.3.0/24; a second one follows it."""
+    """First network of the lab, of 256 addresses, such as 10.66.3.0/24; a second one follows it."""
     fresh: bool
     nodes: tuple[NodeSpec, ...]
     emulated: bool = False
@@ -90,7 +90,7 @@ class LabRequest:
     second_interface: bool
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be made."""
+        """Raise InputError where no such lab can be made."""
         check_name(self.name)
         if not 1 <= self.nodes <= MAX_NODES:
             raise InputError(f"--nodes {self.nodes}: a lab has 1 to {MAX_NODES} nodes")

@@ -31,7 +31,7 @@ class LabNodeState(Record, frozen=True):
     memory_limit_bytes: int
     cpus: float
     rate_bits: int
-    """Rate of the link, per second and direction."""
+    """Rate of the link in bits, per second and direction."""
     random_reads: int | None
     """Reads of the disk per second, at most."""
     disk_used_bytes: int | None

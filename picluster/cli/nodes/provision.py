@@ -141,8 +141,8 @@ def _run(book: Playbook, *, good: NodeState, as_json: bool) -> Provisioned:
     from picluster.schema.provision import Provisioned
 
     progress, began = Progress.of(book.chosen), time.monotonic()
-    with watched(progress, quiet=as_json) as hear:
-        trouble = book.run(hear)
+    with watched(progress, quiet=as_json) as on_event:
+        trouble = book.run(on_event)
     if trouble:
         raise RunFailed(f"Ansible could not run {book.name}: {trouble}", fix="see ansible-inventory and the versions")
     outcomes = progress.outcomes(good)

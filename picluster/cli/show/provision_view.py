@@ -34,12 +34,12 @@ def watched(progress: Progress, *, quiet: bool) -> Iterator[Callable[[Mapping[st
         return
     began = time.monotonic()
     with Live(console=screen, get_renderable=lambda: _table(progress, time.monotonic() - began), transient=True):
-        yield progress.hear
+        yield progress.update
 
 
 def _tell(screen: Screen, progress: Progress, event: Mapping[str, Any], *, quiet: bool) -> None:
     """Print a line for a node that was changed, or given up."""
-    name = progress.hear(event)
+    name = progress.update(event)
     if name is None or quiet:
         return
     node, data = progress.nodes[name], event["event_data"]

@@ -42,7 +42,7 @@ class Playbook:
     variables: Mapping[str, object] = field(default_factory=dict)
     """Further variables of Ansible."""
 
-    def run(self, hear: Callable[[Event], object]) -> str:
+    def run(self, on_event: Callable[[Event], object]) -> str:
         """Run the playbook; returns why Ansible itself failed, or nothing. Events tell the outcomes of single hosts.
 
         Raises:
@@ -54,9 +54,9 @@ class Playbook:
         except ModuleNotFoundError as error:
             raise MissingError("ansible-runner is not installed", fix="make setup") from error
 
-        def heard(event: Event) -> bool:
-            hear(event)
-            return True  # it is kept: the last of them says how it ended
+        def handle(event: Event) -> bool:
+            on_event(event)
+            return True  # ansible-runner keeps the event: the last one says how the playbook ended
 
         words = ["--check"] if self.is_check else []
         words += ["--tags", self.tags] if self.tags else []
@@ -82,7 +82,7 @@ class Playbook:
                     envvars=self._environment(Path(sockets)),
                     passwords=passwords,
                     cmdline=" ".join(words) or None,
-                    event_handler=heard,
+                    event_handler=handle,
                     quiet=True,
                 )
             except KeyboardInterrupt as error:

@@ -56,7 +56,7 @@ class Progress:
         """Make the progress before the first event."""
         return cls({name: NodeProgress() for name in names})
 
-    def hear(self, event: Event) -> str | None:
+    def update(self, event: Event) -> str | None:
         """Take an event into account; returns the node that it concerns."""
         kind, data = event.get("event", ""), event.get("event_data", {})
         node = self.nodes.get(data.get("host", ""))

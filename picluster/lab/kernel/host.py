@@ -18,7 +18,7 @@ from picluster.wording import counted
 LOCK_TIMEOUT_SECONDS = 2400
 _POLL_SECONDS = 0.1
 INSTANCES_PER_NODE = 8
-"""Enough for the seven that were counted: systemd, its manager of the user, logind, dbus."""
+"""Inotify instances of a node, one more than were counted: of systemd, its manager of the user, logind and dbus."""
 _LIMIT = Path("/proc/sys/fs/inotify/max_user_instances")
 
 
@@ -79,7 +79,7 @@ class Owner:
     group: int
 
     def give(self, path: Path) -> None:
-        """Hand a file over."""
+        """Give a file to the owner."""
         os.chown(path, self.user, self.group)
 
 

@@ -18,7 +18,7 @@ from picluster.lab.places import BINFMT, STATE
 MACHINE = "aarch64"
 DEBIAN_ARCHITECTURE = "arm64"
 ENVIRONMENT = {"QEMU_CPU": "cortex-a72"}
-"""Read by qemu at the start of every program; without it, qemu has all the instructions there are."""
+"""Variable that qemu reads at the start of every program; without it, qemu has every instruction there is."""
 CORES = 4
 
 _ENTRY = "picluster-lab-aarch64"
