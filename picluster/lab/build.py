@@ -15,7 +15,7 @@ from picluster.lab.kernel.host import check_inotify, invoker, locked
 from picluster.lab.kernel.network import bridge_commands, node_commands, routed_networks
 from picluster.lab.machine.base import USER, BaseKind, ensure_base, python_version
 from picluster.lab.machine.disk import make_disk
-from picluster.lab.machine.emulation import begin_emulation, check_emulation
+from picluster.lab.machine.emulation import begin_emulation
 from picluster.lab.machine.environment import own_environment
 from picluster.lab.machine.identity import give_identity, known_hosts, make_key
 from picluster.lab.machine.machine import wait_for_ssh
@@ -63,7 +63,6 @@ def _make(wanted: LabRequest, tell: Tell) -> LabSpec:
     environment = None if wanted.fresh else own_environment()
     check_inotify(wanted.nodes)
     if wanted.emulated:
-        check_emulation()
         begin_emulation()
     with _timed("base", tell):
         base = ensure_base(BaseKind(fresh=wanted.fresh, emulated=wanted.emulated), tell)

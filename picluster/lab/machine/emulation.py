@@ -58,14 +58,10 @@ FILES = {
 """Files that only emulated nodes have."""
 
 
-def check_emulation() -> None:
-    """Raise InputError where this machine is of the emulated architecture itself."""
+def begin_emulation() -> None:
+    """Have the kernel run aarch64 programs by qemu; InputError on such a machine, MissingError where it cannot."""
     if platform.machine() == MACHINE:
         raise InputError(f"--emulate: this machine is {MACHINE} itself", fix="leave it out")
-
-
-def begin_emulation() -> None:
-    """Have the kernel run programs of that architecture by qemu; raises MissingError where it cannot."""
     if not BINFMT.is_mount():
         BINFMT.mkdir(exist_ok=True)
         run(["mount", "-t", "binfmt_misc", "picluster-lab", BINFMT])
