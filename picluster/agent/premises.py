@@ -7,12 +7,17 @@ from __future__ import annotations
 
 import array
 import fcntl
+import json
 import os
 import re
 import socket
 import struct
 from contextlib import suppress
 from pathlib import Path
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 VERSION_TIMEOUT_SECONDS = 8
 _ENTRY = "from picluster.worker.main import main"
@@ -68,6 +73,51 @@ def packages(home: Path) -> list[Path]:
     own = list(home.glob(".venv/lib/python3*/site-packages"))
     lines = [line.strip() for place in own for file in place.glob("*.pth") for line in file.read_text().splitlines()]
     return [*own, *(Path(line) for line in lines if line.startswith("/"))]
+
+
+def python(home: Path) -> str | None:
+    """Version of the environment's Python, such as 3.11."""
+    return next((folder.name[len("python") :] for folder in home.glob(".venv/lib/python3*")), None)
+
+
+def machine(torch: str | None) -> dict[str, Any]:
+    """Facts of the machine itself; of its numerics as far as a worker with this torch has left them here."""
+    from picluster.agent.control_groups import memory_limit
+
+    kind = processor()
+    return {
+        "memory_bytes": memory("MemTotal"),
+        "limit_bytes": memory_limit(),
+        "cores": len(os.sched_getaffinity(0)),
+        "machine": os.uname().machine,
+        "processor": kind,
+        "numerics": numerics(kind, torch),
+    }
+
+
+def processor(root: Path = Path("/")) -> str:
+    """Board of a Pi, processor of a PC. `root` is that of the file system."""
+    with suppress(OSError):
+        return (root / "proc/device-tree/model").read_text().rstrip("\0\n")
+    with suppress(OSError):
+        found = re.search(r"^model name\s*: *(.*)$", (root / "proc/cpuinfo").read_text(), re.MULTILINE)
+        if found:
+            return found.group(1)
+    return os.uname().machine
+
+
+def numerics(kind: str, torch: str | None) -> str | None:
+    """Fingerprint that a worker has left here; None where none has, or with another processor or torch."""
+    with suppress(OSError, ValueError, KeyError):
+        told: dict[str, str] = json.loads(numerics_file().read_text())
+        if (told["processor"], told["torch"]) == (kind, (torch or "").partition("+")[0]):
+            return told["numerics"]
+    return None
+
+
+def numerics_file() -> Path:
+    """File in which a worker leaves the fingerprint of its numerics, so that a plan can know it."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "picluster" / "numerics.json"
 
 
 def program(name: str) -> str | None:

@@ -42,14 +42,14 @@ Answer = dict[str, Any]
 
 
 def torch(*, python: str, trial: str) -> Answer:
-    """How the trial went: its last step, how it ended, and the versions that it told at the end.
+    """How the trial went: its last step, how it ended, and the versions and numerics that it told at the end.
 
     Args:
         python: the interpreter of the node's environment.
         trial: the text of the program.
     """
     program = str(Path(python).expanduser())
-    told: Answer = {"step": "", "signal": None, "error": "", "versions": {}}
+    told: Answer = {"step": "", "signal": None, "error": "", "versions": {}, "numerics": None}
     try:
         ended = subprocess.run(
             [program, "-P", "-c", trial],
@@ -66,7 +66,7 @@ def torch(*, python: str, trial: str) -> Answer:
         return {**told, "error": f"{program}: {error.strerror}"}
     steps = _lines(ended.stdout)
     if ended.returncode == 0:
-        return {**told, "step": "done", "versions": json.loads(steps[-1])}
+        return {**told, "step": "done", **json.loads(steps[-1])}
     if ended.returncode < 0:
         return {**told, "step": steps[-1], "signal": signal.Signals(-ended.returncode).name}
     words = _lines(ended.stderr)[-1] or f"exit code {ended.returncode}"

@@ -45,11 +45,14 @@ def look(*, home: str, cache: str, graph: str, wanted: dict[str, list[int]]) -> 
     kept = Path(cache).expanduser()
     program = premises.worker(place)
     version, trouble = premises.version(place, program) if program else (None, "")
+    torch = premises.installed(place, "torch")
     return {
+        **premises.machine(torch),
         "worker": program,
         "version": version,
         "trouble": trouble,
-        "torch": premises.installed(place, "torch"),
+        "python": premises.python(place),
+        "torch": torch,
         "packages": {name: premises.installed(place, name) for name in ("mpi4py", "ray")},
         "rsync": premises.program("rsync") is not None,
         "ssh_address": (os.environ.get("SSH_CONNECTION", "").split(" ")[2:3] or [""])[0],
@@ -210,24 +213,13 @@ def _lives(group: int) -> bool:
     return True
 
 
-def strength() -> Answer:
-    """What a plan must know of the node: memory that a process can have at most, and processors."""
-    from picluster.agent.control_groups import memory_limit
-
-    memory, limit = premises.memory("MemTotal"), memory_limit()
-    return {
-        "memory_bytes": min(each for each in (memory, limit, 1 << 62) if each),
-        "cores": len(os.sched_getaffinity(0)),
-    }
-
-
 def routes(*, peers: list[str]) -> Answer:
     """See `premises.routes`."""
     return premises.routes(peers)
 
 
 ANSWERS: dict[str, Callable[..., Answer]] = {
-    each.__name__: each for each in (look, strength, routes, work, claimed, oom, end, remove)
+    each.__name__: each for each in (look, routes, work, claimed, oom, end, remove)
 }
 
 

@@ -14,13 +14,15 @@ class TorchTrial(Record, frozen=True, kw_only=True):
     """Outcome of a trial in a node's own environment: computing with torch, importing the worker."""
 
     step: str
-    """The last that was begun: `importing torch`, `multiplying`, `importing the worker`; `done` after all of them."""
+    """The last that was begun, such as `importing torch`, `multiplying`; `done` after all of them."""
     signal: str | None
     """Name of the signal that ended it, such as SIGILL."""
     error: str
     """Its last words; empty where it did all, or a signal ended it."""
     versions: dict[str, str]
     """Versions of Python and packages, where it did all."""
+    numerics: str | None = None
+    """Fingerprint of the numerics, where it did all: nodes that share it compute the same bits."""
 
 
 class Interface(Record, frozen=True, kw_only=True):

@@ -36,11 +36,15 @@ def main() -> None:
         sys.exit("its products are wrong")
     _step("importing the worker")
     importlib.import_module("picluster.worker.session")
+    _step("taking the fingerprint of the numerics")
+    numerics = None
+    with suppress(ImportError):  # another version of picluster
+        numerics = importlib.import_module("picluster.worker.measuring.numerics").fingerprint()
     versions = {"python": ".".join(platform.python_version_tuple()[:2])}
     for package in PACKAGES:
         with suppress(metadata.PackageNotFoundError):
             versions[package] = metadata.version(package)
-    _step(json.dumps(versions))
+    _step(json.dumps({"numerics": numerics, "versions": versions}))
 
 
 def _step(words: str) -> None:

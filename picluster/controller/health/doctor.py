@@ -18,11 +18,12 @@ from picluster.controller.health.link_trials import Survey
 from picluster.controller.health.patient import Patient
 from picluster.controller.nodes.data_plane import data_planes
 from picluster.controller.nodes.fan_out import try_all
-from picluster.controller.nodes.fitness import Seen, busy
+from picluster.controller.nodes.fitness import busy
 from picluster.controller.nodes.reaching import REACH_SECONDS, enter_all, leave_all, look_all, machines_of, visited_as
 from picluster.controller.nodes.shipping import files_of, state_of
 from picluster.errors import PiclusterError
 from picluster.graph.folder import META_FILE
+from picluster.schema.facts import NodeFacts
 from picluster.schema.health import Facts, TorchTrial
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ class Doctor:
                 good[name] = outcome
         return good
 
-    def _look(self, machines: Mapping[str, Machine]) -> dict[str, Seen]:
+    def _look(self, machines: Mapping[str, Machine]) -> dict[str, NodeFacts]:
         """What `launch` would see, judged as it would."""
         graph = self._intent.graph.name if self._intent else ""
         seen = self._good(look_all(machines, graph, self._wanted), "ssh")
@@ -144,7 +145,7 @@ class Doctor:
     def _patient(
         self,
         node: str,
-        seen: Mapping[str, Seen],
+        seen: Mapping[str, NodeFacts],
         told: Mapping[str, tuple[Facts, float | None]],
         trials: Mapping[str, TorchTrial],
         places: Mapping[str, tuple[str, str]],

@@ -11,9 +11,11 @@ from picluster.controller.health.findings_links import between
 from picluster.controller.health.findings_node import about
 from picluster.controller.health.patient import Patient
 from picluster.controller.nodes.fitness import Busy, notes
+from picluster.schema.facts import mixed_numerics
 from picluster.schema.health import Finding, Health, Link, NodeHealth, Severity
 
 _ORDER: tuple[Severity, ...] = ("problem", "warning", "note")
+_ALIKE = "where that matters, launch on one group alone: --nodes A,B"
 _SAME = "install the same on all nodes: picluster provision"
 
 
@@ -62,6 +64,8 @@ def _versions(patients: Sequence[Patient]) -> Iterator[Finding]:
         yield Finding(check="versions", severity="warning", nodes=tuple(seen), what=note, fix=_SAME)
     versions = {each.name: each.torch.versions for each in patients if each.torch is not None and each.torch.versions}
     packages = dict.fromkeys(package for each in versions.values() for package in each if package != "torch")
+    if mixed := mixed_numerics({each.name: each.torch.numerics for each in patients if each.torch}):
+        yield Finding(check="numerics", severity="note", nodes=tuple(versions), what=mixed, fix=_ALIKE)
     for package in packages:
         having: dict[str, list[str]] = {}
         for name, each in versions.items():

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from picluster.controller.nodes.fitness import Seen
 from picluster.errors import PiclusterError
+from picluster.schema.facts import NodeFacts
 from picluster.schema.health import Facts, TorchTrial
 
 
@@ -20,7 +20,7 @@ class Patient:
     """Whether it is a process on this machine."""
     errors: Mapping[str, PiclusterError] = field(default_factory=dict)
     """What failed or makes it unfit, by check."""
-    seen: Seen | None = None
+    seen: NodeFacts | None = None
     """What its steward says."""
     facts: Facts | None = None
     """What its examiner says."""

@@ -13,8 +13,8 @@ from picluster.controller.nodes.fan_out import try_all
 from picluster.errors import PiclusterError, RunFailed
 
 if TYPE_CHECKING:
-    from picluster.controller.nodes.fitness import Seen
     from picluster.controller.nodes.machine import Machine
+    from picluster.schema.facts import NodeFacts
 
 ROUTES_SECONDS = 9.0
 Routes = Mapping[str, tuple[str, str]]
@@ -58,7 +58,7 @@ def data_address(own: str, interfaces: Mapping[str, str], routes: Routes) -> tup
 
 
 def data_planes(
-    machines: Mapping[str, Machine], seen: Mapping[str, Seen]
+    machines: Mapping[str, Machine], seen: Mapping[str, NodeFacts]
 ) -> dict[str, tuple[str, str] | PiclusterError]:
     """Address and interface of every node's data plane, or why it has none.
 

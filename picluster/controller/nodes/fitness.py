@@ -5,75 +5,22 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 
-import msgspec
-
 import picluster
 from picluster.errors import DataError, MissingError, PiclusterError, RunFailed
 from picluster.schema.engine import PACKAGES, missing
+from picluster.schema.facts import Claimed, NodeFacts
 from picluster.schema.plan import EngineName
-from picluster.schema.record import Record
-from picluster.schema.run import Controller
 
 SPARE_BYTES = 64 << 20
 """What must stay free on a node's disk beside the data: logs, weights, temporary tables."""
 _PROVISION = "install it there: picluster provision"
 
 
-class Claimed(msgspec.Struct, frozen=True):
-    """A worker on a node, as its claim says: that of a later version may say more."""
-
-    run: str
-    """Name of its run."""
-    node: str
-    """What that run calls the node."""
-    is_exclusive: bool
-    """Whether the node is a machine that works for one run at a time."""
-    controller: Controller
-    """Who leads the run."""
-    pid: int
-    """The worker's process."""
-    group: int
-    """The group of processes to end with it."""
-    since: float
-    """When it came, in seconds since 1970."""
-
-
-class Seen(Record, frozen=True, kw_only=True):
-    """What a steward says of a node."""
-
-    worker: str | None
-    """Path of `picluster-worker`."""
-    version: str | None
-    """Of picluster, as that program tells it."""
-    trouble: str
-    """What it says where it does not start."""
-    torch: str | None
-    """Its version."""
-    packages: dict[str, str | None] = msgspec.field(default_factory=dict)
-    """Versions of what engines need, None where it is not installed."""
-    rsync: bool
-    """Whether the node has it."""
-    ssh_address: str
-    """The node's own address on the SSH connection."""
-    interfaces: dict[str, str]
-    """IPv4 address → interface."""
-    claims: tuple[Claimed, ...]
-    """Workers that are there."""
-    cache: str
-    """Where data are kept."""
-    lacking: tuple[str, ...]
-    """Files of the graph folder that have to be shipped."""
-    free_bytes: int | None
-    """Of the disk with the cache."""
-    oom_kills: int | None
-    """Processes killed for want of memory since it was started."""
-
-
 class Busy(RunFailed):
     """Another run has the node."""
 
 
-def unfit(seen: Seen, home: str, sizes: Mapping[str, int]) -> PiclusterError | None:
+def unfit(seen: NodeFacts, home: str, sizes: Mapping[str, int]) -> PiclusterError | None:
     """Why a node cannot take part; None where it can.
 
     Args:
@@ -84,7 +31,7 @@ def unfit(seen: Seen, home: str, sizes: Mapping[str, int]) -> PiclusterError | N
     return _wrongly_installed(seen, home) or _cannot_be_shipped_to(seen, sizes) or busy(seen.claims)
 
 
-def _wrongly_installed(seen: Seen, home: str) -> PiclusterError | None:
+def _wrongly_installed(seen: NodeFacts, home: str) -> PiclusterError | None:
     if seen.worker is None:
         return MissingError(f"picluster is not installed in {home} there", fix=_PROVISION)
     if seen.version is None:
@@ -97,7 +44,7 @@ def _wrongly_installed(seen: Seen, home: str) -> PiclusterError | None:
     return None
 
 
-def _cannot_be_shipped_to(seen: Seen, sizes: Mapping[str, int]) -> PiclusterError | None:
+def _cannot_be_shipped_to(seen: NodeFacts, sizes: Mapping[str, int]) -> PiclusterError | None:
     if seen.lacking and not seen.rsync:
         return MissingError("rsync is not installed there", fix=_PROVISION)
     needed = sum(sizes[name] for name in seen.lacking)
@@ -124,7 +71,7 @@ def busy(claims: Sequence[Claimed]) -> Busy | None:
     return None
 
 
-def notes(seen: Mapping[str, Seen]) -> tuple[str, ...]:
+def notes(seen: Mapping[str, NodeFacts]) -> tuple[str, ...]:
     """What works, and yet a person should know."""
     versions: dict[str, list[str]] = {}
     for node, each in seen.items():

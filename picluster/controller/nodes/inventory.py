@@ -43,9 +43,15 @@ class Node:
     """`picluster_memory_mb` and `picluster_cores`, where the inventory has both; else the node is asked itself."""
 
     @property
+    def words(self) -> dict[str, Any]:
+        """Facts that the inventory tells, which count more than what the node says itself."""
+        strength = {"memory_bytes": self.memory_bytes, "limit_bytes": None, "cores": self.cores}
+        return {"name": self.name, **(strength if self.cores else {})}
+
+    @property
     def facts(self) -> NodeFacts:
-        """Facts that the inventory tells."""
-        return NodeFacts(name=self.name, memory_bytes=self.memory_bytes, cores=self.cores)
+        """Facts of a node that was not asked."""
+        return NodeFacts(**self.words)
 
 
 @dataclass(frozen=True)

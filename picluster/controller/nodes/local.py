@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -13,12 +14,17 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import msgspec
+
 import picluster
 from picluster.agent import premises
-from picluster.controller.nodes.fitness import Seen
+from picluster.controller.nodes.inventory import Node
 from picluster.controller.nodes.machine import ANSWER_SECONDS, Agent, Exit, Parcel, Places, WorkerProcess
 from picluster.project import worker_command
 from picluster.schema.engine import PACKAGES
+from picluster.schema.facts import NodeFacts
+
+_HERE = Node("here")
 
 
 class LocalMachine:
@@ -27,8 +33,8 @@ class LocalMachine:
     is_exclusive = False
     python = sys.executable
 
-    def __init__(self, owned_address: str | None = None) -> None:
-        self.owned_address = owned_address
+    def __init__(self, node: Node = _HERE) -> None:
+        self._words, self.owned_address = node.words, node.owned_address
         self.address, self.interface = "127.0.0.1", "lo" if sys.platform == "linux" else "lo0"
         self.data_folder = str(Path.cwd())
         self._open: list[LocalAgent | _LocalProcess] = []
@@ -41,14 +47,18 @@ class LocalMachine:
         self._open.append(agent := LocalAgent(program))
         return agent
 
-    def look(self, graph: str, wanted: Mapping[str, Sequence[int]]) -> Seen:  # noqa: ARG002
+    def look(self, graph: str, wanted: Mapping[str, Sequence[int]]) -> NodeFacts:  # noqa: ARG002
         """What is here, without starting anything. Nothing has to be brought, and no claim keeps anybody out."""
         names = sorted(name for each in PACKAGES.values() for name in each)
-        return Seen(
+        torch = metadata.version("torch") if find_spec("torch") else None
+        facts = NodeFacts(
+            name="here",
+            **premises.machine(torch),
             worker=worker_command()[0],
             version=picluster.__version__,
             trouble="",
-            torch=metadata.version("torch") if find_spec("torch") else None,
+            python=".".join(platform.python_version_tuple()[:2]),
+            torch=torch,
             packages={name: "here" if find_spec(name) else None for name in names},
             rsync=True,
             ssh_address="",
@@ -59,8 +69,9 @@ class LocalMachine:
             free_bytes=None,
             oom_kills=None,
         )
+        return msgspec.structs.replace(facts, **self._words)
 
-    def unfit(self, seen: Seen, sizes: Mapping[str, int]) -> None:
+    def unfit(self, seen: NodeFacts, sizes: Mapping[str, int]) -> None:
         """None: what runs here is this very installation, and has its data here."""
 
     def routes(self, peers: Sequence[str]) -> Mapping[str, tuple[str, str]]:

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 if TYPE_CHECKING:
-    from picluster.controller.nodes.fitness import Seen
     from picluster.errors import PiclusterError
+    from picluster.schema.facts import NodeFacts
 
 ANSWER_SECONDS = 20.0
 
@@ -115,10 +115,10 @@ class Machine(Protocol):
     def agent(self, program: str = "steward", *, timeout_seconds: float = ANSWER_SECONDS) -> Agent:
         """Start one of the programs of `picluster/agent/`; it ends with the machine's `close` at the latest."""
 
-    def look(self, graph: str, wanted: Mapping[str, Sequence[int]]) -> Seen:
+    def look(self, graph: str, wanted: Mapping[str, Sequence[int]]) -> NodeFacts:
         """What there is on the machine, remembered for the run; `wanted`: see `shipping.state_of`."""
 
-    def unfit(self, seen: Seen, sizes: Mapping[str, int]) -> PiclusterError | None:
+    def unfit(self, seen: NodeFacts, sizes: Mapping[str, int]) -> PiclusterError | None:
         """Why it cannot take part, see `fitness.unfit`."""
 
     def routes(self, peers: Sequence[str]) -> Mapping[str, tuple[str, str]]:

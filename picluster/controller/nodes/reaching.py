@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from picluster.controller.nodes.fan_out import try_all
-from picluster.controller.nodes.fitness import Seen
 from picluster.controller.nodes.inventory import Node, RemoteNode
 from picluster.controller.nodes.local import LocalMachine
 from picluster.controller.nodes.machine import Machine
 from picluster.controller.nodes.remote import RemoteMachine
 from picluster.errors import PiclusterError
+from picluster.schema.facts import NodeFacts
 
 REACH_SECONDS = 9.0
 """To connect to a node, and again to hear what is there."""
@@ -19,7 +19,7 @@ LEAVE_SECONDS = 10.0
 
 def machine_of(node: Node) -> Machine:
     """The machine of a node, not entered yet."""
-    return RemoteMachine(node) if isinstance(node, RemoteNode) else LocalMachine(node.owned_address)
+    return RemoteMachine(node) if isinstance(node, RemoteNode) else LocalMachine(node)
 
 
 def machines_of(nodes: Iterable[Node]) -> dict[str, Machine]:
@@ -47,7 +47,7 @@ def enter_all(
 
 def look_all(
     machines: Mapping[str, Machine], graph: str, wanted: Callable[[str], Mapping[str, Sequence[int]]]
-) -> dict[str, Seen | PiclusterError]:
+) -> dict[str, NodeFacts | PiclusterError]:
     """What there is on each machine; `wanted` gives a node's files of the graph, see `shipping.state_of`."""
     return try_all(
         machines, lambda name: machines[name].look(graph, wanted(name)), timeout_seconds=REACH_SECONDS, doing="looking"

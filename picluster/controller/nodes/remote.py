@@ -13,12 +13,13 @@ import msgspec
 import paramiko
 
 from picluster.controller.nodes.agent_session import AgentSession
-from picluster.controller.nodes.fitness import Seen, unfit
+from picluster.controller.nodes.fitness import unfit
 from picluster.controller.nodes.machine import ANSWER_SECONDS, Agent, Parcel, Places
 from picluster.controller.nodes.shipping import Shipment, files_of, rsync_command
 from picluster.controller.nodes.ssh.address import resolve
 from picluster.controller.nodes.ssh.connection import connect
 from picluster.errors import DataError, PiclusterError, RunFailed
+from picluster.schema.facts import NodeFacts
 
 if TYPE_CHECKING:
     import fabric
@@ -42,7 +43,7 @@ class RemoteMachine:
         self.address = self.interface = ""
         self._entered: fabric.Connection | None = None
         self._first_steward: AgentSession | None = None
-        self._seen: Seen | None = None
+        self._seen: NodeFacts | None = None
         self._folder: PurePosixPath | None = None
         self._shipment: Shipment | None = None
 
@@ -65,14 +66,14 @@ class RemoteMachine:
         """Send the program there, and start it."""
         return AgentSession(self._connection, timeout_seconds=timeout_seconds, program=program)
 
-    def look(self, graph: str, wanted: Mapping[str, Sequence[int]]) -> Seen:
+    def look(self, graph: str, wanted: Mapping[str, Sequence[int]]) -> NodeFacts:
         """What there is on the node; remembered for the run."""
         home, cache = self._node.home, self._node.cache
         answer = self._steward.ask("look", home=home, cache=cache, graph=graph, wanted=wanted)
-        self._seen = msgspec.convert(answer, Seen)
+        self._seen = msgspec.convert({**answer, **self._node.words}, NodeFacts)
         return self._seen
 
-    def unfit(self, seen: Seen, sizes: Mapping[str, int]) -> PiclusterError | None:
+    def unfit(self, seen: NodeFacts, sizes: Mapping[str, int]) -> PiclusterError | None:
         """Why it cannot take part, see `fitness.unfit`."""
         return unfit(seen, self._node.home, sizes)
 

@@ -1,4 +1,4 @@
-"""A short look at the nodes before anything is planned: how strong each is."""
+"""A short look at the nodes before anything is planned."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def surveyed(nodes: Sequence[Node]) -> list[NodeFacts]:
     def ask(name: str) -> NodeFacts:
         with closing(machine_of(unknown[name])) as machine:
             machine.enter(silence_seconds=SURVEY_SECONDS)
-            return NodeFacts(name=name, **machine.agent().ask("strength"))
+            return machine.look("", {})
 
     told = try_all(unknown, ask, timeout_seconds=SURVEY_SECONDS, doing="asking")
     found = {name: each for name, each in told.items() if isinstance(each, NodeFacts)}

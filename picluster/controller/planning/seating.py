@@ -23,9 +23,9 @@ _MUCH_LARGER = 2.0
 
 def rank(node: NodeFacts) -> tuple[int, int]:
     """Rank of a node: more is stronger, memory first, then cores; (0, 0) where they are not known."""
-    if not node.memory_bytes or not node.cores:
+    if not node.usable_bytes or not node.cores:
         return 0, 0
-    return round(log2(node.memory_bytes) * _CLASSES_PER_DOUBLING), node.cores
+    return round(log2(node.usable_bytes) * _CLASSES_PER_DOUBLING), node.cores
 
 
 def are_unlike(nodes: Sequence[NodeFacts]) -> bool:
@@ -55,7 +55,7 @@ def seated(
 
 def memory_words(node: NodeFacts) -> str:
     """Such as `3.8 GB`."""
-    return f"{(node.memory_bytes or 0) / 1e9:.1f} GB"
+    return f"{(node.usable_bytes or 0) / 1e9:.1f} GB"
 
 
 def better_order(node: str, names: Sequence[str], facts: Mapping[str, NodeFacts]) -> tuple[str, list[str]] | None:

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 
 from picluster.controller.nodes.data_plane import data_planes
 from picluster.controller.nodes.fan_out import NodesFailed, all_or_none
-from picluster.controller.nodes.fitness import Busy, Seen, notes, without_engine
+from picluster.controller.nodes.fitness import Busy, notes, without_engine
 from picluster.controller.nodes.reaching import enter_all, leave_all, look_all, machines_of
 from picluster.controller.nodes.shipping import files_of, state_of
 from picluster.graph.folder import DTYPES
+from picluster.schema.facts import NodeFacts
 
 if TYPE_CHECKING:
     from picluster.controller.nodes.inventory import Node
@@ -71,7 +72,7 @@ def reached(
 
 def _find_fit(
     machines: Mapping[str, Machine], plan: Plan, graph: Path, wait: Callable[[str], None] | None
-) -> dict[str, Seen]:
+) -> dict[str, NodeFacts]:
     """What is there on each node, when all of them are fit."""
 
     def wanted(name: str) -> dict[str, list[int]]:

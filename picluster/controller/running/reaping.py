@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, TypeVar
 import msgspec
 
 from picluster.controller.nodes.fan_out import try_all
-from picluster.controller.nodes.fitness import Claimed
 from picluster.controller.nodes.reaching import machines_of, visited_as
 from picluster.controller.record.leader import is_alive, is_here
 from picluster.errors import InputError, PiclusterError, RunFailed
+from picluster.schema.facts import Claimed
 
 if TYPE_CHECKING:
     from picluster.controller.nodes.inventory import Node

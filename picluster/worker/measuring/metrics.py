@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import psutil
 import torch
 
+from picluster.agent.premises import processor
 from picluster.schema.events import Hardware, Resources, StepDone
 from picluster.system import SYSTEM, System
 from picluster.worker.measuring.memory import AnonymousPeak, memory_limit, memory_of_children, read_memory
-from picluster.worker.measuring.numerics import fingerprint
+from picluster.worker.measuring.numerics import fingerprint, remembered
 from picluster.worker.measuring.socket_tree import TreeCounter
 from picluster.worker.measuring.sockets import SocketBytes, SocketCounter
 
@@ -33,12 +34,12 @@ _TEMPERATURE = Path("/sys/class/thermal/thermal_zone0/temp")
 def hardware() -> Hardware:
     """The machine under this process."""
     return Hardware(
-        model=_machine_model(),
+        model=processor(),
         kernel=platform.release(),
         torch=str(torch.__version__),
         cores=len(os.sched_getaffinity(0)),
         threads=torch.get_num_threads(),
-        numerics=fingerprint(),
+        numerics=remembered(fingerprint()),
     )
 
 
@@ -153,19 +154,6 @@ class StepMeter:
             sum([clock.received_payload_bytes for clock in self._clocks]),
             self._counter.read(at_least=sent_at_least),
         )
-
-
-def _machine_model() -> str:
-    """Board of a Pi, processor of a PC."""
-    board = Path("/proc/device-tree/model")
-    if board.exists():
-        return board.read_text().rstrip("\0\n")
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(names, platform.machine())
 
 
 def _temperature() -> float | None:

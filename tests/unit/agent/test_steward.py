@@ -11,10 +11,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from picluster.agent import premises, steward
 from picluster.controller.nodes.agent_session import BOOT, program_text
+from picluster.schema.facts import NodeFacts
 
 WANTED = {"features.npy": [4, 1000]}
 
@@ -52,11 +54,27 @@ def look(**changes: object) -> Any:
         return ask("look", **{**details, **changes})
 
 
-def test_it_tells_how_strong_the_machine_is() -> None:
-    with running() as ask:
-        told = ask("strength")
-    assert told == {"memory_bytes": told["memory_bytes"], "cores": len(os.sched_getaffinity(0))}
-    assert 0 < told["memory_bytes"] <= (premises.memory("MemTotal") or 0)
+def test_it_tells_every_fact_but_the_node_s_name(tmp_path: Path) -> None:
+    told = look(cache=str(tmp_path))
+    assert {"name", *told} == {field.name for field in msgspec.structs.fields(NodeFacts)}
+    facts = msgspec.convert({"name": "pi1", **told}, NodeFacts)
+    assert (facts.cores, facts.processor) == (len(os.sched_getaffinity(0)), premises.processor())
+    assert 0 < (facts.usable_bytes or 0) <= (premises.memory("MemTotal") or 0)
+
+
+def test_numerics_that_a_worker_left_are_told_for_the_same_processor_and_torch_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert premises.numerics("Pi 4", "2.9.1") is None
+    premises.numerics_file().parent.mkdir()
+    premises.numerics_file().write_text('{"numerics": "72a0", "processor": "Pi 4", "torch": "2.9.1"}')
+    assert premises.numerics("Pi 4", "2.9.1+cpu") == "72a0"
+    assert [
+        premises.numerics("Pi 5", "2.9.1"),
+        premises.numerics("Pi 4", "2.10.0"),
+        premises.numerics("Pi 4", None),
+    ] == ([None] * 3)
 
 
 def test_a_machine_without_picluster_says_so_and_changes_nothing(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import msgspec
 
 import picluster
 from picluster.controller.health.patient import Patient
-from picluster.controller.nodes.fitness import Seen
+from picluster.schema.facts import NodeFacts
 from picluster.schema.health import Facts, Interface, Link, TorchTrial
 
 GIB = 1 << 30
@@ -38,7 +38,8 @@ FACTS = Facts(
 )
 VERSIONS = {"python": "3.11", "torch": "2.9.1", "numpy": "2.3.5", "msgspec": "0.20.0"}
 WORKS = TorchTrial(step="done", signal=None, error="", versions=VERSIONS)
-SEEN = Seen(
+SEEN = NodeFacts(
+    name="pi1",
     worker="/opt/picluster/.venv/bin/picluster-worker",
     version=picluster.__version__,
     trouble="",

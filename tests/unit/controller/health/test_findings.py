@@ -10,8 +10,9 @@ import pytest
 from picluster.controller.health.findings import judge
 from picluster.controller.health.findings_node import about
 from picluster.controller.health.patient import Patient
-from picluster.controller.nodes.fitness import Claimed, busy
+from picluster.controller.nodes.fitness import busy
 from picluster.errors import DataError, RunFailed
+from picluster.schema.facts import Claimed
 from picluster.schema.health import TorchTrial
 from picluster.schema.run import Controller
 from tests.unit.controller.healthy import GIB, SEEN, VERSIONS, WORKS, a_patient, links_between
@@ -190,3 +191,12 @@ def test_of_different_torches_the_words_are_launch_s_own() -> None:
     health = judge([a_patient("pi1"), a_patient("pi2", seen=newer)], [])
     (finding,) = health.findings
     assert finding.what.startswith("torch is 2.9.1 on pi1; 2.13.0 on pi2")
+
+
+def test_groups_of_nodes_whose_numerics_differ_are_a_note() -> None:
+    kinds = {"pi1": "53a0", "pi2": "72a0", "pi3": "53a0"}
+    trials = {name: msgspec.structs.replace(WORKS, numerics=kind) for name, kind in kinds.items()}
+    health = judge([a_patient(name, torch=trial) for name, trial in trials.items()], [])
+    (finding,) = health.findings
+    assert (finding.check, finding.severity, health.ready) == ("numerics", "note", True)
+    assert finding.what.startswith("numerics differ between pi1, pi3 (53a0); pi2 (72a0): ")

@@ -6,16 +6,17 @@ import msgspec
 import pytest
 
 import picluster
-from picluster.controller.nodes.fitness import SPARE_BYTES, Busy, Claimed, Seen, notes, unfit, without_engine
+from picluster.controller.nodes.fitness import SPARE_BYTES, Busy, notes, unfit, without_engine
 from picluster.controller.record.leader import this_controller
 from picluster.errors import DataError, MissingError
+from picluster.schema.facts import Claimed, NodeFacts
 from tests.unit.controller.healthy import SEEN
 
 FIT = msgspec.structs.replace(SEEN, lacking=("features.npy",))
 SIZES = {"features.npy": 280 << 20}
 
 
-def seen(**changes: Any) -> Seen:
+def seen(**changes: Any) -> NodeFacts:
     return msgspec.structs.replace(FIT, **changes)
 
 
