@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import textwrap
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.markup import escape
-
-from picluster.cli.show.run_tables import plain_table
-from picluster.cli.show.words import NOTHING, fraction, kibibytes, mebibytes, plain, plural
+from picluster.cli.show.screen import Screen, plain_table
+from picluster.cli.show.words import NOTHING, fraction, kibibytes, mebibytes, plain
 from picluster.controller.comparison.notes import sent_below_payload
 from picluster.controller.comparison.row_words import common_words, names_of, seconds_words, words_apart
 from picluster.controller.comparison.unlike import incomparable_words, unlike_words
+from picluster.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,68 +20,63 @@ if TYPE_CHECKING:
 
 _WORDS = ("model", "data", "strategy", "engine", "threads", "with")
 """Columns that tell rows apart in every table."""
-_ANY_WIDTH = 10_000
 _MOST_UNLIKE = 8
 
 
 def show_comparison(found: Comparison) -> None:
     """Print a table of results, one of time and bytes, one of memory, and the notes."""
-    console = Console(highlight=False, emoji=False)
+    screen = Screen()
     rows = found.rows
     count = sum(len(row.runs) for row in rows)
     tagged = f", tag {plain(found.tag)}" if found.tag else ""
-    console.print(escape(f"compared   {count} run{'' if count == 1 else 's'} in {len(rows)} row{plural(rows)}{tagged}"))
-    console.print(escape(plain(f"in all     {', '.join(common_words(rows).values())}")))
-    _show_unlike(found, console)
-    wanted = _WORDS if _fit_words(rows, console) else ()
+    screen.print(f"compared   {counted(count, 'run')} in {counted(len(rows), 'row')}{tagged}")
+    screen.print(plain(f"in all     {', '.join(common_words(rows).values())}"))
+    _show_unlike(found, screen)
+    wanted = _WORDS if _fit_words(rows, screen) else ()
     if not wanted and len(rows) > 1:
-        console.print(_legend(rows))
-    console.print(_results_table(rows, wanted, console))
+        screen.show(_legend(rows), "rows")
+    screen.show(_results_table(rows, wanted, screen), "learnt")
     if any(row.finished for row in rows):
-        console.print(_cost_table(rows, wanted))
-        console.print(_memory_table(rows, wanted, console))
+        screen.show(_cost_table(rows, wanted), "cost of a run, bytes of a step")
+        screen.show(_memory_table(rows, wanted, screen), "memory, MiB (peak anonymous)")
     if found.notes:
-        console.print()
+        screen.print()
     for note in found.notes:
-        told = textwrap.fill(plain(note), console.width, subsequent_indent="  ", break_on_hyphens=False)
-        console.print(escape(told), soft_wrap=True)
+        screen.fill(plain(note), indent=2)
 
 
-def _show_unlike(found: Comparison, console: Console) -> None:
+def _show_unlike(found: Comparison, screen: Screen) -> None:
     """Print the settings in which rows differ: they must be known before two rows are compared."""
     words = [unlike_words(each) for each in found.unlike]
     if left_out := [each.setting for each in found.unlike[_MOST_UNLIKE:]]:
         words[_MOST_UNLIKE:] = [f"and {len(left_out)} more: {', '.join(left_out)} (--json has all)"]
     for place, line in enumerate(words):
-        head = "differ     " if place == 0 else " " * 11
-        told = textwrap.fill(head + plain(line), console.width, subsequent_indent=" " * 13, break_on_hyphens=False)
-        console.print(escape(told), soft_wrap=True)
+        screen.fill(f"{'' if place else 'differ':<11}{plain(line)}", indent=13)
     if why := incomparable_words(found.rows, found.tested_alike):
-        told = textwrap.fill(plain(why), console.width, subsequent_indent="  ", break_on_hyphens=False)
-        console.print(escape(told), style="bold", soft_wrap=True)
+        screen.fill(plain(why), indent=2, style="bold")
 
 
-def _fit_words(rows: Sequence[ComparedRow], console: Console) -> bool:
+def _fit_words(rows: Sequence[ComparedRow], screen: Screen) -> bool:
     """True where the columns that tell rows apart fit beside the figures; else they stand above the tables, once."""
-    return all(_fits(table, console) for table in (_results(rows, (*_WORDS, "runs")), _cost_table(rows, _WORDS)))
+    return all(screen.fits(table) for table in (_results(rows, (*_WORDS, "runs")), _cost_table(rows, _WORDS)))
 
 
 def _legend(rows: Sequence[ComparedRow]) -> Table:
-    table = plain_table("rows", ["", ""], left=2)
+    table = plain_table(["", ""])
     table.show_header = False
     for row, names in zip(rows, names_of(rows), strict=True):
-        table.add_row(str(row.number), escape(plain(" · ".join(names))))
+        table.add_row(str(row.number), plain(" · ".join(names)))
     return table
 
 
-def _results_table(rows: Sequence[ComparedRow], wanted: Sequence[str], console: Console) -> Table:
+def _results_table(rows: Sequence[ComparedRow], wanted: Sequence[str], screen: Screen) -> Table:
     """Results, with the number of nodes where it fits: the memory of each node stands below anyway."""
     whole = _results(rows, (*wanted, "nodes", "runs"))
-    return whole if wanted and _fits(whole, console) else _results(rows, (*wanted, "runs"))
+    return whole if wanted and screen.fits(whole) else _results(rows, (*wanted, "runs"))
 
 
 def _results(rows: Sequence[ComparedRow], wanted: Sequence[str]) -> Table:
-    table, words = _begun("learnt", rows, wanted, ["test", "train", "loss", "vali-\ndation"])
+    table, words = _begun(rows, wanted, ["test", "train", "loss", "vali-\ndation"])
     for row, named in zip(rows, words, strict=True):
         measures = (row.train_accuracy, row.loss, row.validation_accuracy)
         table.add_row(*named, _test(row), *(fraction(_mean(spread)) for spread in measures))
@@ -105,7 +97,7 @@ def _cost_table(rows: Sequence[ComparedRow], wanted: Sequence[str]) -> Table:
     """Time and bytes, with a column for pre-training where there was any."""
     has_pretraining = any(row.pretraining for row in rows)
     heads = ["time", *(["pre-\ntraining"] if has_pretraining else []), "step\nms", "sent\nKiB", "payload\nKiB"]
-    table, words = _begun("cost of a run, bytes of a step", rows, wanted, heads)
+    table, words = _begun(rows, wanted, heads)
     for row, named in zip(rows, words, strict=True):
         before = [_time(row.pretraining.seconds) if row.pretraining else ""] if has_pretraining else []
         sent, payload = _mean(row.sent_bytes_per_step), _mean(row.sent_payload_bytes_per_step)
@@ -115,17 +107,16 @@ def _cost_table(rows: Sequence[ComparedRow], wanted: Sequence[str]) -> Table:
     return table
 
 
-def _memory_table(rows: Sequence[ComparedRow], wanted: Sequence[str], console: Console) -> Table:
+def _memory_table(rows: Sequence[ComparedRow], wanted: Sequence[str], screen: Screen) -> Table:
     """Peak of each node in a column of its own; where these do not fit, the largest and the smallest."""
-    title = "memory, MiB (peak anonymous)"
     nodes = list(dict.fromkeys(peak.node for row in rows for peak in row.memory))
-    table, words = _begun(title, rows, wanted, [escape(plain(node)) for node in nodes])
+    table, words = _begun(rows, wanted, [plain(node) for node in nodes])
     for row, named in zip(rows, words, strict=True):
         peaks = {peak.node: peak.anonymous_bytes for peak in row.memory}
         table.add_row(*named, *(mebibytes(peaks[node]) if node in peaks else "" for node in nodes))
-    if nodes and _fits(table, console):
+    if nodes and screen.fits(table):
         return table
-    table, words = _begun(title, rows, wanted, ["largest", "on", "smallest", "all"])
+    table, words = _begun(rows, wanted, ["largest", "on", "smallest", "all"])
     for row, named in zip(rows, words, strict=True):
         table.add_row(*named, *_extremes(row))
     return table
@@ -137,23 +128,15 @@ def _extremes(row: ComparedRow) -> list[str]:
     peaks = sorted(row.memory, key=lambda peak: peak.anonymous_bytes)
     total = sum(peak.anonymous_bytes for peak in peaks)
     largest, smallest = mebibytes(peaks[-1].anonymous_bytes), mebibytes(peaks[0].anonymous_bytes)
-    return [largest, escape(plain(peaks[-1].node)), smallest, mebibytes(total)]
+    return [largest, plain(peaks[-1].node), smallest, mebibytes(total)]
 
 
-def _begun(
-    title: str, rows: Sequence[ComparedRow], wanted: Sequence[str], heads: Sequence[str]
-) -> tuple[Table, list[list[str]]]:
+def _begun(rows: Sequence[ComparedRow], wanted: Sequence[str], heads: Sequence[str]) -> tuple[Table, list[list[str]]]:
     """Table with the heads of its columns, and each row's number and words."""
     apart = {head: words for head, words in words_apart(rows).items() if head in wanted}
-    table = plain_table(title, ["", *apart, *heads], left=1 + len(apart))
-    words = [[escape(plain(words[place])) for words in apart.values()] for place in range(len(rows))]
+    table = plain_table(["", *apart], heads)
+    words = [[plain(words[place]) for words in apart.values()] for place in range(len(rows))]
     return table, [[str(row.number), *named] for row, named in zip(rows, words, strict=True)]
-
-
-def _fits(table: Table, console: Console) -> bool:
-    """True where no cell needs a second line."""
-    unbounded = console.options.update(max_width=_ANY_WIDTH)
-    return console.measure(table, options=unbounded).maximum <= console.width
 
 
 def _mean(spread: Spread | None) -> float | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,11 @@ class Screen(Console):
     def tell(self, *parts: str | Text, style: str = "") -> None:
         """Print a line that the terminal alone wraps, so that paths and commands in it can be copied."""
         self.print(*parts, sep="", style=style, soft_wrap=True)
+
+    def fill(self, text: str, *, indent: int, style: str = "") -> None:
+        """Print a text that is broken between words, its further lines indented."""
+        told = textwrap.fill(text, self.width, subsequent_indent=" " * indent, break_on_hyphens=False)
+        self.tell(told, style=style)
 
     def show(self, table: Table, title: str = "") -> None:
         """Print a table below its title. Where it is too wide for the terminal, its columns stand closer."""
