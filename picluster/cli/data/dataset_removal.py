@@ -7,8 +7,8 @@ import sys
 from typing import TYPE_CHECKING
 
 import typer
+from rich.filesize import decimal
 
-from picluster.cli.show.dataset_tables import bytes_words
 from picluster.cli.show.words import plain
 from picluster.cli.terminal.asking import agrees
 from picluster.controller.record.history import training_on
@@ -32,12 +32,12 @@ def remove_graphs(graphs_folder: Path, names: Sequence[str], *, yes: bool) -> No
         if not sys.stdin.isatty():
             raise InputError("nobody is there to be asked whether graphs may be removed", fix=words)
         for folder in folders:
-            told = "a link" if folder.is_link else bytes_words(folder.bytes)
+            told = "a link" if folder.is_link else decimal(folder.bytes)
             typer.echo(f"  {plain(str(folder.path))}: {told}")
         if not agrees("Remove it?" if len(folders) == 1 else "Remove them?"):
             typer.echo("nothing was removed")
             return
     for folder in folders:
         remove(folder)
-        left = "; the folder that it led to stays" if folder.is_link else f": {bytes_words(folder.bytes)} freed"
+        left = "; the folder that it led to stays" if folder.is_link else f": {decimal(folder.bytes)} freed"
         typer.echo(f"removed {plain(str(folder.path))}{left}")

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import textwrap
 from typing import TYPE_CHECKING
 
-import typer
+from rich.filesize import decimal
 
+from picluster.cli.show.screen import Screen
 from picluster.cli.show.words import plain
 from picluster.wording import counted, listed_name
 
 if TYPE_CHECKING:
     from picluster.schema.datasets import DatasetDetails, DatasetDrawing, DatasetList
 
-_WIDTH = 80
 _NAME_WIDTH = 24
 _CLASSES_SHOWN = 100
 _NAME_LETTERS = 40
@@ -21,20 +20,17 @@ _NAME_LETTERS = 40
 
 def show_list(found: DatasetList) -> None:
     """Print a line for each graph, and below it its origin or its damage."""
+    screen = Screen()
     if not found.datasets:
-        typer.echo(f"no graphs in {found.folder}/")
+        screen.tell(f"no graphs in {found.folder}/")
     else:
-        typer.echo(f"{'graph':<{_NAME_WIDTH}}{'nodes':>11}{'edges':>13}{'features':>10}{'classes':>9}{'size':>11}")
+        screen.tell(f"{'graph':<{_NAME_WIDTH}}{'nodes':>11}{'edges':>13}{'features':>10}{'classes':>9}{'size':>11}")
     for entry in found.datasets:
-        name = f"{plain(entry.name):<{_NAME_WIDTH}}"
-        if entry.damage is not None:
-            typer.echo(f"{name}{'damaged':>11}{bytes_words(entry.bytes):>43}")
-            _paragraph("  ", plain(entry.damage))
-            continue
         sizes = f"{entry.nodes:>11,}{entry.edges:>13,}{entry.features:>10,}{entry.classes:>9,}"
-        typer.echo(f"{name}{sizes}{bytes_words(entry.bytes):>11}")
-        _paragraph("  ", plain(entry.source))
-    _paragraph("can be prepared: ", ", ".join(found.can_prepare))
+        told = f"{'damaged':>11}{'':32}" if entry.damage is not None else sizes
+        screen.tell(f"{plain(entry.name):<{_NAME_WIDTH}}{told}{decimal(entry.bytes):>11}")
+        screen.fill(f"  {plain(entry.source if entry.damage is None else entry.damage)}", indent=2)
+    screen.fill(f"can be prepared: {', '.join(found.can_prepare)}", indent=17)
 
 
 def show_details(graph: DatasetDetails) -> None:
@@ -53,10 +49,11 @@ def show_details(graph: DatasetDetails) -> None:
         "homophily": homophily,
         "classes": f"{graph.classes:,}",
         "labels": _labels(graph),
-        "files": ", ".join(f"{plain(file)} {bytes_words(size)}" for file, size in graph.files.items()),
+        "files": ", ".join(f"{plain(file)} {decimal(size)}" for file, size in graph.files.items()),
     }
+    screen = Screen()
     for head, text in lines.items():
-        _paragraph(f"{head:<11}", text)
+        screen.fill(f"{head:<11}{text}", indent=11)
 
 
 def _labels(graph: DatasetDetails) -> str:
@@ -72,18 +69,6 @@ def show_drawing(drawing: DatasetDrawing) -> None:
     """Print the picture's file, and which part of the graph it shows."""
     from picluster.controller.drawing.draw import describe
 
-    _paragraph("picture    ", plain(drawing.file))
-    _paragraph("shows      ", describe(drawing))
-
-
-def _paragraph(head: str, text: str) -> None:
-    indent = " " * len(head)
-    typer.echo(textwrap.fill(head + text, _WIDTH, subsequent_indent=indent, break_on_hyphens=False))
-
-
-def bytes_words(count: int) -> str:
-    """Size in the unit that suits it."""
-    for unit, factor in (("GB", 1e9), ("MB", 1e6)):
-        if count >= factor:
-            return f"{count / factor:,.1f} {unit}"
-    return f"{count / 1e3:,.1f} kB"
+    screen = Screen()
+    screen.fill(f"picture    {plain(drawing.file)}", indent=11)
+    screen.fill(f"shows      {describe(drawing)}", indent=11)

@@ -25,67 +25,48 @@ _READERS_LEFT = (errno.EPIPE, errno.EBADF, errno.EIO)
 """Errors of a pipe without a reader, a closed stream, a terminal that has vanished."""
 
 
-class Outlet(io.RawIOBase):
-    """Raw stream that never fails: it drops what cannot be written. None is a stream closed from the beginning."""
+class Outlet(io.FileIO):
+    """Raw stream that never fails: it drops what cannot be written."""
 
-    def __init__(self, descriptor: int | None) -> None:
-        super().__init__()
+    def __init__(self, descriptor: int) -> None:
+        super().__init__(descriptor, "w", closefd=False)
         self.error: OSError | None = None
         """First error, after which nothing is written any more."""
         self.word = ""
         """Words for standard error once output is lost: what goes on nevertheless."""
-        self._descriptor = descriptor
 
     def write(self, data: ReadableBuffer) -> int:
         """Write all of it, or drop it."""
         rest = memoryview(data).cast("B")
         size = len(rest)
-        while len(rest) and self.error is None and self._descriptor is not None:
+        while len(rest) and self.error is None:
             try:
-                rest = rest[os.write(self._descriptor, rest) :]
+                rest = rest[os.write(self.fileno(), rest) :]
             except BlockingIOError:  # a terminal that another program made non-blocking
-                select.select([], [self._descriptor], [])
+                select.select([], [self.fileno()], [])
             except OSError as error:
-                self._lose(error)
+                self.error = error
+                if self.word:
+                    why = "nobody reads standard output any more" if self.has_no_reader else _reason(error)
+                    print(f"note       {why}; {self.word}", file=sys.stderr, flush=True)
         return size
-
-    def _lose(self, error: OSError) -> None:
-        self.error = error
-        if self.word:
-            why = "nobody reads standard output any more" if self.has_no_reader else _reason(error)
-            print(f"note       {why}; {self.word}", file=sys.stderr, flush=True)
 
     @property
     def has_no_reader(self) -> bool:
         """True where output is lost because nobody reads it, rather than for a full disk."""
         return self.error is not None and self.error.errno in _READERS_LEFT
 
-    def fileno(self) -> int:
-        """The descriptor's number."""
-        if self._descriptor is None:
-            raise io.UnsupportedOperation
-        return self._descriptor
-
-    def isatty(self) -> bool:
-        """True where it is a terminal."""
-        return self._descriptor is not None and os.isatty(self._descriptor)
-
-    def writable(self) -> bool:
-        """True: it takes everything."""
-        return True
-
 
 def open_streams() -> None:
     """Put both streams on outlets. Streams that are not the interpreter's own, as in tests, stay as they are."""
     codecs.register_error("picluster", _plainer)
-    were_closed = [stream is None for stream in (sys.__stdout__, sys.__stderr__)]
     for number in range(3):
         _fill(number)
     _widen()
     if sys.stdout is sys.__stdout__:
-        sys.stdout = _opened(sys.stdout, None if were_closed[0] else _STANDARD_OUTPUT)
+        sys.stdout = _opened(sys.stdout, _STANDARD_OUTPUT)
     if sys.stderr is sys.__stderr__:
-        sys.stderr = _opened(sys.stderr, None if were_closed[1] else _STANDARD_ERROR)
+        sys.stderr = _opened(sys.stderr, _STANDARD_ERROR)
 
 
 def _widen() -> None:
@@ -135,7 +116,7 @@ def _fill(number: int) -> None:
             os.close(nothing)
 
 
-def _opened(before: TextIO | None, descriptor: int | None) -> TextIO:
+def _opened(before: TextIO | None, descriptor: int) -> TextIO:
     if before is not None:
         before.flush()
     return io.TextIOWrapper(
