@@ -210,7 +210,7 @@ def test_a_memory_that_is_no_number_is_refused(launch: Picluster, here: Path, me
 def test_a_missing_engine_is_told_before_there_is_a_run(
     launch: Picluster, here: Path, monkeypatch: pytest.MonkeyPatch, engine: str
 ) -> None:
-    monkeypatch.setattr("picluster.controller.running.cluster.find_spec", lambda _: None)
+    monkeypatch.setattr("picluster.controller.nodes.local.find_spec", lambda _: None)
     answer = launch("--engine", engine)
     assert answer.code == 4
     assert f"the {engine} engine needs " in answer.err
