@@ -1,7 +1,7 @@
 """Means and sums over bags of rows, in fp32 whatever the table's type.
 
-The kernel gives an fp16 table's sums in fp16: infinite beyond 65,504, and rounded to 11 bits. A bag's bits hang on its
-own members alone, never on what else is computed at the same time.
+torch's kernel gives an fp16 table's sums in fp16: infinite beyond 65,504, and rounded to 11 bits. The bits of a bag's
+result depend on its own members alone, never on other bags that are computed at the same time.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from torch import Tensor
 from torch.nn.functional import embedding_bag
 
 _PART = 256
-"""Larger bags are added up in parts of so many terms: 20,000 equal terms one after another lose 3e-4 in fp32."""
+"""Largest number of terms added one after another: in fp32, 20,000 equal terms would lose 3e-4."""
 _CONVERTED_VALUES = 1 << 19
-"""Values of a table in another type that are fp32 at a time: 2 MiB, so that they stay in the cache."""
+"""Number of values converted to fp32 at a time: 2 MiB, which stay in the cache."""
 
 
 def bag_means(source: Tensor, members: Tensor, counts: Tensor, offsets: Tensor) -> Tensor:
@@ -23,7 +23,7 @@ def bag_means(source: Tensor, members: Tensor, counts: Tensor, offsets: Tensor) 
         source: (S, width), in any floating type; gradients flow where it is fp32 or fp64.
         members: (E,) int32, row numbers of `source`, bag after bag.
         counts: (B,) integers, members of each bag.
-        offsets: (B,) int32, where each bag begins.
+        offsets: (B,) int32, first member of each bag.
     """
     parts = _parts(counts)
     if len(offsets) == int(parts.sum()):
@@ -45,26 +45,26 @@ def bag_sums(source: Tensor, members: Tensor, counts: Tensor, offsets: Tensor, w
 
 
 def _parts(counts: Tensor) -> Tensor:
-    """In how many parts each bag is added up: (B,), at least 1."""
+    """Number of parts in which each bag is added up: (B,), at least 1."""
     return ((counts.long() + (_PART - 1)) // _PART).clamp(min=1)
 
 
 def _begins(offsets: Tensor, parts: Tensor) -> Tensor:
-    """Where each part begins: (parts.sum(),) int32, counted in `_PART`s from where its own bag begins."""
+    """First member of each part: (parts.sum(),) int32, in steps of `_PART` from the first member of its bag."""
     first = torch.cumsum(parts, 0) - parts
     number = torch.arange(int(parts.sum())) - torch.repeat_interleave(first, parts)
     return (torch.repeat_interleave(offsets.long(), parts) + number * _PART).int()
 
 
 def _joined(found: Tensor, parts: Tensor, shares: Tensor | None) -> Tensor:
-    """The rows of a bag's parts, times their share of it, added up: (B, width)."""
+    """Sum of the rows of each bag's parts, times their share of the bag: (B, width)."""
     weights = None if shares is None else shares.to(found.dtype)
     first = torch.cumsum(parts, 0) - parts
     return embedding_bag(torch.arange(len(found)), found, first, mode="sum", per_sample_weights=weights)
 
 
 def _reduced(source: Tensor, members: Tensor, begins: Tensor, mode: str, weights: Tensor | None) -> Tensor:
-    """Each bag at once: in place where the kernel can, else from rows that are gathered and converted."""
+    """Mean or sum of each bag: in place where the kernel can, else from rows that are gathered and converted."""
     if source.dtype in (torch.float32, torch.float64):
         weights = None if weights is None else weights.to(source.dtype)
         return embedding_bag(members, source, begins, mode=mode, per_sample_weights=weights)
@@ -79,7 +79,7 @@ def _reduced(source: Tensor, members: Tensor, begins: Tensor, mode: str, weights
 def _convert_and_reduce(
     source: Tensor, members: Tensor, begins: Tensor, mode: str, weights: Tensor | None, result: Tensor
 ) -> None:
-    """Fill `result` (B, width), as many bags at a time as may be converted together."""
+    """Fill `result` (B, width), with as many bags at a time as may be converted together."""
     most = max(_PART, _CONVERTED_VALUES // source.shape[1])
     places = torch.arange(min(most, len(members)), dtype=torch.int32)
     ends = torch.cat([begins[1:], begins.new_tensor([len(members)])])[: len(begins)]

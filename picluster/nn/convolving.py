@@ -1,4 +1,4 @@
-"""A convolution of PyG on a block: which edges and rows it is given, and which of its rows are the targets'."""
+"""A convolution of PyG applied to a block: the edges and rows that it is given, and the targets' rows that it gives."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ if TYPE_CHECKING:
     from picluster.nn.block import Block
 
 Way = Literal["bipartite", "square", "gcn"]
-"""How a convolution takes a block: rows of sources and of targets apart; the sources' rows alone, as a graph of their
-own; or that graph with the weights that `GCNConv` would have found in the whole one."""
+"""Form in which a convolution takes a block: rows of sources and of targets apart; the sources' rows alone, as a graph
+of their own; or that graph with the weights that `GCNConv` would have found in the whole one."""
 
 
 def normalises_as_gcn(convolution: Module) -> bool:
-    """Whether it is PyG's `GCNConv`, or made from it, and would take the degrees of a block for those of the graph."""
+    """True for PyG's `GCNConv` and its subclasses: they would take the degrees of a block for those of the graph."""
     made_from = {f"{kind.__module__}.{kind.__name__}" for kind in type(convolution).__mro__}
     return "torch_geometric.nn.conv.gcn_conv.GCNConv" in made_from and bool(convolution.normalize)
 
 
 def convolve(convolution: Module, way: Way, block: Block, h: Tensor) -> Tensor:
-    """The targets' rows of a convolution: `h` (S, inputs) → (T, outputs)."""
+    """The targets' rows that a convolution gives: `h` (S, inputs) → (T, outputs)."""
     targets = torch.arange(len(block.ids))
     edges = torch.stack([block.neighbours.long(), torch.repeat_interleave(targets, block.counts.long())])
     result: Tensor
@@ -43,7 +43,7 @@ def convolve(convolution: Module, way: Way, block: Block, h: Tensor) -> Tensor:
 
 
 def _gcn_edges(block: Block, edges: Tensor, *, self_loops: bool) -> tuple[Tensor, Tensor]:
-    """Edges with `GCNConv`'s weights by the degrees of the whole graph; sampled ones stand for all.
+    """Edges (2, E) with `GCNConv`'s weights (E,) by the degrees of the whole graph; sampled ones stand for all.
 
     A node's edge to itself weighs 1 also where `improved` wants 2: PyG does so as long as edges have no weights.
     """
@@ -58,5 +58,5 @@ def _gcn_edges(block: Block, edges: Tensor, *, self_loops: bool) -> tuple[Tensor
 
 
 def _inverse_root(degrees: Tensor) -> Tensor:
-    """Of each degree; 0 where there is none."""
+    """1 / √degree, and 0 for degree 0."""
     return degrees.float().rsqrt().masked_fill(degrees == 0, 0.0)

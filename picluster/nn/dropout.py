@@ -5,31 +5,34 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from picluster.nn.rows import Rows
+from picluster.nn.block import Rows
 from picluster.randomness import Key, Purpose, draw_words, key, row_words
 
 _LANE_VALUES = 1 << 16
 _FUNCTION = -1
-"""Who draws where `dropout` is called; modules have numbers from 0."""
+"""Number of the drawer where `dropout` is called as a function; modules have numbers from 0."""
 
 
 class Dropout(torch.nn.Module):
     """Zero each value with `probability` and scale the others up (Srivastava et al., 2014).
 
     The mask is hashed from (seed, epoch, step, layer, node id, column): 16 bits for each value, so the probability is
-    met to within 1/131072. Several in a layer, and several calls of one in the same half of a layer, draw different
-    masks; one that is called in both halves draws the same there.
+    met to within 1/131072. Several modules of a layer, and several calls of one in the same half of a layer, draw
+    different masks; one that is called in both halves draws the same mask in both.
     """
 
     number = 0
-    """Among the modules of its layer of this class; picluster tells it."""
+    """Number among the Dropout modules of its layer, set by picluster."""
 
     def __init__(self, probability: float) -> None:
         super().__init__()
-        self.kept_values = _kept_values(probability)
+        if not 0 <= probability < 1:
+            message = f"dropout must lie in [0, 1), not {probability}"
+            raise ValueError(message)
+        self.kept_values = round((1 - probability) * _LANE_VALUES)
 
     def forward(self, rows: Rows | Tensor) -> Rows:
-        """Drop from every tensor of `rows`; outside training the rows pass as they are."""
+        """Drop values of every tensor of `rows` (N, width); outside training the rows pass as they are."""
         if not isinstance(rows, Rows):
             message = f"picluster.nn.Dropout takes rows, not {type(rows).__name__}: h = dropout(h, 0.5, rows)"
             raise TypeError(message)
@@ -39,22 +42,21 @@ class Dropout(torch.nn.Module):
         nodes = row_words(key, rows.ids)
         for name, tensor in rows.tensors.items():
             _check(tensor, rows)
-            width = tensor.shape[1]
-            scale = _LANE_VALUES / self.kept_values
-            dropped[name] = tensor * (_kept(key, nodes, column, width, self.kept_values) * scale)
-            column += width
+            kept = _kept(key, nodes, column, tensor.shape[1], self.kept_values)
+            dropped[name] = tensor * (kept * (_LANE_VALUES / self.kept_values))
+            column += tensor.shape[1]
         return rows.having(**dropped)
 
 
 def dropout(tensor: Tensor, probability: float, rows: Rows) -> Tensor:
-    """As `torch.nn.functional.dropout`, but alike under every plan: zero values, and scale the others up.
+    """Zero values and scale the others up, as `torch.nn.functional.dropout` does, but alike under every plan.
 
     Each call in `transform` or `aggregate` draws a mask of its own; outside training `tensor` passes as it is.
 
     Args:
         tensor: (N, …), a row for each node of `rows`.
         probability: in [0, 1).
-        rows: those that `transform` or `aggregate` was given; they tell whose rows `tensor` holds, and the step.
+        rows: the rows that `transform` or `aggregate` was given; they tell the nodes of `tensor` and the step.
     """
     _check(tensor, rows)
     drop = Dropout(probability)
@@ -65,18 +67,11 @@ def dropout(tensor: Tensor, probability: float, rows: Rows) -> Tensor:
 
 
 def _mask_key(rows: Rows, layer_key: Key, drawer: int) -> Key:
-    """The layer's own for the first mask of its first module, else one made of it."""
+    """Key of a mask: the layer's own for the first mask of its first module, else one made from it."""
     drawer, half, call = rows.draws.next(drawer)
     if (drawer, call) == (0, 0):
         return layer_key
     return key(layer_key.word, Purpose.DROPOUT, drawer, half, call)
-
-
-def _kept_values(probability: float) -> int:
-    if not 0 <= probability < 1:
-        message = f"dropout must lie in [0, 1), not {probability}"
-        raise ValueError(message)
-    return round((1 - probability) * _LANE_VALUES)
 
 
 def _check(tensor: Tensor, rows: Rows) -> None:
@@ -90,7 +85,7 @@ def _check(tensor: Tensor, rows: Rows) -> None:
 
 
 def _kept(key: Key, nodes: Tensor, column: int, width: int, kept_values: int) -> Tensor:
-    """Mask (N, width) of the values that stay; each hashed word serves two columns."""
+    """Mask (N, width) of the values that stay; each hashed word decides on two columns."""
     half = (width + 1) // 2
     words = draw_words(key, nodes[:, None], torch.arange(column, column + half, dtype=torch.int32))
     lanes = torch.cat([words & 0xFFFF, (words >> 16) & 0xFFFF], dim=1)[:, :width]

@@ -1,4 +1,4 @@
-"""The layer contract."""
+"""The contract of a layer: `aggregate` neighbours without parameters, `transform` row by row with parameters."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Self
 
 import torch
 
-from picluster.nn.block import Block
-from picluster.nn.rows import Rows
+from picluster.nn.block import Block, Rows
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -24,10 +23,10 @@ class Layer(torch.nn.Module):
     """
 
     wide = False
-    """Whether `aggregate` has parameters: then it runs in the layer's own stage, and full rows cross the cut."""
+    """True where `aggregate` has parameters: then it runs in the layer's own stage, and full rows cross the cut."""
 
     def __new__(cls, *_arguments: object, **_settings: object) -> Self:
-        """Note where it is made, for messages."""
+        """Note the place in the model file where the layer is made, for messages."""
         layer = super().__new__(cls)
         maker = sys._getframe(1)  # noqa: SLF001
         vars(layer)["_made_at"] = (maker.f_code.co_filename, maker.f_lineno)
@@ -41,15 +40,15 @@ class Layer(torch.nn.Module):
 
     @property
     def title(self) -> str:
-        """What messages call it."""
+        """Name of the layer in messages."""
         return type(self).__name__
 
     def aggregate(self, block: Block, rows: Rows) -> Rows:
-        """Bring neighbours together: rows of the source → rows of the targets. Has no parameters, or is wide."""
+        """Combine neighbours: rows of the sources (S, …) → rows of the targets (T, …). Without parameters, or wide."""
         raise NotImplementedError
 
     def transform(self, rows: Rows) -> Rows:
-        """Apply the parameters, row by row; the last layer's `h` holds the class scores (logits)."""
+        """Apply the parameters row by row: (T, …) → (T, …); the last layer's `h` holds the class scores (logits)."""
         raise NotImplementedError
 
     def weights(self) -> Mapping[str, Parameter]:
@@ -57,11 +56,11 @@ class Layer(torch.nn.Module):
         return {name: weight for name, weight in self.named_parameters() if weight.requires_grad}
 
     def fixed_values(self) -> Mapping[str, Tensor]:
-        """Values that are not trained but belong into the model's file, such as persistent buffers; by PyG's names."""
+        """Values that are not trained but belong in the model's file, such as persistent buffers; by PyG's names."""
         return state_beside(self, self.weights())
 
     def decayed(self) -> Collection[str]:
-        """The names of those weights on which weight decay acts; all of them unless a layer says otherwise."""
+        """Names of the weights on which weight decay acts; all of them unless a layer says otherwise."""
         return self.weights().keys()
 
 
@@ -74,11 +73,10 @@ class RowLayer(Layer):
 
 
 def state_beside(module: torch.nn.Module, weights: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-    """What the state of `module` holds beside `weights`: buffers, frozen parameters, further names of tied weights.
+    """Entries of the state of `module` beside `weights`: buffers, frozen parameters, further names of tied weights.
 
     Weights that go by a name of their own are not repeated.
     """
-    every = module.state_dict(keep_vars=True).items()
     every = module.state_dict(keep_vars=True).items()
     state = {name: value for name, value in every if isinstance(value, torch.Tensor)}
     renamed = {id(weight) for name, weight in weights.items() if name not in state}

@@ -1,4 +1,4 @@
-"""Any convolution of PyG as a layer."""
+"""A convolution of PyG as a layer."""
 
 from __future__ import annotations
 
@@ -8,26 +8,25 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from picluster.nn.block import Block
+from picluster.nn.block import Block, Rows
 from picluster.nn.convolving import Way, convolve
 from picluster.nn.dropout import Dropout
 from picluster.nn.layer import Layer, state_beside
 from picluster.nn.pyg_trial import UnfitError, way_of
-from picluster.nn.rows import Rows
 
 if TYPE_CHECKING:
     from torch.nn import Module, Parameter
 
 _EDGES_AT_ONCE = 1 << 16
-"""PyG makes a row for each edge: outside training, when all neighbours are looked at, so many at a time."""
+"""Number of edges at a time outside training, when all neighbours are looked at: PyG makes a row for each edge."""
 
 
 class PygLayer(Layer):
     """h' = activation(convolution(dropout(h), edges)); for convolutions of one hop, with parameters in their sums.
 
-    Rows of all sources cross the cut before it, not only the targets': wide, unlike picluster's own layers. The
-    convolution sees a bipartite block where it takes one, else the square graph of the block's sources. Before it is
-    used it is tried out: where that would not give what it gives in the whole graph, it is refused.
+    It is wide, unlike picluster's own layers: rows of all sources cross the cut before it, not only the targets'. The
+    convolution sees a bipartite block where it takes one, else the square graph of the block's sources. It is tried out
+    first, and refused where it would give other rows on a block than in the whole graph.
     """
 
     wide = True
@@ -40,7 +39,7 @@ class PygLayer(Layer):
         activation: Callable[[Tensor], Tensor] = torch.relu,
         last: bool = False,
     ) -> None:
-        """`last`: without activation.
+        """`last`: no activation follows.
 
         Raises:
             UnfitError: the convolution has dropout of its own, or does not compute in fp32.
@@ -54,7 +53,7 @@ class PygLayer(Layer):
 
     @property
     def title(self) -> str:
-        """With the convolution's name."""
+        """Name of the layer in messages, with the convolution's."""
         return f"PygLayer({type(self.convolution).__name__})"
 
     def aggregate(self, block: Block, rows: Rows) -> Rows:
@@ -76,15 +75,15 @@ class PygLayer(Layer):
         return block.rows(h=torch.cat(parts))
 
     def transform(self, rows: Rows) -> Rows:
-        """The activation."""
+        """`h` (T, outputs) → activation(`h`)."""
         return rows if self.last else rows.having(h=self.activation(rows["h"]))
 
     def weights(self) -> Mapping[str, Parameter]:
-        """The convolution's own."""
+        """Trained parameters of the convolution, by its own names."""
         return {name: weight for name, weight in self.convolution.named_parameters() if weight.requires_grad}
 
     def fixed_values(self) -> Mapping[str, Tensor]:
-        """What else is in the convolution's `state_dict`."""
+        """Further entries of the convolution's `state_dict`."""
         return state_beside(self.convolution, self.weights())
 
 

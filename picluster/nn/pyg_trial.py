@@ -1,4 +1,4 @@
-"""The trial of a convolution: does it give on a block what it gives in the whole graph?"""
+"""Trial of a convolution on small graphs: its rows and gradients on blocks against those in the whole graph."""
 
 from __future__ import annotations
 
@@ -22,15 +22,18 @@ if TYPE_CHECKING:
     from picluster.nn.block import Block
 
 _TOLERANCES = {torch.float64: 1e-5, torch.float32: 1e-3}
-"""Of rows of about 1. GCN's weights are in fp32 in any case."""
+"""Largest difference between rows of about 1. GCN's weights are in fp32 in any case."""
 
 
 class UnfitError(InputError, ValueError):
     """A convolution that plans would not compute as plain PyG does."""
 
 
+_OWN_LAYER = "write a layer of your own (docs/models.md)"
+
+
 def way_of(convolution: Module, width: int) -> Way:
-    """How a convolution of rows of that `width` takes a block, tried out on small random graphs.
+    """Form in which a convolution of rows (N, `width`) takes a block, found by trial on small random graphs.
 
     Forward and gradients, in training and outside, must equal those of the whole graph.
 
@@ -41,7 +44,12 @@ def way_of(convolution: Module, width: int) -> Way:
     drawn = random.getstate()
     with torch.random.fork_rng(devices=[]), torch.enable_grad():
         try:
-            return _tried(convolution, width)
+            trial = _Trial(convolution, width)
+            trial.check_alone()
+            if normalises_as_gcn(convolution):
+                return trial.first_right(("gcn",))
+            trial.check_sight()
+            return trial.first_right(("bipartite", "square"))
         except UnfitError:
             raise
         except Exception as error:
@@ -51,17 +59,8 @@ def way_of(convolution: Module, width: int) -> Way:
             random.setstate(drawn)
 
 
-def _tried(convolution: Module, width: int) -> Way:
-    trial = _Trial(convolution, width)
-    trial.check_alone()
-    if normalises_as_gcn(convolution):
-        return trial.first_right(("gcn",))
-    trial.check_sight()
-    return trial.first_right(("bipartite", "square"))
-
-
 class _Trial:
-    """A copy of a convolution with redrawn weights: those that begin as zeros would hide what they act on."""
+    """A copy of a convolution with redrawn weights: weights that begin as zeros would hide what they act on."""
 
     def __init__(self, convolution: Module, width: int) -> None:
         self._name = type(convolution).__name__
@@ -71,7 +70,7 @@ class _Trial:
         self._convolution = copy.deepcopy(self._fresh)
 
     def _runnable(self, convolution: Module) -> tuple[Module, torch.dtype]:
-        """In fp64, where differences show best, or as it is; what it cannot run on ends the trial."""
+        """A twin and its type: fp64, where differences show best, or as it is; UnfitError where neither runs."""
         failure: Exception | None = None
         for dtype, redraw in itertools.product(_TOLERANCES, (True, False)):
             try:
@@ -80,21 +79,20 @@ class _Trial:
             except Exception as error:  # noqa: BLE001  every convolution refuses in its own way
                 failure = error
                 continue
-            self._check_rows(rows, len(self._graphs[0].h))
+            if not isinstance(rows, Tensor):
+                instead = "wrap it in a module that gives rows"
+                raise self._refusal(f"gives a {type(rows).__name__} instead of rows", instead)
+            nodes = len(self._graphs[0].h)
+            if rows.dim() != 2 or len(rows) != nodes:  # noqa: PLR2004
+                raise self._refusal(f"gives {tuple(rows.shape)} instead of a row for each of {nodes} nodes", _OWN_LAYER)
             if rows.isfinite().all():
                 return twin, dtype
         if failure:
             raise self._refusal(*_cause(convolution, failure)) from failure
         raise self._refusal("gives values that are not finite", "see what it divides by, or takes the root of")
 
-    def _check_rows(self, rows: object, nodes: int) -> None:
-        if not isinstance(rows, Tensor):
-            raise self._refusal(f"gives a {type(rows).__name__} instead of rows", "wrap it in a module that gives rows")
-        if rows.dim() != 2 or len(rows) != nodes:  # noqa: PLR2004
-            raise self._refusal(f"gives {tuple(rows.shape)} instead of a row for each of {nodes} nodes", _OWN_LAYER)
-
     def check_alone(self) -> None:
-        """Nothing but weights, rows and edges may decide: no random numbers, no state that changes, no mode."""
+        """UnfitError where more than weights, rows and edges decides: random numbers, changing state, the mode."""
         convolution, graph = self._convolution, self._graphs[0]
         before, drawn = {name: value.clone() for name, value in convolution.state_dict().items()}, _generators()
         first = self._whole(graph)
@@ -109,11 +107,14 @@ class _Trial:
         if not self._alike(self._whole(other), self._fresh(other.h.to(self._dtype), other.edges)):
             instead = "leave out cached=True" if self._caches else _OWN_LAYER
             raise self._refusal("keeps what it computed of the first block for all others", instead)
-        if not self._alike(first, self._in_evaluation(graph)):
+        convolution.eval()
+        in_evaluation = self._whole(graph)
+        convolution.train()
+        if not self._alike(first, in_evaluation):
             raise self._refusal("computes something else in training than outside", "PygLayer(…, dropout=…)")
 
     def check_sight(self) -> None:
-        """A target's row may depend on nothing but its own row and its neighbours'."""
+        """UnfitError where a target's row depends on more than its own row and its neighbours'."""
         for change in (change for graph in self._graphs for change in changes(graph)):
             if self._notices(change):
                 raise self._refusal(f"looks at {change.seen}, which a block does not show", change.instead)
@@ -122,12 +123,12 @@ class _Trial:
         before = self._whole(change.before)
         try:
             after = self._whole(change.after)
-        except Exception:  # noqa: BLE001  it cannot bear the change
+        except Exception:  # noqa: BLE001  it fails on the changed graph
             return True
         return not self._alike(before[change.targets], after[change.targets_after])
 
     def first_right(self, ways: tuple[Way, ...]) -> Way:
-        """The first way in which all blocks give rows and gradients of the whole graph."""
+        """The first of `ways` in which all blocks give the rows and gradients of the whole graph."""
         reasons = []
         for way in ways:
             try:
@@ -148,7 +149,7 @@ class _Trial:
         return len(whole) == len(found) and all(self._alike(one, other) for one, other in pairs)
 
     def _with_gradients(self, features: Tensor, run: Callable[[Tensor], Tensor]) -> list[Tensor]:
-        """The rows that `run` makes of features, and the gradients of some function of them."""
+        """Rows that `run` makes of features (N, width), and the gradients of some function of these rows."""
         h = features.to(self._dtype).requires_grad_()
         rows = run(h)
         wanted = [h, *(weight for weight in self._convolution.parameters() if weight.requires_grad)]
@@ -163,13 +164,6 @@ class _Trial:
         rows: Tensor = self._convolution(graph.h.to(self._dtype), graph.edges)
         return rows
 
-    def _in_evaluation(self, graph: TrialGraph) -> Tensor:
-        self._convolution.eval()
-        try:
-            return self._whole(graph)
-        finally:
-            self._convolution.train()
-
     def _alike(self, one: Tensor, other: Tensor) -> bool:
         if one.shape != other.shape:
             return False
@@ -180,11 +174,8 @@ class _Trial:
         return UnfitError(f"{self._name} {reason}", fix=instead)
 
 
-_OWN_LAYER = "write a layer of your own (docs/models.md)"
-
-
 def _twin(convolution: Module, dtype: torch.dtype, *, redraw: bool) -> Module:
-    """A copy to try out, with weights around those that are there; a GCN's cached edges are left out."""
+    """A copy to try out, with weights redrawn around its own; a GCN's cached edges are left out."""
     twin = copy.deepcopy(convolution).to(dtype).train()
     if normalises_as_gcn(twin):
         twin.cached, twin._cached_edge_index = False, None  # type: ignore[assignment]  # noqa: SLF001
@@ -199,23 +190,22 @@ def _twin(convolution: Module, dtype: torch.dtype, *, redraw: bool) -> Module:
 
 
 def _cause(convolution: Module, failure: Exception) -> tuple[str, str]:
-    """Why a convolution does not run on rows and edges, and what to do."""
+    """Reason why a convolution does not run on rows and edges, and the fix."""
     beside = list(inspect.signature(convolution.forward).parameters.values())[1:]
     edges = next((each for each in beside if each.name == "edge_index"), beside[0] if beside else None)
     beside = [each for each in beside if each is not edges and each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)]
     needed = [f"`{each.name}`" for each in beside if each.default is each.empty]
     if needed:
-        reason = f"needs {', '.join(needed)} beside rows and edges"
-        return reason, "take one that does without, or wrap it in a module that supplies it"
+        fix = "take one that does without, or wrap it in a module that supplies it"
+        return f"needs {', '.join(needed)} beside rows and edges", fix
     others = f"; it also takes {', '.join(each.name for each in beside)}" if beside else ""
     return f"does not run on rows and edges alone ({_first_line(failure)}{others})", "take one that does"
 
 
 def _first_line(error: Exception) -> str:
-    text = str(error).strip() or type(error).__name__
-    return text.splitlines()[0]
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def _generators() -> tuple[object, ...]:
-    """The states of the random numbers that modules commonly draw from."""
+    """States of the random number generators that modules commonly draw from."""
     return bytes(torch.get_rng_state().numpy()), random.getstate()

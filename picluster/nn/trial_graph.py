@@ -1,4 +1,4 @@
-"""Small random graphs to try convolutions on, blocks of them, and changes that no target should notice."""
+"""Small random graphs to try convolutions on, their blocks, and changes that no target should notice."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from picluster.nn.block import Block
 
 _NODES = 12
 _DENSITIES = (0.25, 0.4, 0.15)
-"""Of each graph."""
+"""Share of the pairs that are joined in each graph."""
 _TARGETS = torch.tensor([0, 2])
-"""Whose rows are compared after a change; the second one has no neighbour."""
+"""Nodes whose rows are compared after a change; the second one has no neighbour."""
 _NEIGHBOURS = torch.tensor([3, 4])
-"""Of node 0."""
+"""Neighbours of node 0."""
 _OTHERS = torch.tensor([1, 5, 6, 7, 8, 9, 10])
 _ALONE = torch.tensor([11])
 """A node without edges."""
@@ -29,9 +29,9 @@ class TrialGraph:
     h: Tensor
     """(N, width): a row for each node."""
     joined: Tensor
-    """(N, N) bool: whether there is an edge to the node of the row from that of the column."""
+    """(N, N) bool: True for an edge to the node of the row from the node of the column."""
     backwards: bool = False
-    """Whether the edges are in the opposite order."""
+    """True where the edges are in the opposite order."""
 
     @property
     def edges(self) -> Tensor:
@@ -40,7 +40,7 @@ class TrialGraph:
         return edges.flip(1) if self.backwards else edges
 
     def blocks(self) -> Iterator[Block]:
-        """Of one node, of some, of all, and of one without edges; each with all neighbours."""
+        """Blocks of one node, of some, of all, and of one without edges; each with all neighbours."""
         everybody = torch.randperm(_NODES, generator=torch.Generator().manual_seed(0))
         for chosen in (torch.tensor([0]), torch.tensor([5, 2, 0, 9]), everybody, _ALONE):
             yield Block(
@@ -57,13 +57,13 @@ class Change:
     """Two graphs that a block of the targets does not tell apart."""
 
     seen: str
-    """What a convolution looks at that gives the targets other rows in the one than in the other."""
+    """Part of the graph that a convolution looks at which gives the targets other rows in one than in the other."""
     instead: str
-    """What to do about it."""
+    """Remedy for that convolution."""
     before: TrialGraph
     after: TrialGraph
     targets: Tensor
-    """Numbers of the targets before."""
+    """Numbers of the targets in `before`."""
     targets_after: Tensor
 
 
@@ -83,17 +83,19 @@ def trial_graphs(width: int) -> list[TrialGraph]:
 
 
 def changes(graph: TrialGraph) -> Iterator[Change]:
-    """One thing after the other that the neighbourhoods of the targets leave open."""
+    """Changes, one at a time, that leave the neighbourhoods of the targets as they are."""
     own = "take one that looks at the edges into a node alone, such as SAGEConv or GATConv"
     degrees = "of those that weigh by degrees take GCNConv, which picluster gives them"
     norm = "norms and means over nodes differ between plans; torch.nn.LayerNorm takes each row alone"
     order = "take an aggregation without order, such as mean or max"
-    # Two hops in, but no way out; then a way out, but none of two hops in: what is found has the right name.
+    # Targets without edges out of them, then with them but without paths of two hops in: each change shows one cause.
     ahead = _without_edges(graph, sources=_TARGETS)
     behind = _without_edges(graph, sources=_OTHERS)
     between = _with_edges(ahead, sources=_OTHERS, targets=_OTHERS)
     into = _with_edges(graph, sources=_OTHERS, targets=_NEIGHBOURS)
     out = _with_edges(graph, sources=_NEIGHBOURS, targets=_OTHERS)
+    joined = torch.nn.functional.pad(graph.joined, (0, 3, 0, 3))
+    larger = replace(graph, h=torch.cat([graph.h, graph.h[:3] + 1]), joined=joined)
     for seen, instead, before, after in (
         ("the rows of all nodes", norm, graph, _with_rows(graph, _ALONE)),
         ("nodes more than one hop away", "use a layer for each hop", ahead, _with_rows(ahead, _OTHERS)),
@@ -101,43 +103,32 @@ def changes(graph: TrialGraph) -> Iterator[Change]:
         ("the edges out of a node", own, behind, _with_edges(behind, sources=_TARGETS, targets=_OTHERS)),
         ("the degrees of a node's neighbours", degrees, graph, into),
         ("the edges out of a node's neighbours", degrees, graph, out),
-        ("the number of nodes", own, graph, _with_more_nodes(graph)),
+        ("the number of nodes", own, graph, larger),
         ("the order of edges", order, graph, replace(graph, backwards=True)),
     ):
         yield Change(seen, instead, before, after, _TARGETS, _TARGETS)
     chosen = torch.cat([_TARGETS, _ALONE])
-    yield Change("the numbers of nodes", own, graph, _renumbered(graph), chosen, _NODES - 1 - chosen)
+    renumbered = replace(graph, h=graph.h.flip(0), joined=graph.joined.flip(0, 1))
+    yield Change("the numbers of nodes", own, graph, renumbered, chosen, _NODES - 1 - chosen)
 
 
 def _with_rows(graph: TrialGraph, nodes: Tensor) -> TrialGraph:
-    """Other rows of some nodes."""
+    """The graph with other rows of some nodes."""
     h = graph.h.clone()
     h[nodes] = h[nodes].flip(1) * 2 + 1
     return replace(graph, h=h)
 
 
 def _without_edges(graph: TrialGraph, *, sources: Tensor) -> TrialGraph:
-    """None of the edges out of some nodes."""
+    """The graph without the edges out of some nodes."""
     joined = graph.joined.clone()
     joined[:, sources] = False
     return replace(graph, joined=joined)
 
 
 def _with_edges(graph: TrialGraph, *, sources: Tensor, targets: Tensor) -> TrialGraph:
-    """An edge where there was none, and none where there was one."""
+    """The graph with an edge where there was none from `sources` to `targets`, and none where there was one."""
     joined = graph.joined.clone()
     joined[targets[:, None], sources] ^= True
     joined.fill_diagonal_(False)  # noqa: FBT003  it takes no keyword
     return replace(graph, joined=joined)
-
-
-def _with_more_nodes(graph: TrialGraph) -> TrialGraph:
-    """Three nodes more, without edges."""
-    return replace(
-        graph, h=torch.cat([graph.h, graph.h[:3] + 1]), joined=torch.nn.functional.pad(graph.joined, (0, 3, 0, 3))
-    )
-
-
-def _renumbered(graph: TrialGraph) -> TrialGraph:
-    """The last node becomes the first."""
-    return replace(graph, h=graph.h.flip(0), joined=graph.joined.flip(0, 1))

@@ -26,7 +26,6 @@ UNCLEAR_DOCSTRINGS = {
     "cli": 5,
     "controller": 109,
     "graph": 103,
-    "nn": 19,
     "worker": 37,
 }
 

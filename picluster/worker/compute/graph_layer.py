@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from picluster.errors import InputError
 from picluster.nn import Block, Dropout, Layer, RowLayer, Rows
-from picluster.nn.rows import Draws
+from picluster.nn.block import Draws
 from picluster.worker.compute.boundary import boundary
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy import stats  # type: ignore[import-untyped]
 
 from picluster.nn import Dropout, Rows, dropout
-from picluster.nn.rows import Draws
+from picluster.nn.block import Draws
 from picluster.randomness import Key, Purpose, key
 
 UNLIKELY = 1e-5
