@@ -1,4 +1,4 @@
-"""The cluster file: a few lines by which a person describes a shelf of Pis that were never switched on."""
+"""The cluster file: a few lines in which a person describes a shelf of Pis before their first start."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from picluster.errors import InputError
 from picluster.schema.record import Record
 
 BY_DHCP = "dhcp"
-"""Stands in the place of an address where the network's router gives one."""
+"""The word for an address that the network's router gives."""
 _HOST_NAME = re.compile(r"(?!\d+$)[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")  # RFC 1123, one label, no number
 _USER_NAME = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
 _INTERFACE = re.compile(r"[A-Za-z0-9_.-]{1,15}")
 _TAKEN = {"all", "ungrouped", "picluster", "localhost"}
-"""Names that mean something else to Ansible or to the node."""
+"""Names with another meaning for Ansible or the node."""
 _SHORTEST_PREFIX, _LONGEST_PREFIX = 8, 30
 _LONGEST_WIFI_NAME = 32
 _WIFI_PASSWORD_LENGTHS = range(8, 64)
@@ -47,13 +47,12 @@ class NetworkAround(Record, frozen=True, kw_only=True):
         for server in self.dns:
             read_address("a server in dns", server)
         if self.interface is not None and not _INTERFACE.fullmatch(self.interface):
-            raise InputError(
-                f"interface is {self.interface!r}, and no name of one", fix="such as eth0, or leave it out"
-            )
+            what = f"interface is {self.interface!r}, and no name of one"
+            raise InputError(what, fix="such as eth0, or leave it out")
 
     @property
     def network(self) -> IPv4Network:
-        """All of its addresses."""
+        """Range of its addresses."""
         return IPv4Interface(f"{self.gateway}/{self.prefix}").network
 
     def check(self, name: str, address: IPv4Address) -> None:
@@ -74,7 +73,7 @@ class Wifi(Record, frozen=True, kw_only=True):
     password: str
     """Password in clear, as the access point has it."""
     country: str
-    """Two capital letters: the law there allows certain channels, and a Pi's Wi-Fi stays off without them."""
+    """Two capital letters; without them a Pi's Wi-Fi stays off, as the channels that are allowed are unknown."""
 
     def __post_init__(self) -> None:
         if not 0 < len(self.name.encode()) <= _LONGEST_WIFI_NAME:

@@ -43,7 +43,6 @@ class ComparedRun(Record, frozen=True, kw_only=True):
     seconds: float | None = None
     """Time from its start to its end, without pre-training."""
     epochs: int = 0
-    """Number of epochs done."""
     best_epoch: int | None = None
     """The last one whose validation was better than all before."""
     test_accuracy: float | None = None
@@ -87,7 +86,6 @@ class ComparedRow(Record, frozen=True, kw_only=True):
     strategy: Strategy
     engine: EngineName
     nodes: int
-    """Number of nodes that took part."""
     threads: int | None
     """Compute threads of each worker; None where none got ready."""
     difference: str

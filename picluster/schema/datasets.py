@@ -9,17 +9,14 @@ class DatasetEntry(Record, frozen=True, kw_only=True):
     """One folder below graphs/."""
 
     name: str
-    """Name of the folder."""
     damage: str | None = None
     """Reason why it cannot be used; then only name and size are known."""
     nodes: int = 0
-    """Number of nodes."""
     edges: int = 0
     """Number of directed edges."""
     features: int = 0
     """Width of a node's features."""
     classes: int = 0
-    """Number of classes."""
     bytes: int
     """Size of its files on disk."""
     source: str = ""
@@ -60,11 +57,9 @@ class DatasetDetails(Record, frozen=True, kw_only=True):
 
     schema_version: int = DATASETS_SCHEMA_VERSION
     folder: str
-    """Path of the folder."""
     source: str
     """Origin of the data, in words."""
     nodes: int
-    """Number of nodes."""
     edges: int
     """Number of directed edges."""
     features: int
@@ -72,7 +67,6 @@ class DatasetDetails(Record, frozen=True, kw_only=True):
     feature_dtype: str
     """numpy's name for the type in which features are stored."""
     classes: int
-    """Number of classes."""
     splits: dict[str, int]
     """Number of nodes in `train`, `validation` and `test`."""
     degrees: Degrees
@@ -96,13 +90,11 @@ class DatasetDrawing(Record, frozen=True, kw_only=True):
 
     schema_version: int = DATASETS_SCHEMA_VERSION
     file: str
-    """Path of the picture."""
     seed: int
     """Seed of the sample and of the layout."""
     is_sampled: bool
     """True where only a part of the graph is drawn; the statistics are the whole graph's all the same."""
     drawn_nodes: int
-    """Number of nodes in the picture."""
     drawn_pairs: int
     """Number of pairs of them that an edge joins, of either direction."""
     drawn_lines: int

@@ -18,7 +18,6 @@ class Hardware(Record, frozen=True, kw_only=True):
     kernel: str
     """Release of the kernel."""
     torch: str
-    """Version of torch."""
     cores: int
     """Number of cores that the worker may use."""
     threads: int
@@ -31,7 +30,6 @@ class Ready(Event, frozen=True, kw_only=True, tag="ready"):
     """Model and data are loaded; the worker waits for the start."""
 
     hardware: Hardware
-    """The machine."""
     rendezvous_port: int | None
     """Port on which rank 0 listens; None from the others."""
     seconds: float
@@ -69,7 +67,6 @@ class Resources(Event, frozen=True, kw_only=True, tag="metrics"):
     """Memory and load at one moment, and the peaks so far."""
 
     rss_bytes: int
-    """Resident memory."""
     anonymous_bytes: int
     """The part that is anonymous or shared, and cannot be dropped."""
     file_bytes: int
@@ -124,7 +121,6 @@ class CheckpointWritten(Event, frozen=True, kw_only=True, tag="checkpoint"):
     path: str
     """Path on the node."""
     sha256: str
-    """Checksum of the file."""
 
 
 class StateWritten(Event, frozen=True, kw_only=True, tag="state"):
@@ -133,13 +129,11 @@ class StateWritten(Event, frozen=True, kw_only=True, tag="state"):
     position: Position
     """The next thing to do."""
     layer: int
-    """Counted from 1."""
+    """Number of the layer, from 1."""
     path: str
-    """On the node."""
     sha256: str
-    """Checksum of the file."""
     judge: JudgeState | None = None
-    """Told by the judge alone."""
+    """Findings of the judge; None from other workers."""
 
 
 class Predicted(Event, frozen=True, kw_only=True, tag="predicted"):
@@ -196,11 +190,9 @@ class Recorded(Record, frozen=True, kw_only=True):
     time: float
     """Time in seconds since 1970, by the controller's clock."""
     node: str
-    """Name of the node that the event is about."""
     attempt: int = 1
     """Counts up when the run is taken up again."""
     event: AnyEvent
-    """The event."""
 
 
 Status = Literal["finished", "failed", "stopped", "running"]

@@ -26,13 +26,11 @@ class GraphMeta(Record, frozen=True, kw_only=True):
     """Sizes and checksums of a graph folder."""
 
     schema_version: int = GRAPH_SCHEMA_VERSION
-    """Counts up when the folder's form changes."""
     name: str
     """Name of the folder, such as `cora` or `reddit-like-0.01`."""
     source: str
     """Origin of the data, in words."""
     nodes: int
-    """Number of nodes."""
     edges: int
     """Number of directed edges."""
     features: int

@@ -72,7 +72,6 @@ class Facts(Record, frozen=True, kw_only=True):
     name_addresses: tuple[str, ...] | None
     """Addresses that the node's own host name resolves to on the node; None where that took too long."""
     interfaces: dict[str, Interface]
-    """Interfaces by name."""
     governor: str | None
     """Governor of the processor's speed."""
     celsius: float | None

@@ -18,9 +18,7 @@ class Claim(Record, frozen=True, kw_only=True):
     """Takes a node for a run. The worker then loads what every job needs, while data may still be on their way."""
 
     schema_version: int = JOB_SCHEMA_VERSION
-    """Counts up when the record's form changes."""
     run: str
-    """Name of the run."""
     node: str
     """Name of the node that the worker runs on."""
     controller: Controller
@@ -35,13 +33,9 @@ class Job(Record, frozen=True, kw_only=True):
     """Everything that one worker needs to get ready."""
 
     schema_version: int = JOB_SCHEMA_VERSION
-    """Counts up when the record's form changes."""
     node: str
-    """Name of the node that the worker runs on."""
     spec: Spec
-    """The recipe of what is learnt."""
     plan: Plan
-    """The placement of layers and samplers on nodes."""
     model_file: str
     """Path of the model file on the node."""
     graph_folder: str
@@ -53,7 +47,6 @@ class Job(Record, frozen=True, kw_only=True):
     interface: str
     """Network interface that has this address."""
     threads: int
-    """Number of compute threads."""
     weights_file: str | None = None
     """Path of a trained model on the node: predict all nodes with it instead of training."""
     begin: Beginning = Beginning()

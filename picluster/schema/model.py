@@ -65,13 +65,11 @@ class ModelDescription(Record, frozen=True, kw_only=True):
     """An ordered list of layers."""
 
     schema_version: int = DESCRIPTION_SCHEMA_VERSION
-    """Counts up when the record's form changes."""
     name: str
     """The model file's name without `.py`."""
     options: dict[str, OptionValue]
     """Every option of `layers`, defaults included."""
     layers: tuple[LayerDescription, ...]
-    """Its layers; the first one reads the features."""
     dense_layers: int | None = None
     """Number of its layers without neighbours; None in descriptions of earlier versions."""
     training: TrainingDefaults = TrainingDefaults()

@@ -1,8 +1,9 @@
-"""The plan: nodes that sample, nodes that hold which layers. Data, made before anything starts and then executed."""
+"""The plan: the nodes that sample and the nodes that hold each layer. It is made first, and then executed as it is."""
 
+from collections.abc import Sequence
 from typing import Literal
 
-from picluster.errors import InputError
+from picluster.errors import InputError, MissingError
 from picluster.schema.record import Record
 
 PLAN_SCHEMA_VERSION = 1
@@ -10,6 +11,16 @@ PLAN_SCHEMA_VERSION = 1
 Strategy = Literal["single", "data-parallel", "mirrored", "layer-split"]
 EngineName = Literal["gloo", "rpc", "mpi", "ray"]
 Cut = Literal["aggregated", "rows"]
+
+ENGINE_PACKAGES: dict[EngineName, tuple[str, ...]] = {"gloo": (), "rpc": (), "mpi": ("mpi4py",), "ray": ("ray",)}
+"""Packages that an engine needs besides torch."""
+
+
+def missing_engine(engine: EngineName, lacking: Sequence[str]) -> MissingError:
+    """The error of a node that lacks packages or programs which an engine needs."""
+    what = f"the {engine} engine needs {' and '.join(lacking)}, which this node lacks"
+    on_pis = f"picluster_engines: [{engine}] in the inventory, then picluster provision"
+    return MissingError(what, fix=f"on this machine: make setup EXTRAS={engine}; on Pis: {on_pis}")
 
 
 class StagePlan(Record, frozen=True, kw_only=True):
@@ -27,7 +38,6 @@ class Plan(Record, frozen=True, kw_only=True):
     """The placement of one spec on named nodes."""
 
     schema_version: int = PLAN_SCHEMA_VERSION
-    """Counts up when the record's form changes."""
     strategy: Strategy
     """The rule that made the plan."""
     engine: EngineName
@@ -97,8 +107,8 @@ class Plan(Record, frozen=True, kw_only=True):
     def arrays_of(self, node: str) -> tuple[str, ...]:
         """Arrays of the graph folder that the node reads.
 
-        Whoever samples reads the structure, the first stage the features, the last the labels; everybody the degrees
-        and the splits, which are small.
+        A sampler reads the structure, the first stage the features, the last the labels; each of them the degrees and
+        the splits, which are small.
         """
         index = self.stage_of(node)
         arrays = ["indptr", "train", "validation", "test"]

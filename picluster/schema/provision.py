@@ -18,15 +18,12 @@ class NodeOutcome(Record, frozen=True, kw_only=True):
     """Outcome of one node. The counts are Ansible's."""
 
     name: str
-    """Name in the inventory."""
     state: NodeState
-    """State of the node afterwards."""
     ok: int
     """Tasks that went well, changed ones included."""
     changed: int
     """Tasks that changed something."""
     failed: int
-    """Tasks that failed."""
     unreachable: int
     """Number of times that it could not be reached."""
     skipped: int
@@ -36,7 +33,6 @@ class NodeOutcome(Record, frozen=True, kw_only=True):
     role: str
     """Role of the task that failed, where one did."""
     task: str
-    """Name of that task."""
     reason: str
     """Message of that task."""
 
@@ -45,9 +41,7 @@ class Provisioned(Record, frozen=True, kw_only=True):
     """Outcome of all nodes together."""
 
     schema_version: int = PROVISION_SCHEMA_VERSION
-    """Counts up when the record's form changes."""
     nodes: tuple[NodeOutcome, ...]
-    """Nodes in the inventory's order."""
     notes: tuple[str, ...]
     """Remarks of the playbook for a person."""
     seconds: float

@@ -10,7 +10,7 @@ from picluster.wording import in_words
 
 
 class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Frozen and typed; unknown keys are errors."""
+    """A frozen, typed record; unknown keys are errors. A `schema_version` counts up when the record's form changes."""
 
 
 class _Versioned(msgspec.Struct):
@@ -23,13 +23,12 @@ RecordType = TypeVar("RecordType", bound=Record)
 
 
 def to_json(record: Record, *, indent: bool = False) -> bytes:
-    """One line of JSON, or a readable page of it. InputError where a name in it is not text, as file names may be."""
+    """One line of JSON, or indented lines. InputError for a name that is not UTF-8, as file names may be."""
     try:
         line = msgspec.json.encode(record)
     except UnicodeEncodeError as error:
-        raise InputError(
-            f"the name {error.object!r} is not UTF-8", fix="rename it, or work in another folder"
-        ) from error
+        what = f"the name {error.object!r} is not UTF-8"
+        raise InputError(what, fix="rename it, or work in another folder") from error
     return msgspec.json.format(line, indent=2) + b"\n" if indent else line
 
 
@@ -46,10 +45,5 @@ def from_json(kind: type[RecordType], text: bytes | str, *, source: str, fix: st
             raise InputError(f"{source} has schema version {version}; this picluster reads {expected}", fix=fix)
         return msgspec.json.decode(text, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        what = f"{source} is not a valid {_noun(kind)}: {in_words(error, text)}"
-        raise InputError(what, fix=fix) from error
-
-
-def _noun(kind: type[Record]) -> str:
-    """Name of a record in words, such as `model description` for ModelDescription."""
-    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", kind.__name__).lower()
+        noun = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", kind.__name__).lower()  # ModelDescription: model description
+        raise InputError(f"{source} is not a valid {noun}: {in_words(error, text)}", fix=fix) from error

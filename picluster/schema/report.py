@@ -44,7 +44,6 @@ class NodeReport(Record, frozen=True, kw_only=True):
     hardware: Hardware | None
     """Its machine; None where it never got ready."""
     memory: NodeMemory
-    """Peaks and limit of its memory."""
     step_ms: Percentiles | None
     """Wall time of a step; None before the first has ended. The next three are its parts."""
     compute_ms: Percentiles | None

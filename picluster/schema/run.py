@@ -31,17 +31,12 @@ class Run(Record, frozen=True, kw_only=True):
     """`run.json`: the task."""
 
     schema_version: int = RUN_SCHEMA_VERSION
-    """Counts up when the record's form changes."""
     run: str
-    """Name of the run and of its folder."""
     started: float
     """Seconds since 1970."""
     spec: Spec
-    """The recipe of what is learnt."""
     graph: GraphMeta
-    """Sizes and checksums of the data."""
     controller: Controller
-    """Process that leads it."""
     tag: str = ""
     """A word of the person's own, to find the run by."""
     pretraining: str = ""
@@ -52,19 +47,13 @@ class Environment(Record, frozen=True, kw_only=True):
     """`environment.json`: the machine of the controller. The nodes' hardware is in their `ready` events."""
 
     schema_version: int = RUN_SCHEMA_VERSION
-    """Counts up when the record's form changes."""
     picluster: str
-    """Version of picluster."""
     python: str
-    """Version of Python."""
     system: str
     """Operating system and release."""
     machine: str
-    """Architecture."""
     cores: int
-    """Number of cores of the controller's machine."""
     memory_bytes: int
-    """Memory of the controller's machine."""
     command: tuple[str, ...]
     """Command as it was typed."""
 
@@ -88,9 +77,7 @@ class Result(Record, frozen=True, kw_only=True):
     """`result.json`: written last."""
 
     schema_version: int = RUN_SCHEMA_VERSION
-    """Counts up when the record's form changes."""
     status: Status
-    """State in which it ended."""
     failure: Failure | None
     """Cause of the failure; None unless it failed."""
     test_accuracy: float | None
@@ -105,7 +92,6 @@ class Manifest(Record, frozen=True, kw_only=True):
     """`manifest.json`: a checkpoint exists when its manifest does."""
 
     schema_version: int = RUN_SCHEMA_VERSION
-    """Counts up when the record's form changes."""
     epoch: int
     """The weights are those after this epoch."""
     files: dict[str, str]

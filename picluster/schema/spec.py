@@ -83,11 +83,9 @@ class Spec(Record, frozen=True, kw_only=True):
     """Model, data, sampling, partition of a step, seed, optimiser."""
 
     schema_version: int = SPEC_SCHEMA_VERSION
-    """Counts up when the record's form changes."""
     dataset: str
     """Name of the graph folder."""
     model: ModelChoice
-    """The network."""
     fanout: tuple[int, ...] | None
     """Neighbours sampled for each node, nearest to the seeds first; None = all neighbours."""
     batch_size: int | None
@@ -99,7 +97,6 @@ class Spec(Record, frozen=True, kw_only=True):
     seed: int
     """Seed that all random numbers follow from."""
     optimizer: Adam
-    """Rule by which gradients become updates."""
     loss: Loss = "cross-entropy"
     """Loss of classes, or of a value: then labels are values, and there is no accuracy."""
     patience: int | None = None
@@ -120,14 +117,10 @@ class Spec(Record, frozen=True, kw_only=True):
             fix = "give one number for each layer, the seeds' neighbours first, such as --fanout 25,10; or --fanout all"
             has = f"has {counted(len(self.fanout), 'number')}, but {self.model.name} has {counted(depth, 'layer')}"
             raise InputError(f"fanout {given} {has}", fix=fix)
-        for name, value in (
-            ("batch-size", self.batch_size),
-            ("micro-batches", self.micro_batches),
-            ("epochs", self.epochs),
-            ("patience", self.patience),
-        ):
+        for name in ("batch_size", "micro_batches", "epochs", "patience"):
+            value = getattr(self, name)
             if value is not None and value < 1:
-                raise InputError(f"--{name} must be at least 1, not {value}")
+                raise InputError(f"--{name.replace('_', '-')} must be at least 1, not {value}")
         if self.fanout is not None and min(self.fanout) < 1:
             raise InputError(f"a fanout must be at least 1, not {min(self.fanout)}", fix="--fanout all takes them all")
         if self.loss == "absolute-error" and self.monitor == "accuracy":

@@ -7,9 +7,8 @@ from collections.abc import Mapping, Sequence
 
 import picluster
 from picluster.errors import DataError, MissingError, PiclusterError, RunFailed
-from picluster.schema.engine import PACKAGES, missing
 from picluster.schema.facts import Claimed, NodeFacts
-from picluster.schema.plan import EngineName
+from picluster.schema.plan import ENGINE_PACKAGES, EngineName, missing_engine
 
 SPARE_BYTES = 64 << 20
 """What must stay free on a node's disk beside the data: logs, weights, temporary tables."""
@@ -57,8 +56,8 @@ def _cannot_be_shipped_to(seen: NodeFacts, sizes: Mapping[str, int]) -> Picluste
 
 def without_engine(packages: Mapping[str, str | None], engine: EngineName) -> PiclusterError | None:
     """Why a node cannot take part in a run of this engine; None where nothing is known to be missing."""
-    lacking = [name for name in PACKAGES[engine] if name in packages and packages[name] is None]
-    return missing(engine, lacking) if lacking else None
+    lacking = [name for name in ENGINE_PACKAGES[engine] if name in packages and packages[name] is None]
+    return missing_engine(engine, lacking) if lacking else None
 
 
 def busy(claims: Sequence[Claimed]) -> Busy | None:

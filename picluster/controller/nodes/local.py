@@ -21,8 +21,8 @@ from picluster.agent import premises
 from picluster.controller.nodes.inventory import Node
 from picluster.controller.nodes.machine import ANSWER_SECONDS, Agent, Exit, Parcel, Places, WorkerProcess
 from picluster.project import worker_command
-from picluster.schema.engine import PACKAGES
 from picluster.schema.facts import NodeFacts
+from picluster.schema.plan import ENGINE_PACKAGES
 
 _HERE = Node("here")
 
@@ -49,7 +49,7 @@ class LocalMachine:
 
     def look(self, graph: str, wanted: Mapping[str, Sequence[int]]) -> NodeFacts:  # noqa: ARG002
         """What is here, without starting anything. Nothing has to be brought, and no claim keeps anybody out."""
-        names = sorted(name for each in PACKAGES.values() for name in each)
+        names = sorted(name for each in ENGINE_PACKAGES.values() for name in each)
         torch = metadata.version("torch") if find_spec("torch") else None
         facts = NodeFacts(
             name="here",

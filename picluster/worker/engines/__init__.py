@@ -7,10 +7,9 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from picluster.errors import MissingError
-from picluster.schema.engine import missing
+from picluster.schema.plan import EngineName, missing_engine
 
 if TYPE_CHECKING:
-    from picluster.schema.plan import EngineName
     from picluster.worker.engines.base import Engine, Peers
 
 
@@ -61,13 +60,13 @@ def _check_mpi() -> None:
     lacking = [] if find_spec("mpi4py") else ["mpi4py"]
     lacking += [] if find_program("mpirun") and find_program("prted") else ["Open MPI 5"]
     if lacking:
-        raise missing("mpi", lacking)
+        raise missing_engine("mpi", lacking)
     _check_setpriv("mpi")
 
 
 def _check_ray() -> None:
     if not find_spec("ray"):
-        raise missing("ray", ["ray"])
+        raise missing_engine("ray", ["ray"])
     _check_setpriv("ray")
 
 
