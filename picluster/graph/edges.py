@@ -1,49 +1,51 @@
-"""From lists of edges, as people have them, to the distinct ones, in bounded memory: 8 bytes for each beside the list.
+"""Edges, from lists of pairs to the distinct ones and the CSC arrays of a graph folder, in bounded memory.
 
-An edge is one number, as in `block_model`; keys are sorted and thinned in place.
+An edge is one number, its key: `(low << 32) | high` with low < high, or `(target << 32) | source` where directed. Keys
+are sorted and thinned in place: for 57 million edges there is only the output and one chunk beside them.
 """
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from picluster.graph.csc import write_csc, write_symmetric_csc
 from picluster.graph.writer import GraphWriter
 
 _CHUNK_EDGES = 1 << 21
 _HALF = 0xFFFFFFFF
 
+Keys = NDArray[np.int64]
+
 
 class Edges(NamedTuple):
-    """Distinct edges without self-loops, and what was left out."""
+    """Distinct edges without self-loops, and the numbers of those left out."""
 
-    keys: NDArray[np.int64]
-    """(E,) ascending: `(low << 32) | high` with low < high, or `(target << 32) | source` where directed."""
+    keys: Keys
+    """(E,) ascending."""
     directed: bool
     repeated: int
-    """So many were given before, in the same direction."""
+    """Number of edges that were given before, in the same direction."""
     loops: int
-    """So many led from a node to itself."""
+    """Number of edges from a node to itself."""
     given: int
-    """So many distinct ones were given; an edge and its opposite are two."""
+    """Number of distinct edges in the list; an edge and its opposite are two."""
 
     @property
     def one_way(self) -> int:
-        """How many of those given had no opposite; as `given` where edges are directed."""
+        """Number of given edges without an opposite; `given` where edges are directed."""
         return self.given if self.directed else 2 * len(self.keys) - self.given
 
     def write(self, writer: GraphWriter, nodes: int) -> None:
-        """Writes `indptr` and `indices`; an undirected edge in both directions. The keys are overwritten."""
-        (write_csc if self.directed else write_symmetric_csc)(writer, self.keys, nodes)
+        """Write `indptr` and `indices`; an undirected edge in both directions. The keys are overwritten."""
+        (_write_csc if self.directed else write_symmetric_csc)(writer, self.keys, nodes)
 
 
 def distinct_edges(source: NDArray[Any], target: NDArray[Any], *, directed: bool = False) -> Edges:
-    """`source`, `target`: (E,) node ids in range, of any integer dtype."""
+    """Distinct edges of a list. `source`, `target`: (E,) node ids in range, of any integer dtype."""
     keys = np.empty(len(source), np.int64)
     filled = 0
-    for start in range(0, len(source), _CHUNK_EDGES):
-        chunk = slice(start, start + _CHUNK_EDGES)
+    for chunk in _slices(len(source)):
         fresh = _keys(source[chunk].astype(np.int64), target[chunk].astype(np.int64), directed=directed)
         keys[filled : filled + len(fresh)] = fresh
         filled += len(fresh)
@@ -53,14 +55,56 @@ def distinct_edges(source: NDArray[Any], target: NDArray[Any], *, directed: bool
     edges = Edges(distinct, directed, filled - len(distinct), len(source) - filled, len(distinct))
     if directed:
         return edges
-    for start in range(0, len(distinct), _CHUNK_EDGES):
-        chunk = slice(start, start + _CHUNK_EDGES)
+    for chunk in _slices(len(distinct)):
         distinct[chunk] = (distinct[chunk] & ~_HALF) | ((distinct[chunk] & _HALF) >> 1)
     return edges._replace(keys=_without_repetition(distinct))
 
 
-def _keys(source: NDArray[np.int64], target: NDArray[np.int64], *, directed: bool) -> NDArray[np.int64]:
-    """Without self-loops. An undirected edge carries in its last bit which way it was given: ids have 31 bits."""
+def write_symmetric_csc(writer: GraphWriter, keys: Keys, nodes: int) -> None:
+    """Write `indptr` (N + 1,) and `indices` (2E,) of an undirected graph, every edge in both directions.
+
+    `keys`: (E,) distinct `(low << 32) | high` with low < high, in any order; overwritten on the way.
+    """
+    keys.sort()
+    larger = np.zeros(nodes, np.int64)  # neighbours of each node with a larger id
+    smaller = np.zeros(nodes, np.int64)
+    for _, low, high in _chunks(keys):
+        larger += np.bincount(low, minlength=nodes)
+        smaller += np.bincount(high, minlength=nodes)
+    indptr = np.concatenate(([0], np.cumsum(larger + smaller)))
+    writer.write("indptr", indptr)
+    indices = writer.create("indices", (2 * len(keys),), "int32")
+    # In the order of (low, high) the larger neighbours of a node are adjacent: each lands after all the smaller ones.
+    _scatter(indices, indptr[:-1] + smaller, larger, keys)
+    for place, low, high in _chunks(keys):
+        keys[place] = (high << 32) | low
+    keys.sort()
+    _scatter(indices, indptr[:-1], smaller, keys)
+    indices.flush()
+
+
+def _write_csc(writer: GraphWriter, keys: Keys, nodes: int) -> None:
+    """Write `indptr` (N + 1,) and `indices` (E,) of a directed graph with ascending keys."""
+    degrees = np.zeros(nodes, np.int64)
+    indices = writer.create("indices", (len(keys),), "int32")
+    for place, target, source in _chunks(keys):
+        degrees += np.bincount(target, minlength=nodes)
+        indices[place] = source
+    indices.flush()
+    writer.write("indptr", np.concatenate(([0], np.cumsum(degrees))))
+
+
+def _scatter(indices: NDArray[Any], first_slot: NDArray[np.int64], counts: NDArray[np.int64], keys: Keys) -> None:
+    """Put the second half of each ascending key at the next free slot of the node in its first half."""
+    shift = first_slot - (np.cumsum(counts) - counts)
+    for place, node, neighbour in _chunks(keys):
+        slots = shift[node]
+        slots += np.arange(place.start, place.stop)
+        indices[slots] = neighbour
+
+
+def _keys(source: NDArray[np.int64], target: NDArray[np.int64], *, directed: bool) -> Keys:
+    """Keys without self-loops; the last bit of an undirected edge tells its direction, since ids have 31 bits."""
     kept = source != target
     source, target = source[kept], target[kept]
     if directed:
@@ -68,13 +112,22 @@ def _keys(source: NDArray[np.int64], target: NDArray[np.int64], *, directed: boo
     return (np.minimum(source, target) << 32) | (np.maximum(source, target) << 1) | (source > target)
 
 
-def _without_repetition(keys: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The distinct ones of ascending `keys`, moved to their beginning. No copy: there may be 10^8 of them."""
+def _without_repetition(keys: Keys) -> Keys:
+    """Distinct ones of ascending `keys`, moved to their beginning. No copy: there may be 10^8 of them."""
     filled, last = 0, -1
-    for start in range(0, len(keys), _CHUNK_EDGES):
-        chunk = keys[start : start + _CHUNK_EDGES]
+    for place in _slices(len(keys)):
+        chunk = keys[place]
         fresh = chunk[np.diff(chunk, prepend=last) != 0]
         last = int(chunk[-1])
         keys[filled : filled + len(fresh)] = fresh
         filled += len(fresh)
     return keys[:filled]
+
+
+def _chunks(keys: Keys) -> Iterator[tuple[slice, NDArray[np.int64], NDArray[np.int64]]]:
+    """Yield (place, first half, second half) of the keys."""
+    return ((place, keys[place] >> 32, keys[place] & _HALF) for place in _slices(len(keys)))
+
+
+def _slices(count: int) -> Iterator[slice]:
+    return (slice(start, min(start + _CHUNK_EDGES, count)) for start in range(0, count, _CHUNK_EDGES))

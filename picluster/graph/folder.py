@@ -1,7 +1,7 @@
 """The graph folder: memory-mapped `.npy` arrays and a `meta.json` with sizes and checksums. Needs numpy alone.
 
 The structure is CSC: the in-neighbours of node v are `indices[indptr[v]:indptr[v + 1]]`, ascending, without duplicates
-and without v itself. A folder is written aside and renamed, so whoever can see it sees all of it.
+and without v itself. A folder is written aside and renamed, so it is seen whole or not at all.
 """
 
 import hashlib
@@ -31,9 +31,9 @@ DTYPES = {
 }
 OPTIONAL_DTYPES = {
     "node_names": ("uint8",),  # all names one after the other, in UTF-8
-    "node_name_ends": ("int64",),  # (N,), where each ends
+    "node_name_ends": ("int64",),  # (N,), end of each
 }
-"""Arrays of a graph whose nodes have names of their own. Training does without them: no node is sent them."""
+"""Arrays of a graph whose nodes have names of their own. Training does without them: they are not shipped."""
 
 
 class GraphFolder:
@@ -45,54 +45,50 @@ class GraphFolder:
 
     @classmethod
     def open(cls, path: Path | str, names: Iterable[str] = tuple(DTYPES)) -> Self:
-        """Reads `meta.json` and compares the sizes of the files that hold the arrays `names`, which are all by default.
+        """Open a folder: read `meta.json`, and compare the sizes of the files that hold the arrays `names` (all).
 
         DataError where one is missing or does not fit.
         """
         path = Path(path)
         meta = _read_meta(path)
-        for name in names:
-            _check_size(path, name, meta, DTYPES[name])
-        for name in OPTIONAL_DTYPES.keys() & meta.files.keys() if set(names) >= DTYPES.keys() else ():
-            _check_size(path, name, meta, OPTIONAL_DTYPES[name])
+        optional = OPTIONAL_DTYPES.keys() & meta.files.keys() if set(names) >= DTYPES.keys() else ()
+        for name in (*names, *optional):
+            _check_size(path, name, meta, (DTYPES | OPTIONAL_DTYPES)[name])
         return cls(path, meta)
 
     def array(self, name: str, *, read_ahead: bool = True) -> np.ndarray[Any, Any]:
-        """The array, memory-mapped, as `DTYPES` says. What is written to it never reaches the disk.
+        """An array, memory-mapped, of a type in `DTYPES`. Values written to it never reach the disk.
 
         Without `read_ahead` the kernel fetches only pages that are touched: for arrays that may not fit into memory.
         """
+        file, expected = array_path(self.path, name), self.meta.files[name]
         # Copy-on-write rather than read-only, because torch warns about arrays that cannot be written to.
-        array: np.ndarray[Any, Any] = np.load(array_path(self.path, name), mmap_mode="c", allow_pickle=False)
-        expected = self.meta.files[name]
+        array: np.ndarray[Any, Any] = np.load(file, mmap_mode="c", allow_pickle=False)
         if (array.shape, array.dtype.name) != (expected.shape, expected.dtype):
-            what = f"{array_path(self.path, name)} holds {array.dtype.name}{array.shape}, "
-            raise DataError(
-                what + f"but {META_FILE} says {expected.dtype}{expected.shape}", fix=making_again(self.path.name)
-            )
+            what = f"{file} holds {array.dtype.name}{array.shape}, but {META_FILE} says "
+            raise DataError(f"{what}{expected.dtype}{expected.shape}", fix=making_again(self.path.name))
         mapping: object = array.base
         if not read_ahead and isinstance(mapping, mmap.mmap):
             mapping.madvise(mmap.MADV_RANDOM)
         return array
 
     def node_names(self) -> Sequence[str] | None:
-        """What the person's own files call each node, in order of its number (N,); None where they number them."""
+        """Names of the nodes in the person's own files, in order of their numbers (N,); None where they have none."""
         if not self.meta.files.keys() >= OPTIONAL_DTYPES.keys():
             return None
         return NodeNames(self.array("node_names"), self.array("node_name_ends"))
 
     def verify(self) -> None:
-        """Reads every file whole. DataError names the first whose checksum is not the recorded one."""
+        """Read every file whole. DataError names the first whose checksum is not the recorded one."""
         for name, expected in self.meta.files.items():
             file = array_path(self.path, name)
             if sha256(file) != expected.sha256:
-                raise DataError(
-                    f"{file} is damaged: its sha256 is not the one in {META_FILE}", fix=making_again(self.path.name)
-                )
+                what = f"{file} is damaged: its sha256 is not the one in {META_FILE}"
+                raise DataError(what, fix=making_again(self.path.name))
 
 
 class NodeNames(Sequence[str]):
-    """The names of all nodes; each is decoded when it is asked for."""
+    """Names of all nodes, each decoded on access."""
 
     def __init__(self, text: np.ndarray[Any, Any], ends: np.ndarray[Any, Any]) -> None:
         """`text`: (bytes,) uint8; `ends`: (N,) int64."""
@@ -107,10 +103,9 @@ class NodeNames(Sequence[str]):
     @overload
     def __getitem__(self, place: slice) -> list[str]: ...
     def __getitem__(self, place: int | slice) -> str | list[str]:
-        nodes = range(len(self))[place]
-        return self._name(nodes) if isinstance(nodes, int) else [self._name(node) for node in nodes]
-
-    def _name(self, node: int) -> str:
+        node = range(len(self))[place]
+        if not isinstance(node, int):
+            return [self[each] for each in node]
         start = self._ends[node - 1] if node else 0
         return self._text[start : self._ends[node]].tobytes().decode("utf-8", "surrogatepass")
 

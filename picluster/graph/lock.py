@@ -1,4 +1,4 @@
-"""One process at a time makes graph folders in a place, and clears what a dead one left."""
+"""Lock of a graphs folder: one process at a time makes graphs there, and clears what a dead one left."""
 
 import contextlib
 import fcntl
@@ -13,17 +13,16 @@ from picluster.errors import DataError
 from picluster.graph.names import PARTIAL_MARK
 
 LOCK_TIMEOUT_S = 900
-"""So long one waits for another process that prepares in the same place."""
-
+"""Longest wait for another process that prepares in the same place."""
 _LOCK_POLL_S = 0.1
 
 
 @contextlib.contextmanager
 def only_maker_of(path: Path) -> Iterator[None]:
-    """Makes others wait who write beside the graph folder `path`, and removes what is partial of it.
+    """Hold the lock of the folder above the graph folder `path`, and remove partial folders of that graph.
 
-    The kernel gives the lock back when its holder dies. DataError where the folder above cannot be made or written to,
-    or another process holds the lock too long.
+    The kernel frees the lock when its holder dies. DataError where the folder above cannot be made or written to, or
+    another process holds the lock too long.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -39,14 +38,12 @@ def only_maker_of(path: Path) -> Iterator[None]:
 
 
 def is_held(graphs_folder: Path) -> bool:
-    """Whether some process is making a graph folder there."""
+    """True where a process is making a graph folder there."""
     try:
         with (graphs_folder / ".lock").open("r") as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:
-        return False
+    except OSError as error:
+        return isinstance(error, BlockingIOError)
     return False
 
 

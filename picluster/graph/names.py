@@ -1,4 +1,4 @@
-"""The names of data sets: those that can be prepared, their folders, and what one may call one's own."""
+"""Names of data sets: those that can be prepared, their folders, and names for graphs of one's own."""
 
 import re
 import shlex
@@ -14,7 +14,7 @@ OGB = ("ogbn-arxiv", "ogbn-products")
 KNOWN = (*PLANETOID, CORA_LINQS, REDDIT_LIKE, REDDIT, *OGB)
 FEATURE_DTYPES = ("float16", "float32")
 PARTIAL_MARK = ".partial-"
-"""In the name of a graph folder that is being made."""
+"""Part of the name of a graph folder that is being made, before the id of the process that makes it."""
 DEFAULT_SCALE = 0.01
 SMALLEST_SCALE, LARGEST_SCALE = 0.001, 2.0
 """Below, the 41 classes have hardly any nodes; above, 32-bit sizes and ordinary disks come to their ends."""
@@ -28,7 +28,7 @@ _PREPARED = re.compile(f"({'|'.join(sorted(KNOWN, reverse=True))})(?:-split([0-9
 def dataset_folder_name(
     name: str, scale: float = DEFAULT_SCALE, feature_dtype: str = "float16", split_seed: int | None = None
 ) -> str:
-    """Such as `cora`, `reddit-like-0.01`, `cora-linqs-split3` or `cora-fp32`. InputError for what there is not."""
+    """Folder name, such as `reddit-like-0.01`, `cora-linqs-split3` or `cora-fp32`. InputError for unknown values."""
     if name not in KNOWN:
         raise InputError(f"there is no data set {name!r}", fix=f"choose one of {', '.join(KNOWN)}")
     if feature_dtype not in FEATURE_DTYPES:
@@ -45,12 +45,12 @@ def dataset_folder_name(
 
 
 def is_prepared(folder_name: str) -> bool:
-    """Whether a folder of that name is one that `dataset prepare` makes, rather than one's own graph."""
+    """True for the name of a folder that `dataset prepare` makes, rather than of one's own graph."""
     return _PREPARED.fullmatch(folder_name) is not None
 
 
 def making_again(folder: str) -> str:
-    """The command that makes a damaged graph folder anew, and what it does."""
+    """Command that makes a damaged graph folder anew, in words."""
     found = _PREPARED.fullmatch(folder)
     if not found:
         return f"import it again, from its files: picluster dataset import {shlex.quote(folder)} --force"
@@ -61,7 +61,7 @@ def making_again(folder: str) -> str:
 
 
 def is_there(name: str, graphs_folder: Path) -> bool:
-    """Whether `name` can be prepared, or is that of a folder."""
+    """True where `name` can be prepared, or is that of a folder."""
     return name in KNOWN or (graphs_folder / name).is_dir()
 
 

@@ -1,11 +1,10 @@
-"""What a narrower type would do to features: too large, vanishing, or different values that become one. Pure.
+"""Losses of features in a narrower type: values too large for it, values that become 0, different values that merge.
 
-Rounding alone is no loss: continuous features keep 11 bits in fp16. It is one where it eats up what tells nodes apart:
+Rounding alone is no loss: continuous features keep 11 bits in fp16. It is one where nodes can no longer be told apart:
 whole numbers (years, ids, counts) or few values that become the same, or rounding as coarse as a column's own spread.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,46 +12,45 @@ from numpy.typing import NDArray
 
 _CHUNK_VALUES = 1 << 20
 _FEW = 64
-"""A column of at most so many values is taken for one of names or levels: none of them may become another."""
+"""Most values of a column that is taken for one of names or levels: none of them may become another."""
 _COARSE = {"float16": 2.0**-9, "float32": 2.0**-3}
-"""Rounding may be this share of a column's spread; a column around 0 has an eighth of it in fp16. Beyond fp32 there is
-nothing to choose: only what is nearly lost is told.
+"""Largest rounding, as a share of a column's spread; a column around 0 has an eighth of it in fp16. Beyond fp32 there
+is nothing to choose: only heavy losses are told.
 """
 _NOISE = {"float16": 2.0**-22, "float32": 2.0**-44}
-"""A column whose spread is this share of its values is constant, but for what computing it left behind."""
+"""Spread, as a share of its values, below which a column is constant, but for rounding errors of its computation."""
 TITLES = {"float16": "fp16", "float32": "fp32"}
 
 Chunks = Callable[[], Iterable[NDArray[Any]]]
-"""Gives the rows anew at each call, in order: (rows, F) each, every value finite."""
+"""Function that gives the rows anew at each call, in order: (rows, F) each, every value finite."""
 
 
 class Loss(NamedTuple):
-    """An example of what a type cannot hold."""
+    """An example of a value that a type cannot hold; row and column count from 0."""
 
     row: int
-    """From 0."""
     column: int
-    """From 0."""
     words: str
-    """Such as `fp16 makes 2048 of 2049`."""
+    """Description, such as `fp16 makes 2048 of 2049`."""
     too_large: bool = False
-    """It would become infinite."""
+    """True where the value would become infinite."""
 
 
 def first_loss(chunks: Chunks, dtype: str) -> Loss | None:
-    """What the type `dtype` (float16, float32) would lose of the values; None where it holds them."""
-    columns = _Columns(dtype)
+    """First loss of the values in the type `dtype` (float16, float32); None where it holds them."""
+    columns: _Columns | None = None
     for begin, rows in _numbered(chunks()):
         if np.can_cast(rows.dtype, dtype):
             continue
         if found := _too_large(rows, begin, dtype):
             return found
+        columns = columns or _Columns(dtype, rows.shape[1])
         columns.see(rows)
-    return columns.vanishing(chunks) or columns.coarse(chunks) or _first_merged(chunks, columns, dtype)
+    return columns and (columns.vanishing(chunks) or columns.coarse(chunks) or _first_merged(chunks, columns, dtype))
 
 
 def fitting_dtype(rows: NDArray[Any], asked: str) -> str:
-    """The type that is asked for, or float32 where float16 would lose something of `rows` (N, F)."""
+    """Type for `rows` (N, F): the one that is asked for, or float32 where float16 would lose something."""
     step = max(1, _CHUNK_VALUES // max(1, rows.shape[1]))
 
     def chunks() -> Iterator[NDArray[Any]]:
@@ -62,7 +60,7 @@ def fitting_dtype(rows: NDArray[Any], asked: str) -> str:
 
 
 def _numbered(chunks: Iterable[NDArray[Any]]) -> Iterator[tuple[int, NDArray[Any]]]:
-    """Each chunk after the number of its first row."""
+    """Yield each chunk after the number of its first row."""
     begin = 0
     for rows in chunks:
         yield begin, rows
@@ -82,39 +80,31 @@ def _too_large(rows: NDArray[Any], begin: int, dtype: str) -> Loss | None:
 
 
 def _wide(values: NDArray[Any]) -> NDArray[Any]:
-    """The same values in a type that holds them and those of fp16 and fp32."""
+    """Values in a type that holds them and those of fp16 and fp32."""
     return values.astype(np.longdouble if values.dtype.kind in "iu" else np.float64)
 
 
 def _place_of(chunks: Chunks, column: int, wanted: Callable[[NDArray[Any]], NDArray[np.bool_]]) -> tuple[int, Any]:
-    """The first row of a column whose value is wanted, and the value."""
+    """First row of a column whose value is wanted, and the value."""
     for begin, rows in _numbered(chunks()):
         if len(found := np.flatnonzero(wanted(rows[:, column]))):
             return begin + int(found[0]), rows[found[0], column]
     raise LookupError(f"no value of column {column} is wanted")
 
 
-@dataclass
 class _Columns:
-    """What is known of each column (F,) after some rows."""
+    """Properties of each column (F,) over the rows seen so far."""
 
-    dtype: str
-    error: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
-    """The largest rounding."""
-    least: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
-    """The least value that is not 0: zeros often stand for nothing."""
-    most: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
-    whole: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, bool))
-    """Whether it has whole numbers only."""
-    vanishes: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, bool))
-    """Whether a value becomes 0."""
+    def __init__(self, dtype: str, width: int) -> None:
+        self.dtype = dtype
+        self.error = np.zeros(width)  # the largest rounding
+        # The extremes of all values but 0, since zeros often stand for nothing.
+        self.least, self.most = np.full(width, np.inf), np.full(width, -np.inf)
+        self.whole = np.ones(width, bool)  # only whole numbers
+        self.vanishes = np.zeros(width, bool)  # a value becomes 0
 
     def see(self, rows: NDArray[Any]) -> None:
-        """Take in further rows."""
-        if not len(self.error):
-            width = rows.shape[1]
-            self.error, self.whole, self.vanishes = np.zeros(width), np.ones(width, bool), np.zeros(width, bool)
-            self.least, self.most = np.full(width, np.inf), np.full(width, -np.inf)
+        """Take in further rows (rows, F)."""
         exact, stored = _wide(rows), _wide(rows.astype(self.dtype))
         filled = exact != 0
         self.error = np.maximum(self.error, np.abs(stored - exact).max(axis=0))
@@ -124,12 +114,12 @@ class _Columns:
         self.most = np.maximum(self.most, np.where(filled, exact, -np.inf).max(axis=0))
 
     def vanishing(self, chunks: Chunks) -> Loss | None:
-        """A value that becomes 0, in a column of one sign: in others a few are that near to 0 by chance."""
+        """A value that becomes 0, in a column of one sign: in others a few values are that near to 0 by chance."""
         one_sign = (self.least > 0) | (self.most < 0)
         return next((self.vanished(int(column), chunks) for column in np.flatnonzero(self.vanishes & one_sign)), None)
 
     def vanished(self, column: int, chunks: Chunks) -> Loss:
-        """The first value of a column that becomes 0."""
+        """First value of a column that becomes 0."""
         row, value = _place_of(chunks, column, lambda values: (values != 0) & (values.astype(self.dtype) == 0))
         return Loss(row, column, f"{TITLES[self.dtype]} makes 0 of {number(value)}")
 
@@ -174,7 +164,7 @@ def _first_merged(chunks: Chunks, columns: _Columns, dtype: str) -> Loss | None:
 
 
 def _merged(values: NDArray[Any], column: int, chunks: Chunks, dtype: str) -> Loss | None:
-    """The first two of a column's ascending values that become one."""
+    """First two of a column's ascending values that become one."""
     stored = values.astype(dtype)
     same = np.flatnonzero(stored[1:] == stored[:-1])
     if not len(same):
@@ -185,7 +175,7 @@ def _merged(values: NDArray[Any], column: int, chunks: Chunks, dtype: str) -> Lo
 
 
 def number(value: Any) -> str:
-    """A value as a person would write it: `2049`, `1000.01`, `1e-09`."""
+    """Value as a person would write it: `2049`, `1000.01`, `1e-09`."""
     if isinstance(value, np.integer) or (float(value).is_integer() and abs(float(value)) < 1 << 53):
         return str(int(value))
     return f"{value:.6g}" if isinstance(value, np.float16) else str(value)

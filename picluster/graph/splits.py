@@ -1,4 +1,4 @@
-"""Splits made by a seed. The order is a hash of (seed, node id): the same everywhere, whatever numpy's version."""
+"""Splits by a seed: nodes are ordered by a hash of (seed, node id), the same everywhere, whatever numpy's version."""
 
 from collections.abc import Mapping
 
@@ -13,7 +13,7 @@ Ids = NDArray[np.int32]
 
 
 def shuffled(ids: Ids, seed: int) -> Ids:
-    """The ids in an order that depends on the seed and on nothing else. (N,)."""
+    """Ids (N,) in an order that depends on the seed alone."""
     ids = np.sort(ids)
     words = key(seed, Purpose.GENERATE)
     rows = row_words(words, ids)
@@ -22,14 +22,14 @@ def shuffled(ids: Ids, seed: int) -> Ids:
 
 
 def split_by_share(ids: Ids, seed: int) -> dict[str, Ids]:
-    """60 % to train, 20 % validation, the rest test. `ids`: (N,) labelled nodes."""
+    """Split of `ids` (N,): 60 % train, 20 % validation, the rest test."""
     order = shuffled(ids, seed)
     train, validation = round(0.6 * len(ids)), round(0.2 * len(ids))
     return dict(zip(SPLITS, np.split(order, [train, train + validation]), strict=True))
 
 
 def split_by_class(labels: NDArray[np.int16], seed: int, *, per_class: int, validation: int) -> dict[str, Ids]:
-    """`per_class` nodes of each class to train, `validation` of the others, the rest test. `labels`: (N,)."""
+    """Split of nodes with `labels` (N,): `per_class` of each class train, `validation` of the others, the rest test."""
     order = shuffled(np.arange(len(labels), dtype=np.int32), seed)
     train = np.concatenate([order[labels[order] == label][:per_class] for label in np.unique(labels)])
     others = order[~np.isin(order, train)]
@@ -37,7 +37,7 @@ def split_by_class(labels: NDArray[np.int16], seed: int, *, per_class: int, vali
 
 
 def told_of_empty(counts: Mapping[str, int]) -> list[str]:
-    """Sentences on what a run lacks where nothing validates or tests. `counts`: nodes by split."""
+    """Sentences on the results that a run will lack without validation or test nodes. `counts`: nodes by split."""
     told = []
     if not counts["validation"]:
         told.append("no validation nodes: no epoch is found to be the best, the weights after the last one are kept")
@@ -47,6 +47,6 @@ def told_of_empty(counts: Mapping[str, int]) -> list[str]:
 
 
 def write_splits(writer: GraphWriter, splits: dict[str, Ids]) -> None:
-    """Writes `train`, `validation` and `test`, ascending."""
+    """Write `train`, `validation` and `test`, ascending."""
     for name in SPLITS:
         writer.write(name, np.sort(splits[name]).astype(np.int32))

@@ -1,6 +1,6 @@
-"""What a graph is like: degrees, homophily, labels, components.
+"""Statistics of a graph: degrees, homophily, labels, connected components.
 
-In chunks, so that 10^8 edges take seconds and little memory.
+The edges are read in chunks, so that 10^8 of them take seconds and little memory.
 """
 
 from collections.abc import Iterator
@@ -9,10 +9,41 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from picluster.graph.components import UnionFind
 from picluster.graph.folder import GraphFolder
 
 _CHUNK_EDGES = 1 << 20
+
+
+class UnionFind:
+    """Connected components, whichever way edges lead. Memory: eight bytes for each node, however many edges."""
+
+    def __init__(self, nodes: int) -> None:
+        self._roots = np.arange(nodes)
+
+    def join(self, left: NDArray[Any], right: NDArray[Any]) -> None:
+        """Make the components of `left[i]` and `right[i]` one, for all i. Both (E,)."""
+        left, right = self._apart(left, right)
+        while len(left):
+            # The larger root is hung below the smaller one, so there are never circles.
+            np.minimum.at(self._roots, np.maximum(left, right), np.minimum(left, right))
+            while not np.array_equal(further := self._roots[self._roots], self._roots):
+                self._roots = further
+            left, right = self._apart(left, right)
+
+    def of_nodes(self) -> NDArray[np.int64]:
+        """(N,) The smallest node of each node's component."""
+        return self._roots
+
+    def sizes(self) -> NDArray[np.int64]:
+        """(components,) Number of nodes of each, the largest first."""
+        counts = np.bincount(self._roots)
+        return np.sort(counts[counts > 0])[::-1]
+
+    def _apart(self, left: NDArray[Any], right: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Roots of the pairs that are not yet in one component."""
+        left, right = self._roots[left], self._roots[right]
+        apart = left != right
+        return left[apart], right[apart]
 
 
 class Statistics(NamedTuple):
@@ -32,7 +63,7 @@ class Statistics(NamedTuple):
 
 
 def statistics_of(graph: GraphFolder) -> Statistics:
-    """Reads the structure once, and the labels."""
+    """Statistics from one pass over the structure and the labels."""
     labels = np.array(graph.array("labels"))
     indptr = np.array(graph.array("indptr"))
     alone = np.diff(indptr) == 0
@@ -56,7 +87,7 @@ def statistics_of(graph: GraphFolder) -> Statistics:
 
 
 def _chunks(indptr: NDArray[np.int64], indices: NDArray[Any]) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
-    """Yields (targets, sources) of the edges, (chunk,) each."""
+    """Yield (targets, sources) of the edges, (chunk,) each."""
     for start in range(0, len(indices), _CHUNK_EDGES):
         stop = min(start + _CHUNK_EDGES, len(indices))
         first, last = np.searchsorted(indptr, (start, stop - 1), side="right") - 1

@@ -1,4 +1,4 @@
-"""Writes a graph folder: aside, checksummed, flushed to the disk, then renamed in one go."""
+"""Writing of a graph folder: aside, checksummed, flushed to the disk, then renamed in one go."""
 
 import contextlib
 import errno
@@ -18,19 +18,18 @@ from picluster.graph.folder import DTYPES, META_FILE, OPTIONAL_DTYPES, SPLITS, a
 from picluster.graph.names import PARTIAL_MARK
 from picluster.schema.graph import ArrayFile, GraphMeta
 
-"""Between the name of a folder and the id of the process that is writing it."""
 _DTYPES = DTYPES | OPTIONAL_DTYPES
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class GraphWriter:
-    """Writes a graph folder aside; leaving the `with` block puts it in place in one go, an exception removes it.
+    """Writer of a graph folder: leaving the `with` block puts it in place in one go, an exception removes it.
 
     A complete folder that is already there stays in use until then. All arrays of `DTYPES` must have been written.
     """
 
     def __init__(self, path: Path | str, *, source: str, classes: int, class_names: Iterable[str] = ()) -> None:
-        """`source`: where the data came from, in words; `class_names`: one for each of the `classes`, or none."""
+        """`source`: origin of the data, in words; `class_names`: one for each of the `classes`, or none."""
         self._path = Path(path)
         self._source = source
         self._classes = classes
@@ -70,13 +69,13 @@ class GraphWriter:
         return array
 
     def write(self, name: str, array: np.ndarray[Any, Any]) -> None:
-        """Writes an array whole; see `create` for the errors."""
+        """Write an array whole; see `create` for the errors."""
         mapped = self.create(name, array.shape, array.dtype.name)
         mapped[...] = array
         mapped.flush()
 
     def write_node_names(self, names: Sequence[str]) -> None:
-        """Writes what the nodes are called, in order of their numbers (N,); see `create` for the errors."""
+        """Write the names of the nodes, in order of their numbers (N,); see `create` for the errors."""
         encoded = [name.encode("utf-8", "surrogatepass") for name in names]
         self.write("node_names", np.frombuffer(b"".join(encoded), np.uint8))
         self.write("node_name_ends", np.fromiter(accumulate(map(len, encoded)), np.int64, len(encoded)))
@@ -84,7 +83,6 @@ class GraphWriter:
     def _complete(self) -> None:
         if missing := [name for name in DTYPES if name not in self._shapes]:
             raise ValueError(f"the graph folder {self._path} lacks {', '.join(missing)}")
-        files = {name: _describe(array_path(self._aside, name)) for name in _DTYPES if name in self._shapes}
         meta = GraphMeta(
             name=self._path.name,
             source=self._source,
@@ -93,7 +91,7 @@ class GraphWriter:
             features=self._shapes["features"][1],
             classes=self._classes,
             splits={name: self._shapes[name][0] for name in SPLITS},
-            files=files,
+            files={name: _describe(array_path(self._aside, name)) for name in _DTYPES if name in self._shapes},
             class_names=self._class_names,
         )
         (self._aside / META_FILE).write_bytes(msgspec.json.format(msgspec.json.encode(meta)) + b"\n")
@@ -109,7 +107,7 @@ def _describe(file: Path) -> ArrayFile:
 
 
 def _reserve(file: Path) -> None:
-    """Claims the disk blocks now: writing to a mapping of a full disk would end the process with SIGBUS."""
+    """Claim the disk blocks now: writing to a mapping of a full disk would end the process with SIGBUS."""
     if not hasattr(os, "posix_fallocate"):
         return
     with file.open("r+b") as stream:
@@ -135,7 +133,7 @@ def _flush_to_disk(path: Path) -> None:
 
 
 def _replace(new: Path, target: Path) -> None:
-    """Renames `new` to `target`; a folder that is there already is moved away first, whoever put it there."""
+    """Rename `new` to `target`; a folder that is there already is moved away first, whoever put it there."""
     old = new.with_name(new.name + "-replaced")
     try:
         while True:
@@ -146,7 +144,7 @@ def _replace(new: Path, target: Path) -> None:
             except OSError as error:
                 if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                     raise
-                shutil.rmtree(old, ignore_errors=True)  # somebody else was quicker: move theirs away too
+                shutil.rmtree(old, ignore_errors=True)  # another process was quicker: its folder is moved away too
             else:
                 return
     finally:

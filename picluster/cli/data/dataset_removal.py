@@ -13,7 +13,7 @@ from picluster.cli.show.words import plain
 from picluster.cli.terminal.asking import agrees
 from picluster.controller.record.history import training_on
 from picluster.errors import InputError
-from picluster.graph.removal import look_at, remove
+from picluster.graph.catalogue import removable, remove
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 def remove_graphs(graphs_folder: Path, names: Sequence[str], *, yes: bool) -> None:
     """Remove all of these graphs, or none: InputError where one is not there, no graph, or in use."""
-    folders = look_at(graphs_folder, names)
+    folders = removable(graphs_folder, names)
     for folder in folders:
         if runs := training_on(folder.path.name):
             what = f"{plain(str(folder.path))} is being trained on by {', '.join(runs)}"

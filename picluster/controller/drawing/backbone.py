@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from picluster.graph.components import UnionFind
+from picluster.graph.statistics import UnionFind
 
 _CHUNK_WORDS = 1 << 21
 

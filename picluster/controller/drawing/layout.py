@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from picluster.controller.drawing.backbone import backbone
 from picluster.controller.drawing.packing import packed
-from picluster.graph.components import UnionFind
+from picluster.graph.statistics import UnionFind
 from picluster.randomness import Purpose, key
 
 Positions = NDArray[np.float64]

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from picluster.graph.csc import write_symmetric_csc
+from picluster.graph.edges import write_symmetric_csc
 from picluster.graph.generated.block_model import StubTable, draw_edges
 from picluster.graph.generated.noisy_features import fill_features, normal_quantiles
 from picluster.graph.writer import GraphWriter

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from picluster.controller.drawing.backbone import backbone, similarities
-from picluster.graph.components import UnionFind
+from picluster.graph.statistics import UnionFind
 
 
 def test_similarity_is_the_share_of_common_neighbours() -> None:

@@ -4,8 +4,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from picluster.controller.drawing.sample import edges_among, forest_fire
-from picluster.graph.components import UnionFind
 from picluster.graph.folder import GraphFolder
+from picluster.graph.statistics import UnionFind
 
 Structure = tuple[NDArray[np.int64], NDArray[np.int32]]
 
