@@ -46,7 +46,7 @@ def told_of_empty(counts: Mapping[str, int]) -> list[str]:
     return told
 
 
-def write_splits(writer: GraphWriter, splits: dict[str, Ids]) -> None:
+def write_splits(writer: GraphWriter, splits: Mapping[str, NDArray[np.integer]]) -> None:
     """Write `train`, `validation` and `test`, ascending."""
     for name in SPLITS:
         writer.write(name, np.sort(splits[name]).astype(np.int32))

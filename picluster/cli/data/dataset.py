@@ -184,7 +184,8 @@ def draw(
     as_json: Json = False,
 ) -> None:
     """Draw a graph as a network, coloured by class, with its statistics beside it."""
-    from picluster.controller.drawing.draw import check_picture, draw_graph
+    from picluster.controller.drawing.draw import draw_graph
+    from picluster.controller.drawing.style import check_picture
     from picluster.schema.record import to_json
 
     if output is not None:

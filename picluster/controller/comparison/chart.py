@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from picluster.controller.drawing.draw import check_picture
-from picluster.controller.drawing.style import written_aside
+from picluster.controller.drawing.style import check_picture, written_aside
 from picluster.schema.comparison import Comparison
 
 

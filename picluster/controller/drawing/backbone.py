@@ -1,7 +1,7 @@
-"""The edges that show a dense graph's communities: those between nodes that share many neighbours.
+"""Edges that show the communities of a dense graph: those between nodes that share many neighbours.
 
-A layout of all edges of a dense graph is a ball of wool; one of its backbone is a map (Satuluri, Parthasarathy and
-Ruan, "Local Graph Sparsification for Scalable Clustering", SIGMOD 2011). A sparse graph is nearly its own backbone.
+A layout of all edges of a dense graph is a tangle; a layout of its backbone shows communities (Satuluri, Parthasarathy
+and Ruan, "Local Graph Sparsification for Scalable Clustering", SIGMOD 2011). A sparse graph is nearly its own backbone.
 """
 
 from typing import Any
@@ -15,13 +15,13 @@ _CHUNK_WORDS = 1 << 21
 
 
 def backbone(pairs: NDArray[np.int32], nodes: int, *, keep: int) -> NDArray[np.int32]:
-    """(K, 2) The `keep` pairs of each node that are most alike, and those that hold components together."""
+    """(K, 2) Pairs that are among the `keep` most alike of a node, and those that hold components together."""
     alike = similarities(pairs, nodes)
     kept = np.zeros(len(pairs), bool)
     kept[_strongest(pairs, alike, keep)] = True
     pieces = UnionFind(nodes)
     pieces.join(*pairs[kept].T)
-    # Borůvka's way: each piece keeps its best edge to another one, until there are none.
+    # Borůvka's algorithm: each piece keeps its best edge to another one, until there are none.
     while True:
         ends = pieces.of_nodes()[pairs]
         apart = np.flatnonzero(ends[:, 0] != ends[:, 1])
@@ -54,7 +54,7 @@ def similarities(pairs: NDArray[np.int32], nodes: int) -> NDArray[np.float64]:
 
 
 def _strongest(pairs: NDArray[Any], strengths: NDArray[np.float64], keep: int) -> NDArray[np.int64]:
-    """(P,) True for pairs among the `keep` strongest of one of their ends; of equals, the first."""
+    """Numbers of the pairs among the `keep` strongest of one of their ends, ascending; of equals, the first."""
     ends, which = pairs.T.ravel(), np.tile(np.arange(len(pairs)), 2)
     order = np.lexsort((which, -strengths[which], ends))
     ends, which = ends[order], which[order]

@@ -1,5 +1,7 @@
 """The figures beside the network: counts, shares, nodes of each class, degrees."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
@@ -25,7 +27,7 @@ def write_counts(axes: Axes, graph: DatasetDetails) -> None:
     """Write counts: names to the left, numbers to the right."""
     degrees, components = graph.degrees, graph.components
     share = components.largest / graph.nodes
-    # Rounded, two nodes less than all would be all.
+    # Rounded, all but two nodes would be 100 %.
     percent = "> 99.9 %" if _NEARLY_ALL < share < 1 else f"{100 * share:.1f} %"
     rows = {
         "nodes": f"{graph.nodes:,}",
@@ -46,20 +48,17 @@ def draw_homophily(axes: Axes, graph: DatasetDetails) -> None:
     """Draw the share of the edges that join two nodes of one class."""
     if graph.homophily is None:
         _head(axes, "homophily: unknown, no edge joins labelled nodes")
-        _draw_shares(axes, {"": (1.0, _SPLIT_SHADES[-1])})
+        _draw_shares(axes, (1.0,), _SPLIT_SHADES[-1:])
         return
     _head(axes, f"homophily {graph.homophily:.3f}, the share of edges within a class")
-    _draw_shares(axes, {"within": (graph.homophily, INK), "between": (1 - graph.homophily, BETWEEN_CLASSES)})
+    _draw_shares(axes, (graph.homophily, 1 - graph.homophily), (INK, BETWEEN_CLASSES))
 
 
 def draw_splits(axes: Axes, graph: DatasetDetails) -> None:
     """Draw the numbers of training, validation and test nodes, and of those in no split."""
     counts = {**graph.splits, "none": graph.nodes - sum(graph.splits.values())}
     _head(axes, "split: " + ", ".join(f"{count:,} {split}" for split, count in counts.items() if count))
-    shares = {
-        split: (count / graph.nodes, shade) for (split, count), shade in zip(counts.items(), _SPLIT_SHADES, strict=True)
-    }
-    _draw_shares(axes, shares)
+    _draw_shares(axes, [count / graph.nodes for count in counts.values()], _SPLIT_SHADES)
 
 
 def draw_classes(axes: Axes, graph: DatasetDetails, colours: list[str]) -> None:
@@ -125,10 +124,10 @@ def draw_degrees(axes: Axes, degrees: NDArray[np.int64]) -> None:
     _plain_frame(axes)
 
 
-def _draw_shares(axes: Axes, shares: dict[str, tuple[float, str]]) -> None:
+def _draw_shares(axes: Axes, shares: Sequence[float], colours: Sequence[str]) -> None:
     """Draw one bar, divided by shares."""
     left = 0.0
-    for share, colour in shares.values():
+    for share, colour in zip(shares, colours, strict=True):
         axes.barh(0, share, left=left, color=colour, height=1)
         left += share
     axes.set_xlim(0, 1)

@@ -1,13 +1,13 @@
 """Positions of nodes: each component is laid out by forces between its nodes, the components packed side by side."""
 
 import random
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from picluster.controller.drawing.backbone import backbone
-from picluster.controller.drawing.packing import packed
 from picluster.graph.statistics import UnionFind
 from picluster.randomness import Purpose, key
 
@@ -23,6 +23,11 @@ _FULL_STEPS_UP_TO = 3000
 _NODES_BY_HAND = 3
 _SHORTEST_LINES = 1.0
 """Smallest average length of a line in a component."""
+_MARGIN = 1.6
+"""Space between two components, where a node has about one square of side 1."""
+_WIDTH_TO_HEIGHT = 1.1
+_GIANT = 0.5
+"""Share of the nodes from which on a component has the rows' width to itself."""
 
 
 def layout(pairs: NDArray[np.int32], nodes: int, *, seed: int) -> Positions:
@@ -34,7 +39,8 @@ def layout(pairs: NDArray[np.int32], nodes: int, *, seed: int) -> Positions:
     components = UnionFind(nodes)
     components.join(*lines.T)
     roots = components.of_nodes()
-    members = np.split(order := np.argsort(roots, kind="stable"), _beginnings(roots[order]))
+    order = np.argsort(roots, kind="stable")
+    members = np.split(order, np.flatnonzero(np.diff(roots[order])) + 1)
     first = lines[np.argsort(roots[lines[:, 0]], kind="stable")]
     edges = np.split(first, np.searchsorted(roots[first[:, 0]], [own[0] for own in members[1:]]))
     places = np.empty(nodes, np.int64)
@@ -49,11 +55,6 @@ def layout(pairs: NDArray[np.int32], nodes: int, *, seed: int) -> Positions:
     return positions
 
 
-def _beginnings(values: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Places where a new value begins, but for the first."""
-    return np.flatnonzero(values[1:] != values[:-1]) + 1
-
-
 def _forces(pairs: NDArray[np.int64], nodes: int, seed: int) -> Positions:
     """(N, 2) The layout of one component."""
     if nodes <= _NODES_BY_HAND:
@@ -63,7 +64,7 @@ def _forces(pairs: NDArray[np.int64], nodes: int, seed: int) -> Positions:
     graph = igraph.Graph(n=nodes, edges=pairs)
     word = key(seed, Purpose.GENERATE, nodes).word
     start: Any = np.random.default_rng(word).uniform(-1, 1, (nodes, 2))
-    # igraph takes what it draws from here; afterwards from Python's own generator again, as without us.
+    # igraph draws from this generator, and afterwards again from Python's own.
     igraph.set_random_number_generator(random.Random(word))  # noqa: S311 - a picture needs no secrecy
     try:
         if nodes <= _SPRINGS_UP_TO:
@@ -84,7 +85,7 @@ def _upright(positions: Positions, pairs: NDArray[np.int64]) -> Positions:
     if extent == 0:
         return centred
     axes: Positions = np.linalg.eigh(centred.T @ centred)[1][:, ::-1]
-    # An eigenvector's sign is anyone's guess: the node that lies farthest out lies to the right, and on top.
+    # The sign of an eigenvector is arbitrary: the node that lies farthest out is put to the right, and on top.
     turned: Positions = np.asarray(centred @ axes)
     turned *= np.where(turned[np.abs(turned).argmax(axis=0), [0, 1]] < 0, -1, 1)
     # A disc of n nodes at one per unit of area has the radius √(n/π), and half its square is the mean square. A chain
@@ -92,3 +93,33 @@ def _upright(positions: Positions, pairs: NDArray[np.int64]) -> Positions:
     length = np.hypot(*(turned[pairs[:, 0]] - turned[pairs[:, 1]]).T).mean()
     room = max(np.sqrt(len(positions) / np.pi / 2) / extent, _SHORTEST_LINES / length)
     return np.asarray(turned * room)
+
+
+def packed(parts: Sequence[NDArray[np.float64]]) -> list[NDArray[np.float64]]:
+    """Parts, (n, 2) each, shifted so that none overlaps another, in the order in which they came."""
+    order = sorted(range(len(parts)), key=lambda place: (-len(parts[place]), place))
+    sizes = np.array([np.ptp(parts[place], axis=0) + _MARGIN for place in order]).reshape(-1, 2)
+    width = float(max(np.sqrt(sizes.prod(axis=1).sum() * _WIDTH_TO_HEIGHT), *sizes[:, 0], 0.0))
+    if parts and len(parts[order[0]]) >= _GIANT * sum(map(len, parts)):
+        width = float(sizes[0, 0])
+    done = list(parts)
+    for place, corner in zip(order, _corners(sizes, width), strict=True):
+        low = parts[place].min(axis=0)
+        done[place] = parts[place] - low + corner
+    return done
+
+
+def _corners(sizes: NDArray[np.float64], width: float) -> Iterator[NDArray[np.float64]]:
+    """Yield the lower left corner of each box, in rows from the top down that are centred."""
+    top, start = 0.0, 0
+    while start < len(sizes):
+        ends = np.cumsum(sizes[start:, 0])
+        count = max(1, int(np.searchsorted(ends, width * (1 + 1e-9), side="right")))
+        row = sizes[start : start + count]
+        height = float(row[:, 1].max())
+        left = (width - float(row[:, 0].sum())) / 2
+        for box in row:
+            yield np.array([left, top - (height + box[1]) / 2])
+            left += float(box[0])
+        top -= height
+        start += count

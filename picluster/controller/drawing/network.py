@@ -1,4 +1,4 @@
-"""The network itself: lines, nodes upon them, and the names or numbers of classes that lie together."""
+"""The network in a picture: lines, nodes upon them, and the names or numbers of classes that lie together."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -36,10 +36,7 @@ class Network(NamedTuple):
 
 
 def draw_network(axes: Axes, network: Network, colours: list[str], names: Sequence[str] = ()) -> None:
-    """Fill `axes`, which must have their place in the figure already: sizes depend on it.
-
-    `names`: of the classes, where they have any.
-    """
+    """Draw the network on `axes`, whose place in the figure sets its sizes. `names` are those of classes, if any."""
     axes.set_axis_off()
     axes.set_aspect("equal")
     low, high = network.positions.min(axis=0), network.positions.max(axis=0)
@@ -84,11 +81,11 @@ def _opacity(axes: Axes, segments: NDArray[np.float64], width: float, most: floa
 
 
 def _draw_nodes(axes: Axes, network: Network, colours: list[str]) -> None:
-    """Draw nodes: the more neighbours, the larger; the largest last."""
+    """Draw nodes, larger with more neighbours, the largest last."""
     usual = float(np.median(network.degrees)) or 1.0
     smallest, largest = np.clip(0.44 * _spacing(axes), 2.4, 16), np.clip(1.7 * _spacing(axes), 9, 34)
     diameters = np.clip(smallest * (network.degrees / usual) ** 0.4, 0.8 * smallest, largest)
-    # In steps, because an SVG holds a shape for each size, and beyond that for each node only its place.
+    # In steps, because an SVG holds a shape for each size, and for each node only its place.
     steps = np.geomspace(0.8 * smallest, largest, _SIZES)
     nearest = np.searchsorted(np.sqrt(steps[1:] * steps[:-1]), diameters)
     colours_of_nodes = node_colours(network.labels, colours)

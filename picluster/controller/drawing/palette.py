@@ -1,4 +1,4 @@
-"""The colours of classes, told apart by people who do not see all colours, and as far as that goes, many of them.
+"""Colours of classes that people with colour blindness can tell apart, as many as possible.
 
 Ten hues (from the palettes of Okabe and Ito, and of Paul Tol) that are at least 17 apart in CIELAB, also as seen with
 protanopia and deuteranopia (Machado, Oliveira and Fernandes, 2009). Beyond ten classes they come in shades.
@@ -18,12 +18,12 @@ FAINT_INK = "#6B7280"
 BETWEEN_CLASSES = "#9AA5B1"
 
 _SHADES = ((255, 0.0), (255, 0.45), (0, 0.4), (255, 0.68), (0, 0.65))
-"""Mixtures with white or black, and how far."""
+"""Mixtures with white (255) or black (0), and their shares."""
 MOST_COLOURS = len(HUES) * len(_SHADES)
 
 
 def class_colours(sizes: NDArray[np.int64]) -> list[str]:
-    """A colour for each class, as `#RRGGBB`; `sizes` (classes,) are their nodes.
+    """Colour of each class, as `#RRGGBB`; `sizes` (classes,) are their numbers of nodes.
 
     Where there are more classes than colours, the smaller ones share one.
     """

@@ -1,4 +1,4 @@
-"""A part of a graph that is small enough to look at, and still like the whole.
+"""A sample of a graph that is small enough to look at, and still like the whole.
 
 A forest fire: a few neighbours of a node catch fire, then a few of theirs. It keeps degrees and communities better than
 nodes or edges drawn by themselves (Leskovec and Faloutsos, "Sampling from Large Graphs", KDD 2006).
@@ -22,8 +22,8 @@ _FIRES = 10
 def forest_fire(indptr: NDArray[np.int64], indices: NDArray[Any], count: int, *, seed: int) -> NDArray[np.int64]:
     """Ids of `count` nodes, ascending; of all nodes where there are no more. The same for the same seed.
 
-    A fire that dies flares up again where something is left to burn, and elsewhere only when nothing is: what is drawn
-    hangs together, as far as the fires meet.
+    A fire that dies flares up again where a neighbour is left to burn, and elsewhere only where none is: the drawn part
+    is connected as far as the fires meet.
     """
     nodes = len(indptr) - 1
     if nodes <= count:
@@ -54,7 +54,7 @@ def forest_fire(indptr: NDArray[np.int64], indices: NDArray[Any], count: int, *,
 def edges_among(indptr: NDArray[np.int64], indices: NDArray[Any], nodes: NDArray[np.int64]) -> NDArray[np.int32]:
     """(P, 2) Pairs of places in `nodes` that an edge joins, in either direction; each pair once, in order.
 
-    Reads the neighbours of one node at a time: what it holds is of the size of what it returns.
+    The neighbours of one node are read at a time: memory is of the size of the result.
     """
     places = np.full(len(indptr) - 1, -1, np.int32)
     places[nodes] = np.arange(len(nodes), dtype=np.int32)

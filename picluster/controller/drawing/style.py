@@ -1,4 +1,4 @@
-"""Settings that all pictures share: letters, and files that appear whole and are the same each time."""
+"""Settings that all pictures share: their types, fonts, and files that appear whole and are the same each time."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from picluster.controller.record.output_file import check_output
 from picluster.controller.record.record_files import refuse
 
 DOTS_PER_INCH = 100
@@ -16,17 +17,20 @@ SETTINGS: Any = {
     "font.family": "DejaVu Sans",
     "font.size": 11,
     "axes.linewidth": 0.8,
-    # What an SVG's parts are called would otherwise be drawn anew each time.
-    "svg.hashsalt": "picluster",
-    # A name may be anything: what stands between dollars is no mathematics.
-    "text.parse_math": False,
+    "svg.hashsalt": "picluster",  # otherwise the names of an SVG's parts would differ each time
+    "text.parse_math": False,  # a class's name may contain dollars
 }
 NO_DATES: dict[str, dict[str, None]] = {".png": {}, ".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
 
 
+def check_picture(file: Path, option: str = "--output") -> None:
+    """Raise InputError where no picture can be written to that file, which `option` names on the command line."""
+    check_output(file, option, tuple(NO_DATES), "picture that can be drawn")
+
+
 @contextmanager
 def our_settings() -> Iterator[None]:
-    """Draw without regard to what the person has set for plots of their own; letters that the font lacks are boxes."""
+    """Draw with these settings, whatever the person's own for plots are; letters that the font lacks are boxes."""
     import matplotlib as mpl
 
     with mpl.rc_context(), warnings.catch_warnings():

@@ -1,8 +1,7 @@
-"""Draws the edges of a degree-corrected stochastic block model (Karrer and Newman, Phys. Rev. E 83, 2011, section II).
+"""Edges of a degree-corrected stochastic block model (Karrer and Newman, Phys. Rev. E 83, 2011, section II).
 
-Edge by edge: every node stands in a table of stubs as often as its expected degree asks for, so that a degree-weighted
-draw is one gather, and a draw within a block is one from the block's range of the table.
-An edge is one number, `(low << 32) | high` with low < high: its *key*.
+Every node stands in a table of stubs as often as its expected degree asks for: a degree-weighted draw is one gather,
+and a draw within a block one from the block's range of the table. An edge is the key `(low << 32) | high`, low < high.
 """
 
 from collections.abc import Callable
@@ -15,9 +14,9 @@ Keys = NDArray[np.int64]
 Nodes = NDArray[np.int32]
 
 _ROUNDS = 24
-"""So often at most are duplicates replaced by new draws: small dense blocks may have no more pairs to give."""
+"""Largest number of times that duplicates are drawn anew: small dense blocks may have no more pairs to give."""
 _ENOUGH = 0.001
-"""A shortfall below this share of the wanted edges is left as it is."""
+"""Share of the wanted edges below which a shortfall is left as it is."""
 
 
 class StubTable:
@@ -31,7 +30,7 @@ class StubTable:
         self.first = np.concatenate(([0], np.cumsum(per_block)))  # (blocks + 1,)
 
     def volumes(self) -> NDArray[np.float64]:
-        """Share of every block in all stubs. (blocks,)."""
+        """(blocks,) Share of every block in all stubs."""
         volumes: NDArray[np.float64] = np.diff(self.first) / self.first[-1]
         return volumes
 
@@ -48,9 +47,9 @@ class StubTable:
 
 
 def draw_edges(table: StubTable, edges: int, homophily: float, random: np.random.Generator) -> Keys:
-    """Distinct edges without self-loops, `homophily` of them inside blocks. Keys of shape (about `edges`,).
+    """Keys (about `edges`,) of distinct edges without self-loops, the share `homophily` of them inside blocks.
 
-    What a block has no room for is drawn between blocks.
+    Edges for which a block has no room are drawn between blocks.
     """
     keys = np.empty(edges, np.int64)
     filled = 0

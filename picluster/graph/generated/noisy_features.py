@@ -1,7 +1,7 @@
-"""Features that tell little of a node alone and much of it together with its neighbours.
+"""Features from which a node's class is hard to tell without its neighbours.
 
 Class mean + mean of a sub-class + low-rank noise + noise; and a share of the nodes carries another class's features,
-which nothing but the neighbours can reveal: with plain means and noise, models without the graph would be right too.
+which only the neighbours can reveal: with plain means and noise, models without the graph would be right too.
 All tables hold small multiples of a power of two: sums are exact in float32, so every machine writes the same bytes.
 """
 
@@ -23,15 +23,14 @@ LOW_RANK_SPREAD = 0.5
 _CHUNK_ROWS = 4096
 _QUANTILES = 1 << 16
 _STEP = 1 / 16
-"""Every table is a multiple of this."""
+"""Unit of which every table's values are multiples."""
 
 
 def fill_features(features: NDArray[Any], block_of: NDArray[np.int16], random: np.random.Generator) -> None:
-    """Fills `features` (N, F), chunk by chunk, for nodes of the classes `block_of` (N,)."""
+    """Fill `features` (N, F), chunk by chunk, for nodes of the classes `block_of` (N,)."""
     normal = normal_quantiles(_QUANTILES)
-    width = features.shape[1]
+    width, classes = features.shape[1], int(block_of.max()) + 1
     shown = _shown_classes(block_of, random)
-    classes = int(block_of.max()) + 1
     centres = _table(normal, (classes, 1, width), CLASS_SPREAD, random)
     centres = centres + _table(normal, (classes, SUBCLASSES, width), SUBCLASS_SPREAD, random)
     directions = _table(normal, (LOW_RANK, width), LOW_RANK_SPREAD, random)
@@ -45,13 +44,13 @@ def fill_features(features: NDArray[Any], block_of: NDArray[np.int16], random: n
 
 
 def normal_quantiles(count: int) -> NDArray[np.float64]:
-    """The middles of `count` equally probable slices of the standard normal distribution, ascending."""
+    """(count,) Middles of equally probable slices of the standard normal distribution, ascending."""
     inverse = NormalDist().inv_cdf
     return np.array([inverse((position + 0.5) / count) for position in range(count)])
 
 
 def _shown_classes(block_of: NDArray[np.int16], random: np.random.Generator) -> NDArray[np.int16]:
-    """The class whose features a node carries: its own, or for some that of a random other node."""
+    """(N,) Class whose features a node carries: its own, or for some nodes that of a random other node."""
     shown = block_of.copy()
     misled = random.permutation(len(block_of))[: round(MISLED_SHARE * len(block_of))]
     shown[misled] = block_of[random.integers(0, len(block_of), len(misled))]

@@ -1,8 +1,8 @@
 """A generated graph of the shape of Reddit (Hamilton, Ying and Leskovec, NeurIPS 2017), at any scale.
 
 Scale 1 is its full size: 232,965 nodes, 114.6 million directed edges, 602 features, 41 classes. Nodes grow with the
-scale and the mean degree with its square root, so that small graphs stay sparse.
-The same (scale, seed) gives the same bytes.
+scale and the mean degree with its square root, so that small graphs stay sparse. The same (scale, seed) gives the
+same bytes.
 """
 
 from pathlib import Path
@@ -12,15 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from picluster.graph.edges import write_symmetric_csc
+from picluster.graph.folder import SPLITS
 from picluster.graph.generated.block_model import StubTable, draw_edges
 from picluster.graph.generated.noisy_features import fill_features, normal_quantiles
+from picluster.graph.splits import write_splits
 from picluster.graph.writer import GraphWriter
 from picluster.randomness import Purpose, key
 
 FEATURES = 602
 CLASSES = 41
 HOMOPHILY = 0.75
-"""Share of the edges that join two nodes of one class. Below scale 0.03 the classes are too small for quite so many."""
+"""Share of the edges that join two nodes of one class. Below scale 0.03 the classes are too small for that many."""
 LABEL_NOISE = 0.045
 """Share of the nodes whose label is that of a random other node: no model can know it."""
 
@@ -30,7 +32,7 @@ _NODES = 232_965
 _MEAN_DEGREE = 492.0
 _SPLITS = (153_431, 23_831)  # train, validation; the rest is test
 _DEGREE_SIGMA = 1.16
-"""Of the log-normal expected degrees: at scale 1 the largest degree comes out at Reddit's 21.7 thousand."""
+"""Sigma of the log-normal expected degrees: at scale 1 the largest degree comes out at Reddit's 21.7 thousand."""
 _CLASS_OFFSET = 7
 """Class k has a share in proportion to 1 / (k + offset): the largest is six times the smallest."""
 _STUBS = 64
@@ -38,24 +40,24 @@ _STUBS = 64
 
 
 class Sizes(NamedTuple):
-    """What a scale means."""
+    """Numbers of nodes and edges at a scale."""
 
     nodes: int
     edges: int
-    """Undirected; each is stored twice."""
+    """Undirected edges, each of which is stored twice."""
     train: int
     validation: int
 
     @classmethod
     def at(cls, scale: float) -> "Sizes":
-        """The sizes at `scale`; 1 is Reddit's."""
+        """Sizes at `scale`; 1 is Reddit's."""
         nodes = round(_NODES * scale)
         train, validation = (round(size * scale) for size in _SPLITS)
         return cls(nodes, round(nodes * _MEAN_DEGREE * scale**0.5 / 2), train, validation)
 
 
 def write_reddit_like(path: Path, *, scale: float, seed: int, feature_dtype: str) -> None:
-    """Generates the graph folder `path`. `feature_dtype`: float16 or float32. DataError where the disk is too small."""
+    """Generate the graph folder `path`. `feature_dtype`: float16 or float32. DataError where the disk is too small."""
     sizes = Sizes.at(scale)
     random = np.random.default_rng(key(seed, Purpose.GENERATE).word)
     source = f"generated in Reddit's shape, version {_VERSION}: scale {scale:g}, seed {seed}"
@@ -64,29 +66,26 @@ def write_reddit_like(path: Path, *, scale: float, seed: int, feature_dtype: str
         features = writer.create("features", (sizes.nodes, FEATURES), feature_dtype)
         block_of = _write_structure(writer, sizes, random)
         writer.write("labels", _noisy_labels(block_of, random))
-        _write_splits(writer, sizes, random)
+        order = random.permutation(sizes.nodes).astype(np.int32)
+        parts = np.split(order, [sizes.train, sizes.train + sizes.validation])
+        write_splits(writer, dict(zip(SPLITS, parts, strict=True)))
         fill_features(features, block_of, random)
 
 
 def _write_structure(writer: GraphWriter, sizes: Sizes, random: np.random.Generator) -> NDArray[np.int16]:
-    """Writes `indptr` and `indices`; returns the true class of every node. (N,)."""
+    """Write `indptr` and `indices`; returns the true class of every node (N,)."""
     ids = random.permutation(sizes.nodes).astype(np.int32)
+    ends = np.cumsum(1 / (np.arange(CLASSES) + _CLASS_OFFSET))
+    bounds = np.rint(ends / ends[-1] * sizes.nodes).astype(np.int64)
     block_of = np.empty(sizes.nodes, np.int16)
-    block_of[ids] = _blocks(sizes.nodes)
+    block_of[ids] = np.repeat(np.arange(CLASSES, dtype=np.int16), np.diff(bounds, prepend=0))
     table = StubTable(ids, block_of, random.permutation(_stub_counts(sizes.nodes)))
     write_symmetric_csc(writer, draw_edges(table, sizes.edges, HOMOPHILY, random), sizes.nodes)
     return block_of
 
 
-def _blocks(nodes: int) -> NDArray[np.int16]:
-    """The class of each node, class after class. (N,)."""
-    ends = np.cumsum(1 / (np.arange(CLASSES) + _CLASS_OFFSET))
-    bounds = np.rint(ends / ends[-1] * nodes).astype(np.int64)
-    return np.repeat(np.arange(CLASSES, dtype=np.int16), np.diff(bounds, prepend=0))
-
-
 def _stub_counts(nodes: int) -> NDArray[np.int64]:
-    """Expected degrees in stubs: the quantiles of a log-normal distribution. (N,)."""
+    """(N,) Expected degrees in stubs: the quantiles of a log-normal distribution."""
     degrees = np.exp(_DEGREE_SIGMA * normal_quantiles(nodes) - _DEGREE_SIGMA**2 / 2)  # mean 1
     counts: NDArray[np.int64] = np.maximum(1, np.rint(_STUBS * degrees)).astype(np.int64)
     return counts
@@ -97,10 +96,3 @@ def _noisy_labels(block_of: NDArray[np.int16], random: np.random.Generator) -> N
     wrong = random.permutation(len(labels))[: round(LABEL_NOISE * len(labels))]
     labels[wrong] = block_of[random.integers(0, len(labels), len(wrong))]
     return labels
-
-
-def _write_splits(writer: GraphWriter, sizes: Sizes, random: np.random.Generator) -> None:
-    order = random.permutation(sizes.nodes).astype(np.int32)
-    parts = np.split(order, [sizes.train, sizes.train + sizes.validation])
-    for name, part in zip(("train", "validation", "test"), parts, strict=True):
-        writer.write(name, np.sort(part))

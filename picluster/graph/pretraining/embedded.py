@@ -15,10 +15,10 @@ Table = NDArray[np.float32]
 
 
 def write_embedded(path: Path, graph: GraphFolder, embedding: Table, *, neighbours: int) -> None:
-    """Writes the graph folder `path`: labels and splits of `graph`, neighbours and further features of `embedding`.
+    """Write the graph folder `path`: labels and splits from `graph`, neighbours and further features from `embedding`.
 
-    `embedding` (N, width): appended to the features, whose rows are scaled so that their largest value is 1. From
-    each node edges lead to the `neighbours` nodes at the smallest angle to it. DataError where the disk is full.
+    `embedding` (N, width) is appended to the features, whose rows are scaled so that their largest value is 1. Edges
+    lead from each node to the `neighbours` nodes at the smallest angle to it. DataError where the disk is full.
     """
     found = nearest(embedding, neighbours)
     source, meta = f"{graph.meta.source}, embedded", graph.meta
@@ -34,7 +34,7 @@ def write_embedded(path: Path, graph: GraphFolder, embedding: Table, *, neighbou
 
 
 def nearest(embedding: Table, count: int) -> NDArray[np.int32]:
-    """The `count` other nodes at the smallest angle to each, in ascending order of their numbers: (N, count).
+    """(N, count) The other nodes at the smallest angle to each node, in ascending order of their numbers.
 
     All pairs are compared, in chunks: N² · width operations.
     """

@@ -1,7 +1,7 @@
-"""A graph folder of pairs: what an embedding of a graph's nodes is learnt from, before any label is looked at.
+"""A graph folder of pairs, from which an embedding of a graph's nodes is learnt without labels.
 
-A pair is a node of it, the two nodes that it joins are its neighbours, and its label is the inverse of the length of
-the shortest path between them (0 where there is none). The features are those of the nodes that are joined, each row
+Its nodes are pairs of the graph's nodes. A pair has the two nodes for neighbours, and its label is the inverse of the
+length of the shortest path between them (0 where there is none). The features are those of the graph's nodes, each row
 scaled so that its largest value is 1. One half of the pairs are edges, the other half are drawn from all pairs.
 """
 
@@ -18,13 +18,13 @@ from picluster.randomness import Key, Purpose, draw_words, key, row_words
 
 VALIDATION_PAIRS = 1 << 15
 MOST_SOURCES = 4096
-"""Random pairs of a larger graph begin at so many of its nodes: each costs a search through the whole graph."""
+"""Largest number of nodes at which random pairs begin: each costs a search through the whole graph."""
 
 Ids = NDArray[np.int32]
 
 
 def write_pairs(path: Path, graph: GraphFolder, *, count: int, seed: int) -> None:
-    """Writes the graph folder `path`: `count` pairs to train and some more for validation, drawn by `seed`.
+    """Write the graph folder `path`: `count` pairs to train and some more for validation, drawn by `seed`.
 
     DataError where the graph has no edge, or the disk is full.
     """
@@ -40,7 +40,7 @@ def write_pairs(path: Path, graph: GraphFolder, *, count: int, seed: int) -> Non
     right = right.astype(np.int32)
     lengths = np.ones(total, np.int32)
     lengths[~is_edge] = path_lengths(indptr, indices, left[~is_edge], right[~is_edge])
-    # A node is no nearer to itself than to its neighbours: the predecessors' pairs know of no length 0.
+    # A node is no nearer to itself than to its neighbours: the predecessors' pairs have no length 0.
     inverse = np.where(lengths == UNREACHABLE, 0.0, 1.0 / np.maximum(lengths, 1))
     with GraphWriter(path, source=f"{count} pairs of {graph.meta.name}, seed {seed}", classes=1) as writer:
         writer.write("indptr", np.arange(total + 1, dtype=np.int64) * 2)
@@ -53,28 +53,28 @@ def write_pairs(path: Path, graph: GraphFolder, *, count: int, seed: int) -> Non
 
 
 def scaled_rows(features: NDArray[np.floating]) -> NDArray[np.floating]:
-    """Each row divided by its largest magnitude, so that a word that is there counts 1: (N, F), the type as before."""
+    """(N, F) Rows divided by their largest magnitude, so that a word that is there counts 1; the type stays."""
     largest = np.abs(features).max(axis=1, keepdims=True, initial=0).astype(np.float32)
     scaled: NDArray[np.floating] = (features / np.where(largest > 0, largest, 1)).astype(features.dtype)
     return scaled
 
 
 class _Draws:
-    """Numbers of each pair, hashed from (key, pair, draw): the same everywhere."""
+    """Random numbers of each pair, hashed from (key, pair, draw): the same everywhere."""
 
     def __init__(self, count: int, draw_key: Key) -> None:
         self._key = draw_key
         self._rows = row_words(draw_key, np.arange(count, dtype=np.int32))
 
     def below(self, bound: int, draw: int) -> NDArray[np.int64]:
-        """Uniform numbers in [0, bound), bound ≤ 2³¹: (count,)."""
+        """(count,) Uniform numbers in [0, bound), bound ≤ 2³¹."""
         words: NDArray[np.int32] = draw_words(self._key, self._rows, draw)
         products = words.view(np.uint32).astype(np.uint64) * np.uint64(bound)
         return (products >> np.uint64(32)).astype(np.int64)
 
 
 def _sources(draws: _Draws, nodes: int) -> NDArray[np.int64]:
-    """Where random pairs begin: any node, or in a large graph one of some that lie evenly among all."""
+    """First nodes of random pairs: any node, or in a large graph one of some that lie evenly among all."""
     if nodes <= MOST_SOURCES:
         return draws.below(nodes, 2)
     return draws.below(MOST_SOURCES, 2) * nodes // MOST_SOURCES

@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 UNREACHABLE = -1
-_WORDS = 8
-_WORD_BITS = 64
+_WORDS, _WORD_BITS = 8, 64
 _CHUNK_EDGES = 1 << 20
 
 Bits = NDArray[np.uint64]
@@ -20,7 +19,7 @@ Bits = NDArray[np.uint64]
 def path_lengths(
     indptr: NDArray[np.int64], indices: NDArray[np.int32], sources: NDArray[np.int32], targets: NDArray[np.int32]
 ) -> NDArray[np.int32]:
-    """Edges on the shortest path of each pair: (P,), `UNREACHABLE` where there is none.
+    """(P,) Edges on the shortest path of each pair, `UNREACHABLE` where there is none.
 
     `indptr` (N + 1,), `indices` (E,): in-neighbours; paths follow the edges from `sources` (P,) to `targets` (P,).
     """
@@ -44,7 +43,7 @@ def _search(
     places: NDArray[np.int64],
     targets: NDArray[np.int32],
 ) -> NDArray[np.int32]:
-    """Lengths (P,) of pairs whose source is `sources[places]`."""
+    """(P,) Lengths of the paths from `sources[places]` to `targets`."""
     reached: Bits = np.zeros((len(indptr) - 1, _WORDS), np.uint64)
     words, bits = np.divmod(np.arange(len(sources)), _WORD_BITS)
     np.bitwise_or.at(reached, (sources, words), np.uint64(1) << bits.astype(np.uint64))
@@ -61,7 +60,7 @@ def _search(
 
 
 def _spread(indptr: NDArray[np.int64], indices: NDArray[np.int32], reached: Bits) -> bool:
-    """One level further: every node is reached by what reaches its in-neighbours. Whether anything was new."""
+    """Search one level further: sources that reach a node's in-neighbours reach the node. True where one is new."""
     before, has_grown = reached.copy(), False
     for nodes in _node_chunks(indptr):
         begins = indptr[nodes]
@@ -74,7 +73,7 @@ def _spread(indptr: NDArray[np.int64], indices: NDArray[np.int32], reached: Bits
 
 
 def _node_chunks(indptr: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
-    """Nodes that have in-neighbours, in parts of about so many edges."""
+    """Yield nodes that have in-neighbours, in parts of about `_CHUNK_EDGES` edges."""
     nodes = np.flatnonzero(np.diff(indptr))
     parts = (indptr[nodes] // _CHUNK_EDGES).astype(np.int64)
     yield from np.split(nodes, np.flatnonzero(np.diff(parts)) + 1) if len(nodes) else []

@@ -1,6 +1,7 @@
 """Cora as LINQS publishes it (Sen et al., AI Magazine 29(3), 2008): `cora.content` and `cora.cites`.
 
-Split like the public predecessors': 20 papers of each class train, 500 validate, the rest test, drawn by a seed.
+The split is drawn by a seed, like that of the public predecessors: 20 papers of each class train, 500 validate, the
+rest test.
 """
 
 from collections.abc import Iterator
@@ -25,13 +26,13 @@ _FOLDERS = ("cora", CORA_LINQS)
 
 
 def find_linqs(input_folder: Path) -> Path | None:
-    """The folder below `input_folder` that holds both files."""
+    """Folder below `input_folder` that holds both files; None where there is none."""
     folders = (input_folder / folder for folder in _FOLDERS)
     return next((folder for folder in folders if all((folder / file).is_file() for file in FILES)), None)
 
 
 def write_linqs(path: Path, *, input_folder: Path, feature_dtype: str, split_seed: int) -> None:
-    """Writes the graph folder `path`: citations both ways, each once; the rows of the features sum to 1.
+    """Write the graph folder `path`: citations both ways, each once; the rows of the features sum to 1.
 
     DataError where a file is missing or damaged, with the line.
     """
@@ -63,7 +64,7 @@ _FETCH = "the file is damaged: fetch it again"
 
 
 def _read_papers(file: Path) -> tuple[dict[str, int], NDArray[np.float32], NDArray[Any]]:
-    """Node id of every paper, words (N, F), name of the class (N,). Nodes are numbered in the order of the lines."""
+    """Node id of every paper, in the order of the lines; words (N, F); name of the class (N,)."""
     papers: dict[str, int] = {}
     classes = []
     width = 0
@@ -84,7 +85,7 @@ def _read_papers(file: Path) -> tuple[dict[str, int], NDArray[np.float32], NDArr
 
 
 def _read_citations(file: Path, papers: dict[str, int]) -> NDArray[np.int32]:
-    """(2, E) node ids, as the lines give them."""
+    """(2, E) Node ids, in the order of the lines."""
     pairs: list[tuple[int, int]] = []
     unknown: list[str] = []
     for place, cells in _lines(file):
@@ -100,7 +101,7 @@ def _read_citations(file: Path, papers: dict[str, int]) -> NDArray[np.int32]:
 
 
 def _lines(file: Path) -> Iterator[tuple[str, list[str]]]:
-    """Yields (file and line number, columns) of the lines that are not empty. DataError where there are none."""
+    """Yield (file and line number, columns) of the lines that are not empty. DataError where there are none."""
     empty = True
     try:
         with file.open(encoding="utf-8") as stream:

@@ -23,9 +23,9 @@ from picluster.graph.splits import write_splits
 from picluster.graph.writer import GraphWriter
 
 SPLIT_FOLDERS = {"ogbn-arxiv": "split/time", "ogbn-products": "split/sales_ranking"}
-"""Where the published split lies in a data set's folder."""
+"""Folder of the published split in a data set's folder."""
 DOWNLOAD_TIMEOUT_S = 3600
-"""products is 1.4 GB."""
+"""Time for 1.4 GB of products."""
 
 _RAW = tuple(f"raw/{name}.csv.gz" for name in ("num-node-list", "num-edge-list", "edge", "node-feat", "node-label"))
 _SPLIT_FILES = ("train", "valid", "test")
@@ -39,14 +39,14 @@ _CHUNK_ROWS = 1 << 16
 
 
 def folder_name(name: str) -> str:
-    """Such as `ogbn_arxiv`, as the package calls it."""
+    """Name of a data set in the package, such as `ogbn_arxiv`."""
     return name.replace("-", "_")
 
 
 def download(root: Path, name: str) -> Path:
-    """Lets ogb download the raw files below `root`; returns their folder. DataError says why that was not possible.
+    """Download the raw files through ogb below `root`; returns their folder.
 
-    MissingError without ogb.
+    DataError says why that failed; MissingError without ogb.
     """
     if importlib.util.find_spec("ogb") is None:
         raise MissingError(f"downloading {name} needs the package ogb", fix="pip install ogb")
@@ -63,7 +63,7 @@ def write_ogb(
     feature_dtype: str,
     fetch: Callable[[Path, str], Path] = download,
 ) -> None:
-    """Writes the graph folder `path`: every edge in both directions, each once, without self-loops; features as given.
+    """Write the graph folder `path`: every edge in both directions, each once, without self-loops; features as given.
 
     The peak is 16 bytes for each edge that the files list: 1 GB for products.
     DataError where the raw files are damaged, or are neither in `input_folder` nor can be downloaded; MissingError
@@ -90,7 +90,7 @@ def write_ogb(
 
 
 def _read(file: Path, dtype: type, rows: int | None = None) -> NDArray[Any]:
-    """The file's first `rows`, or all. (rows, columns). DataError where it is damaged or empty."""
+    """(rows, columns) The first `rows` of a file, or all. DataError where it is damaged or empty."""
     with _opened(file) as stream:
         array = _next_rows(stream, dtype, rows)
     if not len(array):
@@ -99,7 +99,7 @@ def _read(file: Path, dtype: type, rows: int | None = None) -> NDArray[Any]:
 
 
 def _fill(array: NDArray[Any], file: Path) -> None:
-    """Reads the rows of `array` (rows, columns), chunk by chunk. DataError where there are others or more of them."""
+    """Fill `array` (rows, columns) from a file, chunk by chunk. DataError where it has fewer or more rows."""
     dtype = np.float32 if array.dtype.kind == "f" else array.dtype.type
     filled = 0
     with _opened(file) as stream:
@@ -124,7 +124,7 @@ def _next_rows(stream: TextIO, dtype: type, rows: int | None) -> NDArray[Any]:
 
 @contextlib.contextmanager
 def _opened(file: Path) -> Iterator[TextIO]:
-    """The text of a `.csv.gz`. What numpy or gzip cannot read in it becomes a DataError."""
+    """Open the text of a `.csv.gz`. Errors of numpy and gzip in reading it become DataError."""
     try:
         with gzip.open(file, "rt", encoding="utf-8") as stream:
             yield stream

@@ -15,8 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from picluster.errors import MissingError
+from picluster.graph.edges import distinct_edges
+from picluster.graph.folder import SPLITS
 from picluster.graph.precision import fitting_dtype
 from picluster.graph.public.raw_files import damaged, raw_files, run_download
+from picluster.graph.splits import write_splits
 from picluster.graph.writer import GraphWriter
 
 _PYG_NAMES = {"cora": "Cora", "citeseer": "CiteSeer", "pubmed": "PubMed"}
@@ -27,12 +30,12 @@ _DOWNLOAD = "import sys; from torch_geometric.datasets import Planetoid; Planeto
 
 
 def is_found(name: str, input_folder: Path) -> bool:
-    """Whether any raw file of the data set is in the input folder."""
+    """True where any raw file of the data set is in the input folder."""
     return any((input_folder / "planetoid").glob(f"ind.{name}.*"))
 
 
 def download(root: Path, name: str) -> Path:
-    """Lets PyG download the raw files below `root`; returns their folder. DataError says why that was not possible."""
+    """Download the raw files through PyG below `root`; returns their folder. DataError says why that failed."""
     run_download(_DOWNLOAD, str(root), _PYG_NAMES[name], timeout_s=DOWNLOAD_TIMEOUT_S)
     return root / _PYG_NAMES[name] / "raw"
 
@@ -45,7 +48,7 @@ def write_planetoid(
     feature_dtype: str,
     fetch: Callable[[Path, str], Path] = download,
 ) -> None:
-    """Writes the graph folder `path`. The rows of the features sum to 1 (Kipf and Welling, ICLR 2017).
+    """Write the graph folder `path`. The rows of the features sum to 1 (Kipf and Welling, ICLR 2017).
 
     DataError where the raw files are damaged, or are neither in `input_folder` nor can be downloaded; MissingError
     without PyG.
@@ -53,7 +56,18 @@ def write_planetoid(
     reader = _pyg_reader()
     files = [f"ind.{name}.{part}" for part in PARTS]
     with raw_files(name, input_folder / "planetoid", files, lambda root: fetch(root, name), path) as folder:
-        _convert(reader, folder, path, name, feature_dtype)
+        _check_readable(reader, folder, name)
+        with _no_warnings():
+            data = reader.read_planetoid_data(str(folder), name)
+    labels = data.y.numpy().astype(np.int16)
+    origin = f"Planetoid {_PYG_NAMES[name]}, public split"
+    with GraphWriter(path, source=origin, classes=int(labels.max()) + 1) as writer:
+        distinct_edges(*data.edge_index.numpy(), directed=True).write(writer, len(labels))
+        rows = rows_to_sum_one(data.x.numpy())
+        writer.write("features", rows.astype(fitting_dtype(rows, feature_dtype)))
+        writer.write("labels", labels)
+        masks = (data.train_mask, data.val_mask, data.test_mask)
+        write_splits(writer, {split: np.flatnonzero(mask.numpy()) for split, mask in zip(SPLITS, masks, strict=True)})
 
 
 def _pyg_reader() -> Any:
@@ -65,27 +79,8 @@ def _pyg_reader() -> Any:
         raise MissingError(f"reading this data set needs torch_geometric: {error}", fix="make setup") from None
 
 
-def _convert(reader: Any, folder: Path, path: Path, name: str, feature_dtype: str) -> None:
-    _check_readable(reader, folder, name)
-    with _no_warnings():
-        data = reader.read_planetoid_data(str(folder), name)
-    source, target = data.edge_index.numpy()
-    nodes = len(data.y)
-    labels = data.y.numpy().astype(np.int16)
-    origin = f"Planetoid {_PYG_NAMES[name]}, public split"
-    with GraphWriter(path, source=origin, classes=int(labels.max()) + 1) as writer:
-        # PyG's reader has sorted the edges by (target, source) and removed duplicates and self-loops.
-        writer.write("indptr", np.concatenate(([0], np.cumsum(np.bincount(target, minlength=nodes)))))
-        writer.write("indices", source.astype(np.int32))
-        rows = rows_to_sum_one(data.x.numpy())
-        writer.write("features", rows.astype(fitting_dtype(rows, feature_dtype)))
-        writer.write("labels", labels)
-        for split, mask in (("train", data.train_mask), ("validation", data.val_mask), ("test", data.test_mask)):
-            writer.write(split, np.flatnonzero(mask.numpy()).astype(np.int32))
-
-
 def _check_readable(reader: Any, folder: Path, name: str) -> None:
-    """DataError names the file that PyG cannot read, or the list of test nodes that ends too early."""
+    """DataError where PyG cannot read a file, which it names, or the list of test nodes ends too early."""
     rows = {}
     for part in PARTS:
         file = folder / f"ind.{name}.{part}"
@@ -102,13 +97,13 @@ def _check_readable(reader: Any, folder: Path, name: str) -> None:
 
 @contextlib.contextmanager
 def _no_warnings() -> Iterator[None]:
-    """PyG warns about torch when it is imported, and numpy and scipy about the age of the pickles."""
+    """Silence PyG's warnings about torch when it is imported, and numpy's and scipy's about the age of the pickles."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
 
 
 def rows_to_sum_one(rows: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Rows of zeros stay zeros. `rows`: (N, F)."""
+    """(N, F) `rows`, each divided by its sum; rows of zeros stay zeros."""
     normalised: NDArray[np.float32] = rows / np.maximum(rows.sum(axis=1, keepdims=True), 1e-12)
     return normalised

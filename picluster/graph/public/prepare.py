@@ -1,9 +1,8 @@
-"""From the name of a data set to its graph folder, made where it is not there yet."""
+"""Preparation of a data set: from its name to its graph folder, made where it is missing."""
 
 import os
 import shlex
 from pathlib import Path
-from typing import NoReturn
 
 from picluster.errors import InputError
 from picluster.graph.folder import GraphFolder
@@ -25,11 +24,11 @@ from picluster.graph.public import linqs, ogb, planetoid, reddit
 
 USUAL_DTYPE = "float16"
 _SEED = 0
-"""The generated graph is a data set like any other: its seed is not the run's."""
+"""Seed of the generated graph: not the run's, since the graph is a data set like any other."""
 
 
 def default_input_folder() -> Path:
-    """Where raw files are looked for: $PICLUSTER_INPUT, else `input`."""
+    """Folder of raw files: $PICLUSTER_INPUT, else `input`."""
     return Path(os.environ.get("PICLUSTER_INPUT") or "input")
 
 
@@ -43,13 +42,13 @@ def prepare(
     split_seed: int | None = None,
     force: bool = False,
 ) -> GraphFolder:
-    """The graph folder of a data set below `graphs_folder`; made where it is missing, or always with `force`.
+    """Graph folder of a data set below `graphs_folder`; made where it is missing, or always with `force`.
 
     `scale` counts for generated graphs only, `split_seed` (None: 0) for cora-linqs only. `feature_dtype` None: float16,
     or as they are stored. `cora` is cora-linqs where only the files of that form are there. Any other name is that of
     a folder that is there already: one's own graph, or a copy. InputError for an unknown name, scale or dtype, and for
-    what a folder cannot give; DataError where the raw files cannot be had, the folder is damaged, or the disk is full;
-    MissingError where a package is needed and missing.
+    options that do not fit the folder; DataError where the raw files are missing, the folder is damaged, or the disk is
+    full; MissingError where a package is needed and missing.
     """
     if name not in KNOWN:
         return _open(name, graphs_folder, feature_dtype, split_seed, force=force)
@@ -68,7 +67,7 @@ def prepare(
 def _open(
     name: str, graphs_folder: Path, feature_dtype: str | None, split_seed: int | None, *, force: bool
 ) -> GraphFolder:
-    """The graph folder that is called so. It cannot be made anew from its name."""
+    """Graph folder that is there already and cannot be made anew from its name."""
     check_folder_name(name)
     path = graphs_folder / name
     if not path.is_dir():
@@ -77,7 +76,11 @@ def _open(
     if force:
         raise InputError(f"{name!r} cannot be prepared again", fix=making_again(name))
     if split_seed is not None:
-        _refuse_split_seed(name, split_seed)
+        if is_prepared(name):
+            fix = f"leave out --split-seed, or name the data set: --dataset {CORA_LINQS} --split-seed {split_seed}"
+            raise InputError(f"the split of {name!r} was drawn when it was prepared", fix=fix)
+        fix = f"{making_again(name)} --split-seed {split_seed}, and leave out --splits and masks"
+        raise InputError(f"the split of {name!r} came with its import", fix=fix)
     graph = GraphFolder.open(path)
     stored = graph.meta.files["features"].dtype
     if feature_dtype not in (None, stored):
@@ -85,14 +88,6 @@ def _open(
         store = "fp32" if feature_dtype == "float32" else "fp16"
         raise InputError(what, fix=f"leave out --features, or import it again with --store {store}")
     return graph
-
-
-def _refuse_split_seed(name: str, split_seed: int) -> NoReturn:
-    if is_prepared(name):
-        fix = f"leave out --split-seed, or name the data set: --dataset {CORA_LINQS} --split-seed {split_seed}"
-        raise InputError(f"the split of {name!r} was drawn when it was prepared", fix=fix)
-    fix = f"{making_again(name)} --split-seed {split_seed}, and leave out --splits and masks"
-    raise InputError(f"the split of {name!r} came with its import", fix=fix)
 
 
 def _write(path: Path, name: str, scale: float, feature_dtype: str, split_seed: int, input_folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""Raw files of public data sets: from the input folder, else downloaded by the library that knows where they are."""
+"""Raw files of public data sets: from the input folder, else downloaded by the library that knows their addresses."""
 
 import contextlib
 import subprocess
@@ -15,16 +15,16 @@ from picluster.graph.names import PARTIAL_MARK
 def raw_files(
     name: str, folder: Path, files: Sequence[str], fetch: Callable[[Path], Path], graph: Path
 ) -> Iterator[Path]:
-    """Yields the folder that holds `files`: `folder`, or one beside the graph folder `graph` that `fetch` filled.
+    """Yield the folder that holds `files`: `folder`, or one beside the graph folder `graph` that `fetch` filled.
 
-    What was fetched is removed at the end. DataError says what is missing, why it was not fetched, where it belongs.
+    Fetched files are removed at the end. DataError names the missing files, why they were not fetched, and their place.
     """
     missing = [file for file in files if not (folder / file).is_file()]
     if not missing:
         yield folder
         return
     graph.parent.mkdir(parents=True, exist_ok=True)
-    # Not in /tmp, which on many machines is memory; the mark makes it a leftover where this process is killed.
+    # Not in /tmp, which on many machines is memory. By the mark the next maker removes it where this process is killed.
     with tempfile.TemporaryDirectory(prefix=f"{graph.name}{PARTIAL_MARK}raw-", dir=graph.parent) as root:
         try:
             fetched = fetch(Path(root))
@@ -47,9 +47,9 @@ def damaged(file: Path, how: str) -> DataError:
 
 
 def run_download(code: str, *words: str, timeout_s: float, answer: str = "") -> None:
-    """Runs Python `code` with `words` as arguments and `answer` as standard input. DataError says why it failed.
+    """Run Python `code` with `words` as arguments and `answer` as standard input. DataError says why it failed.
 
-    In a process of its own, because the libraries' downloads cannot be given a timeout.
+    It runs in a process of its own, because the libraries' downloads take no timeout.
     """
     command = [sys.executable, "-c", code, *words]
     try:

@@ -22,7 +22,7 @@ from picluster.graph.writer import GraphWriter
 
 FILES = ("reddit_data.npz", "reddit_graph.npz")
 DOWNLOAD_TIMEOUT_S = 3600
-"""It is 1.3 GB."""
+"""Time for 1.3 GB."""
 
 _DOWNLOAD = """
 import sys
@@ -34,7 +34,7 @@ _CHUNK_ROWS = 1 << 14
 
 
 def download(root: Path) -> Path:
-    """Lets PyG download the raw files below `root`; returns their folder. DataError says why that was not possible."""
+    """Download the raw files through PyG below `root`; returns their folder. DataError says why that failed."""
     run_download(_DOWNLOAD, str(root), timeout_s=DOWNLOAD_TIMEOUT_S)
     return root / "raw"
 
@@ -42,9 +42,9 @@ def download(root: Path) -> Path:
 def write_reddit(
     path: Path, *, input_folder: Path, feature_dtype: str, fetch: Callable[[Path], Path] = download
 ) -> None:
-    """Writes the graph folder `path`: every edge in both directions, each once, without self-loops.
+    """Write the graph folder `path`: every edge in both directions, each once, without self-loops.
 
-    Features as they are (they come standardised). The peak is while the edges are sorted: 16 bytes for each of the
+    Features stay as they are, standardised. Memory peaks while the edges are sorted: 16 bytes for each of the
     114.6 million, 1.9 GB; features take 0.6 GB at another time (1.1 GB where the file holds float64).
     DataError where the raw files are damaged, or are neither in `input_folder` nor can be downloaded.
     """
@@ -59,13 +59,11 @@ def write_reddit(
                 raise damaged(data, what)
             _read_edges(matrix, nodes).write(writer, nodes)
             writer.write("labels", labels.astype(np.int16))
-            write_splits(
-                writer, {name: np.flatnonzero(types == kind).astype(np.int32) for kind, name in enumerate(SPLITS, 1)}
-            )
+            write_splits(writer, {name: np.flatnonzero(types == kind) for kind, name in enumerate(SPLITS, 1)})
 
 
 def _write_features(writer: GraphWriter, file: Path, feature_dtype: str) -> int:
-    """Returns the number of nodes."""
+    """Write the features; returns the number of nodes."""
     features = _member(file, "feature")
     written = writer.create("features", features.shape, fitting_dtype(features, feature_dtype))
     for start in range(0, len(features), _CHUNK_ROWS):
@@ -86,7 +84,7 @@ def _read_edges(file: Path, nodes: int) -> Edges:
 
 
 def _member(file: Path, name: str) -> NDArray[Any]:
-    """One array, without reading the others."""
+    """One array of the archive, without reading the others."""
     try:
         with file.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
             array: NDArray[Any] = archive[name]

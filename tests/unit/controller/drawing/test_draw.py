@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from picluster.controller.drawing.draw import check_picture, describe, draw_graph
+from picluster.controller.drawing.draw import describe, draw_graph
 from picluster.controller.drawing.palette import UNLABELLED, class_colours
+from picluster.controller.drawing.style import check_picture
 from picluster.errors import InputError
 from picluster.graph.edges import distinct_edges
 from picluster.graph.folder import GraphFolder

@@ -5,8 +5,7 @@ import random
 import numpy as np
 import pytest
 
-from picluster.controller.drawing.layout import layout
-from picluster.controller.drawing.packing import packed
+from picluster.controller.drawing.layout import layout, packed
 
 CHAINS = np.array([[0, 1], [1, 2], [2, 3], [3, 4], [6, 7]], np.int32)
 
