@@ -46,7 +46,9 @@ def first_loss(chunks: Chunks, dtype: str) -> Loss | None:
             return found
         columns = columns or _Columns(dtype, rows.shape[1])
         columns.see(rows)
-    return columns and (columns.vanishing(chunks) or columns.coarse(chunks) or _first_merged(chunks, columns, dtype))
+    if columns is None:
+        return None
+    return columns.vanishing(chunks) or columns.coarse(chunks) or _first_merged(chunks, columns, dtype)
 
 
 def fitting_dtype(rows: NDArray[Any], asked: str) -> str:
