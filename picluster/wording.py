@@ -1,4 +1,4 @@
-"""Words that messages share: counts with nouns, names of classes on one line, errors of JSON and YAML in English."""
+"""Words that messages share: counts with nouns, names on one line, errors of JSON and YAML in plain English."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ _YAML = {
     "unknown escape": "in double quotes a backslash begins an escape: use single quotes",
     "special characters are not allowed": "it holds what cannot be printed",
 }
-"""Mistake of a person, by the words in which PyYAML reports it."""
+"""Mistakes in YAML, by the words in which PyYAML reports them."""
 _FIELD = re.compile(r"Object (?P<what>missing required|contains unknown) field `(?P<name>[^`]*)`")
 _QUOTED = ',:"'
-"""Separators of names in a line of text: a name that has one of these stands in quotes."""
+"""Separators in a line of text: a name that has one of these stands in quotes."""
 
 
 def counted(count: int, noun: str, several: str = "") -> str:
-    """Count and noun, such as `1 node` or `5 nodes`; `several` is the plural of words such as batch."""
+    """Count and noun, such as `1 node` or `5 nodes`; `several` is an irregular plural, such as `batches`."""
     return f"{count:,} {noun if count == 1 else several or f'{noun}s'}"
 
 
 def spoken(name: str, letters: int) -> str:
-    """Name without characters that steer a terminal or break a line, cut to so many letters."""
+    """Name without characters that steer a terminal or break a line, cut to `letters`."""
     clean = "".join(letter if letter.isprintable() else "?" for letter in name)
     return clean if len(clean) <= letters else f"{clean[: letters - 1]}…"
 
@@ -57,9 +57,9 @@ def listed_name(name: str, letters: int) -> str:
 
 
 def column_names(names: Sequence[str], classes: int, taken: Sequence[str]) -> list[str]:
-    """Heads of the columns of a table, one for each class and each used once; `taken` are those of other columns.
+    """Names of columns, one for each class, all different; `taken` are those of other columns.
 
-    Without names they are `class_0`, `class_1` …; a name that is there already, or empty, gets its class beside it.
+    Without names they are `class_0`, `class_1` …; a name that occurs already, or is empty, gets its class beside it.
     """
     if len(names) != classes:
         return [f"class_{label}" for label in range(classes)]
@@ -72,12 +72,7 @@ def column_names(names: Sequence[str], classes: int, taken: Sequence[str]) -> li
 
 
 def in_words(error: Exception, text: bytes | str = b"") -> str:
-    """Error of a JSON parser in plain words, with its place in the text.
-
-    Args:
-        error: msgspec's, or that a text is not UTF-8.
-        text: what was read, to name the line.
-    """
+    """Error of msgspec's parser, or of a text that is not UTF-8, in plain words with its place in `text`."""
     if isinstance(error, UnicodeDecodeError):
         return f"it is no text in UTF-8: see line {_line(text, error.start)}"
     told = str(error)
@@ -89,27 +84,18 @@ def in_words(error: Exception, text: bytes | str = b"") -> str:
         told = f"{field['name']!r} is missing" if "missing" in field["what"] else f"{field['name']!r} is unknown"
         return f"{told} in {place}" if place else told
     if expected := _EXPECTED.fullmatch(told):
-        wanted, got = _type(expected["wanted"]) + _limit(expected["limit"]), expected["got"]
-        return f"{place or 'it'} must be {wanted}" + (f", and is {_type(got)}" if got else "")
-    return _broken(told, text) or (f"{place}: {told}" if place else told)
-
-
-def _broken(told: str, text: bytes | str) -> str:
-    """Reason why a text is no JSON at all; empty where it is."""
+        limit = expected["limit"].replace(" >= ", " of at least ").replace(" <= ", " of at most ").rstrip()
+        got = f", and is {_type(expected['got'])}" if expected["got"] else ""
+        return f"{place or 'it'} must be {_type(expected['wanted'])}{limit}{got}"
     if byte := _BYTE.search(told):
         return f"it is no JSON: line {_line(text, int(byte['byte']))} cannot be understood"
     if "truncated" in told:
         return "it is no JSON: it ends too early" if text.strip() else "it is empty"
-    return ""
+    return f"{place}: {told}" if place else told
 
 
 def _type(name: str) -> str:
     return " or ".join(_TYPES.get(each, each) for each in name.split(" | "))
-
-
-def _limit(words: str) -> str:
-    words = words.strip()
-    return f" {words}".replace(" >= ", " of at least ").replace(" <= ", " of at most ") if words else ""
 
 
 def _line(text: bytes | str, byte: int) -> int:
@@ -119,7 +105,4 @@ def _line(text: bytes | str, byte: int) -> int:
 
 def yaml_in_words(problem: str) -> str:
     """Mistake in a line of YAML, from the message of its parser."""
-    for words, meaning in _YAML.items():
-        if words in problem:
-            return meaning
-    return "it cannot be understood"
+    return next((meaning for words, meaning in _YAML.items() if words in problem), "it cannot be understood")
