@@ -37,7 +37,6 @@ class ComparedRun(Record, frozen=True, kw_only=True):
     """Seed of the split of cora-linqs; 0 of other data sets."""
     status: Status
     problem: str = ""
-    """Cause of its failure."""
     started: float
     """Seconds since 1970."""
     seconds: float | None = None
@@ -93,7 +92,6 @@ class ComparedRow(Record, frozen=True, kw_only=True):
     finished: int
     """Number of its runs that have finished: the measures are theirs."""
     runs: tuple[ComparedRun, ...]
-    """Its runs, in the order of their starts."""
     test_accuracy: Spread | None
     validation_accuracy: Spread | None
     train_accuracy: Spread | None
@@ -105,7 +103,6 @@ class ComparedRow(Record, frozen=True, kw_only=True):
     memory: tuple[NodePeak, ...]
     """Peak of each node over all of its runs, under the names of the first run's nodes."""
     pretraining: ComparedPretraining | None
-    """Pre-training of the row; None where there was none."""
 
 
 class Unlike(Record, frozen=True, kw_only=True):
@@ -124,12 +121,9 @@ class Comparison(Record, frozen=True, kw_only=True):
     tag: str
     """Tag by which the runs were chosen; may be empty."""
     rows: tuple[ComparedRow, ...]
-    """Rows in the order of their first runs."""
     same_bits: tuple[tuple[int, ...], ...]
     """Numbers of rows that learnt the same, bit for bit, with every seed that they share."""
     unlike: tuple[Unlike, ...] = ()
-    """Settings that differ between rows."""
     tested_alike: tuple[tuple[int, ...], ...] = ()
     """Numbers of rows that were tested on the same labels of the same nodes: accuracies compare only among these."""
     notes: tuple[str, ...]
-    """Remarks for a person, in words."""

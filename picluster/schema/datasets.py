@@ -15,12 +15,10 @@ class DatasetEntry(Record, frozen=True, kw_only=True):
     edges: int = 0
     """Number of directed edges."""
     features: int = 0
-    """Width of a node's features."""
     classes: int = 0
     bytes: int
     """Size of its files on disk."""
     source: str = ""
-    """Origin of the data, in words."""
 
 
 class DatasetList(Record, frozen=True, kw_only=True):
@@ -58,12 +56,10 @@ class DatasetDetails(Record, frozen=True, kw_only=True):
     schema_version: int = DATASETS_SCHEMA_VERSION
     folder: str
     source: str
-    """Origin of the data, in words."""
     nodes: int
     edges: int
     """Number of directed edges."""
     features: int
-    """Width of a node's features."""
     feature_dtype: str
     """numpy's name for the type in which features are stored."""
     classes: int
@@ -76,11 +72,9 @@ class DatasetDetails(Record, frozen=True, kw_only=True):
     homophily: float | None
     """Share of the edges between labelled nodes that join two of one class."""
     labels: tuple[int, ...]
-    """Number of nodes of each class."""
     class_names: tuple[str, ...] = ()
     """Name of each class; empty where the labels were numbers."""
     unlabelled: int
-    """Number of nodes without a label."""
     files: dict[str, int]
     """Size of each file in bytes."""
 
@@ -91,7 +85,6 @@ class DatasetDrawing(Record, frozen=True, kw_only=True):
     schema_version: int = DATASETS_SCHEMA_VERSION
     file: str
     seed: int
-    """Seed of the sample and of the layout."""
     is_sampled: bool
     """True where only a part of the graph is drawn; the statistics are the whole graph's all the same."""
     drawn_nodes: int

@@ -7,7 +7,7 @@ from picluster.schema.state import JudgeState, Position
 
 
 class Event(Record, frozen=True, kw_only=True, tag_field="kind"):
-    """Base of the events; `kind` tells them apart."""
+    """Base of the events, which `kind` tells apart."""
 
 
 class Hardware(Record, frozen=True, kw_only=True):
@@ -54,13 +54,11 @@ class StepDone(Event, frozen=True, kw_only=True, tag="step"):
     send_ms: float
     """Time packing messages and waiting for room to send."""
     sent_bytes: int | None
-    """Bytes that the sockets sent; None where the platform does not tell."""
+    """Bytes that the sockets sent; these two are None where the platform does not tell."""
     received_bytes: int | None
-    """Bytes that the sockets received; None where the platform does not tell."""
     sent_payload_bytes: int
-    """Tensor bytes handed to the engine for other workers."""
+    """Bytes of tensors handed to the engine for other workers; the next are those that came from them."""
     received_payload_bytes: int
-    """Tensor bytes that came from other workers."""
 
 
 class Resources(Event, frozen=True, kw_only=True, tag="metrics"):
@@ -147,7 +145,6 @@ class Failed(Event, frozen=True, kw_only=True, tag="failed"):
     """The worker ends because something went wrong."""
 
     cause: str
-    """Cause in one line."""
     fix: str = ""
     """Remedy, where one is known."""
     expected: bool
@@ -191,7 +188,7 @@ class Recorded(Record, frozen=True, kw_only=True):
     """Time in seconds since 1970, by the controller's clock."""
     node: str
     attempt: int = 1
-    """Counts up when the run is taken up again."""
+    """Number of the attempt: counts up when the run is taken up again."""
     event: AnyEvent
 
 

@@ -34,7 +34,6 @@ class GraphMeta(Record, frozen=True, kw_only=True):
     edges: int
     """Number of directed edges."""
     features: int
-    """Width of a node's features."""
     classes: int
     """Number of classes; labels run from 0."""
     splits: dict[str, int]

@@ -134,7 +134,6 @@ class Health(Record, frozen=True, kw_only=True):
 
     schema_version: int = HEALTH_SCHEMA_VERSION
     ready: bool
-    """True where all nodes are ready."""
     nodes: tuple[NodeHealth, ...]
     links: tuple[Link, ...]
     """Every pair of machines, in both directions."""

@@ -52,7 +52,6 @@ class LayerDescription(Record, frozen=True, kw_only=True):
     name: str
     """Name of its class."""
     parameters: int
-    """Number of trained values."""
     wide: bool = False
     """True where its `aggregate` has parameters: then full rows cross the cut before it."""
     aggregated: dict[str, int]
@@ -73,6 +72,5 @@ class ModelDescription(Record, frozen=True, kw_only=True):
     dense_layers: int | None = None
     """Number of its layers without neighbours; None in descriptions of earlier versions."""
     training: TrainingDefaults = TrainingDefaults()
-    """Recommendations of the model's author."""
     pretraining: Pretraining | None = None
     """Training that comes first; None where the model is trained at once."""

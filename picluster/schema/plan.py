@@ -39,13 +39,11 @@ class Plan(Record, frozen=True, kw_only=True):
 
     schema_version: int = PLAN_SCHEMA_VERSION
     strategy: Strategy
-    """The rule that made the plan."""
     engine: EngineName
     """Way in which tensors travel."""
     sampler: tuple[str, ...]
     """Nodes that sample; micro-batch m is sampled by number m mod their number."""
     stages: tuple[StagePlan, ...]
-    """Stages in the order of the layers."""
     idle: tuple[str, ...] = ()
     """Nodes of the inventory that this plan does not start."""
     notes: tuple[str, ...] = ()

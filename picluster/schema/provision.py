@@ -22,7 +22,6 @@ class NodeOutcome(Record, frozen=True, kw_only=True):
     ok: int
     """Tasks that went well, changed ones included."""
     changed: int
-    """Tasks that changed something."""
     failed: int
     unreachable: int
     """Number of times that it could not be reached."""

@@ -36,7 +36,6 @@ class NodeReport(Record, frozen=True, kw_only=True):
     """One node of the run."""
 
     name: str
-    """Name in the inventory."""
     role: str
     """Work of the node, such as `sampler` or `stage 1`."""
     layers: tuple[int, ...]
@@ -53,13 +52,11 @@ class NodeReport(Record, frozen=True, kw_only=True):
     send_ms: Percentiles | None
     """Time packing messages, and waiting for room to send."""
     sent_bytes_per_step: float | None
-    """Mean, as the sockets count it; the tensors' own bytes where the platform does not tell."""
+    """Mean, as the sockets count them; the bytes of tensors where the platform does not tell. The next likewise."""
     received_bytes_per_step: float | None
-    """Mean of the bytes received, counted likewise."""
     sent_payload_bytes_per_step: float | None
-    """Mean of the tensors' own bytes."""
+    """Mean of the bytes of tensors; the next likewise."""
     received_payload_bytes_per_step: float | None
-    """Mean of the tensors' own bytes received."""
 
 
 class EpochReport(Record, frozen=True, kw_only=True):
@@ -125,7 +122,6 @@ class RunSummary(Record, frozen=True, kw_only=True):
     """One run among others. Of a folder that cannot be read only the name is known, and what is wrong with it."""
 
     run: str
-    """Name of the folder."""
     status: Status | Literal["unreadable"]
     problem: str = ""
     """Reason why it cannot be read or failed, or the person or cause that stopped it."""
@@ -139,9 +135,7 @@ class RunSummary(Record, frozen=True, kw_only=True):
     strategy: Strategy | None = None
     engine: EngineName | None = None
     nodes: int | None = None
-    """Number of nodes that took part."""
     epochs: int | None = None
-    """Number of epochs done so far."""
     epochs_planned: int | None = None
     best_epoch: int | None = None
     best_validation_accuracy: float | None = None

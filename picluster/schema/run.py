@@ -64,9 +64,7 @@ class Failure(Record, frozen=True, kw_only=True):
     node: str | None
     """The first node that failed; None where it was none of them."""
     layers: tuple[int, ...]
-    """Layers that the node held."""
     cause: str
-    """Cause in one line."""
     fix: str
     """Remedy, where one is known."""
     log: str | None
@@ -79,7 +77,6 @@ class Result(Record, frozen=True, kw_only=True):
     schema_version: int = RUN_SCHEMA_VERSION
     status: Status
     failure: Failure | None
-    """Cause of the failure; None unless it failed."""
     test_accuracy: float | None
     """Accuracy with the weights of the epoch with the best validation accuracy."""
     ended: float

@@ -40,7 +40,6 @@ class ModelChoice(Record, frozen=True, kw_only=True):
     name: str
     """Name of the file without `.py`."""
     depth: int
-    """Number of graph layers."""
     options: dict[str, OptionValue]
     """Keyword arguments for `layers`, such as `hidden`."""
 

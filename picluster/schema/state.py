@@ -42,7 +42,6 @@ class Beginning(Record, frozen=True, kw_only=True):
     """The position and state at which a worker takes up its run: by default the first step, with fresh weights."""
 
     position: Position = Position()
-    """The first thing to do."""
     judge: JudgeState = JudgeState()
     """Known to every worker, used by the judge."""
     layer_files: tuple[str, ...] = ()
