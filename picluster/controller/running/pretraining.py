@@ -17,8 +17,7 @@ from picluster.controller.running.export import read_weights
 from picluster.errors import DataError
 from picluster.graph.folder import GraphFolder
 from picluster.graph.lock import only_maker_of
-from picluster.graph.pretraining.embedded import write_embedded
-from picluster.graph.pretraining.pairs import scaled_rows, write_pairs
+from picluster.graph.pretraining.folders import scaled_rows, write_embedded, write_pairs
 from picluster.schema.record import Record
 from picluster.wording import counted
 

@@ -1,8 +1,9 @@
-"""A graph folder of pairs, from which an embedding of a graph's nodes is learnt without labels.
+"""Graph folders of pre-training: pairs of nodes to learn an embedding from, and the graph that its result makes.
 
-Its nodes are pairs of the graph's nodes. A pair has the two nodes for neighbours, and its label is the inverse of the
-length of the shortest path between them (0 where there is none). The features are those of the graph's nodes, each row
-scaled so that its largest value is 1. One half of the pairs are edges, the other half are drawn from all pairs.
+The nodes of the first folder are pairs of the graph's nodes. A pair has the two nodes for neighbours, and its label is
+the inverse of the length of the shortest path between them (0 where there is none). The features are those of the
+graph's nodes, each row scaled so that its largest value is 1. One half of the pairs are edges, the other half is drawn
+from all pairs.
 """
 
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from picluster.errors import DataError
-from picluster.graph.folder import GraphFolder
+from picluster.graph.folder import SPLITS, GraphFolder
 from picluster.graph.pretraining.shortest_paths import UNREACHABLE, path_lengths
 from picluster.graph.writer import GraphWriter
 from picluster.randomness import Key, Purpose, draw_words, key, row_words
@@ -20,7 +21,9 @@ VALIDATION_PAIRS = 1 << 15
 MOST_SOURCES = 4096
 """Largest number of nodes at which random pairs begin: each costs a search through the whole graph."""
 
-Ids = NDArray[np.int32]
+_CHUNK_VALUES = 1 << 24
+
+Table = NDArray[np.float32]
 
 
 def write_pairs(path: Path, graph: GraphFolder, *, count: int, seed: int) -> None:
@@ -50,6 +53,44 @@ def write_pairs(path: Path, graph: GraphFolder, *, count: int, seed: int) -> Non
         ids = np.arange(total, dtype=np.int32)
         for name, part in (("train", ids[:count]), ("validation", ids[count:]), ("test", ids[:0])):
             writer.write(name, part)
+
+
+def write_embedded(path: Path, graph: GraphFolder, embedding: Table, *, neighbours: int) -> None:
+    """Write the graph folder `path`: labels and splits from `graph`, neighbours and further features from `embedding`.
+
+    `embedding` (N, width) is appended to the features, whose rows are scaled so that their largest value is 1. Edges
+    lead from each node to the `neighbours` nodes at the smallest angle to it. DataError where the disk is full.
+    """
+    found = nearest(embedding, neighbours)
+    source, meta = f"{graph.meta.source}, embedded", graph.meta
+    with GraphWriter(path, source=source, classes=meta.classes, class_names=meta.class_names) as writer:
+        writer.write("indptr", np.arange(len(found) + 1, dtype=np.int64) * found.shape[1])
+        writer.write("indices", found.reshape(-1))
+        words = scaled_rows(graph.array("features"))
+        writer.write("features", np.concatenate([words, embedding.astype(words.dtype)], axis=1))
+        for name in ("labels", *SPLITS):
+            writer.write(name, np.array(graph.array(name)))
+        if names := graph.node_names():
+            writer.write_node_names(names)
+
+
+def nearest(embedding: Table, count: int) -> NDArray[np.int32]:
+    """(N, count) The other nodes at the smallest angle to each node, in ascending order of their numbers.
+
+    All pairs are compared, in chunks: N² · width operations.
+    """
+    lengths = np.linalg.norm(embedding, axis=1, keepdims=True)
+    unit = (embedding / np.maximum(lengths, 1e-12)).astype(np.float32)
+    count = min(count, len(unit) - 1)
+    found = np.empty((len(unit), count), np.int32)
+    rows = max(1, _CHUNK_VALUES // len(unit))
+    for begin in range(0, len(unit), rows):
+        part = unit[begin : begin + rows]
+        likeness = part @ unit.T
+        likeness[np.arange(len(part)), np.arange(begin, begin + len(part))] = -np.inf
+        best = np.argpartition(-likeness, count - 1, axis=1)[:, :count] if count else likeness[:, :0]
+        found[begin : begin + rows] = np.sort(best, axis=1)
+    return found
 
 
 def scaled_rows(features: NDArray[np.floating]) -> NDArray[np.floating]:

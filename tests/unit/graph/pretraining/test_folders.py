@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 from picluster.graph.folder import GraphFolder
-from picluster.graph.pretraining.embedded import nearest, write_embedded
-from picluster.graph.pretraining.pairs import VALIDATION_PAIRS, scaled_rows, write_pairs
+from picluster.graph.pretraining.folders import VALIDATION_PAIRS, nearest, scaled_rows, write_embedded, write_pairs
 from picluster.graph.pretraining.shortest_paths import UNREACHABLE, path_lengths
 from picluster.graph.writer import GraphWriter
 
