@@ -132,9 +132,10 @@ class _Columns:
         varies = self.most - self.least > _NOISE[self.dtype] * largest
         spread = np.where(varies, self.most - self.least, np.where(tiny, 0.0, np.inf))
         coarse = np.flatnonzero(self.error > _COARSE[self.dtype] * spread)
-        return self._most_rounded(int(coarse[0]), chunks) if len(coarse) else None
+        if not len(coarse):
+            return None
+        column = int(coarse[0])
 
-    def _most_rounded(self, column: int, chunks: Chunks) -> Loss:
         def is_it(values: NDArray[Any]) -> NDArray[np.bool_]:
             found: NDArray[np.bool_] = np.abs(_wide(values.astype(self.dtype)) - _wide(values)) == self.error[column]
             return found

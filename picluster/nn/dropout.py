@@ -38,11 +38,14 @@ class Dropout(torch.nn.Module):
             raise TypeError(message)
         if rows.dropout_key is None or self.kept_values == _LANE_VALUES:
             return rows
-        key, column, dropped = _mask_key(rows, rows.dropout_key, self.number), 0, {}
-        nodes = row_words(key, rows.ids)
+        drawer, half, call = rows.draws.next(self.number)
+        mask_key = rows.dropout_key  # of the first mask of a layer's first module; others have one made from it
+        if (drawer, call) != (0, 0):
+            mask_key = key(mask_key.word, Purpose.DROPOUT, drawer, half, call)
+        nodes, column, dropped = row_words(mask_key, rows.ids), 0, {}
         for name, tensor in rows.tensors.items():
             _check(tensor, rows)
-            kept = _kept(key, nodes, column, tensor.shape[1], self.kept_values)
+            kept = _kept(mask_key, nodes, column, tensor.shape[1], self.kept_values)
             dropped[name] = tensor * (kept * (_LANE_VALUES / self.kept_values))
             column += tensor.shape[1]
         return rows.having(**dropped)
@@ -66,14 +69,6 @@ def dropout(tensor: Tensor, probability: float, rows: Rows) -> Tensor:
     return dropped["h"].view(tensor.shape)
 
 
-def _mask_key(rows: Rows, layer_key: Key, drawer: int) -> Key:
-    """Key of a mask: the layer's own for the first mask of its first module, else one made from it."""
-    drawer, half, call = rows.draws.next(drawer)
-    if (drawer, call) == (0, 0):
-        return layer_key
-    return key(layer_key.word, Purpose.DROPOUT, drawer, half, call)
-
-
 def _check(tensor: Tensor, rows: Rows) -> None:
     if len(tensor) == len(rows.ids):
         return
@@ -84,9 +79,9 @@ def _check(tensor: Tensor, rows: Rows) -> None:
     raise ValueError(message)
 
 
-def _kept(key: Key, nodes: Tensor, column: int, width: int, kept_values: int) -> Tensor:
+def _kept(mask_key: Key, nodes: Tensor, column: int, width: int, kept_values: int) -> Tensor:
     """Mask (N, width) of the values that stay; each hashed word decides on two columns."""
     half = (width + 1) // 2
-    words = draw_words(key, nodes[:, None], torch.arange(column, column + half, dtype=torch.int32))
+    words = draw_words(mask_key, nodes[:, None], torch.arange(column, column + half, dtype=torch.int32))
     lanes = torch.cat([words & 0xFFFF, (words >> 16) & 0xFFFF], dim=1)[:, :width]
     return lanes < kept_values

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from picluster.errors import InputError
 from picluster.nn.convolving import Way, convolve, normalises_as_gcn
-from picluster.nn.trial_graph import Change, TrialGraph, changes, trial_graphs
+from picluster.nn.trial_graph import TrialGraph, changes, trial_graphs
 
 if TYPE_CHECKING:
     from torch.nn import Module
@@ -116,16 +116,13 @@ class _Trial:
     def check_sight(self) -> None:
         """UnfitError where a target's row depends on more than its own row and its neighbours'."""
         for change in (change for graph in self._graphs for change in changes(graph)):
-            if self._notices(change):
+            before = self._whole(change.before)[change.targets]
+            try:
+                is_blind = self._alike(before, self._whole(change.after)[change.targets_after])
+            except Exception:  # noqa: BLE001  it fails on the changed graph
+                is_blind = False
+            if not is_blind:
                 raise self._refusal(f"looks at {change.seen}, which a block does not show", change.instead)
-
-    def _notices(self, change: Change) -> bool:
-        before = self._whole(change.before)
-        try:
-            after = self._whole(change.after)
-        except Exception:  # noqa: BLE001  it fails on the changed graph
-            return True
-        return not self._alike(before[change.targets], after[change.targets_after])
 
     def first_right(self, ways: tuple[Way, ...]) -> Way:
         """The first of `ways` in which all blocks give the rows and gradients of the whole graph."""

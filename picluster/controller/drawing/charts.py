@@ -79,7 +79,10 @@ def draw_classes(axes: Axes, graph: DatasetDetails, colours: list[str]) -> None:
         axes.yaxis.set_major_formatter(lambda value, _: f"{value:,g}")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         if has_names and len(names) <= _NAMED_COLUMNS:
-            _name_columns(axes, names)
+            left, bottom, width, height = axes.get_position().bounds
+            axes.set_position((left, bottom + _ROOM_FOR_NAMES, width, height - _ROOM_FOR_NAMES))
+            axes.set_xticks(places, [spoken(name, _COLUMN_LETTERS) for name in names], rotation=90, size=7)
+            axes.tick_params(axis="x", length=0, pad=1)
         _plain_frame(axes)
         return
     _head(axes, "nodes in each class")
@@ -91,14 +94,6 @@ def draw_classes(axes: Axes, graph: DatasetDetails, colours: list[str]) -> None:
     axes.set_xticks([])
     axes.tick_params(axis="y", length=0)
     _plain_frame(axes, left=False, bottom=False)
-
-
-def _name_columns(axes: Axes, names: list[str]) -> None:
-    """Write names upright below the bars, which make room for them."""
-    left, bottom, width, height = axes.get_position().bounds
-    axes.set_position((left, bottom + _ROOM_FOR_NAMES, width, height - _ROOM_FOR_NAMES))
-    axes.set_xticks(range(len(names)), [spoken(name, _COLUMN_LETTERS) for name in names], rotation=90, size=7)
-    axes.tick_params(axis="x", length=0, pad=1)
 
 
 def draw_degrees(axes: Axes, degrees: NDArray[np.int64]) -> None:

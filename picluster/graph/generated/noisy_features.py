@@ -30,7 +30,9 @@ def fill_features(features: NDArray[Any], block_of: NDArray[np.int16], random: n
     """Fill `features` (N, F), chunk by chunk, for nodes of the classes `block_of` (N,)."""
     normal = normal_quantiles(_QUANTILES)
     width, classes = features.shape[1], int(block_of.max()) + 1
-    shown = _shown_classes(block_of, random)
+    shown = block_of.copy()  # the class whose features a node carries
+    misled = random.permutation(len(block_of))[: round(MISLED_SHARE * len(block_of))]
+    shown[misled] = block_of[random.integers(0, len(block_of), len(misled))]
     centres = _table(normal, (classes, 1, width), CLASS_SPREAD, random)
     centres = centres + _table(normal, (classes, SUBCLASSES, width), SUBCLASS_SPREAD, random)
     directions = _table(normal, (LOW_RANK, width), LOW_RANK_SPREAD, random)
@@ -47,14 +49,6 @@ def normal_quantiles(count: int) -> NDArray[np.float64]:
     """(count,) Middles of equally probable slices of the standard normal distribution, ascending."""
     inverse = NormalDist().inv_cdf
     return np.array([inverse((position + 0.5) / count) for position in range(count)])
-
-
-def _shown_classes(block_of: NDArray[np.int16], random: np.random.Generator) -> NDArray[np.int16]:
-    """(N,) Class whose features a node carries: its own, or for some nodes that of a random other node."""
-    shown = block_of.copy()
-    misled = random.permutation(len(block_of))[: round(MISLED_SHARE * len(block_of))]
-    shown[misled] = block_of[random.integers(0, len(block_of), len(misled))]
-    return shown
 
 
 def _table(

@@ -65,7 +65,10 @@ def write_reddit_like(path: Path, *, scale: float, seed: int, feature_dtype: str
         # The big arrays first: a disk that is too small shows at once.
         features = writer.create("features", (sizes.nodes, FEATURES), feature_dtype)
         block_of = _write_structure(writer, sizes, random)
-        writer.write("labels", _noisy_labels(block_of, random))
+        labels = block_of.copy()
+        wrong = random.permutation(len(labels))[: round(LABEL_NOISE * len(labels))]
+        labels[wrong] = block_of[random.integers(0, len(labels), len(wrong))]
+        writer.write("labels", labels)
         order = random.permutation(sizes.nodes).astype(np.int32)
         parts = np.split(order, [sizes.train, sizes.train + sizes.validation])
         write_splits(writer, dict(zip(SPLITS, parts, strict=True)))
@@ -79,20 +82,9 @@ def _write_structure(writer: GraphWriter, sizes: Sizes, random: np.random.Genera
     bounds = np.rint(ends / ends[-1] * sizes.nodes).astype(np.int64)
     block_of = np.empty(sizes.nodes, np.int16)
     block_of[ids] = np.repeat(np.arange(CLASSES, dtype=np.int16), np.diff(bounds, prepend=0))
-    table = StubTable(ids, block_of, random.permutation(_stub_counts(sizes.nodes)))
+    # Expected degrees are the quantiles of a log-normal distribution with mean 1.
+    degrees = np.exp(_DEGREE_SIGMA * normal_quantiles(sizes.nodes) - _DEGREE_SIGMA**2 / 2)
+    stubs = np.maximum(1, np.rint(_STUBS * degrees)).astype(np.int64)
+    table = StubTable(ids, block_of, random.permutation(stubs))
     write_symmetric_csc(writer, draw_edges(table, sizes.edges, HOMOPHILY, random), sizes.nodes)
     return block_of
-
-
-def _stub_counts(nodes: int) -> NDArray[np.int64]:
-    """(N,) Expected degrees in stubs: the quantiles of a log-normal distribution."""
-    degrees = np.exp(_DEGREE_SIGMA * normal_quantiles(nodes) - _DEGREE_SIGMA**2 / 2)  # mean 1
-    counts: NDArray[np.int64] = np.maximum(1, np.rint(_STUBS * degrees)).astype(np.int64)
-    return counts
-
-
-def _noisy_labels(block_of: NDArray[np.int16], random: np.random.Generator) -> NDArray[np.int16]:
-    labels = block_of.copy()
-    wrong = random.permutation(len(labels))[: round(LABEL_NOISE * len(labels))]
-    labels[wrong] = block_of[random.integers(0, len(labels), len(wrong))]
-    return labels

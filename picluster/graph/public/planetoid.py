@@ -53,7 +53,11 @@ def write_planetoid(
     DataError where the raw files are damaged, or are neither in `input_folder` nor can be downloaded; MissingError
     without PyG.
     """
-    reader = _pyg_reader()
+    try:
+        with _no_warnings():
+            reader = importlib.import_module("torch_geometric.io.planetoid")
+    except ImportError as error:
+        raise MissingError(f"reading this data set needs torch_geometric: {error}", fix="make setup") from None
     files = [f"ind.{name}.{part}" for part in PARTS]
     with raw_files(name, input_folder / "planetoid", files, lambda root: fetch(root, name), path) as folder:
         _check_readable(reader, folder, name)
@@ -68,15 +72,6 @@ def write_planetoid(
         writer.write("labels", labels)
         masks = (data.train_mask, data.val_mask, data.test_mask)
         write_splits(writer, {split: np.flatnonzero(mask.numpy()) for split, mask in zip(SPLITS, masks, strict=True)})
-
-
-def _pyg_reader() -> Any:
-    """PyG's module that reads Planetoid's raw files."""
-    try:
-        with _no_warnings():
-            return importlib.import_module("torch_geometric.io.planetoid")
-    except ImportError as error:
-        raise MissingError(f"reading this data set needs torch_geometric: {error}", fix="make setup") from None
 
 
 def _check_readable(reader: Any, folder: Path, name: str) -> None:
