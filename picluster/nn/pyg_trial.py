@@ -118,10 +118,10 @@ class _Trial:
         for change in (change for graph in self._graphs for change in changes(graph)):
             before = self._whole(change.before)[change.targets]
             try:
-                is_blind = self._alike(before, self._whole(change.after)[change.targets_after])
+                after = self._whole(change.after)
             except Exception:  # noqa: BLE001  it fails on the changed graph
-                is_blind = False
-            if not is_blind:
+                after = None
+            if after is None or not self._alike(before, after[change.targets_after]):
                 raise self._refusal(f"looks at {change.seen}, which a block does not show", change.instead)
 
     def first_right(self, ways: tuple[Way, ...]) -> Way:
