@@ -1,4 +1,4 @@
-"""Question and answer between the controller and its program on a node: one line of JSON for each."""
+"""Question and answer between the controller and its program on a node: one line of JSON each, with a version."""
 
 from __future__ import annotations
 
@@ -12,6 +12,10 @@ if TYPE_CHECKING:
 
     Answer = dict[str, Any]
 
+VERSION = 1
+"""Counts up when a question or an answer changes. picluster/schema/agent.py has the records of both."""
+_KINDS = {"str": str, "int": int, "float": float, "list": list, "dict": dict}
+
 
 def answer_all(answers: dict[str, Callable[..., Answer]]) -> None:
     """Answer what comes on standard input until the controller hangs up.
@@ -20,10 +24,36 @@ def answer_all(answers: dict[str, Callable[..., Answer]]) -> None:
     """
     for line in iter(sys.stdin.buffer.readline, b""):
         question = json.loads(line)
-        say(answers[question.pop("do")](**question))
+        version, do = question.pop("version", None), question.pop("do", None)
+        if refusal := refused(version, do, question, answers):
+            _write({"version": VERSION, "refusal": refusal})
+        else:
+            say(answers[do](**question))
+
+
+def refused(version: object, do: str, details: Answer, answers: dict[str, Callable[..., Answer]]) -> str:
+    """Reason why a question cannot be answered; empty where it can.
+
+    Its details are compared with the parameters that the function declares, and with their kinds (list, not list[int]).
+    """
+    if version != VERSION:
+        return f"it is of version {version}, and this agent answers {VERSION}"
+    if do not in answers:
+        return "it is unknown"
+    kinds = {name: kind for name, kind in answers[do].__annotations__.items() if name != "return"}
+    for name in sorted(kinds.keys() ^ details.keys()):
+        return f"{name} is {'missing' if name in kinds else 'unknown'}"
+    for name, kind in kinds.items():
+        if not isinstance(details[name], _KINDS[kind.partition("[")[0]]):
+            return f"{name} must be {kind}, and is {type(details[name]).__name__}"
+    return ""
 
 
 def say(answer: Answer) -> None:
     """Give an answer."""
-    sys.stdout.buffer.write(json.dumps(answer).encode() + b"\n")
+    _write({"version": VERSION, "answer": answer})
+
+
+def _write(reply: Answer) -> None:
+    sys.stdout.buffer.write(json.dumps(reply).encode() + b"\n")
     sys.stdout.buffer.flush()

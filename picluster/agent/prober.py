@@ -78,25 +78,26 @@ def listen(*, address: str, greeting: str) -> Answer:
     try:
         listener = socket.create_server((address, 0))
     except OSError as error:
-        return {"error": error.strerror or str(error)}
+        return {"port": None, "error": error.strerror or str(error)}
     threading.Thread(target=_serve, args=(listener, greeting.encode()), daemon=True).start()
-    return {"port": listener.getsockname()[1]}
+    return {"port": listener.getsockname()[1], "error": ""}
 
 
 def measure(*, address: str, port: int, greeting: str) -> Answer:
     """Round trip and rate from here to a listener."""
+    told: Answer = {"error": "", "round_trip_ms": None, "mbit_per_second": None}
     try:
         with socket.create_connection((address, port), CONNECT_SECONDS) as peer:
             peer.settimeout(EXCHANGE_SECONDS)
             peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             peer.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER_BYTES)
             if peer.makefile("rb").readline(_LONGEST_GREETING).rstrip(b"\n") != greeting.encode():
-                return {"error": "another machine answers there"}
-            return {"round_trip_ms": _round_trip_ms(peer), "mbit_per_second": _mbit_per_second(peer)}
+                return {**told, "error": "another machine answers there"}
+            return {**told, "round_trip_ms": _round_trip_ms(peer), "mbit_per_second": _mbit_per_second(peer)}
     except TimeoutError:
-        return {"error": "no answer"}
+        return {**told, "error": "no answer"}
     except OSError as error:
-        return {"error": (error.strerror or str(error)).lower()}
+        return {**told, "error": (error.strerror or str(error)).lower()}
 
 
 def _round_trip_ms(peer: socket.socket) -> float:

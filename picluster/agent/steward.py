@@ -32,10 +32,11 @@ STALE_SECONDS = 3600.0
 _WAITING_SHELL = ("/bin/sh", "-c", '"$@"; exit $?', "sh")
 
 
-def look(*, home: str, cache: str, graph: str, wanted: dict[str, list[int]]) -> Answer:
+def look(*, name: str, home: str, cache: str, graph: str, wanted: dict[str, list[int]]) -> Answer:
     """What a launch must know of the node. Nothing is changed.
 
     Args:
+        name: what the inventory calls the node.
         home: where picluster is installed.
         cache: where data are kept.
         graph: name of a graph folder there.
@@ -47,6 +48,7 @@ def look(*, home: str, cache: str, graph: str, wanted: dict[str, list[int]]) -> 
     version, trouble = premises.version(place, program) if program else (None, "")
     torch = premises.installed(place, "torch")
     return {
+        "name": name,
         **premises.machine(torch),
         "worker": program,
         "version": version,
@@ -88,7 +90,7 @@ def work(
             os.setsid()
         home = Path(command[0]).parent.parent.parent
         prefix, variables = supervisor(unit, {**premises.variables(home / "environment"), **environment})
-        say({"started": True})
+        say({"error": ""})
         os.execvpe(prefix[0], [*prefix, *command], {**os.environ, **variables})  # noqa: S606  no shell is wanted
     except OSError as error:
         return {"error": f"{error.strerror}: {error.filename}"}
@@ -215,7 +217,7 @@ def _lives(group: int) -> bool:
 
 def routes(*, peers: list[str]) -> Answer:
     """See `premises.routes`."""
-    return premises.routes(peers)
+    return {"routes": premises.routes(peers)}
 
 
 ANSWERS: dict[str, Callable[..., Answer]] = {

@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-import msgspec
-
 import picluster
 from picluster.controller.health.findings import judge
 from picluster.controller.health.link_trials import Survey
@@ -23,13 +21,13 @@ from picluster.controller.nodes.reaching import REACH_SECONDS, enter_all, leave_
 from picluster.controller.nodes.shipping import files_of, state_of
 from picluster.errors import PiclusterError
 from picluster.graph.folder import META_FILE
+from picluster.schema.agent import Examine, TryTorch
 from picluster.schema.facts import NodeFacts
-from picluster.schema.health import Facts, TorchTrial
 
 if TYPE_CHECKING:
     from picluster.controller.nodes.inventory import Node
     from picluster.controller.nodes.machine import Machine
-    from picluster.schema.health import Health, Link
+    from picluster.schema.health import Facts, Health, Link, TorchTrial
     from picluster.schema.plan import Plan
 
 EXAMINE_SECONDS = 40.0
@@ -118,12 +116,12 @@ class Doctor:
         machine = self._machines[name]
         examiner = machine.agent("examiner", timeout_seconds=EXAMINE_SECONDS)
         ahead = machine.seconds_ahead(examiner)
-        return msgspec.convert(examiner.ask("examine", folder=machine.data_folder), Facts), ahead
+        return examiner.ask(Examine(folder=machine.data_folder)), ahead
 
     def _try_torch(self, name: str) -> TorchTrial:
         machine = self._machines[name]
         prober = machine.agent("prober", timeout_seconds=TORCH_SECONDS)
-        return msgspec.convert(prober.ask("torch", python=machine.python, trial=_TRIAL.read_text()), TorchTrial)
+        return prober.ask(TryTorch(python=machine.python, trial=_TRIAL.read_text()))
 
     def _links(self, addresses: Mapping[str, str]) -> list[Link]:
         """Every pair of machines, where there are two."""

@@ -8,6 +8,7 @@ from picluster.controller.health.rounds import Pair, rounds
 from picluster.controller.nodes.fan_out import try_all
 from picluster.controller.nodes.machine import Agent
 from picluster.errors import PiclusterError, RunFailed
+from picluster.schema.agent import Listen, MeasureLink
 from picluster.schema.health import Link
 
 LISTEN_SECONDS = 10.0
@@ -42,11 +43,11 @@ class Survey:
 
     def _listen(self, name: str) -> int:
         address = self._addresses[name]
-        answer = self._probers[name].ask("listen", address=address, greeting=_greeting(name))
-        if "error" in answer:
+        answer = self._probers[name].ask(Listen(address=address, greeting=_greeting(name)))
+        if answer.port is None:
             fix = "set picluster_address in the inventory to an address that it has"
-            raise RunFailed(f"it cannot listen at {address}: {answer['error']}", fix=fix)
-        return int(answer["port"])
+            raise RunFailed(f"it cannot listen at {address}: {answer.error}", fix=fix)
+        return answer.port
 
     def _play(self, pairs: list[Pair]) -> None:
         titles = {" – ".join(pair): pair for pair in pairs}
@@ -71,10 +72,14 @@ class Survey:
 
     def _measure(self, source: str, target: str) -> Link:
         address, port = self._addresses[target], self._ports[target]
-        answer = self._probers[source].ask("measure", address=address, port=port, greeting=_greeting(target))
-        if "error" in answer:
-            return Link(source=source, target=target, problem=answer["error"])
-        return Link(source=source, target=target, **answer)
+        told = self._probers[source].ask(MeasureLink(address=address, port=port, greeting=_greeting(target)))
+        return Link(
+            source=source,
+            target=target,
+            problem=told.error,
+            round_trip_ms=told.round_trip_ms,
+            mbit_per_second=told.mbit_per_second,
+        )
 
 
 def _greeting(name: str) -> str:

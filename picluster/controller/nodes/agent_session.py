@@ -8,16 +8,20 @@ import shlex
 import signal
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO, cast
 
+import msgspec
 import paramiko
 
 import picluster
 from picluster.controller.nodes.machine import ANSWER_SECONDS, Exit
 from picluster.errors import MissingError, PiclusterError, RunFailed
+from picluster.schema.record import to_json
 
 if TYPE_CHECKING:
     import fabric
+
+    from picluster.schema.agent import AnswerType, Question
 
 _SIGNAL_CODES = 128
 _NOT_FOUND = 127
@@ -67,25 +71,25 @@ class AgentSession:
         except (paramiko.SSHException, EOFError) as error:
             raise RunFailed(f"SSH broke off: {str(error) or type(error).__name__}", fix="try again") from error
 
-    def ask(self, question: str, **details: object) -> dict[str, Any]:
-        """The steward's answer.
+    def ask(self, question: Question[AnswerType]) -> AnswerType:
+        """The program's answer.
 
         Raises:
             MissingError: the node has no python3.
-            RunFailed: it gives no answer within the time.
+            RunFailed: it gives no answer within the time, or another than is expected.
         """
         try:
-            self._channel.sendall(json.dumps({"do": question, **details}).encode() + b"\n")
+            self._channel.sendall(to_json(question) + b"\n")
             line = self.output.readline()
         except TimeoutError as error:
             what = f"it gives no answer within {self._channel.gettimeout():g} s"
             raise RunFailed(what, fix="see whether it is busy or cut off") from error
         except OSError as error:
             raise self._why_it_ended() from error
-        with suppress(ValueError):
-            answer: dict[str, Any] = json.loads(line)
-            return answer
-        raise self._why_it_ended(line)
+        try:
+            return question.read_answer(line)
+        except msgspec.DecodeError:
+            raise self._why_it_ended(line) from None
 
     def _why_it_ended(self, said: bytes = b"") -> PiclusterError:
         """In place of an answer: how it ended, or what else spoke in its place."""

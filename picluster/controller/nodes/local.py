@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import signal
@@ -12,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import msgspec
 
@@ -21,8 +20,10 @@ from picluster.agent import premises
 from picluster.controller.nodes.inventory import Node
 from picluster.controller.nodes.machine import ANSWER_SECONDS, Agent, Exit, Parcel, Places, WorkerProcess
 from picluster.project import worker_command
+from picluster.schema.agent import AnswerType, Question
 from picluster.schema.facts import NodeFacts
 from picluster.schema.plan import ENGINE_PACKAGES
+from picluster.schema.record import to_json
 
 _HERE = Node("here")
 
@@ -122,15 +123,15 @@ class LocalAgent:
 
     def __init__(self, program: str) -> None:
         command = [sys.executable, "-m", f"picluster.agent.{program}"]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
-    def ask(self, question: str, **details: object) -> dict[str, Any]:
+    def ask(self, question: Question[AnswerType]) -> AnswerType:
         """The answer."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        print(json.dumps({"do": question, **details}), file=self._process.stdin, flush=True)
-        answer: dict[str, Any] = json.loads(self._process.stdout.readline())
-        return answer
+        self._process.stdin.write(to_json(question) + b"\n")
+        self._process.stdin.flush()
+        return question.read_answer(self._process.stdout.readline())
 
     def close(self) -> None:
         """End it."""

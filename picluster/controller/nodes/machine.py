@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
+from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 if TYPE_CHECKING:
     from picluster.errors import PiclusterError
+    from picluster.schema.agent import AnswerType, Question
     from picluster.schema.facts import NodeFacts
 
 ANSWER_SECONDS = 20.0
@@ -27,8 +28,8 @@ class Exit:
 class Agent(Protocol):
     """A program of `picluster/agent/` at work on a machine. Not for several threads at once."""
 
-    def ask(self, question: str, **details: object) -> dict[str, Any]:
-        """The answer. RunFailed where none comes within the time."""
+    def ask(self, question: Question[AnswerType]) -> AnswerType:
+        """The answer. RunFailed where none comes within the time, or another than is expected."""
 
     def close(self) -> None:
         """End it."""

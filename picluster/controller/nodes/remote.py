@@ -19,6 +19,16 @@ from picluster.controller.nodes.shipping import Shipment, files_of, rsync_comman
 from picluster.controller.nodes.ssh.address import resolve
 from picluster.controller.nodes.ssh.connection import connect
 from picluster.errors import DataError, PiclusterError, RunFailed
+from picluster.schema.agent import (
+    BecomeWorker,
+    CountOomKills,
+    EndGroups,
+    FindRoutes,
+    Look,
+    RemoveFolder,
+    TellClaims,
+    TellTime,
+)
 from picluster.schema.facts import NodeFacts
 
 if TYPE_CHECKING:
@@ -69,8 +79,9 @@ class RemoteMachine:
     def look(self, graph: str, wanted: Mapping[str, Sequence[int]]) -> NodeFacts:
         """What there is on the node; remembered for the run."""
         home, cache = self._node.home, self._node.cache
-        answer = self._steward.ask("look", home=home, cache=cache, graph=graph, wanted=wanted)
-        self._seen = msgspec.convert({**answer, **self._node.words}, NodeFacts)
+        files = {name: list(state) for name, state in wanted.items()}
+        question = Look(name=self._node.name, home=home, cache=cache, graph=graph, wanted=files)
+        self._seen = msgspec.structs.replace(self._steward.ask(question), **self._node.words)
         return self._seen
 
     def unfit(self, seen: NodeFacts, sizes: Mapping[str, int]) -> PiclusterError | None:
@@ -79,14 +90,14 @@ class RemoteMachine:
 
     def routes(self, peers: Sequence[str]) -> Mapping[str, tuple[str, str]]:
         """Own address and interface towards each of these addresses, as its kernel would send."""
-        return msgspec.convert(self._steward.ask("routes", peers=peers), dict[str, tuple[str, str]])
+        return self._steward.ask(FindRoutes(peers=list(peers))).routes
 
     def seconds_ahead(self, examiner: Agent) -> float:
         """How far its clock is ahead, by the quickest of some questions: asked in the middle of their way."""
         tries = []
         for _ in range(CLOCK_QUESTIONS):
             before = time.time()
-            there = float(examiner.ask("clock")["time"])
+            there = examiner.ask(TellTime()).time
             after = time.time()
             tries.append((after - before, there - (before + after) / 2))
         return min(tries)[1]
@@ -94,18 +105,17 @@ class RemoteMachine:
     def start(self, parcel: Parcel, environment: Mapping[str, str]) -> _RemoteWorker:
         """Let the steward become the worker."""
         assert self._seen is not None
+        assert self._seen.worker is not None
         folder = PurePosixPath(self._seen.cache, "runs", parcel.run, parcel.node)
         self._folder = folder
-        answer = self._steward.ask(
-            "work",
+        order = BecomeWorker(
             folders=[str(folder), str(self._graph_folder(parcel))],
             files={str(folder / "model.py"): parcel.model_file.read_text(encoding="utf-8")},
             environment=dict(environment),
             command=[self._seen.worker, *parcel.words],
             unit=unit_name(parcel.run, parcel.node),
         )
-        if "error" in answer:
-            error = answer["error"]
+        if error := self._steward.ask(order).error:
             kind = DataError if "No space" in error else RunFailed
             raise kind(f"the worker cannot be started: {error}", fix="picluster doctor")
         return _RemoteWorker(self, self._steward, parcel)
@@ -138,15 +148,15 @@ class RemoteMachine:
         """End the worker of that run and node, by a steward of its own."""
         with suppress(PiclusterError):
             steward = self.agent(timeout_seconds=CLOSE_SECONDS)
-            claims = steward.ask("claimed")["claims"]
-            steward.ask("end", groups=[each["group"] for each in claims if (each["run"], each["node"]) == (run, node)])
+            claims = steward.ask(TellClaims()).claims
+            steward.ask(EndGroups(groups=[each.group for each in claims if (each.run, each.node) == (run, node)]))
             steward.close()
 
     def ran_out_of_memory(self) -> bool:
         """Whether the kernel counts more kills than before the run."""
         with suppress(PiclusterError):
             steward = self.agent(timeout_seconds=CLOSE_SECONDS)
-            before, now = self._seen.oom_kills if self._seen else None, steward.ask("oom")["oom_kills"]
+            before, now = self._seen.oom_kills if self._seen else None, steward.ask(CountOomKills()).oom_kills
             steward.close()
             return before is not None and now is not None and now > before
         return False
@@ -160,7 +170,7 @@ class RemoteMachine:
         with suppress(PiclusterError):
             if self._folder is not None:
                 steward = self.agent(timeout_seconds=CLOSE_SECONDS)
-                steward.ask("remove", folder=str(self._folder))
+                steward.ask(RemoveFolder(folder=str(self._folder)))
         self._connection.close()
 
     def _graph_folder(self, parcel: Parcel) -> PurePosixPath:

@@ -11,12 +11,11 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-import msgspec
-
 from picluster.controller.nodes.fan_out import try_all
 from picluster.controller.nodes.reaching import machines_of, visited_as
 from picluster.controller.record.leader import is_alive, is_here
 from picluster.errors import InputError, PiclusterError, RunFailed
+from picluster.schema.agent import EndGroups, TellClaims
 from picluster.schema.facts import Claimed
 
 if TYPE_CHECKING:
@@ -78,7 +77,7 @@ def left_behind(nodes: Sequence[Node], run: str | None = None) -> tuple[list[Lef
     Only those of this machine's controllers: whether another machine's live cannot be seen from here. With a `run`,
     only its workers.
     """
-    asked = _at_all(nodes, lambda steward, _: msgspec.convert(steward.ask("claimed")["claims"], list[Claimed]))
+    asked = _at_all(nodes, lambda steward, _: steward.ask(TellClaims()).claims)
     found: dict[tuple[str, int], Left] = {}
     errors: dict[str, PiclusterError] = {}
     for name, told in asked.items():
@@ -98,7 +97,7 @@ def end(nodes: Sequence[Node], left: Sequence[Left]) -> list[Left]:
     for each in left:
         groups.setdefault(each.node, []).append(each.claim.group)
     having = [node for node in nodes if node.name in groups]
-    ended = _at_all(having, lambda steward, name: set(steward.ask("end", groups=groups[name])["gone"]))
+    ended = _at_all(having, lambda steward, name: set(steward.ask(EndGroups(groups=groups[name])).gone))
     gone = {name: told for name, told in ended.items() if isinstance(told, set)}
     return [each for each in left if each.claim.group not in gone.get(each.node, ())]
 

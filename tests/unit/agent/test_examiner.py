@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-import msgspec
 import pytest
 
 from picluster.agent import examiner
 from picluster.controller.nodes.agent_session import BOOT, program_text
+from picluster.schema.agent import Examine, Question, TellTime
 from picluster.schema.health import Facts
+from picluster.schema.record import to_json
 
 LOCKED = "1: POSIX  ADVISORY  WRITE 812 08:02:{inode} 0 EOF\n"
 
@@ -28,18 +29,19 @@ def machine(root: Path, files: Mapping[str, str]) -> Path:
 
 
 def test_a_program_of_the_standard_library_alone_tells_facts_that_fit_the_record(tmp_path: Path) -> None:
-    questions = [{"do": "clock"}, {"do": "examine", "folder": str(tmp_path)}]
+    questions: list[Question[Any]] = [TellTime(), Examine(folder=str(tmp_path))]
     text = program_text("examiner")
     told = subprocess.run(
         [sys.executable, "-I", "-S", "-c", BOOT],
-        input=f"{len(text)}\n".encode() + text + b"".join(json.dumps(each).encode() + b"\n" for each in questions),
+        input=f"{len(text)}\n".encode() + text + b"".join(to_json(each) + b"\n" for each in questions),
         capture_output=True,
         check=True,
         timeout=60,
     )
-    clock, facts = map(json.loads, told.stdout.splitlines())
-    assert clock["time"] > 1e9
-    read = msgspec.convert(facts, Facts)
+    time, facts = told.stdout.splitlines()
+    assert TellTime().read_answer(time).time > 1e9
+    read = questions[1].read_answer(facts)
+    assert isinstance(read, Facts)
     assert (read.bits, read.machine) == (64, os.uname().machine)
     assert read.free_bytes
     assert read.available_bytes

@@ -15,6 +15,7 @@ import msgspec
 import pytest
 
 from picluster.agent import premises, steward
+from picluster.agent.answering import VERSION
 from picluster.controller.nodes.agent_session import BOOT, program_text
 from picluster.schema.facts import NodeFacts
 
@@ -39,9 +40,9 @@ def running() -> Iterator[Any]:
         def ask(question: str, **details: object) -> Any:
             assert process.stdin is not None
             assert process.stdout is not None
-            process.stdin.write(json.dumps({"do": question, **details}).encode() + b"\n")
+            process.stdin.write(json.dumps({"do": question, "version": VERSION, **details}).encode() + b"\n")
             process.stdin.flush()
-            return json.loads(process.stdout.readline())
+            return json.loads(process.stdout.readline())["answer"]
 
         yield ask
         process.stdin.close()
@@ -49,15 +50,15 @@ def running() -> Iterator[Any]:
 
 
 def look(**changes: object) -> Any:
-    details: dict[str, object] = {"home": "/nowhere", "cache": "~/somewhere", "graph": "cora", "wanted": WANTED}
+    details: dict[str, object] = {"name": "pi1", "home": "/nowhere", "cache": "~", "graph": "cora", "wanted": WANTED}
     with running() as ask:
         return ask("look", **{**details, **changes})
 
 
-def test_it_tells_every_fact_but_the_node_s_name(tmp_path: Path) -> None:
+def test_it_tells_every_fact(tmp_path: Path) -> None:
     told = look(cache=str(tmp_path))
-    assert {"name", *told} == {field.name for field in msgspec.structs.fields(NodeFacts)}
-    facts = msgspec.convert({"name": "pi1", **told}, NodeFacts)
+    assert told.keys() == {field.name for field in msgspec.structs.fields(NodeFacts)}
+    facts = msgspec.convert(told, NodeFacts)
     assert (facts.cores, facts.processor) == (len(os.sched_getaffinity(0)), premises.processor())
     assert 0 < (facts.usable_bytes or 0) <= (premises.memory("MemTotal") or 0)
 
@@ -150,6 +151,7 @@ def test_it_becomes_the_worker_in_the_folders_and_with_the_files_that_it_was_giv
     (tmp_path / "home" / "environment").write_text("# the node's own\nOWN= of the node\nPICLUSTER_TEST=overruled\n")
     question = {
         "do": "work",
+        "version": VERSION,
         "folders": [str(hostile), str(tmp_path / "graph")],
         "files": {str(hostile / "model.py"): "text\n"},
         "environment": {"PICLUSTER_TEST": "a'; echo b"},
@@ -161,7 +163,7 @@ def test_it_becomes_the_worker_in_the_folders_and_with_the_files_that_it_was_giv
         assert process.stdout is not None
         process.stdin.write(json.dumps(question).encode() + b"\n")
         process.stdin.flush()
-        assert json.loads(process.stdout.readline()) == {"started": True}
+        assert json.loads(process.stdout.readline()) == {"version": VERSION, "answer": {"error": ""}}
         process.stdin.write(b"heard\n")
         process.stdin.flush()
         assert process.stdout.read() == b"heard a'; echo b of the node\ntext\n"
@@ -207,4 +209,4 @@ def test_what_old_runs_left_is_swept_and_what_is_young_or_at_work_stays(tmp_path
 
 
 def test_routes_name_the_interface_towards_each_peer() -> None:
-    assert steward.routes(peers=["127.0.0.1"]) == {"127.0.0.1": ["127.0.0.1", "lo"]}
+    assert steward.routes(peers=["127.0.0.1"]) == {"routes": {"127.0.0.1": ["127.0.0.1", "lo"]}}

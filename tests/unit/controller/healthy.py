@@ -44,6 +44,7 @@ SEEN = NodeFacts(
     version=picluster.__version__,
     trouble="",
     torch="2.9.1",
+    packages={},
     rsync=True,
     ssh_address="192.168.1.101",
     interfaces={"192.168.1.101": "eth0"},
