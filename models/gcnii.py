@@ -1,4 +1,4 @@
-"""GCNII: deep, since every layer is reminded of the first (Chen et al., 2020); its defaults are those for Cora."""
+"""GCNII: a deep network whose layers all mix in the first rows (Chen et al., 2020); its defaults are those for Cora."""
 
 from picluster.nn import DenseLayer, Gcn2Layer, Layer, TrainingDefaults
 

@@ -1,6 +1,6 @@
-"""Words, the words of the four nearest papers, and where a paper stands in the graph: an embedding learnt before.
+"""A paper's words, the words of the four nearest papers, and an embedding of its place in the graph, learnt before.
 
-The embedding comes from models/node_pairs.py, which sees no labels; the training that follows leaves it as it is.
+The embedding comes from models/node_pairs.py, which sees no labels; the training that follows does not change it.
 """
 
 from picluster.nn import DenseLayer, Layer, NearestLayer, Pretraining, TrainingDefaults
@@ -19,7 +19,7 @@ def layers(
     dropout: float = 0.5,
     word_dropout: float = 0.3,
 ) -> list[Layer]:
-    """`embedding`: how many of the features it makes, the last ones; `hidden`: what each paper's words become."""
+    """`embedding`: number of features that it makes, the last ones; `hidden`: width to which words are reduced."""
     if depth != 1:
         message = "it has one layer that looks at neighbours"
         raise ValueError(message)

@@ -1,6 +1,6 @@
-"""As models/graph_embedding.py, but words take part in the pre-training: they help to tell how near two papers are.
+"""The network of models/graph_embedding.py with words in the pre-training: they help to tell how near two papers are.
 
-Of the embedding 50 values stand for a paper's place, and 10 are made of its words.
+50 values of the embedding stand for a paper's place in the graph, and 10 are made of its words.
 """
 
 from picluster.nn import DenseLayer, Layer, NearestLayer, Pretraining, TrainingDefaults
@@ -19,7 +19,7 @@ def layers(
     dropout: float = 0.5,
     word_dropout: float = 0.3,
 ) -> list[Layer]:
-    """`embedding`: how many of the features it makes, the last ones; `hidden`: what each paper's words become."""
+    """`embedding`: number of features that it makes, the last ones; `hidden`: width to which words are reduced."""
     if depth != 1:
         message = "it has one layer that looks at neighbours"
         raise ValueError(message)

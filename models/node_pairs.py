@@ -1,4 +1,4 @@
-"""How near two nodes are, from an embedding of each: trained before models/graph_embedding.py, without labels.
+"""Nearness of two nodes, from an embedding of each: trained before models/graph_embedding.py, without labels.
 
 Its graph has pairs for nodes: the two neighbours of a pair are the nodes that it joins, and its label is the inverse
 of the length of the shortest path between them.
@@ -37,13 +37,13 @@ class PairLayer(Layer):
         self.score = Linear(width + dense, 1)
 
     def aggregate(self, block: Block, rows: Rows) -> Rows:
-        """The features of all nodes → the product `pair` (T, width + dense) of each pair's two rows."""
+        """`h` (S, features) → `pair` (T, width + dense): the product of the rows of each pair's two nodes."""
         first = block.neighbours.index_select(0, block.offsets)
         last = block.neighbours.index_select(0, block.offsets + block.counts - 1)
         table = self.embedding.weight
         product = embedding(first, table) * embedding(last, table)
         if self.dense is not None:
-            # There are far fewer nodes than pairs: each is computed once.
+            # There are far fewer nodes than pairs, so each node is computed once.
             nodes, places = torch.unique(torch.cat([first, last]), return_inverse=True)
             seen = relu(self.dense(rows["h"].index_select(0, nodes).float()))
             left, right = embedding(places, seen).chunk(2)
@@ -51,18 +51,18 @@ class PairLayer(Layer):
         return block.rows(pair=product)
 
     def transform(self, rows: Rows) -> Rows:
-        """`pair` → `h` (T, 1)."""
+        """`pair` (T, width + dense) → `h` (T, 1)."""
         return rows.having(h=self.score(rows["pair"]))
 
     def decayed(self) -> Collection[str]:
-        """The embedding is free."""
+        """Names of the weights that decay: those of the dense layer alone."""
         return ("dense.weight",)
 
 
 def layers(
     *, features: int, classes: int, depth: int = 1, nodes: int = 3, width: int = 100, dense: int = 0
 ) -> list[Layer]:
-    """One layer; `nodes` of the graph that the pairs are of, `dense` values made of the features."""
+    """One layer; `nodes`: those of the pairs' graph; `width` of the embedding; `dense`: values made of the features."""
     if depth != 1 or classes != 1:
         message = "pairs have one layer and one value"
         raise ValueError(message)

@@ -1,4 +1,4 @@
-"""A network over the words of each paper alone, which sees no citations: what a graph is worth shows beside it."""
+"""A network over the words of each paper alone, without citations: a baseline that shows what the graph adds."""
 
 from torch.nn.functional import relu
 
@@ -8,7 +8,7 @@ TRAINING = TrainingDefaults(learning_rate=0.01, weight_decay=(0.0,), l1=2e-3, ep
 
 
 class WordLayer(Layer):
-    """h' = ReLU(W x + b), where x is scaled so that its largest value is 1. Neighbours are not looked at."""
+    """h' = ReLU(W x + b) without neighbours, where x is scaled so that its largest value is 1."""
 
     def __init__(self, words: int, outputs: int, dropout: float) -> None:
         super().__init__()
@@ -16,12 +16,12 @@ class WordLayer(Layer):
         self.linear = glorot_linear(words, outputs)
 
     def aggregate(self, block: Block, rows: Rows) -> Rows:
-        """The features of all nodes → the `words` (T, words) of each target."""
+        """`h` (S, words) → `words` (T, words) of the targets alone."""
         own = block.targets(rows["h"])
         return block.rows(words=own / own.abs().amax(dim=1, keepdim=True).clamp(min=1e-6))
 
     def transform(self, rows: Rows) -> Rows:
-        """`words` → `h` (T, outputs)."""
+        """`words` (T, words) → `h` (T, outputs)."""
         return rows.having(h=relu(self.linear(self.dropout(rows)["words"])))
 
 
