@@ -25,7 +25,7 @@ UNCLEAR_DOCSTRINGS = {
     "agent": 28,
     "cli": 5,
     "controller": 109,
-    "graph": 103,
+    "graph": 48,
     "worker": 37,
 }
 
