@@ -33,7 +33,7 @@ def model_names() -> list[str]:
 
 
 def worker_command() -> list[str]:
-    """`picluster-worker` of this Python's environment, by that name where it is installed so: `pgrep -f` finds it."""
+    """`picluster-worker` of this Python's environment, by that name where it has one, so that `pgrep -f` finds it."""
     program = Path(sys.executable).with_name("picluster-worker")
     return [sys.executable, *([str(program)] if program.exists() else ["-m", "picluster.worker.main"])]
 

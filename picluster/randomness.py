@@ -1,7 +1,7 @@
 """Random numbers without state: a hash of (seed, purpose, epoch, step, layer, node id, draw).
 
-Nobody's numbers depend on who drew first, so any division of the work draws the same. One code serves int32 numpy
-arrays and int32 torch tensors alike, because it only multiplies, shifts and masks.
+Numbers do not depend on the order of draws, so any division of the work draws the same. One code serves int32 numpy
+arrays and int32 torch tensors, because it only multiplies, shifts and masks.
 The 32-bit mixer is `lowbias32` (Wellons, "Prospecting for Hash Functions", 2018); scalars are folded with splitmix64
 (Steele, Lea and Flood, "Fast Splittable Pseudorandom Number Generators", OOPSLA 2014).
 """
@@ -14,7 +14,7 @@ _GOLDEN_32 = 0x9E3779B9 - (1 << 32)  # as a signed 32-bit number
 
 
 class Purpose(IntEnum):
-    """The use of random numbers; different purposes never share any."""
+    """Use of random numbers; different purposes never share any."""
 
     INIT = 1
     SHUFFLE = 2
@@ -51,13 +51,13 @@ def row_words(key: Key, ids: Any) -> Any:
 
 
 def draw_words(key: Key, rows: Any, draws: Any) -> Any:
-    """Words of (node, draw). `rows`: what `row_words` gave; `draws`: a number or an int32 array that broadcasts."""
+    """Words of (node, draw). `rows`: the words of `row_words`; `draws`: a number or an int32 array that broadcasts."""
     spread = _signed_32(draws * _GOLDEN_32) if isinstance(draws, int) else draws * _GOLDEN_32
     return _lowbias32((rows + spread) ^ key.high)
 
 
 def _lowbias32(words: Any) -> Any:
-    """`words`: int32 array or tensor; shifts are arithmetic there, so the copied sign bits are masked away."""
+    """Hash of `words`, an int32 array or tensor; its shifts are arithmetic, so copied sign bits are masked away."""
     words = words ^ ((words >> 16) & 0xFFFF)
     words = words * 0x7FEB352D
     words = words ^ ((words >> 15) & 0x1FFFF)

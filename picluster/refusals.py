@@ -35,7 +35,7 @@ def words(action: str, path: Path, error: OSError) -> tuple[str, str]:
 
 
 def refusal(error: OSError) -> tuple[str, str] | None:
-    """Message and fix of an error that any code may have raised; None where it may be a bug of ours."""
+    """Message and fix of an error that any code may have raised; None where it may be a bug of picluster."""
     if _NO_TEMPORARY_FOLDER in str(error):
         told = "there is no folder for temporary files that can be written to: /tmp may be full"
         return told, "make room there, or name another: TMPDIR=FOLDER before the command"

@@ -131,7 +131,7 @@ def _check_graph(path: Path) -> None:
 
 
 def remove(folder: Removable) -> None:
-    """Remove a folder; it disappears at once, so nobody sees a part of it. DataError where that is not allowed."""
+    """Remove a folder; it is renamed first, so no part of it is ever seen. DataError where that is not allowed."""
     try:
         if folder.is_link:
             folder.path.unlink()

@@ -15,7 +15,7 @@ _FEW = 64
 """Most values of a column that is taken for one of names or levels: none of them may become another."""
 _COARSE = {"float16": 2.0**-9, "float32": 2.0**-3}
 """Largest rounding, as a share of a column's spread; a column around 0 has an eighth of it in fp16. Beyond fp32 there
-is nothing to choose: only heavy losses are told.
+is nothing to choose: only heavy losses are reported.
 """
 _NOISE = {"float16": 2.0**-22, "float32": 2.0**-44}
 """Spread, as a share of its values, below which a column is constant, but for rounding errors of its computation."""

@@ -133,7 +133,7 @@ def _flush_to_disk(path: Path) -> None:
 
 
 def _replace(new: Path, target: Path) -> None:
-    """Rename `new` to `target`; a folder that is there already is moved away first, whoever put it there."""
+    """Rename `new` to `target`; a folder that is there already is moved away first, also one by another process."""
     old = new.with_name(new.name + "-replaced")
     try:
         while True:

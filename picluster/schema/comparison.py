@@ -16,7 +16,7 @@ class Spread(Record, frozen=True, kw_only=True):
     standard_deviation: float | None
     """Standard deviation of a sample (divided by count - 1); None where there is one run."""
     standard_error: float | None
-    """Standard error of the mean: two rows are told apart by it."""
+    """Standard error of the mean, which decides whether two rows differ."""
 
 
 class NodePeak(Record, frozen=True, kw_only=True):

@@ -44,7 +44,7 @@ class StepDone(Event, frozen=True, kw_only=True, tag="step"):
     step: int
     """Counted from 1 within the epoch."""
     loss: float | None = None
-    """Mean over the step's seeds; told by the first replica of the last stage."""
+    """Mean over the step's seeds, from the first replica of the last stage; None from others."""
     step_ms: float
     """Wall time; the sum of the three below."""
     compute_ms: float
@@ -86,7 +86,7 @@ class Resources(Event, frozen=True, kw_only=True, tag="metrics"):
 
 
 class EpochDone(Event, frozen=True, kw_only=True, tag="epoch"):
-    """One epoch, told by the first replica of the last stage at the barrier."""
+    """One epoch, reported by the first replica of the last stage at the barrier."""
 
     epoch: int
     """Counted from 1."""
@@ -112,7 +112,7 @@ class Tested(Event, frozen=True, kw_only=True, tag="tested"):
 
 
 class CheckpointWritten(Event, frozen=True, kw_only=True, tag="checkpoint"):
-    """A file of weights lies ready to be fetched."""
+    """A file of weights is ready to be fetched."""
 
     epoch: int
     """The weights are those after this epoch."""
@@ -122,7 +122,7 @@ class CheckpointWritten(Event, frozen=True, kw_only=True, tag="checkpoint"):
 
 
 class StateWritten(Event, frozen=True, kw_only=True, tag="state"):
-    """The training state of one layer lies ready to be fetched."""
+    """The training state of one layer is ready to be fetched."""
 
     position: Position
     """The next thing to do."""
@@ -135,7 +135,7 @@ class StateWritten(Event, frozen=True, kw_only=True, tag="state"):
 
 
 class Predicted(Event, frozen=True, kw_only=True, tag="predicted"):
-    """A file of class probabilities lies ready to be fetched."""
+    """A file of class probabilities is ready to be fetched."""
 
     path: str
     """Path on the node of an npy array (N, classes) in fp32."""
@@ -158,7 +158,7 @@ class Done(Event, frozen=True, kw_only=True, tag="done"):
 
 
 class Ended(Event, frozen=True, kw_only=True, tag="ended"):
-    """End of a worker's process, told by the controller."""
+    """End of a worker's process, added by the controller."""
 
     exit_code: int | None
     """Exit code; None where it is not known."""
@@ -169,7 +169,7 @@ class Ended(Event, frozen=True, kw_only=True, tag="ended"):
 
 
 class Logged(Event, frozen=True, kw_only=True, tag="logged"):
-    """Line of a worker's log, told by the controller to whoever watches."""
+    """Line of a worker's log, passed on by the controller."""
 
     line: str
     """The line without its end."""

@@ -1,4 +1,4 @@
-"""Description of a model, told by `picluster-worker describe`: all that the controller knows of it."""
+"""Description of a model by `picluster-worker describe`: everything that the controller knows about it."""
 
 from picluster.schema.record import Record
 from picluster.schema.spec import Loss, Monitor, OptionValue
@@ -37,7 +37,7 @@ class Pretraining(Record, frozen=True, kw_only=True):
     """
 
     model: str
-    """Name of its file, which lies beside this model's."""
+    """Name of its file, in the folder of this model's file."""
     options: dict[str, OptionValue]
     """Options of its `layers`; the graph tells `nodes`."""
     pairs: int

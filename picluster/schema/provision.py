@@ -10,7 +10,7 @@ from picluster.schema.record import Record
 PROVISION_SCHEMA_VERSION = 1
 
 NodeState = Literal["ready", "done", "failed", "unreachable", "untouched"]
-"""Untouched: it was only looked at, as a rule because another one was refused before anything was changed anywhere.
+"""Untouched: it was only examined, as a rule because another node was refused before anything was changed anywhere.
 Done: the playbook came through, and what it did makes no node ready (a reset, a check)."""
 
 

@@ -29,11 +29,6 @@ class StubTable:
         per_block = np.bincount(block_of[ids], weights=counts).astype(np.int64)
         self.first = np.concatenate(([0], np.cumsum(per_block)))  # (blocks + 1,)
 
-    def volumes(self) -> NDArray[np.float64]:
-        """(blocks,) Share of every block in all stubs."""
-        volumes: NDArray[np.float64] = np.diff(self.first) / self.first[-1]
-        return volumes
-
     def draw_within(self, block: int, random: np.random.Generator, count: int) -> Keys:
         """Keys of at most `count` edges inside the block; duplicates are possible."""
         stubs = self._stubs[self.first[block] : self.first[block + 1]]
@@ -53,7 +48,8 @@ def draw_edges(table: StubTable, edges: int, homophily: float, random: np.random
     """
     keys = np.empty(edges, np.int64)
     filled = 0
-    for block, volume in enumerate(table.volumes()):
+    volumes = np.diff(table.first) / table.first[-1]  # share of every block in all stubs
+    for block, volume in enumerate(volumes):
         found = _distinct(partial(table.draw_within, block, random), round(edges * homophily * volume))
         keys[filled : filled + len(found)] = found
         filled += len(found)
