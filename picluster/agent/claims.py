@@ -1,4 +1,4 @@
-"""What the workers on this machine have claimed: files that each holds locked for as long as it lives."""
+"""Claims of the workers on this machine: files that each holds locked for as long as it lives."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CLAIMS = "picluster"
 
 
 def claims() -> list[dict[str, Any]]:
-    """What the workers on this machine have claimed, of whichever user: those whose process holds its file locked."""
+    """Claims on this machine, of whichever user: those whose process holds its file locked."""
     held = []
     for file in sorted(claims_folder().glob("*.json")):
         with suppress(OSError, ValueError), file.open("rb") as stream:
@@ -25,7 +25,7 @@ def claims() -> list[dict[str, Any]]:
 
 
 def is_held(stream: BinaryIO) -> bool:
-    """Whether some process holds the open file locked."""
+    """True where some process holds the open file locked."""
     try:
         fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -34,7 +34,7 @@ def is_held(stream: BinaryIO) -> bool:
 
 
 def claims_folder() -> Path:
-    """Where all users' workers leave word: memory that a reboot clears, where the machine has such a place."""
+    """Folder of all users' claims: in memory that a reboot clears, where the machine has such a place."""
     shared = Path("/run/lock")
     if shared.is_dir() and shared.stat().st_mode & 0o002:
         return shared / CLAIMS

@@ -1,4 +1,4 @@
-"""What the control groups over this process, of version 2 or 1, say of memory."""
+"""Limits of memory in the control groups over this process, of version 2 or 1."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
-"""What `picluster doctor` wants to know of a node's health: bare facts, judged by the controller.
+"""Facts about a node's health for `picluster doctor`, which judges them.
 
-Like the steward it is sent over SSH as text to the node's own `python3`, and needs nothing but the standard library.
-What a machine does not have (a governor, firmware that reports low voltage) is None, never an error.
+A thing that a machine does not have (a governor, firmware that reports low voltage) is None, never an error.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ from picluster.agent.control_groups import memory_limit
 SUDO_SECONDS = 5
 FIRMWARE_SECONDS = 5
 NAME_SECONDS = 3.0
-"""For the node's own name: without DNS it could take half a minute."""
+"""Time to resolve the node's own name: without DNS it could take half a minute."""
 ROOT = Path("/")
 _PACKAGE_LOCKS = ("var/lib/dpkg/lock-frontend", "var/lib/dpkg/lock", "var/lib/apt/lists/lock")
 _LOCK = re.compile(r"^\d+: \w+ +\w+ +WRITE (\d+) [0-9a-f]+:[0-9a-f]+:(\d+) ", re.MULTILINE)
@@ -82,7 +81,7 @@ def _memory(root: Path) -> Answer:
 
 
 def memory_controller(root: Path) -> bool | None:
-    """Whether the kernel can bound and count memory by control groups; None where it has no such groups at all."""
+    """True where the kernel can bound and count memory by control groups; None where it has no such groups at all."""
     unified = _text(root / "sys/fs/cgroup/cgroup.controllers")
     if unified is not None and "memory" in unified.split():
         return True
@@ -100,7 +99,7 @@ def _swaps(root: Path) -> list[str]:
 
 
 def on_card(root: Path, path: str) -> bool:
-    """Whether a swap device or file lies on an SD card."""
+    """True where a swap device or file lies on an SD card."""
     if Path(path).name.startswith("mmcblk"):
         return True
     with suppress(OSError):
@@ -110,16 +109,15 @@ def on_card(root: Path, path: str) -> bool:
 
 
 def _disk(folder: Path) -> Answer:
-    """Of the disk that the folder is on, or would be."""
-    for place in (folder, *folder.parents):
-        with suppress(OSError):
-            status = os.statvfs(place)
-            return {"free_bytes": status.f_bavail * status.f_frsize, "read_only": bool(status.f_flag & os.ST_RDONLY)}
-    return {"free_bytes": None, "read_only": False}
+    status = premises.file_system(folder)
+    return {
+        "free_bytes": status and status.f_bavail * status.f_frsize,
+        "read_only": bool(status and status.f_flag & os.ST_RDONLY),
+    }
 
 
 def _name_addresses(name: str) -> list[str] | None:
-    """What the node's own name resolves to, here; None where that takes too long."""
+    """Addresses that the node's own name resolves to, here; None where that takes too long."""
     found: list[list[str]] = []
 
     def resolve() -> None:
@@ -149,7 +147,7 @@ def interfaces(root: Path, names: Iterable[str]) -> dict[str, Answer]:
 
 
 def governor(root: Path) -> str | None:
-    """Of the first core. Drivers that choose the speed themselves say `powersave` for what is no harm: not told."""
+    """Governor of the first core; None of drivers that choose the speed themselves, whose `powersave` is no harm."""
     folder = root / "sys/devices/system/cpu/cpu0/cpufreq"
     driver = (_text(folder / "scaling_driver") or "").strip()
     name = (_text(folder / "scaling_governor") or "").strip()
@@ -188,7 +186,7 @@ def package_locks(root: Path) -> list[str]:
 
 
 def _told(*words: str, seconds: float) -> str | None:
-    """What a program says; None where there is none, or it fails."""
+    """Output of a program; None where there is none, or it fails."""
     program = shutil.which(words[0])
     if program is None:
         return None

@@ -1,4 +1,4 @@
-"""What there is on a node: programs, packages, room, memory, addresses.
+"""Premises of a node: programs, packages, room, memory, addresses.
 
 What few questions need is imported where it is needed: on a small Pi each import is felt.
 """
@@ -48,7 +48,7 @@ def version(home: Path, program: str) -> tuple[str | None, str]:
 
 
 def ask_version(program: str) -> tuple[str | None, str]:
-    """What the program itself says; see `version`."""
+    """Version that the program itself tells; see `version`."""
     import subprocess
 
     try:
@@ -69,7 +69,7 @@ def installed(home: Path, package: str) -> str | None:
 
 
 def packages(home: Path) -> list[Path]:
-    """Where Python looks for the environment's packages: its own folder and those that .pth files there name."""
+    """Folders of the environment's packages: its own, and those that .pth files there name."""
     own = list(home.glob(".venv/lib/python3*/site-packages"))
     lines = [line.strip() for place in own for file in place.glob("*.pth") for line in file.read_text().splitlines()]
     return [*own, *(Path(line) for line in lines if line.startswith("/"))]
@@ -121,7 +121,7 @@ def numerics_file() -> Path:
 
 
 def program(name: str) -> str | None:
-    """Where a program is, as a shell would find it."""
+    """Path of a program, as a shell would find it."""
     paths = (Path(folder, name) for folder in os.environ.get("PATH", os.defpath).split(os.pathsep))
     return next((str(path) for path in paths if os.access(path, os.X_OK) and not path.is_dir()), None)
 
@@ -138,12 +138,11 @@ def lacking(folder: Path, wanted: dict[str, list[int]]) -> list[str]:
     return [name for name in wanted if not is_there(name)]
 
 
-def free_bytes(folder: Path) -> int | None:
-    """Of the disk that the folder is on, or would be."""
+def file_system(folder: Path) -> os.statvfs_result | None:
+    """State of the disk that the folder is on, or would be."""
     for place in (folder, *folder.parents):
         with suppress(OSError):
-            status = os.statvfs(place)
-            return status.f_bavail * status.f_frsize
+            return os.statvfs(place)
     return None
 
 
@@ -156,7 +155,7 @@ def memory(name: str, root: Path = Path("/")) -> int | None:
 
 
 def oom_kills() -> int | None:
-    """How many processes the kernel has killed for want of memory, as far as this machine can see."""
+    """Number of processes that the kernel has killed for want of memory, as far as this machine can see."""
     for file in ("/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_control", "/proc/vmstat"):
         with suppress(OSError):
             found = re.search(r"^oom_kill (\d+)$", Path(file).read_text(), re.MULTILINE)

@@ -1,6 +1,5 @@
-"""Tries on a node what a run will do there: compute with torch, and reach the other nodes over TCP.
+"""Trials of what a run will do on a node: compute with torch, and reach the other nodes over TCP.
 
-Like the steward it is sent over SSH as text to the node's own `python3`, and needs nothing but the standard library.
 A temporary listener greets whoever connects, sends a few small messages back, then swallows what comes and says how
 much it was. It ends with this process.
 """
@@ -28,9 +27,9 @@ CONNECT_SECONDS = 3.0
 EXCHANGE_SECONDS = 6.0
 """Longest silence of a peer."""
 SENDING_SECONDS = 1.0
-"""So long at most are data sent to measure a rate."""
+"""Longest time of sending data to measure a rate."""
 SENT_BYTES = 8 << 20
-"""So many at most."""
+"""Most data that are sent."""
 ROUND_TRIPS = 21
 _MESSAGE = b"x"
 _CHUNK = bytes(1 << 16)
@@ -42,12 +41,7 @@ Answer = dict[str, Any]
 
 
 def torch(*, python: str, trial: str) -> Answer:
-    """How the trial went: its last step, how it ended, and the versions and numerics that it told at the end.
-
-    Args:
-        python: the interpreter of the node's environment.
-        trial: the text of the program.
-    """
+    """Outcome of a trial: its last step, its end, and the versions and numerics that it told."""
     program = str(Path(python).expanduser())
     told: Answer = {"step": "", "signal": None, "error": "", "versions": {}, "numerics": None}
     try:

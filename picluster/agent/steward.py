@@ -27,26 +27,18 @@ SUDO_TIMEOUT_SECONDS = 5
 BUS_SECONDS = 2.0
 END_SECONDS = 3.0
 STALE_SECONDS = 3600.0
-"""So old is no folder of a run that is only just starting."""
+"""Age that no folder of a run has which is only just starting."""
 # The shell stays as the worker's parent: the code that it ends with tells of the signal that killed the worker.
 _WAITING_SHELL = ("/bin/sh", "-c", '"$@"; exit $?', "sh")
 
 
 def look(*, name: str, home: str, cache: str, graph: str, wanted: dict[str, list[int]]) -> Answer:
-    """What a launch must know of the node. Nothing is changed.
-
-    Args:
-        name: what the inventory calls the node.
-        home: where picluster is installed.
-        cache: where data are kept.
-        graph: name of a graph folder there.
-        wanted: name of each file that the node shall have in it, with bytes and time of change in whole seconds.
-    """
+    """Facts that a launch must know of the node, as `Look` asks for them. Nothing is changed."""
     place = Path(home).expanduser()
     kept = Path(cache).expanduser()
     program = premises.worker(place)
     version, trouble = premises.version(place, program) if program else (None, "")
-    torch = premises.installed(place, "torch")
+    torch, status = premises.installed(place, "torch"), premises.file_system(kept)
     return {
         "name": name,
         **premises.machine(torch),
@@ -62,7 +54,7 @@ def look(*, name: str, home: str, cache: str, graph: str, wanted: dict[str, list
         "claims": claims(),
         "cache": str(kept),
         "lacking": premises.lacking(kept / "graphs" / graph, wanted),
-        "free_bytes": premises.free_bytes(kept),
+        "free_bytes": status and status.f_bavail * status.f_frsize,
         "oom_kills": premises.oom_kills(),
     }
 
@@ -70,14 +62,9 @@ def look(*, name: str, home: str, cache: str, graph: str, wanted: dict[str, list
 def work(
     *, folders: list[str], files: dict[str, str], environment: dict[str, str], command: list[str], unit: str
 ) -> Answer:
-    """Make folders, write small files into them, say so, and become the worker.
+    """Make folders, write small files into them, say so, and become the worker, as `BecomeWorker` orders.
 
-    Args:
-        folders: the first of them is the working folder.
-        files: path → text.
-        environment: variables besides the node's own and those of the file `environment` where picluster is installed.
-        command: the worker's.
-        unit: name of the transient unit that it shall run in, where there is systemd.
+    Variables of the file `environment` where picluster is installed come before those of the order.
     """
     try:
         for folder in folders:
@@ -114,7 +101,7 @@ def supervisor(unit: str, environment: dict[str, str]) -> tuple[list[str], dict[
 
 
 def systemd() -> list[str] | None:
-    """How a transient unit is asked for; None where that cannot be."""
+    """Words that ask for a transient unit; None where there are none."""
     if not Path("/run/systemd/system").is_dir() or premises.program("systemd-run") is None:
         return None
     if os.getuid() == 0:
@@ -123,11 +110,11 @@ def systemd() -> list[str] | None:
     if answers(runtime / "bus"):
         os.environ["XDG_RUNTIME_DIR"] = str(runtime)
         return ["systemd-run", "--user"]
-    return ["sudo", "-n", "systemd-run"] if may_sudo() else None
+    return ["sudo", "-n", "systemd-run"] if _by_sudo("true") else None
 
 
 def answers(bus: Path) -> bool:
-    """Whether the user's own systemd can be spoken with.
+    """True where the user's own systemd answers.
 
     It ends 10 s after the last session has; in a new session its socket then refuses for a moment.
     """
@@ -143,13 +130,8 @@ def answers(bus: Path) -> bool:
     return False
 
 
-def may_sudo() -> bool:
-    """Whether sudo asks for no password."""
-    return _by_sudo("true")
-
-
 def claimed() -> Answer:
-    """Who works here."""
+    """Claims of the workers here."""
     return {"claims": claims()}
 
 

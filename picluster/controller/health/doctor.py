@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 import picluster
 from picluster.controller.health.findings import judge
+from picluster.controller.health.findings_node import Patient
 from picluster.controller.health.link_trials import Survey
-from picluster.controller.health.patient import Patient
 from picluster.controller.nodes.data_plane import data_planes
 from picluster.controller.nodes.fan_out import try_all
 from picluster.controller.nodes.fitness import busy
@@ -41,10 +41,9 @@ Tell = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Intent:
-    """What the nodes shall be ready for."""
+    """A task that the nodes shall be ready for."""
 
     plan: Plan
-    """Who does what."""
     graph: Path
     """The prepared graph."""
 
@@ -98,7 +97,7 @@ class Doctor:
         return good
 
     def _look(self, machines: Mapping[str, Machine]) -> dict[str, NodeFacts]:
-        """What `launch` would see, judged as it would."""
+        """Facts that `launch` would see, judged as it would."""
         graph = self._intent.graph.name if self._intent else ""
         seen = self._good(look_all(machines, graph, self._wanted), "ssh")
         for name, each in seen.items():

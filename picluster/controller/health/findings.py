@@ -8,8 +8,7 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from picluster.controller.health.findings_links import between
-from picluster.controller.health.findings_node import about
-from picluster.controller.health.patient import Patient
+from picluster.controller.health.findings_node import Patient, about
 from picluster.controller.nodes.fitness import Busy, notes
 from picluster.schema.facts import mixed_numerics
 from picluster.schema.health import Finding, Health, Link, NodeHealth, Severity
@@ -58,7 +57,7 @@ def _untried(patients: Sequence[Patient]) -> Iterator[Finding]:
 
 
 def _versions(patients: Sequence[Patient]) -> Iterator[Finding]:
-    """What is not the same everywhere; of torch `launch` says it too."""
+    """Differences of versions between nodes; `launch` says those of torch, too."""
     seen = {patient.name: patient.seen for patient in patients if patient.seen is not None and patient.seen.torch}
     for note in notes(seen):
         yield Finding(check="versions", severity="warning", nodes=tuple(seen), what=note, fix=_SAME)

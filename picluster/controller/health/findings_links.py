@@ -1,17 +1,17 @@
-"""What is wrong between nodes: who does not reach whom, and what is slow. Pure."""
+"""Findings between nodes: links that do not work, and slow ones. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from statistics import median
 
-from picluster.controller.health.patient import Patient
+from picluster.controller.health.findings_node import Patient
 from picluster.schema.health import Finding, Interface, Link, Severity
 
 SLOW_MBIT = 200.0
 """Below, the link is no Gigabit Ethernet."""
 SHARE_OF_SPEED = 0.5
-"""Of what the interfaces could do, or others do: less is a fault."""
+"""Share of what the interfaces could do, or others do: less is a fault."""
 LONG_ROUND_TRIP_MS = 5.0
 _ALLOW = "let TCP through on all ports between the nodes: sudo ufw status"
 _CABLE = "try another cable and another port of the switch"
@@ -44,10 +44,11 @@ def _unreached(names: Sequence[str], links: Sequence[Link]) -> Iterator[Finding]
 
 
 def _slow(patients: Sequence[Patient], links: Sequence[Link]) -> Iterator[Finding]:
-    """Who is slow by itself: a link is as fast as the slower of its ends, so a slow one alone accuses neither."""
+    """Nodes that are slow by themselves: a link is as fast as its slower end, so a slow one alone accuses neither."""
     interfaces = {patient.name: _interface(patient) for patient in patients}
     limited = {name for name, interface in interfaces.items() if _is_limited(interface)}
-    telling = _telling(links, limited)
+    # Links with nodes of which nothing more can come tell nothing of those at their other ends.
+    telling = [link for link in links if not limited & {link.source, link.target}]
     best = {name: best_mbit(name, links if name in limited else telling) for name in interfaces}
     undecided: list[Patient] = []
     for patient in patients:
@@ -72,17 +73,12 @@ def _slow(patients: Sequence[Patient], links: Sequence[Link]) -> Iterator[Findin
         yield _found("rate", "warning", names, what, f"for one after another: {_CABLE}")
 
 
-def _telling(links: Sequence[Link], limited: set[str]) -> list[Link]:
-    """The links that tell something of those at their ends: not those with nodes of which nothing more can come."""
-    return [link for link in links if not limited & {link.source, link.target}]
-
-
 def _interface(patient: Patient) -> Interface | None:
     return patient.facts.interfaces.get(patient.interface or "") if patient.facts else None
 
 
 def _is_limited(interface: Interface | None) -> bool:
-    """Whether it cannot do more by its nature."""
+    """True where it cannot do more by its nature."""
     return bool(interface and (interface.wireless or (interface.speed_mbit or SLOW_MBIT) < SLOW_MBIT))
 
 
@@ -96,7 +92,7 @@ def _why_slow(rate: float, interface: Interface | None) -> tuple[str, str]:
 
 
 def _expected(interface: Interface | None, others: Sequence[float]) -> float:
-    """What the link should do: as much as the fastest other one where its own speed is known, else as most do."""
+    """Rate to expect: as much as the fastest other link where the own speed is known, else as most do."""
     if not others:
         return 0.0
     speed = interface.speed_mbit if interface else None

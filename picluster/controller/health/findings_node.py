@@ -1,18 +1,19 @@
-"""What is wrong with a node, from its facts: one rule for each check, one fix for each finding. Pure."""
+"""Findings about one node, from its facts: one rule for each check, one fix for each finding. Pure."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
-from picluster.controller.health.patient import Patient
-from picluster.errors import DataError
-from picluster.schema.health import Facts, Finding, Severity
+from picluster.errors import DataError, PiclusterError
+from picluster.schema.facts import NodeFacts
+from picluster.schema.health import Facts, Finding, Severity, TorchTrial
 
 WORKER_BYTES = 142 << 20
 """Anonymous memory of a process that has imported torch and done nothing else."""
 ROLE_BYTES = 256 << 20
-"""What a role of a small graph takes."""
+"""Memory that a role of a small graph takes."""
 DATA_BYTES = 1 << 30
 """A graph of Reddit's size."""
 SKEW_SECONDS = 2.0
@@ -22,6 +23,7 @@ OLDEST_PYTHON = (3, 11)
 _WITH_ATOMICS = (2, 10)
 """From this torch on, aarch64 needs them; the Cortex-A72 of a Pi 4 and the A53 of a Pi 3 have none."""
 _ANEW = "install it anew there: picluster provision"
+_END_OTHERS = "end other programs there: ps aux --sort=-rss"
 _OLDER = "install torch 2.9.1 there, which runs on every Pi: picluster provision"
 _POWER = {0: "is too low", 16: "has been too low since it was started"}
 _HEAT = {
@@ -34,112 +36,94 @@ _HEAT = {
 }
 """Bits of `vcgencmd get_throttled`, the gravest first."""
 
-Rule = Callable[[Patient, Facts], Finding | None]
+
+@dataclass(frozen=True, kw_only=True)
+class Patient:
+    """One node as the doctor found it. None is what could not be found out."""
+
+    name: str
+    """Name in the inventory."""
+    local: bool = False
+    """True where it is a process on this machine."""
+    errors: Mapping[str, PiclusterError] = field(default_factory=dict)
+    """Failures, and reasons why it is unfit, by check."""
+    seen: NodeFacts | None = None
+    """Answer of its steward."""
+    facts: Facts | None = None
+    """Answer of its examiner."""
+    torch: TorchTrial | None = None
+    clock_seconds: float | None = None
+    """Seconds by which its clock is ahead of this machine's."""
+    address: str | None = None
+    """Address of its data plane."""
+    interface: str | None = None
+    """Interface that has this address."""
+    data_bytes: int = 0
+    """Size of the arrays that it reads, by the plan."""
+
+
+Remark = tuple[str, Severity, str, str]
+"""Check, severity, finding and fix."""
 
 
 def about(patient: Patient) -> list[Finding]:
     """Everything about one node."""
-    errors = patient.errors.items()
-    found = [_found(patient, check, "problem", error.what, error.fix) for check, error in errors]
-    facts = patient.facts
-    return found if facts is None else [*found, *(each for rule in RULES if (each := rule(patient, facts)))]
+    remarks: list[Remark] = [(check, "problem", error.what, error.fix) for check, error in patient.errors.items()]
+    if facts := patient.facts:
+        for rules in (_software, _memory, _disk, _access, _board):
+            remarks += rules(patient, facts)
+    return [
+        Finding(check=check, severity=severity, nodes=(patient.name,), what=what, fix=fix)
+        for check, severity, what, fix in remarks
+    ]
 
 
-def _found(patient: Patient, check: str, severity: Severity, what: str, fix: str) -> Finding:
-    return Finding(check=check, severity=severity, nodes=(patient.name,), what=what, fix=fix)
-
-
-def _system(patient: Patient, facts: Facts) -> Finding | None:
-    if facts.bits == 64:  # noqa: PLR2004
-        return None
-    what = f"its system ({facts.system}) is 32-bit, and torch is made for 64-bit ones only"
-    return _found(patient, "system", "problem", what, "flash the 64-bit Raspberry Pi OS or Ubuntu")
-
-
-def _python(patient: Patient, facts: Facts) -> Finding | None:
-    version = tuple(int(number) for number in re.findall(r"\d+", facts.python)[:2])
-    if version >= OLDEST_PYTHON or (patient.seen and patient.seen.worker):
-        return None
-    what = f"its python3 is {facts.python}, and picluster needs 3.11"
-    return _found(patient, "python", "problem", what, "flash a newer system: Debian 12, Ubuntu 24.04")
-
-
-def _torch(patient: Patient, facts: Facts) -> Finding | None:
-    trial = patient.torch
-    if trial is None or trial.step == "done":
-        return _atomics(patient, facts)
-    step, fix = trial.step or "starting its python", _ANEW
-    if trial.signal == "SIGILL":
-        what = f"torch {_torch_version(patient)} dies while {step}: the processor lacks instructions (SIGILL)"
-        fix = _OLDER
-    elif trial.signal == "SIGKILL":
-        what = f"torch is killed while {step}: there is no memory left"
-        fix = "end other programs there: ps aux --sort=-rss"
-    elif trial.signal:
-        what = f"torch dies while {step}: {trial.signal}"
-    else:
-        what = f"{step} fails: {trial.error}"
-    return _found(patient, "torch", "problem", what, fix)
-
-
-def _atomics(patient: Patient, facts: Facts) -> Finding | None:
-    version = tuple(int(number) for number in re.findall(r"\d+", _torch_version(patient))[:2])
-    if facts.machine != "aarch64" or facts.atomics is not False or version < _WITH_ATOMICS:
-        return None
-    what = (
-        f"torch {_torch_version(patient)} needs instructions that the processor lacks (atomics): it may die at any time"
-    )
-    return _found(patient, "torch", "problem", what, _OLDER)
-
-
-def _torch_version(patient: Patient) -> str:
+def _software(patient: Patient, facts: Facts) -> Iterator[Remark]:
+    if facts.bits != 64:  # noqa: PLR2004
+        what = f"its system ({facts.system}) is 32-bit, and torch is made for 64-bit ones only"
+        yield "system", "problem", what, "flash the 64-bit Raspberry Pi OS or Ubuntu"
+    if _numbers(facts.python) < OLDEST_PYTHON and not (patient.seen and patient.seen.worker):
+        what = f"its python3 is {facts.python}, and picluster needs 3.11"
+        yield "python", "problem", what, "flash a newer system: Debian 12, Ubuntu 24.04"
     told = patient.torch.versions.get("torch") if patient.torch else None
-    return told or (patient.seen and patient.seen.torch) or ""
+    torch = told or (patient.seen and patient.seen.torch) or ""
+    if patient.torch and patient.torch.step != "done":
+        yield "torch", "problem", *_failure_of_torch(patient.torch, torch)
+    elif facts.machine == "aarch64" and facts.atomics is False and _numbers(torch) >= _WITH_ATOMICS:
+        what = f"torch {torch} needs instructions that the processor lacks (atomics): it may die at any time"
+        yield "torch", "problem", what, _OLDER
 
 
-def _sudo(patient: Patient, facts: Facts) -> Finding | None:
-    if facts.sudo or patient.local:
-        return None
-    fix = "give its user NOPASSWD in /etc/sudoers.d"
-    return _found(patient, "sudo", "warning", "sudo asks for a password there", fix)
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in re.findall(r"\d+", version)[:2])
 
 
-def _name(patient: Patient, facts: Facts) -> Finding | None:
-    if patient.local:
-        return None
-    if facts.name_addresses is None:
-        what = "its own host name takes over 3 s to resolve there"
-        return _found(patient, "name", "warning", what, "put the name into its /etc/hosts")
-    loops = [address for address in facts.name_addresses if address.startswith("127.")]
-    if not loops:
-        return None
-    what = f"its own host name resolves to {loops[0]} there, which is no address for peers"
-    return _found(patient, "name", "note", what, "none needed: picluster goes by addresses; other programs may not")
+def _failure_of_torch(trial: TorchTrial, torch: str) -> tuple[str, str]:
+    step = trial.step or "starting its python"
+    if trial.signal == "SIGILL":
+        return f"torch {torch} dies while {step}: the processor lacks instructions (SIGILL)", _OLDER
+    if trial.signal == "SIGKILL":
+        return f"torch is killed while {step}: there is no memory left", _END_OTHERS
+    return f"torch dies while {step}: {trial.signal}" if trial.signal else f"{step} fails: {trial.error}", _ANEW
 
 
-def _clock(patient: Patient, facts: Facts) -> Finding | None:  # noqa: ARG001
-    skew = patient.clock_seconds
-    if skew is None or abs(skew) < SKEW_SECONDS:
-        return None
-    what = f"its clock is {abs(skew):,.1f} s {'ahead of' if skew > 0 else 'behind'} this machine's"
-    return _found(patient, "clock", "warning", what, "sudo timedatectl set-ntp true, on it and here")
-
-
-def _memory(patient: Patient, facts: Facts) -> Finding | None:
-    if facts.available_bytes is None:
-        return None
-    room, fix = usable_bytes(facts) or 0, "end other programs there: ps aux --sort=-rss"
+def _memory(patient: Patient, facts: Facts) -> Iterator[Remark]:
+    room = usable_bytes(facts) or 0
     left = f"{room >> 20} MiB of memory are left"
-    if room + (facts.swap_free_bytes or 0) < WORKER_BYTES:
-        what = f"only {left}, and torch alone takes {WORKER_BYTES >> 20}"
-        return _found(patient, "memory", "problem", what, fix)
-    if room < patient.data_bytes + WORKER_BYTES:
+    if facts.available_bytes is None:
+        pass
+    elif room + (facts.swap_free_bytes or 0) < WORKER_BYTES:
+        yield "memory", "problem", f"only {left}, and torch alone takes {WORKER_BYTES >> 20}", _END_OTHERS
+    elif room < patient.data_bytes + WORKER_BYTES:
         what = f"{left}; torch takes {WORKER_BYTES >> 20}, its part of the graph {patient.data_bytes >> 20}"
         fix = "expect slow reading from its disk, or give the part to a node with more memory"
-        return _found(patient, "memory", "warning", what, fix)
-    if room < ROLE_BYTES:
-        return _found(patient, "memory", "warning", f"only {left}: enough for small parts alone", fix)
-    return None
+        yield "memory", "warning", what, fix
+    elif room < ROLE_BYTES:
+        yield "memory", "warning", f"only {left}: enough for small parts alone", _END_OTHERS
+    if facts.memory_controller is False:
+        what = "its kernel does not bound memory: control groups lack the memory controller"
+        fix = "add cgroup_enable=memory to the line that it boots with, and restart it: picluster provision"
+        yield "cgroup", "warning", what, fix
 
 
 def usable_bytes(facts: Facts) -> int | None:
@@ -147,78 +131,51 @@ def usable_bytes(facts: Facts) -> int | None:
     return min((size for size in (facts.available_bytes, facts.limit_bytes) if size is not None), default=None)
 
 
-def _memory_controller(patient: Patient, facts: Facts) -> Finding | None:
-    if facts.memory_controller is not False:
-        return None
-    fix = "add cgroup_enable=memory to the line that it boots with, and restart it: picluster provision"
-    what = "its kernel does not bound memory: control groups lack the memory controller"
-    return _found(patient, "cgroup", "warning", what, fix)
-
-
-def _disk(patient: Patient, facts: Facts) -> Finding | None:
-    if facts.read_only:
-        what = "its disk takes nothing: it is mounted read-only"
-        return _found(
-            patient, "disk", "problem", what, "see dmesg there: the card may be dying; else mount -o remount,rw /"
-        )
+def _disk(patient: Patient, facts: Facts) -> Iterator[Remark]:
     told = any(isinstance(error, DataError) for error in patient.errors.values())
-    if told or facts.free_bytes is None or facts.free_bytes >= DATA_BYTES:
-        return None
-    what = f"only {facts.free_bytes >> 20} MiB of its disk are free: too few for a large graph"
-    return _found(patient, "disk", "warning", what, "free space there: sudo apt clean, old graphs in the cache")
+    if facts.read_only:
+        fix = "see dmesg there: the card may be dying; else mount -o remount,rw /"
+        yield "disk", "problem", "its disk takes nothing: it is mounted read-only", fix
+    elif not told and facts.free_bytes is not None and facts.free_bytes < DATA_BYTES:
+        what = f"only {facts.free_bytes >> 20} MiB of its disk are free: too few for a large graph"
+        yield "disk", "warning", what, "free space there: sudo apt clean, old graphs in the cache"
 
 
-def _governor(patient: Patient, facts: Facts) -> Finding | None:
-    if facts.governor != "powersave":
-        return None
-    fix = "set another governor for good: picluster provision"
-    return _found(patient, "governor", "warning", "its processor is kept at its lowest speed (powersave)", fix)
+def _access(patient: Patient, facts: Facts) -> Iterator[Remark]:
+    loop = next((address for address in facts.name_addresses or () if address.startswith("127.")), None)
+    if not facts.sudo and not patient.local:
+        yield "sudo", "warning", "sudo asks for a password there", "give its user NOPASSWD in /etc/sudoers.d"
+    if facts.name_addresses is None and not patient.local:
+        what = "its own host name takes over 3 s to resolve there"
+        yield "name", "warning", what, "put the name into its /etc/hosts"
+    elif loop and not patient.local:
+        what = f"its own host name resolves to {loop} there, which is no address for peers"
+        yield "name", "note", what, "none needed: picluster goes by addresses; other programs may not"
+    skew = patient.clock_seconds or 0.0
+    if abs(skew) >= SKEW_SECONDS:
+        what = f"its clock is {abs(skew):,.1f} s {'ahead of' if skew > 0 else 'behind'} this machine's"
+        yield "clock", "warning", what, "sudo timedatectl set-ntp true, on it and here"
 
 
-def _temperature(patient: Patient, facts: Facts) -> Finding | None:
-    if facts.celsius is None or facts.celsius < HOT_CELSIUS:
-        return None
-    what = f"its processor has {facts.celsius:.0f} °C; it slows down from 80 on"
-    return _found(patient, "temperature", "warning", what, "a heat sink or a fan, and air")
-
-
-def _power(patient: Patient, facts: Facts) -> Finding | None:
-    word = _gravest(facts, _POWER)
-    fix = "the official power supply, and a short, thick cable"
-    return None if word is None else _found(patient, "power", "warning", f"its supply voltage {word}", fix)
-
-
-def _heat(patient: Patient, facts: Facts) -> Finding | None:
-    word = _gravest(facts, _HEAT)
-    return (
-        None
-        if word is None
-        else _found(patient, "throttled", "warning", f"its processor {word}", "a heat sink or a fan; good power")
-    )
+def _board(_: Patient, facts: Facts) -> Iterator[Remark]:
+    if facts.governor == "powersave":
+        fix = "set another governor for good: picluster provision"
+        yield "governor", "warning", "its processor is kept at its lowest speed (powersave)", fix
+    if facts.celsius is not None and facts.celsius >= HOT_CELSIUS:
+        what = f"its processor has {facts.celsius:.0f} °C; it slows down from 80 on"
+        yield "temperature", "warning", what, "a heat sink or a fan, and air"
+    if word := _gravest(facts, _POWER):
+        fix = "the official power supply, and a short, thick cable"
+        yield "power", "warning", f"its supply voltage {word}", fix
+    if word := _gravest(facts, _HEAT):
+        yield "throttled", "warning", f"its processor {word}", "a heat sink or a fan; good power"
+    for place in facts.swaps_on_card[:1]:
+        what = f"it swaps to its SD card ({place}), which is slow and wears the card out"
+        yield "swap", "warning", what, "swap to zram instead: sudo apt install zram-tools, and swapoff this"
+    if facts.package_locks:
+        what = f"{', '.join(facts.package_locks)} is installing packages there"
+        yield "apt", "warning", what, "wait for its end before installing or measuring"
 
 
 def _gravest(facts: Facts, words: dict[int, str]) -> str | None:
     return next((word for bit, word in words.items() if (facts.throttled or 0) >> bit & 1), None)
-
-
-def _swap(patient: Patient, facts: Facts) -> Finding | None:
-    if not facts.swaps_on_card:
-        return None
-    place = facts.swaps_on_card[0]
-    what = f"it swaps to its SD card ({place}), which is slow and wears the card out"
-    return _found(
-        patient, "swap", "warning", what, "swap to zram instead: sudo apt install zram-tools, and swapoff this"
-    )
-
-
-def _packages(patient: Patient, facts: Facts) -> Finding | None:
-    if not facts.package_locks:
-        return None
-    what = f"{', '.join(facts.package_locks)} is installing packages there"
-    return _found(patient, "apt", "warning", what, "wait for its end before installing or measuring")
-
-
-RULES: tuple[Rule, ...] = (
-    *(_system, _python, _torch, _memory, _memory_controller, _disk, _sudo, _name, _clock, _governor, _temperature),
-    *(_power, _heat, _swap, _packages),
-)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
-from picluster.controller.health.rounds import Pair, rounds
 from picluster.controller.nodes.fan_out import try_all
 from picluster.controller.nodes.machine import Agent
 from picluster.errors import PiclusterError, RunFailed
@@ -13,7 +12,9 @@ from picluster.schema.health import Link
 
 LISTEN_SECONDS = 10.0
 ROUND_SECONDS = 30.0
-"""For a pair, in both directions."""
+"""Time for a pair, in both directions."""
+
+Pair = tuple[str, str]
 
 
 class Survey:
@@ -25,7 +26,7 @@ class Survey:
         self._ports: dict[str, int] = {}
         self.links: list[Link] = []
         self.errors: dict[str, PiclusterError] = {}
-        """Of nodes that did not take part to the end."""
+        """Errors of nodes that did not take part to the end."""
 
     def measure(self, tell: Callable[[str], None]) -> None:
         """Measure every pair in both directions; `tell` is called with what is being done."""
@@ -61,7 +62,7 @@ class Survey:
                 self.links += outcome
 
     def _both_ways(self, pair: Pair) -> list[Link]:
-        """Who does not answer any more is put down."""
+        """Measure there and back; a node that does not answer any more is put down."""
         links = []
         for source, target in (pair, pair[::-1]):
             try:
@@ -83,5 +84,20 @@ class Survey:
 
 
 def _greeting(name: str) -> str:
-    """By which a listener is known: another machine may have the address, too."""
+    """Words by which a listener is known: another machine may have the address, too."""
     return f"picluster {name}"
+
+
+def rounds(names: Sequence[str]) -> list[list[Pair]]:
+    """Every pair once, in as few rounds as can be, nobody twice in a round: a tournament by the circle method.
+
+    One node keeps its seat, the others move on by one after each round. With an odd number, one rests.
+    """
+    seats: list[str | None] = [*names, *([None] if len(names) % 2 else [])]
+    played = []
+    for _ in range(len(seats) - 1):
+        half = len(seats) // 2
+        met = zip(seats[:half], reversed(seats[half:]), strict=True)
+        played.append([(first, second) for first, second in met if first is not None and second is not None])
+        seats = [seats[0], seats[-1], *seats[1:-1]]
+    return played

@@ -1,4 +1,4 @@
-"""A conversation with a node's steward, over one SSH channel; it may end in the steward becoming a worker."""
+"""A conversation with an agent on a node, over one SSH channel; a steward may become a worker in the end."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ class AgentSession:
             self._channel.shutdown_write()
 
     def wait(self, timeout_seconds: float) -> Exit | None:
-        """How what runs there ended; None when it has not, within that time."""
+        """End of what runs there; None when it has not ended within that time."""
         if not self._channel.status_event.wait(timeout_seconds):
             return None
         code = self._channel.recv_exit_status()

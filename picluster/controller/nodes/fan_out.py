@@ -14,7 +14,7 @@ Outcome = TypeVar("Outcome")
 
 
 class NodesFailed(PiclusterError):
-    """What some nodes could not do, each with its own reason; nodes with the same reason stand together."""
+    """Failure of some nodes, each with its own reason; nodes with the same reason stand together."""
 
     def __init__(self, errors: Mapping[str, PiclusterError]) -> None:
         self.errors = dict(errors)

@@ -1,4 +1,4 @@
-"""Whether a node is fit for its part of a run, from what its steward says. Pure."""
+"""Fitness of a node for its part of a run, from its facts. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from picluster.schema.facts import Claimed, NodeFacts
 from picluster.schema.plan import ENGINE_PACKAGES, EngineName, missing_engine
 
 SPARE_BYTES = 64 << 20
-"""What must stay free on a node's disk beside the data: logs, weights, temporary tables."""
+"""Room that must stay free on a node's disk beside the data: for logs, weights, temporary tables."""
 _PROVISION = "install it there: picluster provision"
 
 
@@ -71,7 +71,7 @@ def busy(claims: Sequence[Claimed]) -> Busy | None:
 
 
 def notes(seen: Mapping[str, NodeFacts]) -> tuple[str, ...]:
-    """What works, and yet a person should know."""
+    """Remarks on what works, and yet a person should know."""
     versions: dict[str, list[str]] = {}
     for node, each in seen.items():
         versions.setdefault(str(each.torch).partition("+")[0], []).append(node)

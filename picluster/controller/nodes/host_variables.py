@@ -1,4 +1,4 @@
-"""What an inventory says of one host, as far as we read it, with its templates filled in.
+"""Variables of one host of an inventory, as far as picluster reads them, with their templates filled in.
 
 `ansible-inventory` hands templates on as they stand; only what is needed is rendered, and without Ansible's plugins.
 """

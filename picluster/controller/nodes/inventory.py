@@ -59,11 +59,11 @@ class RemoteNode(Node):
     """A machine of its own, entered over SSH."""
 
     ssh_words: tuple[str, ...] = ()
-    """What follows `ssh` to get there, the destination last."""
+    """Words after `ssh` that lead there, the destination last."""
     home: str = "/opt/picluster"
-    """Where picluster is installed there: `picluster_home` in the inventory."""
+    """Folder where picluster is installed there: `picluster_home` in the inventory."""
     cache: str = "~/.cache/picluster"
-    """Where it keeps data: `picluster_cache` in the inventory."""
+    """Folder where it keeps data: `picluster_cache` in the inventory."""
 
 
 def remote_nodes(nodes: Iterable[Node]) -> list[RemoteNode]:
@@ -191,7 +191,7 @@ def _home_of_ansible() -> Iterator[dict[str, str]]:
 
 
 def _reason(words: str) -> str:
-    """What Ansible says of a file that looks right, in one line."""
+    """Complaint of Ansible about a file that looks right, in one line."""
     lines = [line.strip() for line in words.splitlines() if line.strip()]
     if _SCRIPT_SAYS in lines:
         said = lines[lines.index(_SCRIPT_SAYS) + 1 :]

@@ -48,7 +48,7 @@ def check(path: Path) -> None:
 
 
 def see_example() -> str:
-    """Where one can look how it is done."""
+    """Advice to look at the example."""
     return f"see {find(INVENTORIES / 'example.yml')}"
 
 

@@ -49,7 +49,7 @@ class LocalMachine:
         return agent
 
     def look(self, graph: str, wanted: Mapping[str, Sequence[int]]) -> NodeFacts:  # noqa: ARG002
-        """What is here, without starting anything. Nothing has to be brought, and no claim keeps anybody out."""
+        """Facts, without starting anything. Nothing has to be brought, and no claim keeps anybody out."""
         names = sorted(name for each in ENGINE_PACKAGES.values() for name in each)
         torch = metadata.version("torch") if find_spec("torch") else None
         facts = NodeFacts(

@@ -17,7 +17,7 @@ ANSWER_SECONDS = 20.0
 
 @dataclass(frozen=True)
 class Exit:
-    """How a worker's process ended."""
+    """End of a worker's process."""
 
     code: int | None
     """None where a signal killed it."""
@@ -53,7 +53,7 @@ class WorkerProcess(Protocol):
         """Close its standard input: the worker ends itself."""
 
     def wait(self, timeout_seconds: float) -> Exit | None:
-        """How it ended; None when it has not, within that time."""
+        """Its end; None when it has not ended within that time."""
 
     def kill(self) -> None:
         """End it and its children at once."""
@@ -61,32 +61,28 @@ class WorkerProcess(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Parcel:
-    """What one node needs for a run, as it lies on this machine."""
+    """Everything that one node needs for a run, as it lies on this machine."""
 
     run: str
-    """Name of the run."""
     node: str
-    """Name of the node."""
     model_file: Path
-    """The model."""
     graph_folder: Path
-    """The prepared graph."""
     arrays: tuple[str, ...]
-    """The arrays of it that the node reads."""
+    """Arrays of the graph that the node reads."""
     output_folder: Path
-    """Of the node, in the run folder."""
+    """Folder of the node in the run folder."""
     weights_file: Path | None = None
     """A trained model to predict with."""
 
     @property
     def words(self) -> list[str]:
-        """What follows the worker's program on its command line."""
+        """Arguments of the worker's program."""
         return ["work", f"--run={self.run}", f"--node={self.node}"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Places:
-    """Where the contents of a parcel lie on the node."""
+    """Paths of a parcel's contents on the node."""
 
     model_file: str
     graph_folder: str
@@ -108,7 +104,7 @@ class Machine(Protocol):
     python: str
     """Interpreter of the environment that the worker runs in."""
     data_folder: str
-    """Where it keeps data."""
+    """Folder where it keeps data."""
 
     def enter(self, *, silence_seconds: float | None = None) -> None:
         """Connect; the connection breaks when nothing is acknowledged for so long. RunFailed where that fails."""
@@ -117,16 +113,16 @@ class Machine(Protocol):
         """Start one of the programs of `picluster/agent/`; it ends with the machine's `close` at the latest."""
 
     def look(self, graph: str, wanted: Mapping[str, Sequence[int]]) -> NodeFacts:
-        """What there is on the machine, remembered for the run; `wanted`: see `shipping.state_of`."""
+        """Facts of the machine, remembered for the run; `wanted`: see `shipping.state_of`."""
 
     def unfit(self, seen: NodeFacts, sizes: Mapping[str, int]) -> PiclusterError | None:
-        """Why it cannot take part, see `fitness.unfit`."""
+        """Reason why it cannot take part, see `fitness.unfit`."""
 
     def routes(self, peers: Sequence[str]) -> Mapping[str, tuple[str, str]]:
         """Own address and interface towards each of these addresses."""
 
     def seconds_ahead(self, examiner: Agent) -> float | None:
-        """How far its clock is ahead of this machine's; None for this machine itself."""
+        """Seconds by which its clock is ahead of this machine's; None for this machine itself."""
 
     def start(self, parcel: Parcel, environment: Mapping[str, str]) -> WorkerProcess:
         """Start `picluster-worker` with these variables besides its own."""
@@ -138,7 +134,7 @@ class Machine(Protocol):
         """Move a file that the worker wrote into the run folder."""
 
     def ran_out_of_memory(self) -> bool:
-        """Whether the kernel has killed something there for want of memory since the run began."""
+        """True where the kernel has killed something there for want of memory since the run began."""
 
     def close(self) -> None:
         """Remove what the run left on the node, and let go of it."""

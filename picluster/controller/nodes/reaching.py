@@ -48,7 +48,7 @@ def enter_all(
 def look_all(
     machines: Mapping[str, Machine], graph: str, wanted: Callable[[str], Mapping[str, Sequence[int]]]
 ) -> dict[str, NodeFacts | PiclusterError]:
-    """What there is on each machine; `wanted` gives a node's files of the graph, see `shipping.state_of`."""
+    """Facts of each machine; `wanted` gives a node's files of the graph, see `shipping.state_of`."""
     return try_all(
         machines, lambda name: machines[name].look(graph, wanted(name)), timeout_seconds=REACH_SECONDS, doing="looking"
     )

@@ -77,7 +77,7 @@ class RemoteMachine:
         return AgentSession(self._connection, timeout_seconds=timeout_seconds, program=program)
 
     def look(self, graph: str, wanted: Mapping[str, Sequence[int]]) -> NodeFacts:
-        """What there is on the node; remembered for the run."""
+        """Facts of the node; remembered for the run."""
         home, cache = self._node.home, self._node.cache
         files = {name: list(state) for name, state in wanted.items()}
         question = Look(name=self._node.name, home=home, cache=cache, graph=graph, wanted=files)
@@ -85,7 +85,7 @@ class RemoteMachine:
         return self._seen
 
     def unfit(self, seen: NodeFacts, sizes: Mapping[str, int]) -> PiclusterError | None:
-        """Why it cannot take part, see `fitness.unfit`."""
+        """Reason why it cannot take part, see `fitness.unfit`."""
         return unfit(seen, self._node.home, sizes)
 
     def routes(self, peers: Sequence[str]) -> Mapping[str, tuple[str, str]]:
@@ -93,7 +93,7 @@ class RemoteMachine:
         return self._steward.ask(FindRoutes(peers=list(peers))).routes
 
     def seconds_ahead(self, examiner: Agent) -> float:
-        """How far its clock is ahead, by the quickest of some questions: asked in the middle of their way."""
+        """Seconds by which its clock is ahead, by the quickest of some questions: told in the middle of their way."""
         tries = []
         for _ in range(CLOCK_QUESTIONS):
             before = time.time()
@@ -153,7 +153,7 @@ class RemoteMachine:
             steward.close()
 
     def ran_out_of_memory(self) -> bool:
-        """Whether the kernel counts more kills than before the run."""
+        """True where the kernel counts more kills than before the run."""
         with suppress(PiclusterError):
             steward = self.agent(timeout_seconds=CLOSE_SECONDS)
             before, now = self._seen.oom_kills if self._seen else None, steward.ask(CountOomKills()).oom_kills
@@ -215,5 +215,5 @@ class _RemoteWorker:
 
 
 def unit_name(run: str, node: str) -> str:
-    """Of the transient unit: systemd takes few characters, and a name must not begin with a dash."""
+    """Name of the transient unit: systemd takes few characters, and none may begin with a dash."""
     return "picluster-" + re.sub(r"[^A-Za-z0-9:_.-]", "_", f"{run}-{node}")

@@ -1,4 +1,4 @@
-"""What a node's part of a run needs of the graph folder, and how it gets there: by rsync, and only what is lacking."""
+"""Shipping of a node's part of the graph folder: by rsync, and only what is lacking."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SHIP_TIMEOUT_SECONDS = 3600.0
 STALL_SECONDS = 30
 """rsync gives up when nothing moves for so long."""
 _KEY_EXCHANGE = ("-o", "KexAlgorithms=^curve25519-sha256")
-"""What paramiko uses as well. OpenSSH would rather take one that costs 0.1 s of processor time a connection."""
+"""Key exchange that paramiko uses as well. OpenSSH prefers one that costs 0.1 s of processor time a connection."""
 _NO_PROGRAM = 127
 _NO_ROOM = "No space left on device"
 

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 import picluster
-from picluster.controller.health.patient import Patient
+from picluster.controller.health.findings_node import Patient
 from picluster.schema.facts import NodeFacts
 from picluster.schema.health import Facts, Interface, Link, TorchTrial
 

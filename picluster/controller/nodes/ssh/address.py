@@ -1,4 +1,4 @@
-"""Where a node's SSH is and how it is entered: as OpenSSH itself understands what the inventory and ~/.ssh/config say.
+"""Addresses of SSH: a node is entered as OpenSSH understands the inventory and ~/.ssh/config.
 
 So fabric enters with the very settings that Ansible's and rsync's `ssh` have.
 """
@@ -20,26 +20,24 @@ _PORT, _LAST_PORT = 22, 65535
 
 @dataclass(frozen=True, kw_only=True)
 class SshAddress:
-    """What `ssh -G` says of one host."""
+    """Settings of one host, as `ssh -G` tells them."""
 
     host: str
     """Name or IP address."""
     port: int
-    """Of its sshd."""
     user: str
-    """Account there."""
     key_files: tuple[Path, ...]
     """Private keys that may open it, whether or not they exist."""
     own_keys_only: bool
-    """Whether keys of an agent that stand in no such file must not be offered (IdentitiesOnly)."""
+    """True where keys of an agent that stand in no such file must not be offered (IdentitiesOnly)."""
     known_hosts: tuple[Path, ...]
     """Files of host keys."""
     new_keys: Path | None
     """The one of them that new keys are written to; None where the person wants none recorded."""
     alias: str | None
-    """What it is called in them, in place of its name (HostKeyAlias)."""
+    """Name in those files, in place of its own (HostKeyAlias)."""
     hashes_names: bool
-    """Whether names are written there hashed (HashKnownHosts)."""
+    """True where names are written there hashed (HashKnownHosts)."""
     jumps: tuple[str, ...]
     """Hosts on the way, each as [user@]host[:port]."""
     proxy_command: str | None
@@ -49,7 +47,7 @@ class SshAddress:
 
     @property
     def known_name(self) -> str:
-        """What the host is called in a file of host keys."""
+        """Name of the host in a file of host keys."""
         if self.alias:
             return self.alias.lower()
         return (self.host if self.port == _PORT else f"[{self.host}]:{self.port}").lower()
@@ -113,14 +111,14 @@ def ssh_words(name: str, variables: Mapping[str, object]) -> list[str]:
 
 
 def _no_option(name: str, variable: str, value: str) -> str:
-    """What begins with a dash, ssh or rsync could take for an option."""
+    """Refuse a dash in front, which ssh or rsync could take for an option."""
     if value.startswith("-"):
         raise InputError(f"{variable} of {name} is {value!r}: it must not begin with a dash", fix="write it without")
     return value
 
 
 def resolve(words: Sequence[str]) -> SshAddress:
-    """What OpenSSH makes of these words.
+    """Ask OpenSSH what these words mean.
 
     Raises:
         InputError: it does not understand them.

@@ -71,7 +71,7 @@ _FORMS = (
 
 
 def _public_halves(address: SshAddress) -> set[bytes]:
-    """Of the key files: an agent may hold the private ones."""
+    """Public keys beside the key files: an agent may hold the private ones."""
     halves = set()
     for file in address.key_files:
         for place in (file, file.with_name(f"{file.name}.pub")):

@@ -40,7 +40,7 @@ NEGOTIATE_SECONDS = 7.0
 AUTHENTICATE_SECONDS = 8.0
 CHANNEL_SECONDS = 8.0
 KEEPALIVE_SECONDS = 15
-"""So that no router forgets a connection over which nothing is said."""
+"""Interval that keeps routers from forgetting a connection over which nothing is said."""
 RETRY_SECONDS = 0.3
 """Between attempts at an sshd that hung up at once: it does so when many ask at the same time (MaxStartups)."""
 
@@ -108,7 +108,7 @@ class _Check(paramiko.MissingHostKeyPolicy):
 
     @property
     def kinds(self) -> set[str]:
-        """Of the keys that are recorded."""
+        """Kinds of the keys that are recorded."""
         return {key.kind for key in (*self._recorded, *self._without_port)}
 
     def missing_host_key(self, client: paramiko.SSHClient, hostname: str, key: PKey) -> None:  # noqa: ARG002

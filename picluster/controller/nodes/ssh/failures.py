@@ -1,4 +1,4 @@
-"""What a connection that could not be opened means to a person, and what to do about it."""
+"""Failures of connections in a person's words, with what to do."""
 
 from __future__ import annotations
 
@@ -21,8 +21,7 @@ if TYPE_CHECKING:
     from picluster.controller.nodes.ssh.known_hosts import HostKey
 
 UNREADABLE = (OSError, ValueError, TypeError, paramiko.SSHException, UnknownKeyType)
-"""What reading a key file may raise: not a key, of a kind that is not known, locked by a passphrase."""
-
+"""Errors of reading a key file: not a key, of a kind that is not known, locked by a passphrase."""
 
 _TOO_SLOW = "No existing session"
 """paramiko's word for keys that were not agreed upon in time."""
@@ -33,14 +32,13 @@ class Verdict:
     """The key that a host shows, beside what is recorded of it."""
 
     address: SshAddress
-    """Of the host."""
     key: HostKey
     """That it shows."""
     recorded: tuple[HostKey, ...]
     """Its keys, as they are known here."""
     state: Literal["known", "new", "changed", "revoked"]
     on_the_way: bool = False
-    """Whether it is not the node itself, but a host that one goes through."""
+    """True where it is not the node itself, but a host on the way."""
 
 
 class HostKeyShown(paramiko.SSHException):
@@ -73,7 +71,7 @@ def in_words(name: str, address: SshAddress, error: Exception, *, on_the_way: bo
 
 
 def was_turned_away(error: Exception) -> bool:
-    """Whether sshd hung up before it said anything, as it does when too many ask at once."""
+    """True where sshd hung up before it said anything, as it does when too many ask at once."""
     return isinstance(error, EOFError | ConnectionResetError) or "banner" in str(error)
 
 

@@ -33,7 +33,7 @@ class HostKey:
         return f"{self.kind.removeprefix('ssh-')} {self.fingerprint}"
 
     def line(self, name: str) -> str:
-        """Of a file of known hosts."""
+        """Line of a file of known hosts."""
         return f"{name} {self.kind} {base64.b64encode(self.blob).decode()}\n"
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from picluster.cli.show.health_tables import show_health
 from picluster.controller.health.findings import judge
-from picluster.controller.health.patient import Patient
+from picluster.controller.health.findings_node import Patient
 from picluster.errors import RunFailed
 from picluster.schema.health import Health
 from picluster.schema.record import from_json, to_json

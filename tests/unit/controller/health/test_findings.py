@@ -8,8 +8,7 @@ import msgspec
 import pytest
 
 from picluster.controller.health.findings import judge
-from picluster.controller.health.findings_node import about
-from picluster.controller.health.patient import Patient
+from picluster.controller.health.findings_node import Patient, about
 from picluster.controller.nodes.fitness import busy
 from picluster.errors import DataError, RunFailed
 from picluster.schema.facts import Claimed

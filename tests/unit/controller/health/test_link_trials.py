@@ -1,10 +1,10 @@
-"""Who measures with whom, and when."""
+"""Rounds in which pairs of nodes measure their links."""
 
 from itertools import chain, combinations
 
 import pytest
 
-from picluster.controller.health.rounds import rounds
+from picluster.controller.health.link_trials import rounds
 
 
 @pytest.mark.parametrize("count", [2, 3, 4, 7, 10, 11])
