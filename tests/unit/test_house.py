@@ -22,9 +22,8 @@ UNCLEAR_BEGINNING = re.compile(r"(Of|What|Who|Whether|Where|How|So)\b")
 
 # These counts may only fall: who mends some lowers them.
 UNCLEAR_DOCSTRINGS = {
-    "agent": 28,
-    "cli": 5,
-    "controller": 109,
+    "cli": 4,
+    "controller": 28,
     "graph": 48,
     "worker": 37,
 }
