@@ -18,7 +18,7 @@ _KINDS = {"str": str, "int": int, "float": float, "list": list, "dict": dict}
 
 
 def answer_all(answers: dict[str, Callable[..., Answer]]) -> None:
-    """Answer what comes on standard input until the controller hangs up.
+    """Answer what comes on standard input until the controller hangs up, or a worker takes the process over.
 
     A question names one of `answers` as `do`; the rest of it are that function's arguments.
     """
@@ -57,3 +57,9 @@ def say(answer: Answer) -> None:
 def _write(reply: Answer) -> None:
     sys.stdout.buffer.write(json.dumps(reply).encode() + b"\n")
     sys.stdout.buffer.flush()
+
+
+if __name__ == "__main__":
+    import importlib
+
+    answer_all(importlib.import_module(f"picluster.agent.{sys.argv[1]}").ANSWERS)

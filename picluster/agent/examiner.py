@@ -8,10 +8,8 @@ from __future__ import annotations
 import os
 import platform
 import re
-import shutil
 import socket
 import struct
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -20,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from picluster.agent import premises
-from picluster.agent.answering import answer_all
 from picluster.agent.control_groups import memory_limit
+from picluster.agent.premises import text, told_by
 
 SUDO_SECONDS = 5
 FIRMWARE_SECONDS = 5
@@ -45,7 +43,7 @@ def examine(*, folder: str) -> Answer:
         **_system(ROOT),
         **_memory(ROOT),
         **_disk(Path(folder).expanduser()),
-        "sudo": os.getuid() == 0 or _told("sudo", "-n", "true", seconds=SUDO_SECONDS) is not None,
+        "sudo": os.getuid() == 0 or told_by("sudo", "-n", "true", seconds=SUDO_SECONDS) is not None,
         "name_addresses": _name_addresses(socket.gethostname()),
         "interfaces": interfaces(ROOT, [name for _, name in socket.if_nameindex()]),
         "governor": governor(ROOT),
@@ -56,9 +54,9 @@ def examine(*, folder: str) -> Answer:
 
 
 def _system(root: Path) -> Answer:
-    names = re.search(r'^PRETTY_NAME="?([^"\n]*)', _text(root / "etc/os-release") or "", re.MULTILINE)
-    board = (_text(root / "proc/device-tree/model") or "").strip("\0\n ")
-    features = re.search(r"^Features\s*:(.*)$", _text(root / "proc/cpuinfo") or "", re.MULTILINE)
+    names = re.search(r'^PRETTY_NAME="?([^"\n]*)', text(root / "etc/os-release") or "", re.MULTILINE)
+    board = (text(root / "proc/device-tree/model") or "").strip("\0\n ")
+    features = re.search(r"^Features\s*:(.*)$", text(root / "proc/cpuinfo") or "", re.MULTILINE)
     return {
         "board": board or None,
         "machine": platform.machine(),
@@ -70,32 +68,29 @@ def _system(root: Path) -> Answer:
 
 
 def _memory(root: Path) -> Answer:
+    lines = (text(root / "proc/swaps") or "").splitlines()[1:]
+    swaps = [line.split()[0] for line in lines if line.strip()]
     return {
         "memory_bytes": premises.memory("MemTotal", root),
         "available_bytes": premises.memory("MemAvailable", root),
         "swap_free_bytes": premises.memory("SwapFree", root),
         "limit_bytes": memory_limit(root),
         "memory_controller": memory_controller(root),
-        "swaps_on_card": [path for path in _swaps(root) if on_card(root, path)],
+        "swaps_on_card": [path for path in swaps if on_card(root, path)],
     }
 
 
 def memory_controller(root: Path) -> bool | None:
     """True where the kernel can bound and count memory by control groups; None where it has no such groups at all."""
-    unified = _text(root / "sys/fs/cgroup/cgroup.controllers")
+    unified = text(root / "sys/fs/cgroup/cgroup.controllers")
     if unified is not None and "memory" in unified.split():
         return True
     if (root / "sys/fs/cgroup/memory").is_dir():
         return True
-    listed = _text(root / "proc/cgroups")
+    listed = text(root / "proc/cgroups")
     if listed is not None and re.search(r"^memory\s+\d+\s+\d+\s+1$", listed, re.MULTILINE):
         return True
     return None if unified is None and listed is None else False
-
-
-def _swaps(root: Path) -> list[str]:
-    lines = (_text(root / "proc/swaps") or "").splitlines()[1:]
-    return [line.split()[0] for line in lines if line.strip()]
 
 
 def on_card(root: Path, path: str) -> bool:
@@ -137,11 +132,11 @@ def interfaces(root: Path, names: Iterable[str]) -> dict[str, Answer]:
     """Each network interface: Mbit/s of its link, where it is a device that knows; whether by radio or half duplex."""
     found = {}
     for folder in (root / "sys/class/net" / name for name in names):
-        speed = (_text(folder / "speed") or "").strip() if (folder / "device").exists() else ""
+        speed = (text(folder / "speed") or "").strip() if (folder / "device").exists() else ""
         found[folder.name] = {
             "speed_mbit": int(speed) if speed.isdigit() else None,
             "wireless": (folder / "wireless").exists() or (folder / "phy80211").exists(),
-            "half_duplex": (_text(folder / "duplex") or "").strip() == "half",
+            "half_duplex": (text(folder / "duplex") or "").strip() == "half",
         }
     return found
 
@@ -149,15 +144,15 @@ def interfaces(root: Path, names: Iterable[str]) -> dict[str, Answer]:
 def governor(root: Path) -> str | None:
     """Governor of the first core; None of drivers that choose the speed themselves, whose `powersave` is no harm."""
     folder = root / "sys/devices/system/cpu/cpu0/cpufreq"
-    driver = (_text(folder / "scaling_driver") or "").strip()
-    name = (_text(folder / "scaling_governor") or "").strip()
+    driver = (text(folder / "scaling_driver") or "").strip()
+    name = (text(folder / "scaling_governor") or "").strip()
     return None if not name or driver.startswith(("intel_pstate", "amd-pstate", "amd_pstate")) else name
 
 
 def celsius(root: Path) -> float | None:
     """The hottest zone of the processor; of all zones where none is called so."""
     zones = [
-        (_text(zone / "type") or "", (_text(zone / "temp") or "").strip())
+        (text(zone / "type") or "", (text(zone / "temp") or "").strip())
         for zone in (root / "sys/class/thermal").glob("thermal_zone*")
     ]
     of_processor = [zone for zone in zones if re.search("cpu|soc|pkg", zone[0])] or zones
@@ -167,8 +162,8 @@ def celsius(root: Path) -> float | None:
 
 def _throttled(root: Path) -> int | None:
     """The firmware's word for low voltage and heat, as bits; None on what is no Pi."""
-    told = _told("vcgencmd", "get_throttled", seconds=FIRMWARE_SECONDS) or ""
-    words = told.partition("=")[2] or _text(root / "sys/devices/platform/soc/soc:firmware/get_throttled") or ""
+    told = told_by("vcgencmd", "get_throttled", seconds=FIRMWARE_SECONDS) or ""
+    words = told.partition("=")[2] or text(root / "sys/devices/platform/soc/soc:firmware/get_throttled") or ""
     with suppress(ValueError):
         return int(words.strip(), 16)
     return None
@@ -180,42 +175,9 @@ def package_locks(root: Path) -> list[str]:
     for name in _PACKAGE_LOCKS:
         with suppress(OSError):
             numbers.add((root / name).stat().st_ino)
-    holders = [int(pid) for pid, inode in _LOCK.findall(_text(root / "proc/locks") or "") if int(inode) in numbers]
-    names = ((_text(root / f"proc/{pid}/comm") or "").strip() for pid in holders)
+    holders = [int(pid) for pid, inode in _LOCK.findall(text(root / "proc/locks") or "") if int(inode) in numbers]
+    names = ((text(root / f"proc/{pid}/comm") or "").strip() for pid in holders)
     return sorted({name for name in names if re.match("apt|dpkg|unattended|packagekit|aptitude|python", name)})
 
 
-def _told(*words: str, seconds: float) -> str | None:
-    """Output of a program; None where there is none, or it fails."""
-    program = shutil.which(words[0])
-    if program is None:
-        return None
-    with suppress(OSError, subprocess.TimeoutExpired):
-        ended = subprocess.run(
-            [program, *words[1:]],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=seconds,
-        )
-        return ended.stdout if ended.returncode == 0 else None
-    return None
-
-
-def _text(file: Path) -> str | None:
-    with suppress(OSError, UnicodeDecodeError):
-        return file.read_text()
-    return None
-
-
 ANSWERS: dict[str, Callable[..., Answer]] = {each.__name__: each for each in (clock, examine)}
-
-
-def main() -> None:
-    """Answer questions until the controller hangs up."""
-    answer_all(ANSWERS)
-
-
-if __name__ == "__main__":
-    main()

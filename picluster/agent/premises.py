@@ -26,6 +26,30 @@ _SIOCGIFCONF = 0x8912
 _MOST_ADDRESSES = 256
 
 
+def text(file: Path) -> str | None:
+    """Content of a file; None where it cannot be read."""
+    with suppress(OSError, UnicodeDecodeError):
+        return file.read_text()
+    return None
+
+
+def told_by(name: str, *words: str, seconds: float) -> str | None:
+    """Output of a program; None where there is none, or it fails."""
+    import subprocess
+
+    with suppress(OSError, subprocess.TimeoutExpired):
+        ended = subprocess.run(
+            [program(name) or name, *words],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=seconds,
+        )
+        return ended.stdout if ended.returncode == 0 else None
+    return None
+
+
 def worker(home: Path) -> str | None:
     """The worker's program, where it is installed."""
     found = home / ".venv" / "bin" / "picluster-worker"
@@ -44,11 +68,6 @@ def version(home: Path, program: str) -> tuple[str | None, str]:
                     found = _VERSION.search((place / "picluster" / "__init__.py").read_text())
                     if found:
                         return found.group(1), ""
-    return ask_version(program)
-
-
-def ask_version(program: str) -> tuple[str | None, str]:
-    """Version that the program itself tells; see `version`."""
     import subprocess
 
     try:
@@ -97,13 +116,11 @@ def machine(torch: str | None) -> dict[str, Any]:
 
 def processor(root: Path = Path("/")) -> str:
     """Board of a Pi, processor of a PC. `root` is that of the file system."""
-    with suppress(OSError):
-        return (root / "proc/device-tree/model").read_text().rstrip("\0\n")
-    with suppress(OSError):
-        found = re.search(r"^model name\s*: *(.*)$", (root / "proc/cpuinfo").read_text(), re.MULTILINE)
-        if found:
-            return found.group(1)
-    return os.uname().machine
+    board = text(root / "proc/device-tree/model")
+    if board is not None:
+        return board.rstrip("\0\n")
+    found = re.search(r"^model name\s*: *(.*)$", text(root / "proc/cpuinfo") or "", re.MULTILINE)
+    return found.group(1) if found else os.uname().machine
 
 
 def numerics(kind: str, torch: str | None) -> str | None:
@@ -148,19 +165,16 @@ def file_system(folder: Path) -> os.statvfs_result | None:
 
 def memory(name: str, root: Path = Path("/")) -> int | None:
     """Bytes of one kind, as the kernel calls it. `root` is that of the file system."""
-    with suppress(OSError):
-        found = re.search(rf"^{name}:\s+(\d+) kB", (root / "proc/meminfo").read_text(), re.MULTILINE)
-        return int(found.group(1)) * 1024 if found else None
-    return None
+    found = re.search(rf"^{name}:\s+(\d+) kB", text(root / "proc/meminfo") or "", re.MULTILINE)
+    return int(found.group(1)) * 1024 if found else None
 
 
 def oom_kills() -> int | None:
     """Number of processes that the kernel has killed for want of memory, as far as this machine can see."""
     for file in ("/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_control", "/proc/vmstat"):
-        with suppress(OSError):
-            found = re.search(r"^oom_kill (\d+)$", Path(file).read_text(), re.MULTILINE)
-            if found:
-                return int(found.group(1))
+        found = re.search(r"^oom_kill (\d+)$", text(Path(file)) or "", re.MULTILINE)
+        if found:
+            return int(found.group(1))
     return None
 
 

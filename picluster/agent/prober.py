@@ -19,8 +19,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from picluster.agent.answering import answer_all
-
 TORCH_SECONDS = 75
 """A slow SD card and a cold cache: importing torch takes a Pi 3 more than half of it."""
 CONNECT_SECONDS = 3.0
@@ -140,12 +138,3 @@ def _lines(text: bytes | None) -> list[str]:
 
 
 ANSWERS: dict[str, Callable[..., Answer]] = {each.__name__: each for each in (torch, listen, measure)}
-
-
-def main() -> None:
-    """Answer questions until the controller hangs up."""
-    answer_all(ANSWERS)
-
-
-if __name__ == "__main__":
-    main()

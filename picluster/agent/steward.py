@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from picluster.agent import premises
-from picluster.agent.answering import answer_all, say
+from picluster.agent.answering import say
 from picluster.agent.claims import claims
 
 TYPE_CHECKING = False
@@ -176,15 +176,7 @@ def sweep(run: Path) -> None:
 
 
 def _by_sudo(*words: str) -> bool:
-    import subprocess
-
-    command = ["/usr/bin/env", "sudo", "-n", *words]
-    with suppress(OSError, subprocess.TimeoutExpired):
-        ended = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=SUDO_TIMEOUT_SECONDS
-        )
-        return ended.returncode == 0
-    return False
+    return premises.told_by("sudo", "-n", *words, seconds=SUDO_TIMEOUT_SECONDS) is not None
 
 
 def _lives(group: int) -> bool:
@@ -205,12 +197,3 @@ def routes(*, peers: list[str]) -> Answer:
 ANSWERS: dict[str, Callable[..., Answer]] = {
     each.__name__: each for each in (look, routes, work, claimed, oom, end, remove)
 }
-
-
-def main() -> None:
-    """Answer questions until the controller hangs up, or the worker takes this process over."""
-    answer_all(ANSWERS)
-
-
-if __name__ == "__main__":
-    main()

@@ -27,10 +27,10 @@ class Routes(Record, frozen=True, kw_only=True):
 
 
 class Started(Record, frozen=True, kw_only=True):
-    """Last answer of a steward, which becomes a worker."""
+    """Last answer of a steward before it becomes a worker."""
 
     error: str
-    """Reason why it does not; empty where it does."""
+    """Reason why it does not become one; empty where it does."""
 
 
 class Claims(Record, frozen=True, kw_only=True):
@@ -68,7 +68,7 @@ class Listening(Record, frozen=True, kw_only=True):
     """A listener for the trials of links."""
 
     port: int | None
-    """Port that it listens at; None where it cannot."""
+    """None where it cannot listen."""
     error: str
     """Reason why not; empty where it can."""
 
@@ -79,9 +79,7 @@ class LinkTrial(Record, frozen=True, kw_only=True):
     error: str
     """Reason why it was not measured; empty where it was."""
     round_trip_ms: float | None
-    """Median of small messages."""
     mbit_per_second: float | None
-    """Rate of up to 8 MiB."""
 
 
 class Question(Record, Generic[AnswerType], frozen=True, kw_only=True, tag_field="do"):
@@ -134,9 +132,9 @@ class Look(Question[NodeFacts], frozen=True, kw_only=True, tag="look"):
     name: str
     """Name in the inventory."""
     home: str
-    """Folder where picluster is installed."""
+    """Folder where picluster is installed there."""
     cache: str
-    """Folder where data are kept."""
+    """Folder where data are kept there."""
     graph: str
     """Name of a graph folder there."""
     wanted: dict[str, list[int]]
@@ -147,7 +145,7 @@ class FindRoutes(Question[Routes], frozen=True, kw_only=True, tag="routes"):
     """Question for the ways to other nodes. Steward."""
 
     peers: list[str]
-    """Addresses of the others."""
+    """Their addresses."""
 
 
 class BecomeWorker(Question[Started], frozen=True, kw_only=True, tag="work"):
@@ -160,7 +158,6 @@ class BecomeWorker(Question[Started], frozen=True, kw_only=True, tag="work"):
     environment: dict[str, str]
     """Variables besides the node's own."""
     command: list[str]
-    """The worker's command."""
     unit: str
     """Name of the transient unit that it shall run in, where there is systemd."""
 
@@ -209,7 +206,6 @@ class Listen(Question[Listening], frozen=True, kw_only=True, tag="listen"):
     """Order to let peers measure their way to the node. Prober."""
 
     address: str
-    """Own address."""
     greeting: str
     """Words by which peers know the node."""
 

@@ -31,7 +31,6 @@ _PROGRAMS = {
     "prober": ("answering", "prober"),
 }
 """The modules of each of the programs of `agent/`, in the order in which they import each other."""
-_ERRANDS = "picluster.agent"
 # The text of the program comes first on standard input, its length before it; then questions. On one line, since
 # there are shells that break a quoted one.
 BOOT = 'import sys; i = sys.stdin.buffer; exec(compile(i.read(int(i.readline())), "errand", "exec"))'
@@ -41,22 +40,18 @@ for name, text in json.loads({texts!r}).items():
     module = sys.modules[name] = types.ModuleType(name)
     module.__path__ = []
     exec(compile(text, name, "exec"), module.__dict__)
-module.main()
+sys.modules["picluster.agent.answering"].answer_all(module.ANSWERS)
 """
 _COMMAND = f"exec python3 -I -S -c {shlex.quote(BOOT)}"
 
 
 class AgentSession:
-    """One running steward. Not for several threads at once until it is a worker."""
+    """One running agent. Not for several threads at once until it is a worker."""
 
     def __init__(
         self, connection: fabric.Connection, *, timeout_seconds: float = ANSWER_SECONDS, program: str = "steward"
     ) -> None:
-        """Start a steward on the other side, or another program of the worker's that answers in the same way.
-
-        Raises:
-            RunFailed: the connection broke.
-        """
+        """Send the program there, and start it. RunFailed where the connection breaks."""
         source = program_text(program)
         try:
             assert connection.transport is not None
@@ -141,9 +136,9 @@ class AgentSession:
 @functools.cache
 def program_text(program: str) -> bytes:
     """A program that holds the texts of its modules by name; their packages are empty on the other side."""
-    packages = dict.fromkeys(("picluster", "picluster.worker", _ERRANDS), "")
+    packages = {"picluster": "", "picluster.agent": ""}
     folder = Path(picluster.__file__).parent / "agent"
-    modules = {f"{_ERRANDS}.{name}": (folder / f"{name}.py").read_text() for name in _PROGRAMS[program]}
+    modules = {f"picluster.agent.{name}": (folder / f"{name}.py").read_text() for name in _PROGRAMS[program]}
     return _LOAD.format(texts=json.dumps({**packages, **modules})).encode()
 
 

@@ -17,19 +17,14 @@ if TYPE_CHECKING:
     from picluster.schema.facts import NodeFacts
 
 ROUTES_SECONDS = 9.0
-Routes = Mapping[str, tuple[str, str]]
-"""Peer's address → own address and interface towards it."""
 
 
 def meeting_address(entered_at: str, interfaces: Mapping[str, str]) -> str:
-    """The address at which the others shall look for a node.
+    """The address at which the others shall look for a node; RunFailed where it has none but for itself.
 
     Args:
         entered_at: the node's own address on the SSH connection, which its network leads to; may be of IPv6.
         interfaces: the node's IPv4 addresses, each with its interface.
-
-    Raises:
-        RunFailed: it has none but for itself.
     """
     if entered_at in interfaces:
         return entered_at
@@ -39,16 +34,13 @@ def meeting_address(entered_at: str, interfaces: Mapping[str, str]) -> str:
     return outward[0]
 
 
-def data_address(own: str, interfaces: Mapping[str, str], routes: Routes) -> tuple[str, str]:
-    """Address and interface of a node's data plane.
+def data_address(own: str, interfaces: Mapping[str, str], routes: Mapping[str, tuple[str, str]]) -> tuple[str, str]:
+    """Address and interface of a node's data plane; RunFailed where the kernel knows no interface for it.
 
     Args:
         own: where the others look for it.
         interfaces: its IPv4 addresses, each with its interface.
-        routes: its ways to the others.
-
-    Raises:
-        RunFailed: the kernel knows no interface for it.
+        routes: the others' addresses, each with its own address and interface towards it.
     """
     outward = ((address, interface) for peer, (address, interface) in routes.items() if address != peer)
     address, interface = next(outward, (own, interfaces.get(own, "")))

@@ -33,13 +33,10 @@ class NodesFailed(PiclusterError):
 def try_all(
     names: Iterable[str], work: Callable[[str], Outcome], *, timeout_seconds: float, doing: str
 ) -> dict[str, Outcome | PiclusterError]:
-    """Each node's outcome or error, in the order of `names`. What is unexpected is raised.
+    """Each node's outcome or error, in the order of `names`; unexpected exceptions are raised.
 
-    Args:
-        names: the nodes.
-        work: takes one node's name; runs in a thread of its own.
-        timeout_seconds: a node that has not finished by then has failed.
-        doing: what it is, for the words about such a node.
+    `work` takes a node's name, in a thread of its own. A node that has not finished in time has failed; `doing` says
+    what it was doing.
     """
     names = list(names)
     done: queue.Queue[tuple[str, Outcome | BaseException]] = queue.Queue()

@@ -20,12 +20,9 @@ class Busy(RunFailed):
 
 
 def unfit(seen: NodeFacts, home: str, sizes: Mapping[str, int]) -> PiclusterError | None:
-    """Why a node cannot take part; None where it can.
+    """Reason why a node cannot take part; None where it can.
 
-    Args:
-        seen: what its steward says.
-        home: where picluster should be installed.
-        sizes: bytes of each file that it needs.
+    Picluster should be installed in `home`; `sizes` are the bytes of each file that the node needs.
     """
     return _wrongly_installed(seen, home) or _cannot_be_shipped_to(seen, sizes) or busy(seen.claims)
 
@@ -55,13 +52,13 @@ def _cannot_be_shipped_to(seen: NodeFacts, sizes: Mapping[str, int]) -> Picluste
 
 
 def without_engine(packages: Mapping[str, str | None], engine: EngineName) -> PiclusterError | None:
-    """Why a node cannot take part in a run of this engine; None where nothing is known to be missing."""
+    """Reason why a node cannot take part in a run of this engine; None where nothing is known to be missing."""
     lacking = [name for name in ENGINE_PACKAGES[engine] if name in packages and packages[name] is None]
     return missing_engine(engine, lacking) if lacking else None
 
 
 def busy(claims: Sequence[Claimed]) -> Busy | None:
-    """Whose run has a node, if anybody's."""
+    """Reason why a node is not free; None where it is."""
     for claim in claims:
         if claim.is_exclusive:
             since = time.strftime("%H:%M", time.localtime(claim.since))

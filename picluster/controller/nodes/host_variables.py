@@ -33,10 +33,7 @@ def host_variables(
 ) -> dict[str, str]:
     """The variables of `READ` that a host has and that are not empty, as text.
 
-    Args:
-        name: of the host.
-        hosts: the variables of every host, as they stand in the inventory.
-        groups: the hosts of every group.
+    `hosts` has the variables of every host, as they stand in the inventory, `groups` the hosts of every group.
 
     Raises:
         InputError: one of them is encrypted, no text, or cannot be worked out here.

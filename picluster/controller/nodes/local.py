@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
@@ -57,18 +58,12 @@ class LocalMachine:
             **premises.machine(torch),
             worker=worker_command()[0],
             version=picluster.__version__,
-            trouble="",
             python=".".join(platform.python_version_tuple()[:2]),
             torch=torch,
             packages={name: "here" if find_spec(name) else None for name in names},
             rsync=True,
-            ssh_address="",
             interfaces=premises.interfaces(),
-            claims=(),
             cache=self.data_folder,
-            lacking=(),
-            free_bytes=None,
-            oom_kills=None,
         )
         return msgspec.structs.replace(facts, **self._words)
 
@@ -122,7 +117,7 @@ class LocalAgent:
     """A program of `picluster/agent/` as a child process."""
 
     def __init__(self, program: str) -> None:
-        command = [sys.executable, "-m", f"picluster.agent.{program}"]
+        command = [sys.executable, "-m", "picluster.agent.answering", program]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
     def ask(self, question: Question[AnswerType]) -> AnswerType:
@@ -150,17 +145,13 @@ class _LocalProcess:
         self.log: BinaryIO = process.stderr  # type: ignore[assignment]
 
     def tell(self, line: bytes) -> None:
-        try:
+        with suppress(BrokenPipeError, ValueError):  # gone, or hung up on
             self._input.write(line)
             self._input.flush()
-        except (BrokenPipeError, ValueError):  # gone, or hung up on
-            return
 
     def hang_up(self) -> None:
-        try:
+        with suppress(BrokenPipeError):
             self._input.close()
-        except BrokenPipeError:
-            return
 
     def wait(self, timeout_seconds: float) -> Exit | None:
         try:
@@ -170,10 +161,8 @@ class _LocalProcess:
         return Exit(None, signal.Signals(-code).name) if code < 0 else Exit(code, None)
 
     def kill(self) -> None:
-        try:
+        with suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            return
 
     def close(self) -> None:
         """Close what it would say."""

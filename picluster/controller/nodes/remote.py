@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -129,13 +129,16 @@ class RemoteMachine:
         if files:
             self._shipment = Shipment(rsync_command(files, self._node.ssh_words, self._connection.user, graph))
             self._shipment.finish()
+        weights = None
         if parcel.weights_file:
-            self._put(parcel.weights_file, self._folder / parcel.weights_file.name)
+            weights = str(self._folder / parcel.weights_file.name)
+            with self._files() as there:
+                there.put(str(parcel.weights_file), weights)
         return Places(
             model_file=str(self._folder / "model.py"),
             graph_folder=str(graph),
             output_folder=str(self._folder),
-            weights_file=str(self._folder / parcel.weights_file.name) if parcel.weights_file else None,
+            weights_file=weights,
         )
 
     def fetch(self, path: str, destination: Path) -> None:
@@ -146,18 +149,14 @@ class RemoteMachine:
 
     def kill(self, run: str, node: str) -> None:
         """End the worker of that run and node, by a steward of its own."""
-        with suppress(PiclusterError):
-            steward = self.agent(timeout_seconds=CLOSE_SECONDS)
+        with suppress(PiclusterError), closing(self.agent(timeout_seconds=CLOSE_SECONDS)) as steward:
             claims = steward.ask(TellClaims()).claims
             steward.ask(EndGroups(groups=[each.group for each in claims if (each.run, each.node) == (run, node)]))
-            steward.close()
 
     def ran_out_of_memory(self) -> bool:
         """True where the kernel counts more kills than before the run."""
-        with suppress(PiclusterError):
-            steward = self.agent(timeout_seconds=CLOSE_SECONDS)
+        with suppress(PiclusterError), closing(self.agent(timeout_seconds=CLOSE_SECONDS)) as steward:
             before, now = self._seen.oom_kills if self._seen else None, steward.ask(CountOomKills()).oom_kills
-            steward.close()
             return before is not None and now is not None and now > before
         return False
 
@@ -169,17 +168,12 @@ class RemoteMachine:
             return
         with suppress(PiclusterError):
             if self._folder is not None:
-                steward = self.agent(timeout_seconds=CLOSE_SECONDS)
-                steward.ask(RemoveFolder(folder=str(self._folder)))
+                self.agent(timeout_seconds=CLOSE_SECONDS).ask(RemoveFolder(folder=str(self._folder)))
         self._connection.close()
 
     def _graph_folder(self, parcel: Parcel) -> PurePosixPath:
         assert self._seen is not None
         return PurePosixPath(self._seen.cache, "graphs", parcel.graph_folder.name)
-
-    def _put(self, file: Path, destination: PurePosixPath) -> None:
-        with self._files() as files:
-            files.put(str(file), str(destination))
 
     @contextmanager
     def _files(self) -> Iterator[paramiko.SFTPClient]:
@@ -194,9 +188,8 @@ class RemoteMachine:
                 channel.settimeout(FETCH_SECONDS)
                 yield client
         except (paramiko.SSHException, OSError, EOFError) as error:
-            raise RunFailed(
-                f"copying a file failed: {str(error) or type(error).__name__}", fix="picluster doctor"
-            ) from error
+            what = f"copying a file failed: {str(error) or type(error).__name__}"
+            raise RunFailed(what, fix="picluster doctor") from error
 
 
 class _RemoteWorker:

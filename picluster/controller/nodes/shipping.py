@@ -31,13 +31,9 @@ def state_of(files: Iterable[Path]) -> dict[str, list[int]]:
 
 
 def rsync_command(files: Sequence[Path], ssh_words: Sequence[str], user: str, folder: PurePosixPath) -> list[str]:
-    """The command that brings files into a folder of the node.
+    """The command that brings files into a folder of the node, which exists.
 
-    Args:
-        files: here.
-        ssh_words: what stands between `ssh` and the command; the last word is the destination.
-        user: account on the node.
-        folder: there; it exists.
+    `ssh_words` stand between `ssh` and the command, the destination last; `user` is the account on the node.
     """
     *options, host = ssh_words
     place = f"[{host}]" if ":" in host else host  # an address of IPv6

@@ -8,8 +8,8 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, closing, suppress
+from collections.abc import Callable
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -18,11 +18,9 @@ import paramiko
 
 from picluster.controller.nodes.ssh.client_keys import ClientKeys
 from picluster.controller.nodes.ssh.failures import HostKeyShown, Verdict, in_words, was_turned_away
-from picluster.controller.nodes.ssh.known_hosts import HostKey, known_keys
+from picluster.controller.nodes.ssh.known_hosts import HostKey, known_keys, lines_of
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from paramiko.pkey import PKey
 
     from picluster.controller.nodes.ssh.address import SshAddress
@@ -49,8 +47,8 @@ def connect(name: str, address: SshAddress, *, silence_seconds: float | None = N
     """Open a connection to a node, through the hosts on the way.
 
     Args:
-        name: of the node, for the words of an error.
-        address: where it is.
+        name: name of the node, for the words of an error.
+        address: address of the node.
         silence_seconds: the connection breaks when the other side's kernel acknowledges nothing for so long.
 
     Raises:
@@ -101,7 +99,7 @@ class _Check(paramiko.MissingHostKeyPolicy):
 
     def __init__(self, address: SshAddress, *, only_look: bool = False) -> None:
         self._address, self._only_look = address, only_look
-        lines = list(_lines(address.known_hosts))
+        lines = list(lines_of(address.known_hosts))
         self._recorded, self._revoked = known_keys(lines, address.known_name)
         # OpenSSH takes a key that was recorded without the port, too; another one there means nothing.
         self._without_port = [] if address.alias else known_keys(lines, address.host.lower())[0]
@@ -122,12 +120,6 @@ class _Check(paramiko.MissingHostKeyPolicy):
         if key in (*self._recorded, *self._without_port):
             return Verdict(self._address, key, (key,), "known")
         return Verdict(self._address, key, tuple(self._recorded), "changed" if self._recorded else "new")
-
-
-def _lines(files: Iterable[Path]) -> Iterator[str]:
-    for file in files:
-        with suppress(OSError):
-            yield from file.read_text(encoding="utf-8", errors="replace").splitlines()
 
 
 def _enter(address: SshAddress, way: fabric.Connection | None, *, only_look: bool = False) -> fabric.Connection:
@@ -215,9 +207,6 @@ def _transports_preferring(kinds: set[str]) -> Callable[..., paramiko.Transport]
 def _keep_alive(connection: fabric.Connection, silence_seconds: float | None) -> None:
     connection.transport.set_keepalive(KEEPALIVE_SECONDS)
     sock = connection.transport.sock
-    if silence_seconds is not None and _is_tcp(sock) and hasattr(socket, "TCP_USER_TIMEOUT"):
+    is_tcp = isinstance(sock, socket.socket) and sock.family in (socket.AF_INET, socket.AF_INET6)
+    if silence_seconds is not None and is_tcp and hasattr(socket, "TCP_USER_TIMEOUT"):
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(silence_seconds * 1000))
-
-
-def _is_tcp(sock: object) -> bool:
-    return isinstance(sock, socket.socket) and sock.family in (socket.AF_INET, socket.AF_INET6)

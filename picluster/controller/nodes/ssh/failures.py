@@ -33,7 +33,6 @@ class Verdict:
 
     address: SshAddress
     key: HostKey
-    """That it shows."""
     recorded: tuple[HostKey, ...]
     """Its keys, as they are known here."""
     state: Literal["known", "new", "changed", "revoked"]
@@ -50,14 +49,7 @@ class HostKeyShown(paramiko.SSHException):
 
 
 def in_words(name: str, address: SshAddress, error: Exception, *, on_the_way: bool = False) -> PiclusterError:
-    """The failure of a connection.
-
-    Args:
-        name: of the node.
-        address: of what could not be entered.
-        error: what happened.
-        on_the_way: it is not the node itself, but a host before it.
-    """
+    """Failure of a connection to `address`: the named node's own, or that of a host `on_the_way` to it."""
     place = f"{address.host} port {address.port}"
     way = f"on the way to it, {place}: " if on_the_way else ""
     for kind, words in _WORDS:

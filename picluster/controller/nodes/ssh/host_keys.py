@@ -6,7 +6,6 @@ import os
 import secrets
 import tempfile
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +13,7 @@ from picluster.controller.nodes.fan_out import try_all
 from picluster.controller.nodes.ssh.address import resolve
 from picluster.controller.nodes.ssh.connection import host_key
 from picluster.controller.nodes.ssh.failures import HostKeyShown, in_words
-from picluster.controller.nodes.ssh.known_hosts import hashed, known_keys, without
+from picluster.controller.nodes.ssh.known_hosts import hashed, known_keys, lines_of, without
 from picluster.errors import InputError, PiclusterError
 
 if TYPE_CHECKING:
@@ -69,13 +68,12 @@ def record(verdict: Verdict) -> Path:
 
 def elsewhere(verdict: Verdict) -> list[Path]:
     """Files that still give the host another key than the one that it shows, and that `record` leaves alone."""
-    found = []
-    for file in verdict.address.known_hosts:
-        with suppress(OSError):
-            lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
-            if any(key != verdict.key for key in known_keys(lines, verdict.address.known_name)[0]):
-                found.append(file)
-    return found
+    name = verdict.address.known_name
+    return [
+        file
+        for file in verdict.address.known_hosts
+        if any(key != verdict.key for key in known_keys(lines_of([file]), name)[0])
+    ]
 
 
 def _replace(file: Path, text: str) -> None:

@@ -1,4 +1,4 @@
-"""Files of host keys, in the form of sshd(8): which keys a host is known by, and the text with other ones. Pure."""
+"""Files of host keys, in the form of sshd(8): which keys a host is known by, and the text with other ones."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ import hashlib
 import hmac
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from pathlib import Path
 
 _HASHED = "|1|"
 _REVOKED = "@revoked"
@@ -42,6 +44,13 @@ class _Entry:
     marker: str
     hosts: str
     key: HostKey
+
+
+def lines_of(files: Iterable[Path]) -> Iterator[str]:
+    """Lines of those of the files that can be read."""
+    for file in files:
+        with suppress(OSError):
+            yield from file.read_text(encoding="utf-8", errors="replace").splitlines()
 
 
 def known_keys(lines: Iterable[str], name: str) -> tuple[list[HostKey], list[HostKey]]:
