@@ -15,8 +15,8 @@ CHECKOUT = Path(__file__).parents[2]
 PAGES = [*CHECKOUT.glob("*.md"), *CHECKOUT.glob("docs/*.md")]
 FOLDERS = "docs|scripts|tests|picluster|models|comparisons|ansible|inventory"
 OF_OTHERS = {"--features", "--classes", "--option", "--lock", "--check", "--user", "--print-architecture", "--host"}
-OF_OTHERS |= {"--pdeathsig"}
-"""Options of `picluster-worker`, poetry, scripts, systemctl, dpkg, mpirun and setpriv."""
+OF_OTHERS |= {"--pdeathsig", "--no-deps", "--extra-index-url", "--pip-args", "--index", "--index-strategy"}
+"""Options of `picluster-worker`, poetry, scripts, systemctl, dpkg, mpirun, setpriv, pip, pipx and uv."""
 
 
 def prose(page: Path) -> str:
