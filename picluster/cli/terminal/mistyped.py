@@ -32,12 +32,16 @@ def in_words(error: typer.TyperException, command: Any, words: Sequence[str]) ->
         return InputError(f"{path} has no option {option}", fix=_meant(option, known, words) or fix)
     if type(error).__name__ == "BadOptionUsage":
         param = next(each for each in command.params if option in (*each.opts, *each.secondary_opts))
-        told = f"is a switch and takes no value, but was given {_given(option, words)}" if param.is_flag else ""
+        given = next((word for word in words if word.startswith(f"{option}=")), "").partition("=")[2]
+        told = f"is a switch and takes no value, but was given {given!r}" if param.is_flag else ""
         return InputError(f"{option} {told or f'needs a value: {wanted(param)}'}", fix=fix)
     if type(error).__name__ == "MissingParameter" and param is not None:
         return InputError(f"{path} needs {param.display_name_raw if _is_argument(param) else param.opts[0]}", fix=fix)
     if param is not None:
-        return InputError(f"{_named(param)} {_value(error)!r}: it must be {wanted(param)}", fix=fix)
+        name = param.display_name_raw if _is_argument(param) else max(param.opts, key=len)
+        cause: Any = error.__cause__  # of the library beneath the parser, which knows the value
+        value = cause.errors()[0]["input"] if cause is not None and hasattr(cause, "errors") else str(error)
+        return InputError(f"{name} {value!r}: it must be {wanted(param)}", fix=fix)
     return _of_words(error, path, command, words)
 
 
@@ -87,20 +91,5 @@ def _resolve(command: Any, words: Sequence[str]) -> tuple[str, Any]:
     return " ".join(path), command
 
 
-def _named(param: Any) -> str:
-    return str(param.display_name_raw if _is_argument(param) else max(param.opts, key=len))
-
-
 def _is_argument(param: Any) -> bool:
     return bool(param.param_type_name == "argument")
-
-
-def _given(option: str, words: Sequence[str]) -> str:
-    given = next((word for word in words if word.startswith(f"{option}=")), "")
-    return repr(given.partition("=")[2])
-
-
-def _value(error: Exception) -> object:
-    """Value that could not be parsed, from the library beneath the parser."""
-    cause: Any = error.__cause__
-    return cause.errors()[0]["input"] if cause is not None and hasattr(cause, "errors") else str(error)

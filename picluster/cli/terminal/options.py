@@ -12,7 +12,7 @@ from picluster.cli.terminal import complete
 from picluster.schema.plan import EngineName, Strategy
 from picluster.schema.spec import Evaluation, Monitor
 
-_graph, _model, _training, _nodes, _run = (
+_graph, _model, _train, _nodes, _run = (
     partial(typer.Option, rich_help_panel=f"The {topic}") for topic in ("graph", "model", "training", "nodes", "run")
 )
 
@@ -20,10 +20,7 @@ LONGEST_TAG = 24
 
 Dataset = Annotated[
     str,
-    _graph(
-        help="Data set to train on: cora, citeseer, pubmed, reddit-like …, or a folder in graphs/.",
-        autocompletion=complete.datasets,
-    ),
+    _graph(help="Data set: cora, citeseer, reddit-like …, or a folder in graphs/.", autocompletion=complete.datasets),
 ]
 FeatureType = Literal["fp16", "fp32"]
 FEATURE_DTYPES: dict[FeatureType, str] = {"fp16": "float16", "fp32": "float32"}
@@ -39,52 +36,44 @@ Options = Annotated[list[str] | None, _model("--option", metavar="NAME=VALUE", h
 Dropout = Annotated[float | None, _model(help="Share of values dropped in training. (default: the model's)")]
 Fanout = Annotated[
     str | None,
-    _training(help="Neighbours to sample, the seeds' first, such as 25,10; or all. (default: by the graph's size)"),
+    _train(help="Neighbours to sample, the seeds' first, such as 25,10; or all. (default: by the graph's size)"),
 ]
-BatchSize = Annotated[int | None, _training(help="Seeds of a step. (default: by size)")]
-MicroBatches = Annotated[
-    int | None, _training(help="Parts of a step, computed one by one. (default: 4; full batch: 1)")
-]
-Epochs = Annotated[int | None, _training(help="Passes over the training nodes. (default: 10; full batch: 200)")]
-Seed = Annotated[int, _training(help="Seed of all random numbers.")]
+BatchSize = Annotated[int | None, _train(help="Seeds of a step. (default: by size)")]
+MicroBatches = Annotated[int | None, _train(help="Parts of a step, computed one by one. (default: 4; full batch: 1)")]
+Epochs = Annotated[int | None, _train(help="Passes over the training nodes. (default: 10; full batch: 200)")]
+Seed = Annotated[int, _train(help="Seed of all random numbers.")]
 LearningRate = Annotated[
-    float | None, _training("--learning-rate", "--lr", help="Step size of Adam. (default: 0.003; full batch: 0.01)")
+    float | None, _train("--learning-rate", "--lr", help="Step size of Adam. (default: 0.003; full batch: 0.01)")
 ]
 WeightDecay = Annotated[
-    str | None, _training(help="L2 regularisation: one value, or one a layer: 5e-4,0. (default: 0; full batch: 5e-4,0)")
+    str | None, _train(help="L2 regularisation: one value, or one a layer: 5e-4,0. (default: 0; full batch: 5e-4,0)")
 ]
 DenseWeightDecay = Annotated[
-    float | None, _training(help="Weight decay of layers without neighbours. (default: the model's, or 0)")
+    float | None, _train(help="Weight decay of layers without neighbours. (default: the model's, or 0)")
 ]
 L1 = Annotated[
-    float | None, _training("--l1", help="L1 regularisation of all weights but biases. (default: the model's, or 0)")
+    float | None, _train("--l1", help="L1 regularisation of all weights but biases. (default: the model's, or 0)")
 ]
 Patience = Annotated[
-    int | None,
-    _training(help="Stop after so many epochs without a better validation. (default: the model's, or never)"),
+    int | None, _train(help="Stop after so many epochs without a better validation. (default: the model's, or never)")
 ]
 MonitorName = Annotated[
     Monitor | None,
-    _training(
-        "--monitor",
-        help="Measure that makes a validation better: accuracy or loss. (default: the model's, or accuracy)",
-    ),
+    _train("--monitor", help="Measure by which a validation is better. (default: the model's, or accuracy)"),
 ]
 Validation = Annotated[
-    Evaluation | None, _training(help="Neighbours seen in validation. (default: sampled; full batch: exact)")
+    Evaluation | None, _train(help="Neighbours seen in validation. (default: sampled; full batch: exact)")
 ]
-Test = Annotated[
-    Evaluation | None, _training(help="Neighbours seen in the test: exact is all of them. (default: exact)")
-]
-Beta1 = Annotated[float, _training(help="Adam's decay of the mean of gradients.")]
-Beta2 = Annotated[float, _training(help="Adam's decay of the mean of squared gradients.")]
-Epsilon = Annotated[float, _training(help="Adam's epsilon, against division by 0.")]
-Amsgrad = Annotated[bool, _training("--amsgrad", help="Use the AMSGrad variant of Adam.")]
+Test = Annotated[Evaluation | None, _train(help="Neighbours seen in the test: exact is all of them. (default: exact)")]
+Beta1 = Annotated[float, _train(help="Adam's decay of the mean of gradients.")]
+Beta2 = Annotated[float, _train(help="Adam's decay of the mean of squared gradients.")]
+Epsilon = Annotated[float, _train(help="Adam's epsilon, against division by 0.")]
+Amsgrad = Annotated[bool, _train("--amsgrad", help="Use the AMSGrad variant of Adam.")]
 RunName = Annotated[
     str | None,
     typer.Argument(
         metavar="RUN",
-        help="Name of a run, its last four letters, or its folder; the last one by default.",
+        help="Name, last four letters or folder of a run. (default: the last run)",
         autocompletion=complete.runs,
     ),
 ]
@@ -102,10 +91,7 @@ Nodes = Annotated[
 ]
 StrategyName = Annotated[
     Strategy | None,
-    _nodes(
-        metavar="NAME",
-        help="Division of the work: single, data-parallel, mirrored or layer-split. (default: layer-split)",
-    ),
+    _nodes(metavar="NAME", help="Division of the work: single, data-parallel, mirrored or layer-split (the default)."),
 ]
 Replicas = Annotated[int | None, _nodes(help="Processes on one machine, with mirrored. (default: 2)", min=1)]
 LayersPerNode = Annotated[
@@ -113,7 +99,7 @@ LayersPerNode = Annotated[
 ]
 Engine = Annotated[
     EngineName | None,
-    _nodes(metavar="NAME", help="Transport of tensors between nodes: gloo, rpc, mpi or ray. (default: gloo)"),
+    _nodes(metavar="NAME", help="Transport of tensors between nodes: gloo (the default), rpc, mpi, ray."),
 ]
 PlanFile = Annotated[Path | None, _nodes("--plan", help="Execute this plan instead of making one.")]
 Threads = Annotated[
@@ -126,11 +112,7 @@ Grace = Annotated[
 Wait = Annotated[bool, _nodes("--wait", help="Wait for nodes that are busy with another run.")]
 Rerun = Annotated[
     str | None,
-    _run(
-        metavar="RUN",
-        help="Repeat a run with its model, data and settings: its name, folder or four letters.",
-        autocompletion=complete.runs,
-    ),
+    _run(metavar="RUN", help="Repeat that run, with its model, data and settings.", autocompletion=complete.runs),
 ]
 Tag = Annotated[str, _run(metavar="WORD", help="A word to find the run by.")]
 

@@ -28,14 +28,9 @@ def _dress(command: Any, context: typer.Context) -> None:
     for parameter in command.get_params(context):
         if parameter.param_type_name == "argument":  # its name tells what it is
             parameter.display_type_rich = lambda ctx: ""  # noqa: ARG005
-        elif parameter.metavar is None:
-            parameter.metavar = _word(parameter)
+        elif parameter.is_flag:
+            parameter.metavar = parameter.metavar or ""
+        elif parameter.metavar is None and (kind := parameter.type_descriptor).choices is None:
+            parameter.metavar = _WORDS.get(plain_type(kind.annotation))
     for each in getattr(command, "commands", {}).values():
         _dress(each, context)
-
-
-def _word(option: Any) -> str | None:
-    if option.is_flag:
-        return ""
-    kind = option.type_descriptor
-    return None if kind.choices is not None else _WORDS.get(plain_type(kind.annotation))
