@@ -32,7 +32,9 @@ def show_comparison(found: Comparison) -> None:
     screen.print(f"compared   {counted(count, 'run')} in {counted(len(rows), 'row')}{tagged}")
     screen.print(plain(f"in all     {', '.join(common_words(rows).values())}"))
     _show_unlike(found, screen)
-    wanted = _WORDS if _fit_words(rows, screen) else ()
+    # Columns that tell rows apart stand beside the figures where they fit, else above the tables, once.
+    fit = all(screen.fits(table) for table in (_results(rows, (*_WORDS, "runs")), _cost_table(rows, _WORDS)))
+    wanted = _WORDS if fit else ()
     if not wanted and len(rows) > 1:
         screen.show(_legend(rows), "rows")
     screen.show(_results_table(rows, wanted, screen), "learnt")
@@ -54,11 +56,6 @@ def _show_unlike(found: Comparison, screen: Screen) -> None:
         screen.fill(f"{'' if place else 'differ':<11}{plain(line)}", indent=13)
     if why := incomparable_words(found.rows, found.tested_alike):
         screen.fill(plain(why), indent=2, style="bold")
-
-
-def _fit_words(rows: Sequence[ComparedRow], screen: Screen) -> bool:
-    """True where the columns that tell rows apart fit beside the figures; else they stand above the tables, once."""
-    return all(screen.fits(table) for table in (_results(rows, (*_WORDS, "runs")), _cost_table(rows, _WORDS)))
 
 
 def _legend(rows: Sequence[ComparedRow]) -> Table:

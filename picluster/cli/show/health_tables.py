@@ -71,8 +71,10 @@ def _facts(node: NodeHealth) -> list[str]:
     facts = node.facts
     torch = node.torch.versions.get("torch", "fails").partition("+")[0] if node.torch else NOTHING
     size = min((each for each in (facts.memory_bytes, facts.limit_bytes) if each is not None), default=None)
+    # A board's short name, such as `Pi 4`, says more than aarch64.
+    board = (facts.board or "").replace("Raspberry ", "").partition(" Rev")[0]
     return [
-        _processor(facts.board, facts.machine),
+        board.replace(" Model ", " ").replace(" Plus", "+") or facts.machine,
         torch,
         mebibytes(usable_bytes(facts)),
         mebibytes(size),
@@ -80,12 +82,6 @@ def _facts(node: NodeHealth) -> list[str]:
         NOTHING if node.clock_seconds is None else f"{round(node.clock_seconds, 2) + 0.0:+,.2f}",
         NOTHING if facts.celsius is None else f"{facts.celsius:.0f}",
     ]
-
-
-def _processor(board: str | None, machine: str) -> str:
-    """Short name of the processor, such as `Pi 4`, which says more than aarch64."""
-    words = (board or "").replace("Raspberry ", "").partition(" Rev")[0].replace(" Model ", " ").replace(" Plus", "+")
-    return words or machine
 
 
 def _links_table(health: Health) -> Table:

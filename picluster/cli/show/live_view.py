@@ -11,7 +11,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from picluster.cli.show.words import NOTHING, duration, epochs, learnt, mebibytes, milliseconds, plain, ranges
+from picluster.cli.show.words import NOTHING, duration, epochs, learnt, mebibytes, milliseconds, plain
 from picluster.wording import counted
 
 if TYPE_CHECKING:
@@ -120,26 +120,24 @@ def _nodes(nodes: Sequence[tuple[str, NodeActivity]], width: int) -> Table:
         table.add_column(head, width=columns, no_wrap=True, justify="right")
     table.add_column("step", width=9, no_wrap=True, justify="right")
     for name, (_, node) in zip(names, nodes, strict=True):
-        cells = [Text(name), Text(node.role), Text(ranges(node.layers) or NOTHING), _memory_bar(node), _memory(node)]
-        table.add_row(*cells, *(_further(node) if wide else ()), _step(node))
+        layers = "–".join(map(str, dict.fromkeys((*node.layers[:1], *node.layers[-1:])))) or NOTHING
+        cells = [Text(name), node.role, layers, *_memory(node), *(_further(node) if wide else ()), _step(node)]
+        table.add_row(*cells)
     return table
 
 
-def _memory_bar(node: NodeActivity) -> RenderableType:
-    found = node.resources
-    if found is None or not found.limit_bytes:
-        return Text(NOTHING)
-    share = min(1.0, (found.anonymous_bytes + found.engine_bytes) / found.limit_bytes)
-    style = "red" if share > _FULL else "yellow" if share > _NEARLY_FULL else "cyan"
-    return ProgressBar(total=1.0, completed=share, complete_style=style, finished_style=style)
-
-
-def _memory(node: NodeActivity) -> Text:
+def _memory(node: NodeActivity) -> tuple[RenderableType, str]:
+    """Bar and numbers of the memory in use, as far as they are known."""
     found = node.resources
     if found is None:
-        return Text(NOTHING)
-    limit = f" of {mebibytes(found.limit_bytes)}" if found.limit_bytes else ""
-    return Text(f"{mebibytes(found.anonymous_bytes + found.engine_bytes)}{limit}")
+        return NOTHING, NOTHING
+    used, limit = found.anonymous_bytes + found.engine_bytes, found.limit_bytes
+    if not limit:
+        return NOTHING, mebibytes(used)
+    share = min(1.0, used / limit)
+    style = "red" if share > _FULL else "yellow" if share > _NEARLY_FULL else "cyan"
+    bar = ProgressBar(total=1.0, completed=share, complete_style=style, finished_style=style)
+    return bar, f"{mebibytes(used)} of {mebibytes(limit)}"
 
 
 def _further(node: NodeActivity) -> list[str]:

@@ -54,12 +54,6 @@ def kibibytes(size: float | None) -> str:
     return NOTHING if size is None else f"{size / 1024:,.1f}"
 
 
-def ranges(numbers: Sequence[int]) -> str:
-    """Range of consecutive numbers: 1, or 2–5; nothing where there are none."""
-    ends = list(dict.fromkeys((numbers[0], numbers[-1]))) if numbers else []
-    return "–".join(map(str, ends))
-
-
 def listed(values: Sequence[object]) -> str:
     """List separated by commas."""
     return ", ".join(map(str, values))
