@@ -13,8 +13,7 @@ from picluster.cli.data import dataset
 from picluster.cli.nodes import doctor, init, lab, provision, trust
 from picluster.cli.runs import compare, export, launch, logs, report, runs, stop
 from picluster.cli.terminal import streams
-from picluster.cli.terminal.mistyped import in_words
-from picluster.cli.terminal.parameters import HELP_NAMES, dressed
+from picluster.cli.terminal.parsing import HELP_NAMES, command_line, in_words
 from picluster.cli.terminal.typeable import typeable
 from picluster.errors import DataError, InputError, PiclusterError, Stopped
 from picluster.refusals import refusal
@@ -73,7 +72,7 @@ def main() -> None:
 
 def _run() -> int:
     """The exit code of the command that was typed."""
-    command = dressed(app)
+    command = command_line(app)
     try:
         return int(command(prog_name="picluster", standalone_mode=False) or 0)
     except typer.TyperException as error:  # what was typed is no command of ours

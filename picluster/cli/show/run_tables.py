@@ -73,7 +73,8 @@ def show_report(report: Report) -> None:
     screen.tell(_plan_line(report.strategy, report.nodes, report.engine))
     if failure := report.failure:
         screen.tell(f"failure    {failure.node or 'controller'}: {failure.cause}")
-        screen.tell(f"           fix: {typeable(failure.fix, _with_the_words_of(report))}")
+        typed = [sys.argv[0], *report.environment.command[1:]]  # a fix looks into the inventory that the run had
+        screen.tell(f"           fix: {typeable(failure.fix, typed)}")
         if failure.log:
             screen.tell(f"           log: {failure.log}")
     if report.status == "stopped" and report.stopped_by:
@@ -87,11 +88,6 @@ def show_report(report: Report) -> None:
     below = [node.name for node in report.nodes if _is_below_payload(node)]
     if below:
         screen.print(f"\n* {plain(listed(below))} {why_below_payload(report.engine)}")
-
-
-def _with_the_words_of(report: Report) -> list[str]:
-    """Command line of the run, by the program of now: a fix looks into the inventory that the run had."""
-    return [sys.argv[0], *report.environment.command[1:]]
 
 
 def _classes(names: Sequence[str]) -> str:

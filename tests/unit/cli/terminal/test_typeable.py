@@ -14,13 +14,13 @@ import typer
 
 import picluster
 from picluster.cli.main import app
-from picluster.cli.terminal.parameters import dressed
+from picluster.cli.terminal.parsing import command_line
 from picluster.cli.terminal.typeable import COMMAND, TAKE_INVENTORY, inventory_of, typeable
 from picluster.project import BUNDLED
 
 PACKAGE = Path(picluster.__file__).parent
 PLACEHOLDERS = ("NAME", "RUN")
-COMMANDS = set(dressed(app).commands)
+COMMANDS = set(command_line(app).commands)
 TYPED = ["picluster", "doctor", "-i", "my pis.yml"]
 
 
@@ -84,7 +84,7 @@ def test_an_installed_wheel_has_no_makefile(monkeypatch: pytest.MonkeyPatch, tmp
 
 
 def test_the_commands_that_take_an_inventory_are_known() -> None:
-    commands = dressed(app).commands
+    commands = command_line(app).commands
     having = [name for name, each in commands.items() if any("--inventory" in one.opts for one in each.params)]
     assert sorted(having) == sorted(TAKE_INVENTORY)
 
@@ -123,7 +123,7 @@ def test_there_are_commands_in_messages() -> None:
 
 @pytest.mark.parametrize(("file", "typed"), sorted(set(messages())), ids=str)
 def test_a_command_of_a_message_can_be_parsed(file: str, typed: str) -> None:
-    command, words = dressed(app), shlex.split(typed, comments=True)[1:]
+    command, words = command_line(app), shlex.split(typed, comments=True)[1:]
     assert not any(word.isupper() for word in words if word not in PLACEHOLDERS), f"{file}: what is to be put there?"
     while words and words[0] in getattr(command, "commands", {}):
         command, words = command.commands[words[0]], words[1:]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from picluster.cli.main import app
-from picluster.cli.terminal.parameters import dressed
+from picluster.cli.terminal.parsing import command_line
 from tests.unit.cli.conftest import Picluster
 
 LIBRARY_WORDS = ("Input should", "Value error", "valid integer", "Invalid value", "parse string", "pydantic", "Error:")
@@ -21,7 +21,7 @@ def commands(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[s
         yield from commands(each, (*path, name))
 
 
-COMMANDS = dict(commands(dressed(app)))
+COMMANDS = dict(commands(command_line(app)))
 OPTIONS = [
     (path, max(each.opts, key=len), each)
     for path, command in COMMANDS.items()

@@ -1,23 +1,49 @@
-"""Errors of command lines that cannot be parsed: which option, what was given, what is wanted."""
+"""The parser in plain words: parameters in --help, and errors of lines that it refuses."""
 
 from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
-from picluster.cli.terminal.parameters import plain_type
+import typer
+
 from picluster.errors import InputError
 
-if TYPE_CHECKING:
-    import typer
-
 _NUMBERS = {int: "a whole number", float: "a number"}
+HELP_NAMES = ["-h", "--help"]
+_WORDS: dict[type, str] = {int: "N", float: "X", str: "TEXT", Path: "FILE"}
+
+
+def command_line(app: typer.Typer) -> Any:
+    """Command line of all commands, ready to parse and to show its help."""
+    command = typer.main.get_command(app)
+    _describe_parameters(command, typer.Context(command, help_option_names=HELP_NAMES))
+    return command
+
+
+def plain_type(annotation: Any) -> Any:
+    """Type of one value, also where it may be left out or given more than once."""
+    inner = [each for each in getattr(annotation, "__args__", ()) if each is not type(None)]
+    return plain_type(inner[0]) if inner else annotation
+
+
+def _describe_parameters(command: Any, context: typer.Context) -> None:
+    for parameter in command.get_params(context):
+        if parameter.param_type_name == "argument":  # its name tells what it is
+            parameter.display_type_rich = lambda ctx: ""  # noqa: ARG005
+        elif parameter.is_flag:
+            parameter.metavar = parameter.metavar or ""
+        elif parameter.metavar is None and (kind := parameter.type_descriptor).choices is None:
+            parameter.metavar = _WORDS.get(plain_type(kind.annotation))
+    for each in getattr(command, "commands", {}).values():
+        _describe_parameters(each, context)
 
 
 def in_words(error: typer.TyperException, command: Any, words: Sequence[str]) -> InputError:
-    """The error of a command line that the parser refused.
+    """Make the error of a command line that the parser refused.
 
     Args:
         error: the parser's.
