@@ -61,7 +61,7 @@ def lab() -> Iterator[dict[str, str]]:
 
 
 def import_seconds(status: dict[str, str]) -> list[float]:
-    """Of torch, on all nodes at the same time, from cold disks."""
+    """Measure the import of torch on all nodes at the same time, from cold disks."""
     empty_file_cache()
     hosts = json.loads(run_program("ansible-inventory", "-i", status["inventory"], "--list"))["_meta"]["hostvars"]
     options = ["-i", status["key"], "-o", f"UserKnownHostsFile={status['known_hosts']}"]

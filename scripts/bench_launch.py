@@ -95,7 +95,7 @@ def main() -> None:
 
 
 class Measure(NamedTuple):
-    """Of one launch, in seconds."""
+    """Durations of the parts of one launch, in seconds."""
 
     waited: float
     """From the first connection to the last worker's being ready."""

@@ -66,7 +66,7 @@ def main() -> None:
 
 
 def make_parts(writer: EventWriter) -> list[Part]:
-    """What a worker does for a step; some of it no more often than so many times a second."""
+    """List what a worker measures in a step; some of it is done only a few times a second."""
     meter, observing, resources = StepMeter(Clock()), ResourceSampler(writer.emit), ResourceSampler(writer.emit)
     event = meter.finish(1, 1, 0.5)
 
@@ -133,7 +133,7 @@ def step_times(words: tuple[str, ...]) -> dict[str, float]:
 
 
 def step_seconds(run: RunFolder, node: str) -> list[float]:
-    """Of all training steps of a node but the first, which makes what the others use."""
+    """List the times of a node's training steps but the first, which prepares what the others use."""
     events = (recorded.event for recorded in run.metrics(node))
     return [event.step_ms / 1e3 for event in events if isinstance(event, StepDone)][1:]
 

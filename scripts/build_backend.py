@@ -28,11 +28,11 @@ __all__ = [
 PACKAGE = Path("picluster")
 BUNDLED = PACKAGE / "bundled"
 INSTALLED_FROM = ("pyproject.toml", "poetry.lock", "README.md", "LICENSE")
-"""What a node's installation needs beside the package."""
+"""Files that a node's installation needs beside the package."""
 BESIDE = ("ansible", "comparisons", "docs", "inventory", "models")
 LEFT_OUT = ("__pycache__", ".ansible", "pictures", "LOG.md")
 PERSONAL = ("hosts.yml", "host_vars", "group_vars")
-"""Of the inventory: the person's own, which git does not know either."""
+"""Files of the inventory that are the person's own, and that git does not know either."""
 
 
 def build_wheel(*arguments: Any) -> str:

@@ -18,7 +18,7 @@ LINES_OF_A_FAILURE = 20
 
 
 class Progress:
-    """What pip has done so far, from the lines that it prints."""
+    """State of pip's work, from the lines that it prints."""
 
     def __init__(self) -> None:
         self.doing = "looking for packages"
@@ -26,7 +26,7 @@ class Progress:
         self._package = ""
 
     def hear(self, line: str) -> None:
-        """Take a line of pip's into account."""
+        """Take a line of pip into account."""
         if file := FILE.match(line):
             self._package, self._packages = file[1], self._packages + 1
             self._bytes_before, self._bytes = self._bytes_before + self._bytes, 0

@@ -60,7 +60,7 @@ def _options(
 
 
 def main() -> None:
-    """Entry point: what picluster knows of goes to standard error without a traceback."""
+    """Run the command that was typed. An error that picluster foresees is told without a traceback."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     streams.open_streams()
@@ -71,7 +71,7 @@ def main() -> None:
 
 
 def _run() -> int:
-    """The exit code of the command that was typed."""
+    """Return the exit code of the command that was typed."""
     command = command_line(app)
     try:
         return int(command(prog_name="picluster", standalone_mode=False) or 0)

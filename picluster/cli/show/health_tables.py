@@ -103,5 +103,5 @@ def _rates(name: str, mine: Sequence[Link], health: Health) -> list[str]:
 
 
 def _worst(name: str, findings: Sequence[Finding]) -> Severity | None:
-    """Severity of the first finding about a node: findings come with the worst first."""
+    """Severity of the worst finding about a node, which comes first."""
     return next((finding.severity for finding in findings if name in finding.nodes), None)

@@ -159,7 +159,7 @@ class RunState:
             self._enter("testing")
 
     def _enter(self, phase: Phase) -> None:
-        """Enter a phase. The last one stops the clock: the time that is left on the screen does not count on."""
+        """Enter a phase. The last one stops the clock, since the screen then stays as it is."""
         now = self._clock()
         self.phase, self._phase_began = phase, now
         if phase == "training":

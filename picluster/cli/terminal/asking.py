@@ -2,7 +2,7 @@
 
 
 def agrees(question: str) -> bool:
-    """Ask a question; True where the answer is yes. An end of input is none."""
+    """Ask a question; True where the answer is yes. The end of input is a no."""
     try:
         return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
     except EOFError:

@@ -84,7 +84,7 @@ def wanted(param: Any) -> str:
 
 
 def _of_words(error: typer.TyperException, path: str, command: Any, words: Sequence[str]) -> InputError:
-    """The error where no option is to blame: an unknown command, none, or too many words."""
+    """Make the error of a line whose options are right: an unknown command, none, or too many words."""
     commands = getattr(command, "commands", None)
     if commands is None:
         told = error.format_message()

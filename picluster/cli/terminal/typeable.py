@@ -1,4 +1,4 @@
-"""Commands in messages, made such that they can be typed: with the inventory that was given, from this folder.
+"""Commands in messages, made ready to be typed here: with the inventory that was given, from this folder.
 
 A message ends with its command, or goes on after a comma, a semicolon, a bar, a bracket or `>`.
 """
@@ -25,7 +25,7 @@ _INVENTORY = ("-i", "--inventory")
 
 
 def typeable(text: str, typed: Sequence[str] | None = None) -> str:
-    """A message whose commands look where the person looked.
+    """Complete the commands in a message, so that they look where the person looked.
 
     Args:
         text: the message.
@@ -63,7 +63,7 @@ def _program(typed: str) -> str:
 
 
 def _set_up(words: str, extras: str | None, python: str | None) -> str:
-    """Command that installs packages: by the clone's Makefile, or by what installed picluster's wheel."""
+    """Words that tell how to install packages: by the clone's Makefile, or as picluster's wheel was installed."""
     from picluster.project import BUNDLED
 
     if not (BUNDLED / "Makefile").exists():
