@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _LABEL = 11
 _HEAD_LINES = 7
 """Lines around the nodes' own, and one to spare for the cursor."""
-_WIDE = 120
+_NARROW, _WIDE = 70, 120
 _NAME, _WIDE_NAME = 14, 32
 _FULL, _NEARLY_FULL = 0.95, 0.8
 _PHASE_STYLES = {"finished": "bold green", "failed": "bold red", "stopped": "bold yellow"}
@@ -34,7 +34,7 @@ def view(state: RunState, width: int, height: int | None = None) -> RenderableTy
     shown, log = list(state.nodes.items()), _log(state, width)
     room = len(shown) if height is None else max(1, height - _HEAD_LINES - len(log))
     rest = len(shown) - room if len(shown) > room else 0
-    lines: list[RenderableType] = [_headline(state, width), _bar(state, width), _learnt(state)]
+    lines: list[RenderableType] = [_headline(state, width), _bar(state, width), _learnt(state, width)]
     table = _nodes(shown[: len(shown) - rest - (rest > 0)], width)
     more = [Text(f"… and {rest + 1} more nodes", style="dim")] if rest else []
     return Group(*lines, Text(""), table, *more, *log)
@@ -93,7 +93,7 @@ def _bar(state: RunState, width: int) -> Table:
     return line
 
 
-def _learnt(state: RunState) -> Text:
+def _learnt(state: RunState, width: int) -> Text:
     """Loss and accuracies so far."""
     last, best = state.last, state.best
     parts = [f"{'loss':<{_LABEL}}{NOTHING if state.loss is None else f'{state.loss:.4f}'}"]
@@ -101,13 +101,14 @@ def _learnt(state: RunState) -> Text:
         parts += learnt(last)
     if best and best.validation_accuracy is not None:
         parts.append(f"best {best.validation_accuracy:.4f} in epoch {best.epoch}")
-    return Text("   ".join(parts), no_wrap=True, overflow="ellipsis")
+    return Text(("  " if width < _NARROW else "   ").join(parts), no_wrap=True, overflow="ellipsis")
 
 
 def _nodes(nodes: Sequence[tuple[str, NodeActivity]], width: int) -> Table:
-    wide = width >= _WIDE
+    """Table of the nodes: a narrow one without bars, a wide one with more numbers."""
+    narrow, wide = width < _NARROW, width >= _WIDE
     names = [plain(name) for name, _ in nodes]
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim", width=width)
+    table = Table(box=None, pad_edge=False, padding=(0, 1 if narrow else 2, 0, 0), header_style="dim", width=width)
     longest_name, longest_role = max(map(cell_len, ["node", *names])), max(len(node.role) for _, node in nodes)
     for head, columns in (
         ("node", min(longest_name, _WIDE_NAME if wide else _NAME)),
@@ -115,14 +116,15 @@ def _nodes(nodes: Sequence[tuple[str, NodeActivity]], width: int) -> Table:
         ("layers", 6),
     ):
         table.add_column(head, width=columns, no_wrap=True, overflow="ellipsis")
-    table.add_column("memory", ratio=1)
+    if not narrow:
+        table.add_column("memory", ratio=1)
     for head, columns in (("MiB of limit", 15), *((("peak", 7), ("cores", 5), ("°C", 3), ("wait", 9)) if wide else ())):
         table.add_column(head, width=columns, no_wrap=True, justify="right")
     table.add_column("step", width=9, no_wrap=True, justify="right")
     for name, (_, node) in zip(names, nodes, strict=True):
         layers = "–".join(map(str, dict.fromkeys((*node.layers[:1], *node.layers[-1:])))) or NOTHING
-        cells = [Text(name), node.role, layers, *_memory(node), *(_further(node) if wide else ()), _step(node)]
-        table.add_row(*cells)
+        memory = _memory(node)[1 if narrow else 0 :]
+        table.add_row(Text(name), node.role, layers, *memory, *(_further(node) if wide else ()), _step(node))
     return table
 
 
