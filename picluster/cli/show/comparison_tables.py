@@ -12,7 +12,7 @@ from picluster.controller.comparison.unlike import incomparable_words, unlike_wo
 from picluster.wording import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from rich.table import Table
 
@@ -73,11 +73,11 @@ def _results_table(rows: Sequence[ComparedRow], wanted: Sequence[str], screen: S
 
 
 def _results(rows: Sequence[ComparedRow], wanted: Sequence[str]) -> Table:
-    table, words = _begun(rows, wanted, ["test", "train", "loss", "vali-\ndation"])
-    for row, named in zip(rows, words, strict=True):
+    def cells(row: ComparedRow) -> list[str]:
         measures = (row.train_accuracy, row.loss, row.validation_accuracy)
-        table.add_row(*named, _test(row), *(fraction(_mean(spread)) for spread in measures))
-    return table
+        return [_test(row), *(fraction(_mean(spread)) for spread in measures)]
+
+    return _table(rows, wanted, ["test", "train", "loss", "vali-\ndation"], cells)
 
 
 def _test(row: ComparedRow) -> str:
@@ -94,29 +94,29 @@ def _cost_table(rows: Sequence[ComparedRow], wanted: Sequence[str]) -> Table:
     """Time and bytes, with a column for pre-training where there was any."""
     has_pretraining = any(row.pretraining for row in rows)
     heads = ["time", *(["pre-\ntraining"] if has_pretraining else []), "step\nms", "sent\nKiB", "payload\nKiB"]
-    table, words = _begun(rows, wanted, heads)
-    for row, named in zip(rows, words, strict=True):
+
+    def cells(row: ComparedRow) -> list[str]:
         before = [_time(row.pretraining.seconds) if row.pretraining else ""] if has_pretraining else []
         sent, payload = _mean(row.sent_bytes_per_step), _mean(row.sent_payload_bytes_per_step)
         sizes = [kibibytes(sent) + ("*" if sent_below_payload(sent, payload) else ""), kibibytes(payload)]
         step = NOTHING if row.step_ms is None else f"{row.step_ms.mean:,.1f}"
-        table.add_row(*named, _time(_mean(row.seconds)), *before, step, *sizes)
-    return table
+        return [_time(_mean(row.seconds)), *before, step, *sizes]
+
+    return _table(rows, wanted, heads, cells)
 
 
 def _memory_table(rows: Sequence[ComparedRow], wanted: Sequence[str], screen: Screen) -> Table:
     """Peak of each node in a column of its own; where these do not fit, the largest and the smallest."""
     nodes = list(dict.fromkeys(peak.node for row in rows for peak in row.memory))
-    table, words = _begun(rows, wanted, [plain(node) for node in nodes])
-    for row, named in zip(rows, words, strict=True):
-        peaks = {peak.node: peak.anonymous_bytes for peak in row.memory}
-        table.add_row(*named, *(mebibytes(peaks[node]) if node in peaks else "" for node in nodes))
+
+    def peaks(row: ComparedRow) -> list[str]:
+        found = {peak.node: mebibytes(peak.anonymous_bytes) for peak in row.memory}
+        return [found.get(node, "") for node in nodes]
+
+    table = _table(rows, wanted, [plain(node) for node in nodes], peaks)
     if nodes and screen.fits(table):
         return table
-    table, words = _begun(rows, wanted, ["largest", "on", "smallest", "all"])
-    for row, named in zip(rows, words, strict=True):
-        table.add_row(*named, *_extremes(row))
-    return table
+    return _table(rows, wanted, ["largest", "on", "smallest", "all"], _extremes)
 
 
 def _extremes(row: ComparedRow) -> list[str]:
@@ -128,12 +128,15 @@ def _extremes(row: ComparedRow) -> list[str]:
     return [largest, plain(peaks[-1].node), smallest, mebibytes(total)]
 
 
-def _begun(rows: Sequence[ComparedRow], wanted: Sequence[str], heads: Sequence[str]) -> tuple[Table, list[list[str]]]:
-    """Table with the heads of its columns, and each row's number and words."""
+def _table(
+    rows: Sequence[ComparedRow], wanted: Sequence[str], heads: Sequence[str], cells: Callable[[ComparedRow], list[str]]
+) -> Table:
+    """Table of each row's number, the words that tell it apart, and its cells."""
     apart = {head: words for head, words in words_apart(rows).items() if head in wanted}
     table = plain_table(["", *apart], heads)
-    words = [[plain(words[place]) for words in apart.values()] for place in range(len(rows))]
-    return table, [[str(row.number), *named] for row, named in zip(rows, words, strict=True)]
+    for place, row in enumerate(rows):
+        table.add_row(str(row.number), *(plain(words[place]) for words in apart.values()), *cells(row))
+    return table
 
 
 def _mean(spread: Spread | None) -> float | None:
