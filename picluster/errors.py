@@ -49,6 +49,14 @@ class RunFailed(PiclusterError):
 
     exit_code = 5
 
+    def __init__(self, what: str, *, fix: str = "", log: str = "") -> None:
+        super().__init__(what, fix=fix)
+        self.log = log
+        """File of the node's log, where there is one."""
+
+    def __str__(self) -> str:
+        return f"{super().__str__()}\n  log: {self.log}" if self.log else super().__str__()
+
 
 class PeerLost(RunFailed):
     """The connection to another worker broke: the echo of a failure elsewhere."""

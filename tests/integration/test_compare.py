@@ -137,6 +137,6 @@ def test_who_stops_it_is_shown_what_was_run_so_far(desk: Desk, tmp_path: Path) -
 
 def test_nothing_is_left_running_when_it_is_killed(desk: Desk, tmp_path: Path) -> None:
     with under_way(desk, tmp_path / "rows.txt") as (process, below):
-        assert len(below) >= 2
+        assert below
         process.kill()
         assert not psutil.wait_procs(below, timeout=GONE_SECONDS)[1]

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from picluster.cli.show.words import plain
+from picluster.cli.show.words import note, plain
 from picluster.cli.terminal import complete
-from picluster.cli.terminal.options import FEATURE_DTYPES, Features, FeatureType, Json, Scale
-from picluster.errors import InputError
+from picluster.cli.terminal.options import Features, Json, Scale
+from picluster.controller.planning.request import FEATURE_DTYPES, FeatureType
 from picluster.project import GRAPHS
 from picluster.wording import counted
 
@@ -47,7 +47,7 @@ def prepare(
 
     Raw files are looked for in $PICLUSTER_INPUT (default: input/), then downloaded. reddit-like is generated.
     """
-    typer.echo(_summary(prepared(name, scale, features, split_seed=split_seed, force=force)))
+    typer.echo(_summary(_prepared(name, scale, features, split_seed=split_seed, force=force)))
 
 
 @app.command("import")
@@ -190,7 +190,7 @@ def draw(
 
     if output is not None:
         check_picture(output)
-    graph = prepared(name, scale, features)
+    graph = _prepared(name, scale, features)
     drawing = draw_graph(graph, output or Path(f"{graph.path.name}.png"), most_nodes=nodes, seed=seed)
     if as_json:
         typer.echo(to_json(drawing, indent=True), nl=False)
@@ -200,35 +200,11 @@ def draw(
     show_drawing(drawing)
 
 
-def prepared(
-    name: str,
-    scale: float | None,
-    features: FeatureType | None,
-    *,
-    split_seed: int | None = None,
-    force: bool = False,
-) -> GraphFolder:
-    """The graph folder, made where it is missing, its checksums compared. A name of one's own must be there already."""
-    from picluster.graph.names import DEFAULT_SCALE, KNOWN, REDDIT_LIKE, is_there
-    from picluster.graph.public.prepare import default_input_folder, prepare
+def _prepared(name: str, scale: float | None, features: FeatureType | None, **further: Any) -> GraphFolder:
+    """The graph folder, made where it is missing. Says which choices were made for the person."""
+    from picluster.controller.planning.graphs import prepared
 
-    if scale is not None and name != REDDIT_LIKE and is_there(name, GRAPHS):
-        raise InputError(f"--scale goes with {REDDIT_LIKE}, not with {name}")
-    graph = prepare(
-        name,
-        graphs_folder=GRAPHS,
-        input_folder=default_input_folder(),
-        scale=DEFAULT_SCALE if scale is None else scale,
-        feature_dtype=None if features is None else FEATURE_DTYPES[features],
-        split_seed=split_seed,
-        force=force,
-    )
-    graph.verify()
-    if name == "cora" and graph.meta.name.startswith("cora-linqs"):
-        typer.echo(f"dataset    {graph.meta.name}: the raw files of Cora are in the form of LINQS", err=True)
-    if name in KNOWN and not graph.meta.name.endswith("-fp32") and graph.meta.files["features"].dtype == "float32":
-        typer.echo(f"dataset    the features of {graph.meta.name} are stored as fp32: fp16 would lose some", err=True)
-    return graph
+    return prepared(name, scale, features, note, **further)
 
 
 def _summary(graph: GraphFolder) -> str:

@@ -45,15 +45,16 @@ def doctor(
     """Examine all nodes: is each ready, and what should be mended? Changes nothing. Exit code 5: one is not ready."""
     from msgspec.structs import replace
 
-    from picluster.cli.runs.training import choose_nodes
     from picluster.cli.show.health_tables import show_health
+    from picluster.cli.show.words import note
     from picluster.controller.health.doctor import Doctor
+    from picluster.controller.running.placement import choose_nodes
     from picluster.schema.record import to_json
 
     if plan_file is not None and nodes is not None:
         raise InputError("--plan and --nodes do not go together: the plan names its nodes", fix="leave one of them out")
     intent = _intent(plan_file, dataset)
-    chosen = choose_nodes(inventory, nodes)
+    chosen, _ = choose_nodes(inventory, nodes, note)
     if intent is not None:
         chosen = _taking_part(chosen, intent)
     health = Doctor(chosen, intent, partial(print, file=sys.stderr, flush=True)).visit()
@@ -69,8 +70,8 @@ def doctor(
 
 def _intent(plan_file: Path | None, dataset: str | None) -> Intent | None:
     """Task that the nodes shall be ready for, where the options say one."""
-    from picluster.cli.runs.training import read_plan
     from picluster.controller.health.doctor import Intent
+    from picluster.controller.running.placement import read_plan
     from picluster.graph.folder import GraphFolder
     from picluster.graph.names import KNOWN, dataset_folder_name
 

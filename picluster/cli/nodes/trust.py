@@ -42,12 +42,13 @@ COMPARE = "to compare, on a node's own screen: ssh-keygen -lf /etc/ssh/ssh_host_
 
 def trust(nodes: Nodes = None, inventory: options.InventoryFile = None, yes: Yes = False) -> None:
     """Show the fingerprints of the nodes' host keys, and record them where SSH, Ansible and rsync look for them."""
-    from picluster.cli.runs.training import choose_nodes
+    from picluster.cli.show.words import note
     from picluster.controller.nodes.fan_out import NodesFailed
     from picluster.controller.nodes.inventory import remote_nodes
     from picluster.controller.nodes.ssh.host_keys import look
+    from picluster.controller.running.placement import choose_nodes
 
-    chosen = choose_nodes(inventory, f"{','.join(nodes)}," if nodes else None)
+    chosen, _ = choose_nodes(inventory, f"{','.join(nodes)}," if nodes else None, note)
     failed: dict[str, PiclusterError] = {}
     withheld: list[str] = []
     left = remote_nodes(chosen)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from picluster.cli.terminal import complete, options
+from picluster.controller.planning.request import LONGEST_TAG, LaunchRequest, spelt
 from picluster.errors import InputError, Stopped
 
 if TYPE_CHECKING:
@@ -121,58 +122,45 @@ def _run(
     """Launch the rows, and show what they came to, also when they were stopped.
 
     Raises:
-        Stopped: before anything could be shown.
-        typer.Exit: they were stopped, or none has finished.
+        Stopped: a signal came.
+        typer.Exit: none has finished.
     """
-    from picluster.cli.runs.launch import check_tag
     from picluster.cli.show.series_view import SeriesView
-    from picluster.controller.comparison.child_launch import EndSignals
+    from picluster.cli.terminal.interrupts import EndSignals
     from picluster.controller.comparison.comparison import compare as compared
     from picluster.controller.comparison.rows_file import read_rows
     from picluster.controller.comparison.series import Series, entries_of
     from picluster.project import find
 
-    tag = _new_tag(file) if tag is None else tag
-    check_tag(tag)
-    asked = [_asked(line) for line in read_rows(file if file.is_absolute() else find(str(file)), further)]
-    with EndSignals() as signals:
-        series = Series(rows=asked, seeds=seeds, tag=tag, inventory=inventory, signals=signals)
-        with SeriesView(series) as view:
-            attempts = series.run(series.plan(), begin=view.begin, done=view.done)
-    if attempts:
-        found = compared(entries_of(attempts), tag=tag)
-        _show(found, chart, as_json=as_json)
+    given = {"tag": _new_tag(file) if tag is None else tag, **({"inventory": inventory} if inventory else {})}
+    tag = LaunchRequest.of(given).tag
+    lines = read_rows(file if file.is_absolute() else find(str(file)), further)
+    series = Series(rows=[_row(line, given) for line in lines], seeds=seeds)
+    with EndSignals() as signals, SeriesView(series, tag) as view, suppress(Stopped):
+        series.run(series.plan(), begin=view.begin, done=view.done)
+    if series.attempts:
+        _show(compared(entries_of(series.attempts), tag=tag), chart, as_json=as_json)
+    if signals.came and not series.attempts:
+        raise Stopped(f"{signals.came.name} came; nothing has run")
     if signals.came:
         raise Stopped(f"{signals.came.name} came", fix=f"see what was run: picluster compare --tag {shlex.quote(tag)}")
-    if not any(attempt.entry and attempt.entry.run.status == "finished" for attempt in attempts):
-        raise typer.Exit(attempts[-1].end.code)
+    if not any(attempt.entry and attempt.entry.run.status == "finished" for attempt in series.attempts):
+        raise typer.Exit(series.attempts[-1].exit_code)
 
 
-def _asked(line: RowLine) -> LaunchRow:
-    """What a line asks for. InputError where it is no launch, or says what `compare` says itself."""
-    from picluster.cli.runs.launch import launch
+def _row(line: RowLine, ours: Mapping[str, Any]) -> LaunchRow:
+    """The launches that a line asks for. InputError where it is none, or says what `compare` says itself."""
+    from picluster.cli.runs.launch import given_options, launch
+    from picluster.controller.comparison.rows_file import LaunchRow
 
     command = typer.main.get_command(_app_of(launch))
     try:
-        context = command.make_context("launch", list(line.words))
+        given = given_options(command.make_context("launch", list(line.words)))
     except typer.TyperException as error:
         raise InputError(f"{line.place}: {error.format_message()}", fix="see picluster launch --help") from error
-    for name, fix in _OURS.items():
-        source = context.get_parameter_source(name)
-        if source is not None and source.name == "COMMANDLINE":
-            raise InputError(f"{line.place}: --{name.replace('_', '-')} cannot stand in a row", fix=fix)
-    return _row(line, context.params)
-
-
-def _row(line: RowLine, asked: Mapping[str, Any]) -> LaunchRow:
-    from picluster.controller.comparison.rows_file import LaunchRow
-    from picluster.graph.names import CORA_LINQS, DEFAULT_SCALE, dataset_folder_name
-
-    dataset = graph = asked["dataset"]
-    with suppress(InputError):  # what does not fit the dry run tells
-        dtype = "float32" if asked["features"] == "fp32" else "float16"
-        graph = dataset_folder_name(dataset, asked["scale"] or DEFAULT_SCALE, dtype)
-    return LaunchRow(line, Path(asked["model"]).stem, graph, has_splits=dataset == CORA_LINQS)
+    for name in [each for each in _OURS if each in given]:
+        raise InputError(f"{line.place}: {spelt(name)} cannot stand in a row", fix=_OURS[name])
+    return LaunchRow(line, LaunchRequest.of({**given, **ours}))
 
 
 def _app_of(function: Any) -> typer.Typer:
@@ -186,7 +174,7 @@ def _new_tag(file: Path) -> str:
     from picluster.controller.record.run_folder import LETTERS, new_letters
 
     stem = "".join(letter for letter in file.stem if letter.isprintable() and not letter.isspace())
-    return f"{stem[: options.LONGEST_TAG - LETTERS - 1] or 'rows'}-{new_letters()}"
+    return f"{stem[: LONGEST_TAG - LETTERS - 1] or 'rows'}-{new_letters()}"
 
 
 def _show(found: Comparison, chart: Path | None, *, as_json: bool) -> None:

@@ -30,14 +30,9 @@ def export(
 ) -> None:
     """Write the weights of a run's best epoch, or its predictions, for use without picluster."""
     from picluster.controller.record.run_folder import RunFolder
-    from picluster.controller.running.export import (
-        check_predictions_file,
-        check_weights_file,
-        read_weights,
-        write_predictions,
-        write_weights,
-    )
-    from picluster.project import GRAPHS
+    from picluster.controller.record.weights import check_weights_file, write_weights
+    from picluster.controller.running.export import check_predictions_file, write_predictions
+    from picluster.controller.running.observer import Observer
 
     if output is None and predictions is None:
         raise InputError("nothing to export", fix="say --output FILE for weights, --predictions FILE for probabilities")
@@ -46,13 +41,12 @@ def export(
     if predictions is not None:
         check_predictions_file(predictions)
     folder = RunFolder.find(run)
-    weights = read_weights(folder)
     if output is not None:
-        write_weights(folder, weights, output)
+        weights = write_weights(folder, output)
         values = sum(array.size for array in weights.values())
         typer.echo(f"{output}: {counted(values, 'value')} in {counted(len(weights), 'array')}, of {folder.path}")
     if predictions is not None:
-        write_predictions(folder, weights, predictions, GRAPHS, _tell)
+        write_predictions(folder, predictions, Observer(_tell))
         typer.echo(f"{predictions}: class probabilities of all nodes, by {folder.path}")
 
 

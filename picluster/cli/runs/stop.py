@@ -45,9 +45,10 @@ def reap(inventory: options.InventoryFile = None, dry_run: DryRun = False) -> No
 
 
 def _nodes(inventory: options.InventoryFile) -> list[Node]:
-    from picluster.cli.runs.training import choose_nodes
+    from picluster.cli.show.words import note
+    from picluster.controller.running.placement import choose_nodes
 
-    return choose_nodes(inventory, None)
+    return choose_nodes(inventory, None, note)[0]
 
 
 def _end_what_is_left(nodes: list[Node], run: str | None, *, dry_run: bool) -> None:

@@ -6,6 +6,7 @@ import os
 import sys
 import threading
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Self
 
 from rich.console import Console
@@ -72,7 +73,9 @@ class LiveView:
 class Lines:
     """Prints a line for each epoch, and for steps when an epoch takes long."""
 
-    def __init__(self, spec: Spec, plan: Plan) -> None:
+    def __init__(self, spec: Spec, plan: Plan, say: Callable[[str], None] | None = None) -> None:
+        """`say` takes the lines instead of standard output; then none of the workers' logs is printed."""
+        self._say = say
         self._epochs = spec.epochs
         self._nodes = len(plan.nodes)
         self._patience = spec.patience
@@ -81,12 +84,12 @@ class Lines:
 
     def __call__(self, node: str, event: AnyEvent) -> None:
         """Take an event into account."""
-        if isinstance(event, Logged):
+        if isinstance(event, Logged) and self._say is None:
             print(f"{plain(node)} │ {plain(event.line)}", file=sys.stderr, flush=True)
         line = self._line(event)
         if line:
             self._news = time.monotonic()
-            print(line, flush=True)
+            self._say(line) if self._say else print(line, flush=True)
 
     def __enter__(self) -> Self:
         return self

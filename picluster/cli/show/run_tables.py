@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from picluster.schema.plan import Plan
     from picluster.schema.report import NodeReport, Percentiles, Report
-    from picluster.schema.run import Failure
     from picluster.schema.spec import Evaluation
 
 _EPOCHS_SHOWN = 5
@@ -47,18 +46,6 @@ def show_plan(plan: Plan, *, as_json: bool) -> None:
 
 def _plan_line(strategy: str, nodes: Sequence[object], engine: str) -> str:
     return f"plan       {strategy} over {counted(len(nodes), 'node')}, engine {engine}"
-
-
-def show_failure(failure: Failure, folder: str) -> None:
-    """Print the node that failed, why, and what to do."""
-    screen = Screen(stderr=True)
-    who = f"node {failure.node}" if failure.node else "the run"
-    held = f" (layer{plural(failure.layers)} {listed(failure.layers)})" if failure.layers else ""
-    screen.tell(f"error: {who}{held} failed: {failure.cause}")
-    if failure.fix:
-        screen.tell(f"  fix: {typeable(failure.fix)}")
-    if failure.log:
-        screen.tell(f"  log: {folder}/{failure.log}")
 
 
 def show_report(report: Report) -> None:

@@ -10,13 +10,19 @@ from typing import TYPE_CHECKING, Self
 from rich.console import Console
 from rich.markup import escape
 
+from picluster.cli.show.progress import Lines
 from picluster.cli.show.words import duration, plain, plural
 from picluster.controller.comparison.row_words import seconds_words
+from picluster.controller.running.observer import Observer
 
 if TYPE_CHECKING:
     from rich.status import Status
 
     from picluster.controller.comparison.series import Attempt, PlannedRow, Series
+    from picluster.controller.record.run_folder import RunFolder
+    from picluster.schema.graph import GraphMeta
+    from picluster.schema.plan import Plan
+    from picluster.schema.spec import Spec
 
 _SPINNER = 3
 """Columns that the status needs beside its words."""
@@ -25,8 +31,8 @@ _SPINNER = 3
 class SeriesView:
     """Writes to standard error."""
 
-    def __init__(self, series: Series) -> None:
-        self._series = series
+    def __init__(self, series: Series, tag: str) -> None:
+        self._series, self._tag = series, tag
         self._total = len(series.rows) * series.seeds
         self._done = 0
         self._console = Console(stderr=True, highlight=False, emoji=False, soft_wrap=True)
@@ -38,7 +44,7 @@ class SeriesView:
     def __enter__(self) -> Self:
         rows, seeds = self._series.rows, self._series.seeds
         count = f"{len(rows)} row{plural(rows)}, {seeds} seed{'' if seeds == 1 else 's'}"
-        self._say(f"rows       {rows[0].line.file}: {count}; tag {self._series.tag}")
+        self._say(f"rows       {rows[0].line.file}: {count}; tag {self._tag}")
         if self._status:
             self._status.start()
         return self
@@ -47,7 +53,7 @@ class SeriesView:
         if self._status:
             self._status.stop()
 
-    def begin(self, planned: PlannedRow, seed: int) -> Callable[[str], None]:
+    def begin(self, planned: PlannedRow, seed: int) -> LaunchWords:
         """The next launch; hears what it says."""
         if self._done == 0:
             self._began = time.monotonic()
@@ -59,7 +65,7 @@ class SeriesView:
                 self._status.update(escape(told[: self._console.width - _SPINNER]))
 
         hear("")
-        return hear
+        return LaunchWords(hear)
 
     def done(self, attempt: Attempt) -> None:
         """A launch that has ended."""
@@ -89,3 +95,15 @@ class SeriesView:
 
     def _say(self, line: str) -> None:
         self._console.print(escape(plain(line)))
+
+
+class LaunchWords(Observer):
+    """Tells of a launch by the lines that it would print."""
+
+    def __init__(self, hear: Callable[[str], None]) -> None:
+        super().__init__()
+        self._hear = hear
+
+    def running(self, folder: RunFolder, spec: Spec, plan: Plan, graph: GraphMeta) -> Lines:  # noqa: ARG002
+        """Take the lines of a run that begins."""
+        return Lines(spec, plan, self._hear)

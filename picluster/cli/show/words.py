@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -67,3 +68,8 @@ def plural(values: Sequence[object]) -> str:
 def epochs(count: int | None) -> str:
     """Number of epochs, such as `1 epoch` or `5 epochs`."""
     return f"{NOTHING} epochs" if count is None else counted(count, "epoch")
+
+
+def note(head: str, text: str) -> None:
+    """Print a line on standard error, below a head such as `inventory`."""
+    print(f"{head:<10} {plain(text)}", file=sys.stderr, flush=True)

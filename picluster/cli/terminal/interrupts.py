@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Self
 
-from picluster.controller.comparison.child_launch import END_SIGNALS
 from picluster.errors import Stopped
 
 _BY = {
@@ -17,14 +19,36 @@ _BY = {
 }
 
 
-def end_on_signals() -> None:
-    """Let signals that ask to end raise Stopped. Those that are ignored, as under nohup, stay so."""
-    for number in END_SIGNALS:
-        if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, _stop)
+class EndSignals:
+    """While it is entered, a signal that asks to end raises Stopped. Signals that are ignored, as under nohup, stay so.
+
+    Only the first counts: what ends the run must not be interrupted in turn. At the end handlers are put back.
+    """
+
+    def __init__(self) -> None:
+        self.came: signal.Signals | None = None
+        """The signal that came."""
+        self._before: dict[signal.Signals, object] = {}
+
+    def __enter__(self) -> Self:
+        for number in _BY:
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                self._before[number] = signal.signal(number, self._stop)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)  # type: ignore[arg-type]
+
+    def _stop(self, number: int, _frame: object) -> None:
+        for each in _BY:
+            signal.signal(each, signal.SIG_IGN)
+        self.came = signal.Signals(number)
+        raise Stopped(f"stopped by {_BY[self.came]}", by=_BY[self.came])
 
 
-def tell_of_pauses(grace_seconds: float) -> None:
+@contextmanager
+def pauses_told(grace_seconds: float) -> Iterator[None]:
     """Let Ctrl-Z say how long the workers wait, before it pauses this process as it always does."""
 
     def pause(_number: int, _frame: object) -> None:
@@ -34,13 +58,11 @@ def tell_of_pauses(grace_seconds: float) -> None:
             os.write(sys.stderr.fileno(), (show_cursor + text).encode())  # a stream may be in use just now
         os.kill(os.getpid(), signal.SIGSTOP)
 
-    if signal.getsignal(signal.SIGTSTP) is signal.SIG_DFL:
+    is_ours = signal.getsignal(signal.SIGTSTP) is signal.SIG_DFL
+    if is_ours:
         signal.signal(signal.SIGTSTP, pause)
-
-
-def _stop(number: int, _frame: object) -> None:
-    """Once: what ends the run must not be interrupted in turn."""
-    for each in END_SIGNALS:
-        signal.signal(each, signal.SIG_IGN)
-    by = _BY[signal.Signals(number)]
-    raise Stopped(f"stopped by {by}", by=by)
+    try:
+        yield
+    finally:
+        if is_ours:
+            signal.signal(signal.SIGTSTP, signal.SIG_DFL)

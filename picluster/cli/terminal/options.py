@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from picluster.cli.terminal import complete
+from picluster.controller.planning.request import FeatureType
 from picluster.schema.plan import EngineName, Strategy
 from picluster.schema.spec import Evaluation, Monitor
 
@@ -16,14 +17,10 @@ _graph, _model, _train, _nodes, _run = (
     partial(typer.Option, rich_help_panel=f"The {topic}") for topic in ("graph", "model", "training", "nodes", "run")
 )
 
-LONGEST_TAG = 24
-
 Dataset = Annotated[
     str,
     _graph(help="Data set: cora, citeseer, reddit-like …, or a folder in graphs/.", autocompletion=complete.datasets),
 ]
-FeatureType = Literal["fp16", "fp32"]
-FEATURE_DTYPES: dict[FeatureType, str] = {"fp16": "float16", "fp32": "float32"}
 
 Scale = Annotated[float | None, _graph(help="Size of reddit-like: 1 is Reddit's own (233 k nodes). (default: 0.01)")]
 Features = Annotated[FeatureType | None, _graph(help="Number format that features are stored in. (default: fp16)")]

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import shlex
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from msgspec.structs import replace
+
+from picluster.controller.planning.request import FEATURE_DTYPES, LaunchRequest
 from picluster.errors import InputError
+from picluster.graph.names import CORA_LINQS, DEFAULT_SCALE, dataset_folder_name
 
 _EXAMPLE = "one row a line, such as: --dataset cora --model gcn --strategy single"
-_PRETRAIN = "--pretrain"
 
 
 @dataclass(frozen=True)
@@ -28,25 +32,37 @@ class RowLine:
 
 @dataclass(frozen=True)
 class LaunchRow:
-    """Launch that a line asks for."""
+    """Launches that a line asks for: one for each seed."""
 
     line: RowLine
-    model: str
-    """Name of the model, without folder and suffix."""
-    dataset: str
-    """Name of its graph folder, but for the split."""
-    has_splits: bool
-    """True where `--split-seed` draws a split."""
+    request: LaunchRequest
 
-    def words(self, seed: int, *, tag: str, inventory: Path | None) -> list[str]:
-        """For `picluster launch`, with one of the seeds.
+    @property
+    def model(self) -> str:
+        """Name of the model, without folder and suffix."""
+        return Path(self.request.model).stem
+
+    @property
+    def dataset(self) -> str:
+        """Name of its graph folder, but for the split."""
+        asked = self.request
+        with suppress(InputError):  # what does not fit is told when it is planned
+            dtype = FEATURE_DTYPES[asked.features or "fp16"]
+            return dataset_folder_name(asked.dataset, asked.scale or DEFAULT_SCALE, dtype)
+        return asked.dataset
+
+    @property
+    def has_splits(self) -> bool:
+        """True where `--split-seed` draws a split."""
+        return self.request.dataset == CORA_LINQS
+
+    def with_seed(self, seed: int) -> LaunchRequest:
+        """The launch with one of the seeds.
 
         Where there are splits, each seed draws one of its own. Pre-training, which sees no labels, is asked for once.
         """
-        words = [word for word in self.line.words if seed == 0 or word != _PRETRAIN]
-        words += ["--seed", str(seed), "--tag", tag]
-        words += ["--split-seed", str(seed)] if self.has_splits else []
-        return words + ([] if inventory is None else ["--inventory", str(inventory)])
+        split_seed = seed if self.has_splits else self.request.split_seed
+        return replace(self.request, seed=seed, split_seed=split_seed, pretrain=self.request.pretrain and seed == 0)
 
 
 def read_rows(file: Path, further: str = "") -> list[RowLine]:

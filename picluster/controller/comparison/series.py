@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-import msgspec
+from msgspec.structs import replace
 
-from picluster.controller.comparison.child_launch import EndSignals, LaunchEnd, launch
 from picluster.controller.comparison.compared_run import Entry, kind_of_plan, read_entry
-from picluster.controller.record.run_folder import RunFolder
-from picluster.errors import DataError, InputError, MissingError, PiclusterError, RunFailed, Stopped
+from picluster.controller.running.observer import Observer
+from picluster.controller.running.run import carry_out, plan_only
+from picluster.controller.running.workforce import one_line
+from picluster.errors import PiclusterError, Stopped
 from picluster.schema.comparison import ComparedRun
-from picluster.schema.plan import Plan
-from picluster.schema.record import from_json
 
 if TYPE_CHECKING:
     from picluster.controller.comparison.rows_file import LaunchRow
-
-_ERRORS = {error.exit_code: error for error in (InputError, DataError, MissingError, RunFailed)}
+    from picluster.controller.record.run_folder import RunFolder
+    from picluster.schema.plan import Plan
 
 
 @dataclass(frozen=True)
@@ -40,16 +39,22 @@ class Attempt:
     seed: int
     started: float
     """Seconds since 1970."""
-    end: LaunchEnd
+    error: Exception | None
+    """The reason why it failed or was stopped."""
     entry: Entry | None
     """Its run; None where there was none yet, or only that of pre-training."""
 
     @property
     def problem(self) -> str:
-        """Why it failed; empty where it did not."""
-        if self.entry and self.entry.run.status != "running":
-            return self.entry.run.problem
-        return self.end.cause if self.end.code else ""
+        """Why the run failed, or the launch before there was one; empty where neither did."""
+        return self.entry.run.problem if self.entry else _cause(self.error)
+
+    @property
+    def exit_code(self) -> int:
+        """The exit code that the launch would have had."""
+        if self.error is None:
+            return 0
+        return self.error.exit_code if isinstance(self.error, PiclusterError) else PiclusterError.exit_code
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,54 +63,58 @@ class Series:
 
     rows: Sequence[LaunchRow]
     seeds: int
-    tag: str
-    inventory: Path | None
-    signals: EndSignals
+    attempts: list[Attempt] = field(default_factory=list)
+    """Launches that have ended, in order."""
 
     def plan(self) -> list[PlannedRow]:
-        """Each row's plan, by a dry run: what cannot be launched is found before anything runs.
+        """Each row's plan: what cannot be launched is found before anything runs.
 
         Raises:
             PiclusterError: of the kind that the launch itself would raise, with the row's place.
-            Stopped: a signal came.
         """
-        return [PlannedRow(row, self._dry_run(row)) for row in self.rows]
+        return [PlannedRow(row, _planned(row)) for row in self.rows]
 
     def run(
         self,
         planned: Sequence[PlannedRow],
         *,
-        begin: Callable[[PlannedRow, int], Callable[[str], None]],
+        begin: Callable[[PlannedRow, int], Observer],
         done: Callable[[Attempt], None],
-    ) -> list[Attempt]:
-        """Launch after launch, until all are done or a signal comes.
+    ) -> None:
+        """Launch after launch; a failure does not stop the others.
 
-        `begin` is told which one is next, and gives who hears what it says; `done` is told how it ended.
+        `begin` is told which one is next, and gives who observes it; `done` is told how it ended.
+
+        Raises:
+            Stopped: somebody asked to end; `attempts` has what was launched by then.
         """
-        attempts: list[Attempt] = []
         for seed in range(self.seeds):
             for each in planned:
-                if self.signals.came:
-                    return attempts
-                attempt = self._attempt(each, seed, begin(each, seed))
-                if attempt.entry or not self.signals.came:
-                    attempts.append(attempt)
+                attempt = _attempt(each, seed, begin(each, seed))
+                if attempt.entry or not isinstance(attempt.error, Stopped):
+                    self.attempts.append(attempt)
                     done(attempt)
-        return attempts
+                if isinstance(attempt.error, Stopped):
+                    raise attempt.error
 
-    def _attempt(self, planned: PlannedRow, seed: int, hear: Callable[[str], None]) -> Attempt:
-        started = time.time()
-        end = launch(planned.row.words(seed, tag=self.tag, inventory=self.inventory), self.signals, hear)
-        return Attempt(planned, seed, started, end, _entry(end, planned.row.model))
 
-    def _dry_run(self, row: LaunchRow) -> Plan:
-        words = row.words(0, tag=self.tag, inventory=self.inventory)
-        end = launch([*words, "--dry-run"], self.signals)
-        if self.signals.came:
-            raise Stopped(f"{self.signals.came.name} came; nothing has run")
-        if end.code:
-            raise _ERRORS.get(end.code, PiclusterError)(f"{row.line.place}: {end.cause}", fix=end.fix)
-        return from_json(Plan, end.output, source=row.line.place)
+def _planned(row: LaunchRow) -> Plan:
+    try:
+        return plan_only(row.with_seed(0), Observer())
+    except Stopped:
+        raise
+    except PiclusterError as error:
+        error.what = f"{row.line.place}: {error.what}"
+        raise
+
+
+def _attempt(planned: PlannedRow, seed: int, observer: Observer) -> Attempt:
+    started, error = time.time(), None  # type: float, Exception | None
+    try:
+        carry_out(planned.row.with_seed(seed), observer)
+    except Exception as failure:  # noqa: BLE001  the others are launched nevertheless
+        error = failure
+    return Attempt(planned, seed, started, error, _entry(observer.folders, planned.row.model, error))
 
 
 def entries_of(attempts: Sequence[Attempt]) -> list[Entry]:
@@ -121,22 +130,24 @@ def entries_of(attempts: Sequence[Attempt]) -> list[Entry]:
     return entries
 
 
-def _entry(end: LaunchEnd, model: str) -> Entry | None:
+def _entry(folders: Sequence[RunFolder], model: str, error: Exception | None) -> Entry | None:
     """The run that was asked for: pre-training is that of another model."""
-    for path in reversed(end.runs):
-        folder = RunFolder(path)
-        try:
+    for folder in reversed(folders):
+        with suppress(PiclusterError):
             if folder.run().spec.model.name == model:
                 entry = read_entry(folder)
-                return entry if entry.run.status != "running" else _killed(entry, end)
-        except PiclusterError:
-            continue
+                if entry.run.status == "running":  # the launch has ended, and yet there is no result
+                    run = replace(entry.run, status="failed", problem=_cause(error))
+                    return Entry(entry.kind, run, entry.place)
+                return entry
     return None
 
 
-def _killed(entry: Entry, end: LaunchEnd) -> Entry:
-    """The launch has ended, and yet there is no result."""
-    return Entry(entry.kind, msgspec.structs.replace(entry.run, status="failed", problem=end.cause), entry.place)
+def _cause(error: Exception | None) -> str:
+    """Why a launch failed, in a line; empty where it did not."""
+    if isinstance(error, PiclusterError):
+        return error.what.splitlines()[0]
+    return one_line(error) if error else ""
 
 
 def _failed(attempt: Attempt) -> ComparedRun:
@@ -145,6 +156,6 @@ def _failed(attempt: Attempt) -> ComparedRun:
         seed=attempt.seed,
         split=attempt.seed if attempt.planned.row.has_splits else 0,
         status="failed",
-        problem=attempt.end.cause,
+        problem=_cause(attempt.error),
         started=attempt.started,
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -12,37 +11,14 @@ from picluster.graph.splits import told_of_empty
 from picluster.schema.spec import Adam, ModelChoice, OptionValue, Spec, read_option
 
 if TYPE_CHECKING:
+    from picluster.controller.planning.request import LaunchRequest
     from picluster.schema.graph import GraphMeta
     from picluster.schema.model import ModelDescription
-    from picluster.schema.spec import Evaluation, Monitor
 
 Value = TypeVar("Value")
 
 FULL_BATCH_TRAINING_NODES = 1000
 """Largest number of training nodes that make one full step, unless something else is asked for."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Wish:
-    """The options of `picluster launch` that say what is learnt; None = the default for this graph."""
-
-    fanout: str | None = None
-    batch_size: int | None = None
-    micro_batches: int | None = None
-    epochs: int | None = None
-    seed: int = 0
-    learning_rate: float | None = None
-    beta1: float = 0.9
-    beta2: float = 0.999
-    epsilon: float = 1e-8
-    amsgrad: bool = False
-    weight_decay: str | None = None
-    dense_weight_decay: float | None = None
-    l1: float | None = None
-    patience: int | None = None
-    monitor: Monitor | None = None
-    validation: Evaluation | None = None
-    test: Evaluation | None = None
 
 
 def model_options(
@@ -70,7 +46,7 @@ def model_options(
     return given if depth is None else {"depth": depth, **given}
 
 
-def make_spec(wish: Wish, graph: GraphMeta, model: ModelDescription, file: Path) -> Spec:
+def make_spec(request: LaunchRequest, graph: GraphMeta, model: ModelDescription, file: Path) -> Spec:
     """The spec, with the defaults for a graph of this size filled in.
 
     Small graphs are trained as Kipf and Welling (2017) do: full batch, 200 epochs, learning rate 0.01, weight decay
@@ -82,73 +58,77 @@ def make_spec(wish: Wish, graph: GraphMeta, model: ModelDescription, file: Path)
     depth, training_nodes = len(model.layers), graph.splits["train"]
     if training_nodes == 0:
         raise InputError(f"graph {graph.name} has no training nodes")
-    small = training_nodes <= FULL_BATCH_TRAINING_NODES and wish.batch_size is None
-    full_batch = wish.fanout == "all" or (wish.fanout is None and small)
+    small = training_nodes <= FULL_BATCH_TRAINING_NODES and request.batch_size is None
+    full_batch = request.fanout == "all" or (request.fanout is None and small)
     advice = model.training
     optimizer = Adam(
-        learning_rate=_first(wish.learning_rate, advice.learning_rate, 0.01 if full_batch else 0.003),
-        beta1=wish.beta1,
-        beta2=wish.beta2,
-        epsilon=wish.epsilon,
-        amsgrad=wish.amsgrad,
-        weight_decay=_weight_decay(wish.weight_decay, advice.weight_decay, depth, full_batch=full_batch),
-        dense_weight_decay=_first(wish.dense_weight_decay, advice.dense_weight_decay, 0.0),
-        l1=_first(wish.l1, advice.l1, 0.0),
+        learning_rate=_first(request.learning_rate, advice.learning_rate, 0.01 if full_batch else 0.003),
+        beta1=request.beta1,
+        beta2=request.beta2,
+        epsilon=request.epsilon,
+        amsgrad=request.amsgrad,
+        weight_decay=_weight_decay(request.weight_decay, advice.weight_decay, depth, full_batch=full_batch),
+        dense_weight_decay=_first(request.dense_weight_decay, advice.dense_weight_decay, 0.0),
+        l1=_first(request.l1, advice.l1, 0.0),
     )
-    batch_size = _first(wish.batch_size, advice.batch_size, None)
+    batch_size = _first(request.batch_size, advice.batch_size, None)
     if batch_size is None and not full_batch:
         batch_size = max(1, min(1024, training_nodes // 10))
     options = {name: value for name, value in model.options.items() if name != "depth"}
     spec = Spec(
         dataset=graph.name,
         model=ModelChoice(name=file.stem, depth=depth, options=options),
-        fanout=None if full_batch else _fanout(wish.fanout, depth),
+        fanout=None if full_batch else _fanout(request.fanout, depth),
         batch_size=batch_size,
-        micro_batches=_first(wish.micro_batches, None, 1 if batch_size is None else 4),
-        epochs=_first(wish.epochs, advice.epochs, 200 if full_batch else 10),
-        seed=wish.seed,
+        micro_batches=_first(request.micro_batches, None, 1 if batch_size is None else 4),
+        epochs=_first(request.epochs, advice.epochs, 200 if full_batch else 10),
+        seed=request.seed,
         optimizer=optimizer,
         loss=advice.loss or "cross-entropy",
-        patience=wish.patience if wish.patience is not None else advice.patience,
-        monitor=_first(wish.monitor, advice.monitor, "accuracy"),
-        validation=_first(wish.validation, None, "exact" if full_batch else "sampled"),
-        test=_first(wish.test, None, "exact"),
+        patience=request.patience if request.patience is not None else advice.patience,
+        monitor=_first(request.monitor, advice.monitor, "accuracy"),
+        validation=_first(request.validation, None, "exact" if full_batch else "sampled"),
+        test=_first(request.test, None, "exact"),
     )
-    _check_all_count(wish, spec, graph, model)
+    _check_all_count(request, spec, graph, model)
     return spec
 
 
-def notes_on(wish: Wish, spec: Spec, graph: GraphMeta) -> list[str]:
+def notes_on(request: LaunchRequest, spec: Spec, graph: GraphMeta) -> list[str]:
     """Notes for a person: what the graph's split leaves out, and limits of theirs that cannot be reached."""
     notes = [f"{graph.name} has {told}" for told in told_of_empty(graph.splits)]
-    if wish.patience is None or wish.patience + 1 < spec.epochs:
+    if request.patience is None or request.patience + 1 < spec.epochs:
         return notes
     epochs = f"{spec.epochs} epoch{'' if spec.epochs == 1 else 's'}"
-    can = f"--epochs {wish.patience + 2} or more lets it"
-    return [*notes, f"--patience {wish.patience} cannot end a run of {epochs} early; {can}"]
+    can = f"--epochs {request.patience + 2} or more lets it"
+    return [*notes, f"--patience {request.patience} cannot end a run of {epochs} early; {can}"]
 
 
-def _check_all_count(wish: Wish, spec: Spec, graph: GraphMeta, model: ModelDescription) -> None:
+def _check_all_count(request: LaunchRequest, spec: Spec, graph: GraphMeta, model: ModelDescription) -> None:
     """Raise InputError where something that was asked for would change nothing."""
-    for option, value in {"--validation": wish.validation, "--test": wish.test}.items():
+    for option, value in {"--validation": request.validation, "--test": request.test}.items():
         if value == "sampled" and spec.fanout is None:
             what = f"{option} sampled does not go with training on all neighbours: then it sees all of them, too"
             raise InputError(what, fix="leave it out, or sample in training: --fanout 25,10")
     needs: dict[str, dict[str, object]] = {
-        "validation": {"--patience": wish.patience, "--monitor": wish.monitor, "--validation": wish.validation},
-        "test": {"--test": wish.test},
+        "validation": {
+            "--patience": request.patience,
+            "--monitor": request.monitor,
+            "--validation": request.validation,
+        },
+        "test": {"--test": request.test},
     }
     for split, options in needs.items():
         for option, asked in options.items():
             if asked is not None and graph.splits[split] == 0:
                 what = f"{option} needs {split} nodes, and graph {graph.name} has none"
                 raise InputError(what, fix="leave it out, or import the graph with a split that has some")
-    if wish.dense_weight_decay is not None and model.dense_layers == 0:
+    if request.dense_weight_decay is not None and model.dense_layers == 0:
         what = f"--dense-weight-decay is for layers without neighbours, and {model.name} has none"
         raise InputError(what, fix="leave it out; --weight-decay is for the others")
     seeds = spec.seeds_of_step(graph.splits["train"], 0)
-    if wish.micro_batches is not None and wish.micro_batches > seeds:
-        what = f"--micro-batches {wish.micro_batches}: a step has only {seeds} seed{'' if seeds == 1 else 's'}"
+    if request.micro_batches is not None and request.micro_batches > seeds:
+        what = f"--micro-batches {request.micro_batches}: a step has only {seeds} seed{'' if seeds == 1 else 's'}"
         raise InputError(what, fix=f"--micro-batches {seeds} at most, or a larger --batch-size")
 
 

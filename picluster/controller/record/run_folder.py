@@ -55,6 +55,8 @@ class RunFolder:
         self.result_file = path / "result.json"
         self.model_file = path / "model.py"
         """The model as it was when the run began; runs of version 0.1 have none."""
+        self.weights_file = path / "weights.safetensors"
+        """The best epoch's weights in one file, where somebody asked for it."""
         self._room_file = path / ".room"
         """Reserved space for the last records: given back when the run ends, or when the disk is full."""
 

@@ -13,7 +13,7 @@ import numpy as np
 
 import picluster
 from picluster.controller.record.record_files import read_record, write_record, write_whole
-from picluster.controller.running.export import read_weights
+from picluster.controller.record.weights import read_weights
 from picluster.errors import DataError
 from picluster.graph.folder import GraphFolder
 from picluster.graph.lock import only_maker_of

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from picluster.cli.data.dataset import prepared
+from picluster.controller.planning.graphs import prepared
 from tests.unit.cli.conftest import Picluster
 from tests.unit.controller.made import RUN_V1, copy_of_run_v1
 

@@ -14,12 +14,15 @@ import numpy as np
 import pytest
 import typer
 
-from picluster.cli.runs import tasks, training
 from picluster.cli.runs.launch import launch
-from picluster.cli.runs.training import Placement, Task, with_replicas
 from picluster.controller.nodes.inventory import Node, RemoteNode
 from picluster.controller.planning.planner import make_plan
+from picluster.controller.planning.request import LaunchRequest
 from picluster.controller.record.run_folder import RunFolder
+from picluster.controller.running import placement as placing
+from picluster.controller.running import run, task
+from picluster.controller.running.placement import Placement
+from picluster.controller.running.task import Task
 from picluster.errors import InputError
 from picluster.graph.folder import GraphFolder
 from picluster.graph.writer import GraphWriter
@@ -96,7 +99,7 @@ VALUES = {
     "layers_per_node": "2",
     "replicas": "3",
     "engine": "rpc",
-    "plan_file": "other.json",
+    "plan": "other.json",
     "threads": "2",
     "dry_run": "",
     "grace": "7",
@@ -200,13 +203,12 @@ class Launches:
         self._capture = capture
         self._local = True
         self._done: list[object] = []
-        patch.setattr(training, "read_inventory", self._inventory)
-        patch.setattr(training, "train", self._train)
-        patch.setattr(tasks, "describe_model", described)
-        patch.setattr(training, "describe_model", described)
-        patch.setattr("picluster.controller.nodes.survey.surveyed", lambda nodes: [node.facts for node in nodes])
-        patch.setattr(tasks, "Embedding", Embedding)
-        patch.setattr(tasks, "_learn", self._learn)
+        patch.setattr(placing, "read_inventory", self._inventory)
+        patch.setattr(placing, "surveyed", lambda nodes: [node.facts for node in nodes])
+        patch.setattr(run, "train", self._train)
+        patch.setattr(task, "describe_model", described)
+        patch.setattr(task, "Embedding", Embedding)
+        patch.setattr(task, "_learn", self._learn)
         self._command = command()
 
     def _inventory(self, file: Path) -> list[Node]:
@@ -215,13 +217,15 @@ class Launches:
         kind = Node if self._local else RemoteNode
         return [kind(name, memory_bytes=memory_bytes, cores=cores) for name in names]
 
-    def _learn(self, *_: object, again: bool) -> str:
-        self._done.append(again)
+    def _learn(self, _embedding: Embedding, placement: Placement, _observer: object) -> str:
+        self._done.append(placement.request.pretrain)
         return "the run that learnt it"
 
-    def _train(self, task: Task, plan: Plan, placement: Placement) -> None:
-        self._done += [task.spec, task.graph.path, task.model_file, plan, with_replicas(placement.nodes, plan)]
-        self._done += [placement.threads, placement.grace_seconds, placement.tag, placement.wait]
+    def _train(self, task: Task, plan: Plan, placement: Placement, _observer: object) -> RunFolder:
+        asked = placement.request
+        self._done += [task.spec, task.graph.path, task.model_file, plan, placement.taking_part(plan)]
+        self._done += [asked.threads, asked.grace, asked.tag, asked.wait]
+        return RunFolder(Path("runs/2026-sage-abcd"))
 
     def outcome(self, situation: Situation, words: list[str]) -> tuple[str, str]:
         """What would run, as text; or the refusal."""
@@ -263,3 +267,11 @@ def test_every_option_changes_what_is_done_or_is_refused_by_its_name(launches: L
         if done == usual or (refusal and option not in refusal and word not in refusal):
             passed_over.append(f"{option} {value}: {refusal or 'passed over'}")
     assert passed_over == []
+
+
+def test_the_command_and_the_request_have_the_same_options_with_the_same_defaults() -> None:
+    typed = {each.name: each.default for each in command().params if each.name not in ("help", "dry_run")}
+    asked = {field.name: field.default for field in msgspec.structs.fields(LaunchRequest)}
+    assert {name: value or None for name, value in asked.items()} == {
+        name: value or None for name, value in typed.items()
+    } | {"threads": None}  # None: an earlier run's, else 1

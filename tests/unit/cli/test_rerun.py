@@ -6,9 +6,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from picluster.cli.data.dataset import prepared
+from picluster.controller.planning.graphs import prepared
 from picluster.controller.record.run_folder import RunFolder
-from picluster.controller.running.earlier_run import EarlierRun
+from picluster.controller.running.task import EarlierRun
 from picluster.schema.events import Hardware, Ready
 from tests.unit.cli.conftest import NODES, Answer, Picluster
 from tests.unit.cli.runs.test_launch import plan_file
@@ -79,7 +79,7 @@ def test_another_engine_leaves_the_plan_as_it_is(again: Picluster, picluster: Pi
 def test_an_inventory_with_other_nodes_gets_a_plan_of_its_own(
     earlier: RunFolder, *, names: list[str], stays: bool
 ) -> None:
-    assert EarlierRun(earlier).keeps_its_plan({"rerun", "inventory"}, names) is stays
+    assert EarlierRun(earlier).keeps_its_plan(names) is stays
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from picluster.cli.data.dataset import prepared
+from picluster.controller.planning.graphs import prepared
 from picluster.graph.names import KNOWN
 from picluster.schema.datasets import DatasetDetails, DatasetDrawing, DatasetList
 from picluster.schema.record import from_json

@@ -119,7 +119,8 @@ def test_the_engine_of_a_plan_may_be_changed(launch: Picluster, here: Path) -> N
 
 
 def test_the_first_line_says_which_inventory_is_used_and_every_node_is_told_what_it_does(launch: Picluster) -> None:
-    lines = launch("--dry-run", "--layers-per-node", "1", "--micro-batches", "2").err.splitlines()
+    words = ("--model", "sage", "--engine", "gloo", "--layers-per-node", "1", "--micro-batches", "2")
+    lines = launch("--dry-run", *words).err.splitlines()
     assert lines[0] == "inventory  hosts.yml: 4 nodes"
     assert lines[1] == "plan       layer-split over 4 nodes, engine gloo"
     assert [line.split(maxsplit=1) for line in lines[2:6]] == [
@@ -128,6 +129,14 @@ def test_the_first_line_says_which_inventory_is_used_and_every_node_is_told_what
         ["pi3", "stage 1, layer 1"],
         ["pi4", "stage 2, layer 2"],
     ]
+
+
+def test_where_no_model_and_no_engine_is_named_it_says_which_are_taken_and_how_to_name_others(
+    launch: Picluster,
+) -> None:
+    lines = launch("--dry-run").err.splitlines()
+    assert lines[1] == "model      sage (--model gcn, gcnii, … for others)"
+    assert lines[2] == "engine     gloo (--engine rpc, mpi or ray for others)"
 
 
 @pytest.mark.parametrize(

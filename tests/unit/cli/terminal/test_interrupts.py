@@ -7,9 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from picluster.cli.terminal.interrupts import end_on_signals
-from picluster.controller.comparison.child_launch import END_SIGNALS
+from picluster.cli.terminal.interrupts import EndSignals
 from picluster.errors import Stopped
+
+END_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
 
 @pytest.fixture(autouse=True)
@@ -32,18 +33,19 @@ def as_before() -> Iterator[None]:
 def test_a_signal_that_asks_to_end_does_so_once_and_says_who_asked(number: signal.Signals, by: str) -> None:
     for each in END_SIGNALS:
         signal.signal(each, signal.SIG_DFL)
-    end_on_signals()
-    with pytest.raises(Stopped) as caught:
-        signal.raise_signal(number)
-    assert (caught.value.what, caught.value.by) == (f"stopped by {by}", by)
-    for each in END_SIGNALS:  # the end itself is not interrupted
-        signal.raise_signal(each)
+    with EndSignals() as signals:
+        with pytest.raises(Stopped) as caught:
+            signal.raise_signal(number)
+        for each in END_SIGNALS:  # the end itself is not interrupted
+            signal.raise_signal(each)
+    assert (caught.value.what, caught.value.by, signals.came) == (f"stopped by {by}", by, number)
+    assert {signal.getsignal(each) for each in END_SIGNALS} == {signal.SIG_DFL}
 
 
 def test_what_is_ignored_stays_so_as_under_nohup() -> None:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    end_on_signals()
-    signal.raise_signal(signal.SIGHUP)
+    with EndSignals():
+        signal.raise_signal(signal.SIGHUP)
     assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
 
 

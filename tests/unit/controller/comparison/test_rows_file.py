@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from picluster.controller.comparison.rows_file import LaunchRow, read_rows
+from picluster.controller.comparison.rows_file import LaunchRow, RowLine, read_rows
+from picluster.controller.planning.request import LaunchRequest
 from picluster.errors import InputError
 
 CHECKOUT = Path(__file__).parents[4]
@@ -18,11 +20,8 @@ def rows_in(tmp_path: Path, text: str, further: str = "") -> list[tuple[int, tup
     return [(row.number, row.words) for row in read_rows(file, further)]
 
 
-def a_row(tmp_path: Path, text: str, *, dataset: str) -> LaunchRow:
-    file = tmp_path / "rows.txt"
-    file.write_text(text)
-    (line,) = read_rows(file)
-    return LaunchRow(line, "gcn", dataset, has_splits=dataset == "cora-linqs")
+def a_row(**options: Any) -> LaunchRow:
+    return LaunchRow(RowLine(Path("rows.txt"), 1, ()), LaunchRequest.of(options))
 
 
 def test_comments_and_empty_lines_are_no_rows_and_quotes_hold_words_together(tmp_path: Path) -> None:
@@ -51,16 +50,30 @@ def test_files_that_cannot_be_read_are_refused(tmp_path: Path) -> None:
         read_rows(tmp_path / "latin.txt")
 
 
-def test_each_seed_is_told_to_the_launch_and_draws_a_split_where_there_is_one_to_draw(tmp_path: Path) -> None:
-    row = a_row(tmp_path, "--model gcn", dataset="cora")
-    assert row.words(3, tag="t", inventory=None) == ["--model", "gcn", "--seed", "3", "--tag", "t"]
-    split = a_row(tmp_path, "--model gcn", dataset="cora-linqs").words(3, tag="t", inventory=Path("a b.yml"))
-    assert split[-4:] == ["--split-seed", "3", "--inventory", "a b.yml"]
+def test_each_seed_is_told_to_the_launch_and_draws_a_split_where_there_is_one_to_draw() -> None:
+    asked = a_row(model="gcn", dataset="cora", tag="t").with_seed(3)
+    assert asked.words() == ["--dataset", "cora", "--model", "gcn", "--seed", "3", "--tag", "t"]
+    split = a_row(model="gcn", dataset="cora-linqs", inventory="a b.yml").with_seed(3)
+    assert (split.split_seed, split.inventory) == (3, "a b.yml")
 
 
-def test_pre_training_is_asked_for_with_the_first_seed_alone(tmp_path: Path) -> None:
-    row = a_row(tmp_path, "--pretrain --model gcn", dataset="cora")
-    assert ["--pretrain" in row.words(seed, tag="t", inventory=None) for seed in range(3)] == [True, False, False]
+def test_pre_training_is_asked_for_with_the_first_seed_alone() -> None:
+    row = a_row(pretrain=True, model="gcn")
+    assert [row.with_seed(seed).pretrain for seed in range(3)] == [True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("options", "dataset"),
+    [
+        ({}, "reddit-like-0.01"),
+        ({"scale": 0.002, "features": "fp32"}, "reddit-like-0.002-fp32"),
+        ({"dataset": "cora-linqs"}, "cora-linqs"),
+        ({"dataset": "pets"}, "pets"),
+    ],
+)
+def test_a_row_knows_its_graph_s_folder_but_for_the_split(options: dict[str, Any], dataset: str) -> None:
+    row = a_row(**options, model="models/my.py")
+    assert (row.model, row.dataset, row.has_splits) == ("my", dataset, dataset == "cora-linqs")
 
 
 @pytest.mark.parametrize("name", ["cora", "reddit"])

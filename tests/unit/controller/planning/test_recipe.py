@@ -6,7 +6,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from picluster.controller.planning.recipe import FULL_BATCH_TRAINING_NODES, Wish, make_spec, model_options, notes_on
+from picluster.controller.planning.recipe import FULL_BATCH_TRAINING_NODES, make_spec, model_options, notes_on
+from picluster.controller.planning.request import LaunchRequest
 from picluster.errors import InputError
 from picluster.schema.spec import Spec
 from tests.unit.controller.made import a_graph, a_model
@@ -15,7 +16,7 @@ SMALL, LARGE = FULL_BATCH_TRAINING_NODES, FULL_BATCH_TRAINING_NODES + 1
 
 
 def spec_of(*, train: int = LARGE, depth: int = 2, **wish: Any) -> Spec:
-    return make_spec(Wish(**wish), a_graph(train=train), a_model(depth=depth), Path("models/sage.py"))
+    return make_spec(LaunchRequest(**wish), a_graph(train=train), a_model(depth=depth), Path("models/sage.py"))
 
 
 def test_a_small_graph_is_trained_as_kipf_and_welling_do() -> None:
@@ -110,9 +111,9 @@ def test_a_graph_without_training_nodes_is_refused_by_name() -> None:
 
 def test_a_graph_without_validation_or_test_nodes_is_spoken_of() -> None:
     spec, graph = spec_of(), a_graph(train=LARGE)
-    assert notes_on(Wish(), spec, graph) == []
+    assert notes_on(LaunchRequest(), spec, graph) == []
     empty = msgspec.structs.replace(graph, splits={"train": 9, "validation": 0, "test": 0})
-    assert [note.partition(":")[0] for note in notes_on(Wish(), spec, empty)] == [
+    assert [note.partition(":")[0] for note in notes_on(LaunchRequest(), spec, empty)] == [
         f"{graph.name} has no validation nodes",
         f"{graph.name} has no test nodes",
     ]

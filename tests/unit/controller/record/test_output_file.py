@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from picluster.controller.running.export import check_predictions_file, check_weights_file
+from picluster.controller.record.weights import check_weights_file
+from picluster.controller.running.export import check_predictions_file
 from picluster.errors import InputError
 
 

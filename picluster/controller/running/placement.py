@@ -1,0 +1,153 @@
+"""Where a request is carried out: the nodes of the inventory, and the plan that divides the work among them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from picluster.controller.nodes.inventory import Node, default_inventory, read_inventory, remote_nodes
+from picluster.controller.nodes.survey import surveyed
+from picluster.controller.planning.planner import fit_plan, machine_of, make_plan
+from picluster.controller.planning.seating import are_unlike, memory_words
+from picluster.errors import InputError
+from picluster.schema.plan import Plan
+from picluster.schema.record import from_json
+from picluster.wording import counted
+
+if TYPE_CHECKING:
+    from picluster.controller.planning.request import LaunchRequest
+    from picluster.controller.running.task import EarlierRun, Task
+    from picluster.schema.facts import NodeFacts
+
+Note = Callable[[str, str], None]
+_PLAN_FIX = "have one written: picluster launch --dry-run > plan.json"
+
+
+def choose_nodes(inventory: str | Path | None, wanted: str | None, note: Note) -> tuple[list[Node], list[Node]]:
+    """The nodes of an inventory that are wanted: all, the first few, or those named; and the others.
+
+    `note` is told which inventory it is.
+    """
+    path = default_inventory() if inventory is None else Path(inventory)
+    nodes = read_inventory(path)
+    note("inventory", f"{path}: {counted(len(nodes), 'node')}")
+    chosen = _chosen(nodes, wanted, path)
+    return chosen, [node for node in nodes if node not in chosen]
+
+
+def _chosen(nodes: list[Node], wanted: str | None, inventory: Path) -> list[Node]:
+    if wanted is None:
+        return nodes
+    if wanted.isdecimal():
+        if not 1 <= int(wanted) <= len(nodes):
+            raise InputError(
+                f"--nodes {wanted}: the inventory has {counted(len(nodes), 'node')}",
+                fix=f"a number from 1 to {len(nodes)}, or names",
+            )
+        return nodes[: int(wanted)]
+    by_name = {node.name: node for node in nodes}
+    names = [name.strip() for name in wanted.split(",") if name.strip()]
+    if not names:
+        raise InputError(f"--nodes {wanted!r} names nobody", fix="give a number or names, such as --nodes pi1,pi4")
+    strangers = [name for name in names if name not in by_name]
+    if strangers:
+        message = f"--nodes: {', '.join(strangers)} not in inventory {inventory}"
+        raise InputError(message, fix=f"it has {', '.join(by_name)}")
+    return [by_name[name] for name in dict.fromkeys(names)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Placement:
+    """A request with the nodes that it is about."""
+
+    request: LaunchRequest
+    nodes: Sequence[Node]
+    """Nodes that may be used."""
+    facts: Sequence[NodeFacts]
+    """Facts of these nodes."""
+    others: Sequence[NodeFacts] = ()
+    """Facts of further nodes of the inventory."""
+
+    @staticmethod
+    def of(request: LaunchRequest, note: Note) -> Placement:
+        """The nodes of the inventory that the request names."""
+        chosen, others = choose_nodes(request.inventory, request.nodes, note)
+        facts, further = ([node.facts for node in nodes] for nodes in (chosen, others))
+        return Placement(request=request, nodes=chosen, facts=facts, others=further)
+
+    def of_earlier(self, earlier: EarlierRun) -> Placement:
+        """The same nodes with an earlier run's threads, and with its plan, where no other placement is asked for."""
+        asked = self.request
+        request = msgspec.structs.replace(asked, threads=asked.threads or earlier.threads())
+        names = [node.name for node in self.nodes] if asked.inventory else None
+        if not asked.places and earlier.keeps_its_plan(names):
+            request = msgspec.structs.replace(request, plan=str(earlier.folder.plan_file))
+        return replace(self, request=request)
+
+    def surveyed(self, note: Note) -> Placement:
+        """The same nodes, with facts that they tell. Says that nodes are unlike, where that decides who does what."""
+        if self.request.plan is not None or self._is_in_order:
+            return self
+        facts = surveyed(self.nodes)
+        if are_unlike(facts):
+            words = ", ".join(f"{node.name} {memory_words(node)}" for node in facts)
+            note("note", f"the strongest nodes do most ({words}); --nodes A,B keeps an order of yours")
+        return replace(self, facts=facts)
+
+    @property
+    def _is_in_order(self) -> bool:
+        """True where the nodes stand in an order of the person's own, which a plan keeps."""
+        return self.request.nodes is not None and not self.request.nodes.isdecimal()
+
+    def taking_part(self, plan: Plan) -> list[Node]:
+        """The nodes of a plan, with those of which it names replicas once for each of them."""
+        by_name = {node.name: node for node in self.nodes}
+        machines = {name: machine_of(name, by_name) for name in plan.nodes}
+        return [replace(by_name[machine], name=name) for name, machine in machines.items() if machine is not None]
+
+    def plan(self, task: Task) -> Plan:
+        """The plan that was asked for, checked against nodes and model; else the one that the strategy makes."""
+        asked = self.request
+        if asked.plan is None:
+            return make_plan(
+                self.facts,
+                task.spec,
+                task.description,
+                task.graph.meta,
+                strategy=asked.strategy or "layer-split",
+                engine=asked.engine or "gloo",
+                layers_per_node=asked.layers_per_node,
+                replicas=asked.replicas,
+                in_order=self._is_in_order,
+            )
+        decided = {
+            "--strategy": asked.strategy,
+            "--layers-per-node": asked.layers_per_node,
+            "--replicas": asked.replicas,
+        }
+        for option, value in decided.items():
+            if value is not None:
+                what = f"--plan and {option} do not go together: the plan says who does what"
+                raise InputError(what, fix="leave one of them out")
+        given = asked.plan if isinstance(asked.plan, Plan) else read_plan(Path(asked.plan))
+        plan = fit_plan(given, self.facts, task.spec, task.description)
+        return msgspec.structs.replace(plan, engine=asked.engine) if asked.engine else plan
+
+    def check_wait(self, plan: Plan | None = None) -> None:
+        """Raise InputError where it shall be waited for nodes, and none of them (or of the plan's) can be busy."""
+        nodes = self.nodes if plan is None else self.taking_part(plan)
+        if self.request.wait and not remote_nodes(nodes):
+            what = "--wait is for machines that are busy: this one, on which all nodes of the plan are, takes several"
+            raise InputError(f"{what} runs", fix="leave it out")
+
+
+def read_plan(file: Path) -> Plan:
+    """The plan of a file. InputError where it cannot be read or is none."""
+    try:
+        return from_json(Plan, file.read_bytes(), source=str(file), fix=_PLAN_FIX)
+    except OSError as error:
+        raise InputError(f"cannot read the plan {file}: {error.strerror}", fix=_PLAN_FIX) from error

@@ -1,0 +1,141 @@
+"""A run as a function: from a request to a run that is over. `picluster.launch` and the command line stand on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from picluster.controller.planning.request import LaunchRequest
+from picluster.controller.record.history import history
+from picluster.controller.record.report import make_report
+from picluster.controller.record.run_folder import RunFolder
+from picluster.controller.record.weights import check_weights_file, write_weights
+from picluster.controller.running.export import check_predictions_file, write_predictions
+from picluster.controller.running.observer import Observer, Watch
+from picluster.controller.running.placement import Placement
+from picluster.controller.running.task import EarlierRun, Task, new_task, same_task
+from picluster.controller.running.training import train
+from picluster.project import model_names
+
+if TYPE_CHECKING:
+    from picluster.schema.plan import Plan
+    from picluster.schema.report import Report, RunSummary
+
+_ENGINES = "--engine rpc, mpi or ray for others"
+
+
+class FinishedRun:
+    """A run that is over: its folder, what it came to, what it has learnt."""
+
+    def __init__(self, record: RunFolder) -> None:
+        self.record = RunFolder(record.path.absolute())
+
+    def __repr__(self) -> str:
+        return f"<run {self.record.name}>"
+
+    @property
+    def folder(self) -> Path:
+        """Run folder, with everything about the run."""
+        return self.record.path
+
+    @property
+    def test_accuracy(self) -> float | None:
+        """Accuracy with the weights of the best epoch; None where the graph has no test nodes."""
+        result = self.record.result()
+        return result.test_accuracy if result else None
+
+    @property
+    def weights(self) -> Path:
+        """File of the best epoch's weights, by PyG's names (safetensors); written when it is first asked for."""
+        if not self.record.weights_file.exists():
+            write_weights(self.record, self.record.weights_file)
+        return self.record.weights_file
+
+    def report(self) -> Report:
+        """Read what every node used, and where the time went."""
+        return make_report(self.record)
+
+    def export(self, *, output: str | Path | None = None, predictions: str | Path | None = None) -> None:
+        """Write weights (.safetensors), or class probabilities of all nodes (.npy, .npz or .csv), to files."""
+        if output is not None:
+            check_weights_file(Path(output))
+        if predictions is not None:
+            check_predictions_file(Path(predictions))
+        if output is not None:
+            write_weights(self.record, Path(output))
+        if predictions is not None:
+            write_predictions(self.record, Path(predictions), Observer())
+
+
+def carry_out(request: LaunchRequest, observer: Observer) -> FinishedRun:
+    """Train as a request says.
+
+    Raises:
+        PiclusterError: it does not fit (InputError), nodes cannot be used (NodesFailed), a node failed (RunFailed), or
+            somebody stopped it (Stopped), among others.
+    """
+    placement, task, plan = _made_ready(request, observer, only_plan=False)
+    return FinishedRun(train(task, plan, placement, observer))
+
+
+def plan_only(request: LaunchRequest, observer: Observer) -> Plan:
+    """Plan as a request says; nothing is started."""
+    return _made_ready(request, observer, only_plan=True)[-1]
+
+
+def _made_ready(request: LaunchRequest, observer: Observer, *, only_plan: bool) -> tuple[Placement, Task, Plan]:
+    """Nodes, task and plan of a request, or of the earlier run that it names."""
+    earlier = None if request.rerun is None else EarlierRun(RunFolder.find(request.rerun))
+    placement = Placement.of(request, observer.note)
+    if earlier is None:
+        _say_choices(request, observer)
+    else:
+        placement = placement.of_earlier(earlier)
+    placement = placement.surveyed(observer.note)
+    placement.check_wait()
+    task = same_task(earlier, observer) if earlier else new_task(placement, observer, only_plan=only_plan)
+    plan = placement.plan(task)
+    placement.check_wait(plan)
+    observer.planned(plan)
+    return placement, task, plan
+
+
+def _say_choices(request: LaunchRequest, observer: Observer) -> None:
+    """Say which model and engine are taken where none is named, and how to name others."""
+    if request.model == LaunchRequest().model:
+        others = [name for name in model_names() if name != request.model]
+        observer.note("model", f"{request.model} (--model {', '.join(others[:2])}, … for others)")
+    if request.engine is None and request.plan is None:
+        observer.note("engine", f"gloo ({_ENGINES})")
+
+
+def launch(
+    *, on_event: Watch | None = None, on_note: Callable[[str], None] | None = None, **options: Any
+) -> FinishedRun:
+    """Train a model on the nodes of the inventory, and return when the run is over.
+
+    Args:
+        on_event: called with a node's name and an event (`picluster.schema.events`) for each that comes.
+        on_note: called with each line about the launch, such as which inventory is used; `print` will do.
+        options: those of `picluster launch`, by their names: `layers_per_node=1` for `--layers-per-node 1`.
+
+    Raises:
+        PiclusterError: with what is wrong and how to mend it; its kinds are in `picluster.errors`.
+    """
+    return carry_out(LaunchRequest.of(options), Observer(on_event, on_note))
+
+
+def plan(*, on_note: Callable[[str], None] | None = None, **options: Any) -> Plan:
+    """Plan what `launch` with these options would do; it takes the plan, too: `launch(plan=plan(…), …)`."""
+    return plan_only(LaunchRequest.of(options), Observer(None, on_note))
+
+
+def report(run: str | None = None) -> Report:
+    """Read what every node of a run used, and where the time went; of the last run, where none is named."""
+    return make_report(RunFolder.find(run))
+
+
+def runs(tag: str | None = None) -> tuple[RunSummary, ...]:
+    """List the runs in `runs/`, or those with this tag, the newest first."""
+    return history(tag).runs

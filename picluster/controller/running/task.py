@@ -1,0 +1,142 @@
+"""What a request says is to be learnt, and of what; where a model wants it, after pre-training."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from picluster.controller.planning.graphs import prepared
+from picluster.controller.planning.models import describe_model, model_file
+from picluster.controller.planning.planner import machine_of
+from picluster.controller.planning.recipe import make_spec, model_options, notes_on
+from picluster.controller.planning.request import LaunchRequest
+from picluster.controller.running.pretraining import SEED, Embedding
+from picluster.controller.running.training import train
+from picluster.errors import DataError, InputError
+from picluster.graph.folder import GraphFolder
+from picluster.project import GRAPHS
+from picluster.schema.events import Ready
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from picluster.controller.record.run_folder import RunFolder
+    from picluster.controller.running.observer import Observer
+    from picluster.controller.running.placement import Placement
+    from picluster.schema.model import ModelDescription
+    from picluster.schema.spec import OptionValue, Spec
+
+
+@dataclass(frozen=True)
+class Task:
+    """A spec, with the files that it is about."""
+
+    spec: Spec
+    model_file: Path
+    graph: GraphFolder
+    description: ModelDescription
+    pretraining: str = ""
+    """Name of the run that learnt the embedding which the graph holds."""
+
+
+class EarlierRun:
+    """An earlier run that is to be made again; only what was written before anything started must be whole."""
+
+    def __init__(self, folder: RunFolder) -> None:
+        self.folder = folder
+        self.run = folder.run()
+        self.spec = self.run.spec
+
+    def threads(self) -> int:
+        """Compute threads of its workers, on which last bits depend; 1 where none of them got ready."""
+        ready = (each.event for each in self.folder.events() if isinstance(each.event, Ready))
+        return next((event.hardware.threads for event in ready), 1)
+
+    def model(self) -> tuple[Path, str]:
+        """The model's file as it was then, and a word about it."""
+        kept, name = self.folder.model_file, self.spec.model.name
+        if not kept.exists():
+            file = model_file(name)
+            return file, f"{file}, as it is now: the run kept no copy"
+        try:
+            has_changed = model_file(name).read_bytes() != kept.read_bytes()
+        except InputError:  # there is none of that name, or it was given by a path
+            has_changed = False
+        return kept.absolute(), f"{kept}{f', as it was then: {name} has changed since' if has_changed else ''}"
+
+    def graph(self) -> GraphFolder:
+        """Its graph folder, every byte as it was. DataError where it is missing or another one."""
+        path, command = GRAPHS / self.spec.dataset, shlex.join(self.folder.environment().command)
+        if not path.is_dir():
+            fix = f"prepare or import it again; the run began with: {command}"
+            raise DataError(f"{self.run.run} was trained on {path}, which is not here", fix=fix)
+        graph = GraphFolder.open(path)
+        then, now = self.run.graph.files, graph.meta.files
+        changed = [name for name in then if name not in now or then[name].sha256 != now[name].sha256]
+        if changed:
+            what = f"{path} is not the graph that {self.run.run} was trained on: {', '.join(changed)} changed since"
+            raise DataError(what, fix=f"bring that graph back, or start afresh: {command}")
+        graph.verify()
+        return graph
+
+    def keeps_its_plan(self, nodes: list[str] | None) -> bool:
+        """True where an inventory that is named (None: the usual one is meant) has all nodes of the plan."""
+        return nodes is None or all(machine_of(name, nodes) for name in self.folder.plan().nodes)
+
+
+def same_task(earlier: EarlierRun, observer: Observer) -> Task:
+    """The task of an earlier run. Says which file its model is taken from."""
+    spec, graph = earlier.spec, earlier.graph()
+    file, word = earlier.model()
+    observer.note("model", word)
+    description = _describe(file, graph, {**spec.model.options, "depth": spec.model.depth}, observer)
+    return Task(spec, file, graph, description, earlier.run.pretraining)
+
+
+def new_task(placement: Placement, observer: Observer, *, only_plan: bool) -> Task:
+    """The task of a request.
+
+    A model that has a pre-training is given the graph that this one leaves behind; it is run where that was not done
+    before, or where it is asked for, on the same nodes. With `only_plan` nothing is run.
+    """
+    asked = placement.request
+    file = model_file(asked.model)
+    options = model_options(asked.hidden, asked.depth, asked.dropout, asked.fanout, asked.option)
+    graph = prepared(asked.dataset, asked.scale, asked.features, observer.note, split_seed=asked.split_seed)
+    description, pretraining = _describe(file, graph, options, observer), ""
+    if asked.pretrain and not description.pretraining:
+        raise InputError(f"--pretrain: {description.name} is a model without pre-training", fix="leave it out")
+    spec = make_spec(asked, graph.meta, description, file)  # what does not fit is found before the pre-training
+    if description.pretraining and not only_plan:
+        embedding = Embedding(graph, description.pretraining, file.with_name(f"{description.pretraining.model}.py"))
+        pretraining = _learn(embedding, placement, observer)
+        graph, width = embedding.graph_with_it()
+        options["embedding"] = width
+        description = _describe(file, graph, options, observer)
+        spec = make_spec(asked, graph.meta, description, file)
+    for note in notes_on(asked, spec, graph.meta):
+        observer.note("note", note)
+    return Task(spec, file, graph, description, pretraining)
+
+
+def _learn(embedding: Embedding, placement: Placement, observer: Observer) -> str:
+    """See that the embedding is there; returns the name of the run that learnt it."""
+    if embedding.run and not placement.request.pretrain:
+        observer.note("embedding", f"learnt before, by {embedding.run}; --pretrain learns it anew")
+        return embedding.run
+    graph, file = embedding.pairs(), embedding.model_file
+    description = _describe(file, graph, embedding.options, observer)
+    spec = make_spec(LaunchRequest(fanout="2", seed=SEED), graph.meta, description, file)
+    task = Task(spec, file, graph, description)
+    observer.note("embedding", f"{embedding.pretraining.model} learns it from {graph.meta.source}")
+    plan = placement.plan(task)
+    observer.planned(plan)
+    folder = train(task, plan, placement, observer)
+    embedding.take(folder)
+    return folder.name
+
+
+def _describe(file: Path, graph: GraphFolder, options: dict[str, OptionValue], observer: Observer) -> ModelDescription:
+    return describe_model(file, graph.meta.features, graph.meta.classes, options, partial(observer.note, "model"))

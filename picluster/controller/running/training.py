@@ -1,0 +1,122 @@
+"""One run, made: nodes reached, folder begun, workers led to a result."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
+
+import psutil
+
+import picluster
+from picluster.controller.record.leader import this_controller
+from picluster.controller.record.run_folder import RunFolder
+from picluster.controller.running.cluster import reached
+from picluster.controller.running.launch import Launch, Prediction
+from picluster.controller.running.launcher import Launcher
+from picluster.errors import RunFailed
+from picluster.schema.run import Environment, Run
+
+if TYPE_CHECKING:
+    from picluster.controller.planning.request import LaunchRequest
+    from picluster.controller.running.observer import Observer
+    from picluster.controller.running.placement import Placement
+    from picluster.controller.running.task import Task
+    from picluster.graph.folder import GraphFolder
+    from picluster.schema.plan import Plan
+    from picluster.schema.run import Failure, Result
+    from picluster.schema.spec import Spec
+
+
+def train(task: Task, plan: Plan, placement: Placement, observer: Observer) -> RunFolder:
+    """Train, in a run folder of its own.
+
+    Raises:
+        NodesFailed: some nodes cannot be used; nothing has begun.
+        Stopped: Ctrl-C, or another signal that asks to end.
+        RunFailed: a node failed; the message says which, why, and where its log is.
+    """
+    begin = partial(_begin, task, plan, placement.request)
+    folder, result = make_run(task.spec, task.graph, plan, placement, observer, begin)
+    if result.failure:
+        raise _failed(result.failure, folder)
+    return folder
+
+
+def make_run(
+    spec: Spec,
+    graph: GraphFolder,
+    plan: Plan,
+    placement: Placement,
+    observer: Observer,
+    begin: Callable[[], RunFolder],
+    prediction: Prediction | None = None,
+) -> tuple[RunFolder, Result]:
+    """Carry a plan out; with a `prediction`, predict instead of training.
+
+    `begin` makes the run folder, which has the model's file in it.
+    """
+    request, waiting = placement.request, partial(observer.note, "waiting")
+    with reached(
+        placement.taking_part(plan),
+        plan,
+        graph.path,
+        silence_seconds=request.grace,
+        wait=waiting if request.wait else None,
+    ) as cluster:
+        for note in cluster.notes:
+            observer.note("note", note)
+        folder = begin()
+        observer.folders.append(folder)
+        launch = Launch(
+            spec=spec,
+            plan=plan,
+            model_file=folder.model_file.absolute(),
+            graph_folder=graph.path,
+            transports=cluster.transports,
+            threads=request.threads or 1,
+            grace_seconds=request.grace,
+            folder=folder,
+            facts={node.name: node for node in (*placement.facts, *placement.others)},
+            prediction=prediction,
+        )
+        with observer.running(folder, spec, plan, graph.meta) as watch:
+            return folder, Launcher(launch, watch).run()
+
+
+def _failed(failure: Failure, folder: RunFolder) -> RunFailed:
+    who = f"node {failure.node}" if failure.node else "the run"
+    layers = ", ".join(map(str, failure.layers))
+    held = f" (layer{'s' if len(failure.layers) > 1 else ''} {layers})" if layers else ""
+    log = f"{folder.path}/{failure.log}" if failure.log else ""
+    return RunFailed(f"{who}{held} failed: {failure.cause}", fix=failure.fix, log=log)
+
+
+def _begin(task: Task, plan: Plan, request: LaunchRequest) -> RunFolder:
+    """The run folder, with all that is known before anything starts."""
+    spec, graph = task.spec, task.graph.meta
+    folder = RunFolder.create(spec.model.name, spec.dataset)
+    folder.keep_model(task.model_file)
+    run = Run(
+        run=folder.name,
+        started=time.time(),
+        spec=spec,
+        graph=graph,
+        controller=this_controller(),
+        tag=request.tag,
+        pretraining=task.pretraining,
+    )
+    environment = Environment(
+        picluster=picluster.__version__,
+        python=platform.python_version(),
+        system=f"{platform.system()} {platform.release()}",
+        machine=platform.machine(),
+        cores=os.cpu_count() or 1,
+        memory_bytes=psutil.virtual_memory().total,
+        command=tuple(os.fsencode(word).decode(errors="replace") for word in ("picluster", "launch", *request.words())),
+    )
+    folder.begin(run, plan, environment)
+    return folder
