@@ -20,10 +20,10 @@ def test_a_notebook_trains_reports_and_exports_over_ssh(lab: RunningLab, tmp_pat
     shutil.copy(lab.inventory, project / "inventory" / "hosts.yml")
     told = told_by_notebook(project)
     assert told["nodes"] == ["pi1", "pi2", "pi3"]
-    first, second = told["losses"]  # type: ignore[misc]
+    first, second = told["losses"]
     assert first == second
     assert (project / "classes.csv").exists()
-    assert Path(str(told["weights"])).parent == Path(str(told["folder"]))
+    assert Path(told["weights"]).parent == Path(told["folder"])
 
 
 def test_the_words_of_the_first_wish(lab: RunningLab, tmp_path: Path) -> None:

@@ -87,7 +87,7 @@ def launch(
     print("the nodes' memory and times: picluster report")
 
 
-def given_options(context: typer.Context) -> dict[str, Any]:
+def given_options(context: Any) -> dict[str, Any]:
     """Options that were typed, rather than left at their defaults."""
     sources = {name: context.get_parameter_source(name) for name in context.params}
     return {name: context.params[name] for name, source in sources.items() if source and source.name != "DEFAULT"}

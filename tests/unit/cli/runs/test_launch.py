@@ -119,7 +119,7 @@ def test_the_engine_of_a_plan_may_be_changed(launch: Picluster, here: Path) -> N
 
 
 def test_the_first_line_says_which_inventory_is_used_and_every_node_is_told_what_it_does(launch: Picluster) -> None:
-    words = ("--model", "sage", "--engine", "gloo", "--layers-per-node", "1", "--micro-batches", "2")
+    words = ("--model", "gcn", "--engine", "gloo", "--layers-per-node", "1", "--micro-batches", "2")
     lines = launch("--dry-run", *words).err.splitlines()
     assert lines[0] == "inventory  hosts.yml: 4 nodes"
     assert lines[1] == "plan       layer-split over 4 nodes, engine gloo"

@@ -39,7 +39,7 @@ NODE = {
     "name": "",
     "role": "",
     "layers": [],
-    "hardware": {"model": "", "kernel": "", "torch": "", "cores": "", "threads": ""},
+    "hardware": {"model": "", "kernel": "", "torch": "", "cores": "", "threads": "", "numerics": ""},
     "memory": {"peak_rss_bytes": "", "peak_anonymous_bytes": "", "peak_engine_bytes": "", "limit_bytes": ""},
     "step_ms": PERCENTILES,
     "compute_ms": PERCENTILES,
