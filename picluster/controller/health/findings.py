@@ -23,22 +23,13 @@ def judge(patients: Sequence[Patient], links: Sequence[Link]) -> Health:
     found = [each for patient in patients for each in about(patient)]
     found = _together([*found, *between(patients, links), *_untried(patients), *_versions(patients)])
     found.sort(key=lambda finding: _ORDER.index(finding.severity))
+    fields = NodeHealth.__struct_fields__
     bad = {name for finding in found if finding.severity == "problem" for name in finding.nodes}
-    nodes = tuple(_health(patient, ready=patient.name not in bad) for patient in patients)
-    return Health(ready=not bad, nodes=nodes, links=tuple(links), findings=tuple(found))
-
-
-def _health(patient: Patient, *, ready: bool) -> NodeHealth:
-    return NodeHealth(
-        name=patient.name,
-        local=patient.local,
-        ready=ready,
-        address=patient.address,
-        interface=patient.interface,
-        clock_seconds=patient.clock_seconds,
-        facts=patient.facts,
-        torch=patient.torch,
+    nodes = tuple(
+        NodeHealth(**{name: getattr(each, name) for name in fields} | {"ready": each.name not in bad})
+        for each in patients
     )
+    return Health(ready=not bad, nodes=nodes, links=tuple(links), findings=tuple(found))
 
 
 def _together(found: Sequence[Finding]) -> list[Finding]:

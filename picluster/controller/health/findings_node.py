@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+
+from msgspec import field
 
 from picluster.errors import DataError, PiclusterError
 from picluster.schema.facts import NodeFacts
-from picluster.schema.health import Facts, Finding, Severity, TorchTrial
+from picluster.schema.health import Facts, Finding, NodeHealth, Severity, TorchTrial
 
 WORKER_BYTES = 142 << 20
 """Anonymous memory of a process that has imported torch and done nothing else."""
@@ -37,27 +38,15 @@ _HEAT = {
 """Bits of `vcgencmd get_throttled`, the gravest first."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Patient:
-    """One node as the doctor found it. None is what could not be found out."""
+class Patient(NodeHealth, frozen=True, kw_only=True):
+    """One node as the doctor found it: its health, whether or not it is ready, and what that is judged from."""
 
-    name: str
-    """Name in the inventory."""
     local: bool = False
-    """True where it is a process on this machine."""
+    ready: bool = True
     errors: Mapping[str, PiclusterError] = field(default_factory=dict)
     """Failures, and reasons why it is unfit, by check."""
     seen: NodeFacts | None = None
     """Answer of its steward."""
-    facts: Facts | None = None
-    """Answer of its examiner."""
-    torch: TorchTrial | None = None
-    clock_seconds: float | None = None
-    """Seconds by which its clock is ahead of this machine's."""
-    address: str | None = None
-    """Address of its data plane."""
-    interface: str | None = None
-    """Interface that has this address."""
     data_bytes: int = 0
     """Size of the arrays that it reads, by the plan."""
 

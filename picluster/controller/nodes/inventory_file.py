@@ -101,7 +101,7 @@ def _mistakes_of_group(name: str, group: Any) -> Iterator[tuple[int, str]]:
     for key, value in group.value:
         if key.value not in _KEYS:
             yield _line(key), f"{key.value!r} is unknown in the group {name}: it has hosts:, children: and vars:"
-        elif value.id != "mapping" and not _is_empty(value) and not (key.value != "vars" and _is_name(value)):
+        elif value.id != "mapping" and not _is_empty(value) and not (key.value != "vars" and value.tag == _TEXT):
             yield _line(value), f"{key.value} of {name} is {_kind(value)}: one name a line is expected, with a colon"
         elif value.id == "mapping":
             yield from _repeated(value)
@@ -177,10 +177,6 @@ def _line(node: Any) -> int:
 
 def _is_empty(node: Any) -> bool:
     return bool(node.id == "scalar" and node.tag == "tag:yaml.org,2002:null")
-
-
-def _is_name(node: Any) -> bool:
-    return bool(node.id == "scalar" and node.tag == _TEXT)
 
 
 def _kind(node: Any) -> str:

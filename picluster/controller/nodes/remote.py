@@ -113,7 +113,8 @@ class RemoteMachine:
             files={str(folder / "model.py"): parcel.model_file.read_text(encoding="utf-8")},
             environment=dict(environment),
             command=[self._seen.worker, *parcel.words],
-            unit=unit_name(parcel.run, parcel.node),
+            # systemd takes few characters, and no name may begin with a dash.
+            unit="picluster-" + re.sub(r"[^A-Za-z0-9:_.-]", "_", f"{parcel.run}-{parcel.node}"),
         )
         if error := self._steward.ask(order).error:
             kind = DataError if "No space" in error else RunFailed
@@ -205,8 +206,3 @@ class _RemoteWorker:
     def kill(self) -> None:
         self._machine.kill(self._parcel.run, self._parcel.node)
         self._steward.close()
-
-
-def unit_name(run: str, node: str) -> str:
-    """Name of the transient unit: systemd takes few characters, and none may begin with a dash."""
-    return "picluster-" + re.sub(r"[^A-Za-z0-9:_.-]", "_", f"{run}-{node}")

@@ -55,7 +55,7 @@ def lines_of(files: Iterable[Path]) -> Iterator[str]:
 
 def known_keys(lines: Iterable[str], name: str) -> tuple[list[HostKey], list[HostKey]]:
     """The keys that a host of this name is known by, and those that are revoked for it."""
-    found = [entry for entry in _entries(lines) if _matches(entry.hosts, name)]
+    found = [entry for entry in map(_entry, lines) if entry and _matches(entry.hosts, name)]
     return [each.key for each in found if not each.marker], [each.key for each in found if each.marker == _REVOKED]
 
 
@@ -81,10 +81,6 @@ def _line_without(line: str, name: str) -> str:
         return line
     # A line of nothing but exceptions would match nobody.
     return line.replace(entry.hosts, ",".join(others), 1) if any(not host.startswith("!") for host in others) else ""
-
-
-def _entries(lines: Iterable[str]) -> Iterator[_Entry]:
-    return filter(None, map(_entry, lines))
 
 
 def _entry(line: str) -> _Entry | None:
