@@ -42,7 +42,7 @@ def counted(count: int, noun: str, several: str = "") -> str:
     return f"{count:,} {noun if count == 1 else several or f'{noun}s'}"
 
 
-def spoken(name: str, letters: int) -> str:
+def printable(name: str, letters: int) -> str:
     """Name without characters that steer a terminal or break a line, cut to `letters`."""
     clean = "".join(letter if letter.isprintable() else "?" for letter in name)
     return clean if len(clean) <= letters else f"{clean[: letters - 1]}…"
@@ -50,7 +50,7 @@ def spoken(name: str, letters: int) -> str:
 
 def listed_name(name: str, letters: int) -> str:
     """Name as an item of a list within a line of text: in quotes where it contains a separator."""
-    clean = spoken(name, letters)
+    clean = printable(name, letters)
     if clean and clean == clean.strip() and not any(letter in clean for letter in _QUOTED):
         return clean
     return '"{}"'.format(clean.replace('"', '""'))

@@ -43,7 +43,7 @@ def _entry(path: Path) -> DatasetEntry:
     )
 
 
-def look_into(graphs_folder: Path, name: str) -> DatasetDetails:
+def graph_details(graphs_folder: Path, name: str) -> DatasetDetails:
     """Details of one folder, read whole. InputError where it is not there, DataError where a file is damaged."""
     check_folder_name(name)
     if not (graphs_folder / name).is_dir():

@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 
 from picluster.errors import DataError
-from picluster.graph.names import FEATURE_DTYPES, making_again
+from picluster.graph.names import FEATURE_DTYPES, remake_command
 from picluster.schema.graph import GRAPH_SCHEMA_VERSION, GraphMeta
 from picluster.wording import in_words
 
@@ -66,7 +66,7 @@ class GraphFolder:
         array: np.ndarray[Any, Any] = np.load(file, mmap_mode="c", allow_pickle=False)
         if (array.shape, array.dtype.name) != (expected.shape, expected.dtype):
             what = f"{file} holds {array.dtype.name}{array.shape}, but {META_FILE} says "
-            raise DataError(f"{what}{expected.dtype}{expected.shape}", fix=making_again(self.path.name))
+            raise _unfit(self.path, f"{what}{expected.dtype}{expected.shape}")
         mapping: object = array.base
         if not read_ahead and isinstance(mapping, mmap.mmap):
             mapping.madvise(mmap.MADV_RANDOM)
@@ -83,8 +83,7 @@ class GraphFolder:
         for name, expected in self.meta.files.items():
             file = array_path(self.path, name)
             if sha256(file) != expected.sha256:
-                what = f"{file} is damaged: its sha256 is not the one in {META_FILE}"
-                raise DataError(what, fix=making_again(self.path.name))
+                raise _unfit(self.path, f"{file} is damaged: its sha256 is not the one in {META_FILE}")
 
 
 class NodeNames(Sequence[str]):
@@ -128,13 +127,12 @@ def _read_meta(path: Path) -> GraphMeta:
         text = file.read_bytes()
         version = msgspec.json.decode(text, type=dict[str, Any]).get("schema_version")
         if version != GRAPH_SCHEMA_VERSION:
-            what = f"{file} has schema version {version}; this picluster reads {GRAPH_SCHEMA_VERSION}"
-            raise DataError(what, fix=making_again(path.name))
+            raise _unfit(path, f"{file} has schema version {version}; this picluster reads {GRAPH_SCHEMA_VERSION}")
         return msgspec.json.decode(text, type=GraphMeta)
     except FileNotFoundError:
-        raise DataError(f"{path} is not a graph folder: {file} is missing", fix=making_again(path.name)) from None
+        raise _unfit(path, f"{path} is not a graph folder: {file} is missing") from None
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise DataError(f"{file} cannot be understood: {in_words(error, text)}", fix=making_again(path.name)) from None
+        raise _unfit(path, f"{file} cannot be understood: {in_words(error, text)}") from None
 
 
 def _check_size(path: Path, name: str, meta: GraphMeta, dtypes: tuple[str, ...]) -> None:
@@ -142,10 +140,15 @@ def _check_size(path: Path, name: str, meta: GraphMeta, dtypes: tuple[str, ...])
     expected = meta.files.get(name)
     if expected is None or expected.dtype not in dtypes:
         found = "nothing" if expected is None else expected.dtype
-        raise DataError(f"{path / META_FILE} says {found} of {name}, not {dtypes}", fix=making_again(path.name))
+        raise _unfit(path, f"{path / META_FILE} says {found} of {name}, not {dtypes}")
     try:
         size = file.stat().st_size
     except FileNotFoundError:
-        raise DataError(f"{file} is missing", fix=making_again(path.name)) from None
+        raise _unfit(path, f"{file} is missing") from None
     if size != expected.bytes:
-        raise DataError(f"{file} has {size:,} bytes instead of {expected.bytes:,}", fix=making_again(path.name))
+        raise _unfit(path, f"{file} has {size:,} bytes instead of {expected.bytes:,}")
+
+
+def _unfit(folder: Path, what: str) -> DataError:
+    """The error of a graph folder that cannot be used, with the command that makes it anew."""
+    return DataError(what, fix=remake_command(folder.name))

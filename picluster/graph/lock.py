@@ -18,7 +18,7 @@ _LOCK_POLL_S = 0.1
 
 
 @contextlib.contextmanager
-def only_maker_of(path: Path) -> Iterator[None]:
+def maker_lock(path: Path) -> Iterator[None]:
     """Hold the lock of the folder above the graph folder `path`, and remove partial folders of that graph.
 
     The kernel frees the lock when its holder dies. DataError where the folder above cannot be made or written to, or

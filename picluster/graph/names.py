@@ -49,7 +49,7 @@ def is_prepared(folder_name: str) -> bool:
     return _PREPARED.fullmatch(folder_name) is not None
 
 
-def making_again(folder: str) -> str:
+def remake_command(folder: str) -> str:
     """Command that makes a damaged graph folder anew, in words."""
     found = _PREPARED.fullmatch(folder)
     if not found:
@@ -60,7 +60,7 @@ def making_again(folder: str) -> str:
     return f"prepare it again: picluster dataset prepare {name}{given} --force"
 
 
-def is_there(name: str, graphs_folder: Path) -> bool:
+def is_available(name: str, graphs_folder: Path) -> bool:
     """True where `name` can be prepared, or is that of a folder."""
     return name in KNOWN or (graphs_folder / name).is_dir()
 

@@ -36,7 +36,7 @@ def split_by_class(labels: NDArray[np.int16], seed: int, *, per_class: int, vali
     return {"train": train, "validation": others[:validation], "test": others[validation:]}
 
 
-def told_of_empty(counts: Mapping[str, int]) -> list[str]:
+def empty_split_notes(counts: Mapping[str, int]) -> list[str]:
     """Sentences on the results that a run will lack without validation or test nodes. `counts`: nodes by split."""
     told = []
     if not counts["validation"]:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from picluster.nn.block import Block
 
-Way = Literal["bipartite", "square", "gcn"]
+BlockForm = Literal["bipartite", "square", "gcn"]
 """Form in which a convolution takes a block: rows of sources and of targets apart; the sources' rows alone, as a graph
 of their own; or that graph with the weights that `GCNConv` would have found in the whole one."""
 
@@ -24,18 +24,18 @@ def normalises_as_gcn(convolution: Module) -> bool:
     return "torch_geometric.nn.conv.gcn_conv.GCNConv" in made_from and bool(convolution.normalize)
 
 
-def convolve(convolution: Module, way: Way, block: Block, h: Tensor) -> Tensor:
+def convolve(convolution: Module, form: BlockForm, block: Block, h: Tensor) -> Tensor:
     """The targets' rows that a convolution gives: `h` (S, inputs) → (T, outputs)."""
     targets = torch.arange(len(block.ids))
     edges = torch.stack([block.neighbours.long(), torch.repeat_interleave(targets, block.counts.long())])
     result: Tensor
-    if way == "gcn":
+    if form == "gcn":
         edges, weights = _gcn_edges(block, edges, self_loops=bool(convolution.add_self_loops))
         # A shallow copy has the same parameters: the author's own convolution, which others may share, stays as it is.
         convolution = copy.copy(convolution)
         convolution.normalize = False  # type: ignore[assignment]
         result = convolution(h, edges, weights)
-    elif way == "bipartite":
+    elif form == "bipartite":
         result = convolution((h, h[: len(targets)]), edges)
     else:
         result = convolution(h, edges)

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from picluster.nn.block import Block, Rows
-from picluster.nn.convolving import Way, convolve
+from picluster.nn.convolving import BlockForm, convolve
 from picluster.nn.dropout import Dropout
 from picluster.nn.layer import Layer, state_beside
-from picluster.nn.pyg_trial import UnfitError, way_of
+from picluster.nn.pyg_trial import UnfitError, block_form
 
 if TYPE_CHECKING:
     from torch.nn import Module, Parameter
@@ -49,7 +49,7 @@ class PygLayer(Layer):
         self.dropout = Dropout(dropout)
         self.convolution = convolution
         self.activation, self.last = activation, last
-        self._way: Way | None = None
+        self._form: BlockForm | None = None
 
     @property
     def title(self) -> str:
@@ -59,11 +59,11 @@ class PygLayer(Layer):
     def aggregate(self, block: Block, rows: Rows) -> Rows:
         """`h` (S, inputs) → `h` (T, outputs). UnfitError where the convolution looks at more than a block shows."""
         source = rows["h"]
-        if self._way is None:
-            self._way = way_of(self.convolution, source.shape[1])
+        if self._form is None:
+            self._form = block_form(self.convolution, source.shape[1])
         if block.source_ids is not None:
             dropped = self.dropout(rows.having(h=source))["h"]
-            return block.rows(h=convolve(self.convolution, self._way, block, dropped))
+            return block.rows(h=convolve(self.convolution, self._form, block, dropped))
         at_once = len(block.neighbours) if torch.is_grad_enabled() else _EDGES_AT_ONCE
         parts = []
         for piece in block.pieces(at_once):
@@ -71,7 +71,7 @@ class PygLayer(Layer):
             assert local.source_ids is not None
             h = source.index_select(0, local.source_ids).float()
             dropped = self.dropout(Rows({"h": h}, local.source_ids, rows.dropout_key))["h"]
-            parts.append(convolve(self.convolution, self._way, local, dropped))
+            parts.append(convolve(self.convolution, self._form, local, dropped))
         return block.rows(h=torch.cat(parts))
 
     def transform(self, rows: Rows) -> Rows:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from picluster.errors import InputError
-from picluster.nn.convolving import Way, convolve, normalises_as_gcn
+from picluster.nn.convolving import BlockForm, convolve, normalises_as_gcn
 from picluster.nn.trial_graph import TrialGraph, changes, trial_graphs
 
 if TYPE_CHECKING:
@@ -32,13 +32,13 @@ class UnfitError(InputError, ValueError):
 _OWN_LAYER = "write a layer of your own (docs/models.md)"
 
 
-def way_of(convolution: Module, width: int) -> Way:
+def block_form(convolution: Module, width: int) -> BlockForm:
     """Form in which a convolution of rows (N, `width`) takes a block, found by trial on small random graphs.
 
     Forward and gradients, in training and outside, must equal those of the whole graph.
 
     Raises:
-        UnfitError: they do not in any way, or the convolution cannot run on rows and edges alone, draws random numbers
+        UnfitError: they do not in any form, or the convolution cannot run on rows and edges alone, draws random numbers
             or changes its state.
     """
     drawn = random.getstate()
@@ -124,24 +124,24 @@ class _Trial:
             if after is None or not self._alike(before, after[change.targets_after]):
                 raise self._refusal(f"looks at {change.seen}, which a block does not show", change.instead)
 
-    def first_right(self, ways: tuple[Way, ...]) -> Way:
-        """The first of `ways` in which all blocks give the rows and gradients of the whole graph."""
+    def first_right(self, forms: tuple[BlockForm, ...]) -> BlockForm:
+        """The first of `forms` in which all blocks give the rows and gradients of the whole graph."""
         reasons = []
-        for way in ways:
+        for form in forms:
             try:
-                if all(self._equal(way, graph, block) for graph in self._graphs for block in graph.blocks()):
-                    return way
+                if all(self._equal(form, graph, block) for graph in self._graphs for block in graph.blocks()):
+                    return form
                 reasons.append("gives other rows or gradients on a block than in the whole graph")
             except Exception as error:  # noqa: BLE001  every convolution refuses in its own way
                 reasons.append(f"fails on a block of nodes without neighbours, or of few ({_first_line(error)})")
         raise self._refusal(reasons[-1], _OWN_LAYER)
 
-    def _equal(self, way: Way, graph: TrialGraph, block: Block) -> bool:
+    def _equal(self, form: BlockForm, graph: TrialGraph, block: Block) -> bool:
         targets = block.ids.long()
         assert block.source_ids is not None
         sources = block.source_ids.long()
         whole = self._with_gradients(graph.h, lambda h: self._convolution(h, graph.edges)[targets])
-        found = self._with_gradients(graph.h, lambda h: convolve(self._convolution, way, block, h[sources]))
+        found = self._with_gradients(graph.h, lambda h: convolve(self._convolution, form, block, h[sources]))
         pairs = zip(whole, found, strict=False)  # rows alone have no gradients
         return len(whole) == len(found) and all(self._alike(one, other) for one, other in pairs)
 

@@ -28,7 +28,7 @@ def read_address(what: str, address: str) -> IPv4Address:
         raise InputError(f"{what} is {address!r}, and no IPv4 address", fix="such as 192.168.1.101") from None
 
 
-class NetworkAround(Record, frozen=True, kw_only=True):
+class NodeNetwork(Record, frozen=True, kw_only=True):
     """The network that the nodes are in; left out where all of them get their address by DHCP."""
 
     prefix: int
@@ -93,7 +93,7 @@ class ClusterFile(Record, frozen=True, kw_only=True):
     """File of the SSH public key that opens it."""
     nodes: dict[str, str]
     """Address, or `dhcp`, by host name."""
-    network: NetworkAround | None = None
+    network: NodeNetwork | None = None
     """Network of nodes with addresses of their own; not needed by DHCP."""
     wifi: Wifi | None = None
     """Wi-Fi that the nodes join; left out with cables."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from picluster.wording import column_names, listed_name, spoken
+from picluster.wording import column_names, listed_name, printable
 
 
 @pytest.mark.parametrize(
@@ -26,7 +26,7 @@ def test_a_name_in_a_line_of_text_is_one_name_and_harmless(name: str, told: str)
 
 
 def test_a_spoken_name_is_cut() -> None:
-    assert (spoken("Neural_Networks", 8), spoken("cat", 3)) == ("Neural_…", "cat")
+    assert (printable("Neural_Networks", 8), printable("cat", 3)) == ("Neural_…", "cat")
 
 
 def test_columns_have_the_names_of_the_classes_and_none_twice() -> None:

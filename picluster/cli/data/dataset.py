@@ -136,10 +136,10 @@ def show(
     as_json: Json = False,
 ) -> None:
     """Show what a graph is like: sizes, splits, degrees, homophily, labels, files."""
-    from picluster.graph.catalogue import look_into
+    from picluster.graph.catalogue import graph_details
     from picluster.schema.record import to_json
 
-    details = look_into(GRAPHS, name)
+    details = graph_details(GRAPHS, name)
     if as_json:
         typer.echo(to_json(details, indent=True), nl=False)
         return

@@ -12,9 +12,9 @@ from matplotlib.figure import Figure
 from picluster.controller.comparison.row_words import common_words, names_of, seconds_words, words_apart
 from picluster.controller.comparison.unlike import incomparable_words, unlike_words
 from picluster.controller.drawing.palette import FAINT_INK, HUES, INK
-from picluster.controller.drawing.style import DOTS_PER_INCH, NO_DATES, our_settings
+from picluster.controller.drawing.style import DOTS_PER_INCH, NO_DATES, picture_settings
 from picluster.schema.comparison import ComparedRow, Comparison
-from picluster.wording import spoken
+from picluster.wording import printable
 
 _WIDTH = 16.0
 _HEAD, _WARNING, _FOOT, _ROW = 1.5, 0.25, 0.5, 0.6
@@ -38,7 +38,7 @@ def draw_bars(file: Path, found: Comparison) -> None:
     """Write `file`, whose suffix is .png, .svg or .pdf. The same comparison gives the same bytes."""
     rows, warnings = found.rows, _warnings(found)
     height = _HEAD + _WARNING * len(warnings) + _FOOT + _ROW * len(rows)
-    with our_settings():
+    with picture_settings():
         figure = Figure(figsize=(_WIDTH, height), dpi=DOTS_PER_INCH, facecolor="white")
         figure.text(_NUMBER, 1 - 0.45 / height, _title(rows), size=20, weight="bold", color=INK, va="center")
         figure.text(_NUMBER, 1 - 0.85 / height, _subtitle(rows), size=12, color=FAINT_INK, va="center")
@@ -60,7 +60,7 @@ def _title(rows: Sequence[ComparedRow]) -> str:
     models, data = ({getattr(row, name): None for row in rows} for name in ("model", "dataset"))
     model = next(iter(models)) if len(models) == 1 else f"{len(models)} models"
     graph = next(iter(data)) if len(data) == 1 else f"{len(data)} graphs"
-    return f"{spoken(model, _TITLE_LETTERS)} on {spoken(graph, _TITLE_LETTERS)}"
+    return f"{printable(model, _TITLE_LETTERS)} on {printable(graph, _TITLE_LETTERS)}"
 
 
 def _subtitle(rows: Sequence[ComparedRow]) -> str:
@@ -77,13 +77,13 @@ def _warnings(found: Comparison) -> list[tuple[str, str]]:
     """Lines on settings that rows do not share, each with its colour."""
     lines = []
     if found.unlike:
-        words = "differ: " + " · ".join(spoken(unlike_words(each), _LINE_LETTERS) for each in found.unlike)
+        words = "differ: " + " · ".join(printable(unlike_words(each), _LINE_LETTERS) for each in found.unlike)
         wrapped = textwrap.wrap(words, _LINE_LETTERS, break_on_hyphens=False)
         if len(wrapped) > _MOST_LINES:
             wrapped[_MOST_LINES - 1 :] = [f"{wrapped[_MOST_LINES - 1][: _LINE_LETTERS - 20]} … and more"]
         lines += [(line, INK) for line in wrapped]
     if why := incomparable_words(found.rows, found.tested_alike):
-        lines += [(line, _FAILED) for line in textwrap.wrap(spoken(why, 2 * _LINE_LETTERS), _LINE_LETTERS)]
+        lines += [(line, _FAILED) for line in textwrap.wrap(printable(why, 2 * _LINE_LETTERS), _LINE_LETTERS)]
     return lines
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from picluster.controller.drawing.palette import BETWEEN_CLASSES, FAINT_INK, INK, UNLABELLED
 from picluster.schema.datasets import DatasetDetails
-from picluster.wording import counted, spoken
+from picluster.wording import counted, printable
 
 _SPLIT_SHADES = ("#3E4C59", "#7B8794", "#CBD2D9", "#EEF1F4")
 _NAMED_CLASSES = 13
@@ -66,7 +66,7 @@ def draw_classes(axes: Axes, graph: DatasetDetails, colours: list[str]) -> None:
     has_names = len(graph.class_names) == graph.classes
     names = [f"class {label}" for label in range(graph.classes)]
     if has_names:
-        names = [spoken(name, _LEGEND_LETTERS) for name in graph.class_names]
+        names = [printable(name, _LEGEND_LETTERS) for name in graph.class_names]
     sizes, inks = list(graph.labels), list(colours)
     if graph.unlabelled:
         names, sizes, inks = [*names, "unlabelled"], [*sizes, graph.unlabelled], [*inks, UNLABELLED]
@@ -81,7 +81,7 @@ def draw_classes(axes: Axes, graph: DatasetDetails, colours: list[str]) -> None:
         if has_names and len(names) <= _NAMED_COLUMNS:
             left, bottom, width, height = axes.get_position().bounds
             axes.set_position((left, bottom + _ROOM_FOR_NAMES, width, height - _ROOM_FOR_NAMES))
-            axes.set_xticks(places, [spoken(name, _COLUMN_LETTERS) for name in names], rotation=90, size=7)
+            axes.set_xticks(places, [printable(name, _COLUMN_LETTERS) for name in names], rotation=90, size=7)
             axes.tick_params(axis="x", length=0, pad=1)
         _plain_frame(axes)
         return

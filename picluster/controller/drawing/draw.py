@@ -11,7 +11,7 @@ from picluster.controller.drawing.layout import layout
 from picluster.controller.drawing.network import MOST_LINES, Network, draw_network
 from picluster.controller.drawing.palette import FAINT_INK, INK, class_colours
 from picluster.controller.drawing.sample import edges_among, forest_fire
-from picluster.controller.drawing.style import DOTS_PER_INCH, NO_DATES, check_picture, our_settings, written_aside
+from picluster.controller.drawing.style import DOTS_PER_INCH, NO_DATES, check_picture, picture_settings, written_aside
 from picluster.graph.catalogue import details_of
 from picluster.graph.folder import GraphFolder
 from picluster.graph.statistics import statistics_of
@@ -64,7 +64,7 @@ def _draw_picture(
 
     `degrees` (all nodes,) and `graph` are the whole graph's, of which `network` may be a part.
     """
-    with our_settings():
+    with picture_settings():
         figure = Figure(figsize=_INCHES, dpi=DOTS_PER_INCH, facecolor="white")
         figure.text(0.025, 0.955, title, size=22, weight="bold", color=INK, va="center")
         figure.text(0.025, 0.917, subtitle, size=12, color=FAINT_INK, va="center")

@@ -10,7 +10,7 @@ from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
 from picluster.controller.drawing.palette import BETWEEN_CLASSES, HUES, INK, node_colours
-from picluster.wording import spoken
+from picluster.wording import printable
 
 MOST_LINES = 60_000
 """Largest number of lines: more are only a darker fog, and slow."""
@@ -112,7 +112,7 @@ def _number_classes(axes: Axes, network: Network, names: Sequence[str]) -> None:
         x, y = middle.tolist()
         if len(own) >= _FEWEST_NUMBERED and np.median(np.hypot(*(own - middle).T)) <= _COMPACT * width:
             halo = [withStroke(linewidth=2.5, foreground="white")]
-            word = spoken(names[label], _NAME_LETTERS) if label < len(names) else str(label)
+            word = printable(names[label], _NAME_LETTERS) if label < len(names) else str(label)
             axes.text(x, y, word, ha="center", va="center", size=11, weight="bold", color=INK, path_effects=halo)
 
 

@@ -29,7 +29,7 @@ def check_picture(file: Path, option: str = "--output") -> None:
 
 
 @contextmanager
-def our_settings() -> Iterator[None]:
+def picture_settings() -> Iterator[None]:
     """Draw with these settings, whatever the person's own for plots are; letters that the font lacks are boxes."""
     import matplotlib as mpl
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from picluster.errors import InputError
-from picluster.graph.splits import told_of_empty
+from picluster.graph.splits import empty_split_notes
 from picluster.schema.spec import Adam, ModelChoice, OptionValue, Spec, read_option
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def make_spec(request: LaunchRequest, graph: GraphMeta, model: ModelDescription,
 
 def notes_on(request: LaunchRequest, spec: Spec, graph: GraphMeta) -> list[str]:
     """Notes for a person: what the graph's split leaves out, and limits of theirs that cannot be reached."""
-    notes = [f"{graph.name} has {told}" for told in told_of_empty(graph.splits)]
+    notes = [f"{graph.name} has {told}" for told in empty_split_notes(graph.splits)]
     if request.patience is None or request.patience + 1 < spec.epochs:
         return notes
     epochs = f"{spec.epochs} epoch{'' if spec.epochs == 1 else 's'}"

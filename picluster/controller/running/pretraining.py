@@ -16,7 +16,7 @@ from picluster.controller.record.record_files import read_record, write_record, 
 from picluster.controller.record.weights import read_weights
 from picluster.errors import DataError
 from picluster.graph.folder import GraphFolder
-from picluster.graph.lock import only_maker_of
+from picluster.graph.lock import maker_lock
 from picluster.graph.pretraining.folders import scaled_rows, write_embedded, write_pairs
 from picluster.schema.record import Record
 from picluster.wording import counted
@@ -66,7 +66,7 @@ class Embedding:
     def pairs(self) -> GraphFolder:
         """The graph of pairs to learn it from; made where it is not there yet."""
         path = self._graphs / f"{self._seen_name}-pairs-{self._key(self.pretraining.pairs)}"
-        with only_maker_of(path):
+        with maker_lock(path):
             if not path.exists():
                 write_pairs(path, self.graph, count=self.pretraining.pairs, seed=SEED)
         return GraphFolder.open(path)
@@ -100,7 +100,7 @@ class Embedding:
         table: NDArray[Any] = np.load(self._file)
         content = hashlib.sha256(table.tobytes()).hexdigest()[:_KEY_DIGITS]
         path = self._graphs / f"{self.graph.meta.name}-embedded-{content}"
-        with only_maker_of(path):
+        with maker_lock(path):
             if not path.exists():
                 write_embedded(path, self.graph, table, neighbours=self.pretraining.neighbours)
         return GraphFolder.open(path), table.shape[1]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from picluster.errors import DataError, InputError
 from picluster.graph.edges import Edges, distinct_edges
 from picluster.graph.folder import GraphFolder
-from picluster.graph.lock import only_maker_of
+from picluster.graph.lock import maker_lock
 from picluster.graph.names import check_own_name
 from picluster.graph.own.feature_type import choose_dtype, chunks_of
 from picluster.graph.own.ids import check_ids, nodes_of
@@ -19,7 +19,7 @@ from picluster.graph.own.own_graph import OwnGraph
 from picluster.graph.own.preview import preview
 from picluster.graph.own.splits import read_splits
 from picluster.graph.own.table import Table
-from picluster.graph.splits import split_by_share, told_of_empty, write_splits
+from picluster.graph.splits import empty_split_notes, split_by_share, write_splits
 from picluster.graph.writer import GraphWriter
 
 _MOST_NODES = (1 << 31) - 1
@@ -70,7 +70,7 @@ def import_graph(
     checked = _check(own, feature_dtype, split_seed)
     nodes, notes = len(own.features.rows), [*own.notes, *checked.notes]
     path = graphs_folder / name
-    with only_maker_of(path):
+    with maker_lock(path):
         check_free(name, graphs_folder, force=force)
         classes = int(checked.labels.max()) + 1
         with GraphWriter(path, source=own.origin, classes=classes, class_names=checked.class_names) as writer:
@@ -82,7 +82,7 @@ def import_graph(
             if own.node_names:
                 writer.write_node_names(own.node_names)
     graph = GraphFolder.open(path)
-    empty = [f"split: {told}" for told in told_of_empty(graph.meta.splits)]
+    empty = [f"split: {told}" for told in empty_split_notes(graph.meta.splits)]
     from_one = own.edges.rows.min() == 1 and not own.node_names
     return Imported(graph, [*notes, *empty, *_edge_notes(edges, from_one=bool(from_one))], preview(graph))
 

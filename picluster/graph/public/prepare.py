@@ -7,7 +7,7 @@ from pathlib import Path
 from picluster.errors import InputError
 from picluster.graph.folder import GraphFolder
 from picluster.graph.generated.reddit_like import write_reddit_like
-from picluster.graph.lock import only_maker_of
+from picluster.graph.lock import maker_lock
 from picluster.graph.names import (
     CORA_LINQS,
     DEFAULT_SCALE,
@@ -18,7 +18,7 @@ from picluster.graph.names import (
     check_folder_name,
     dataset_folder_name,
     is_prepared,
-    making_again,
+    remake_command,
 )
 from picluster.graph.public import linqs, ogb, planetoid, reddit
 
@@ -58,7 +58,7 @@ def prepare(
         name = CORA_LINQS if linqs.find_linqs(input_folder) else name
     path = graphs_folder / dataset_folder_name(name, scale, feature_dtype, split_seed)
     if force or not path.exists():
-        with only_maker_of(path):
+        with maker_lock(path):
             if force or not path.exists():
                 _write(path, name, scale, feature_dtype, split_seed or 0, input_folder)
     return GraphFolder.open(path)
@@ -74,12 +74,12 @@ def _open(
         fix = f"choose one of {', '.join(KNOWN)}, or bring your own: picluster dataset import {shlex.quote(name)}"
         raise InputError(f"there is no data set {name!r}", fix=fix)
     if force:
-        raise InputError(f"{name!r} cannot be prepared again", fix=making_again(name))
+        raise InputError(f"{name!r} cannot be prepared again", fix=remake_command(name))
     if split_seed is not None:
         if is_prepared(name):
             fix = f"leave out --split-seed, or name the data set: --dataset {CORA_LINQS} --split-seed {split_seed}"
             raise InputError(f"the split of {name!r} was drawn when it was prepared", fix=fix)
-        fix = f"{making_again(name)} --split-seed {split_seed}, and leave out --splits and masks"
+        fix = f"{remake_command(name)} --split-seed {split_seed}, and leave out --splits and masks"
         raise InputError(f"the split of {name!r} came with its import", fix=fix)
     graph = GraphFolder.open(path)
     stored = graph.meta.files["features"].dtype

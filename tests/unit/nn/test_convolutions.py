@@ -20,7 +20,7 @@ from torch.nn.functional import cross_entropy
 
 from picluster.errors import InputError
 from picluster.nn import PygLayer
-from picluster.nn.pyg_trial import way_of
+from picluster.nn.pyg_trial import block_form
 from picluster.worker.compute.checkpoint import write
 from picluster.worker.compute.graph_layer import arrange
 from tests.unit.nn.convolutions import MADE_AS, make
@@ -59,7 +59,7 @@ def outcome(made_as: str) -> tuple[str, str]:
         return "not tried", f"cannot be made here: {str(error).split('.', maxsplit=1)[0]}"
     try:
         PygLayer(convolution)
-        return "works", LOOK[way_of(convolution, FEATURES)]
+        return "works", LOOK[block_form(convolution, FEATURES)]
     except InputError as error:
         return "refused", f"{error.what.split(' ', 1)[1]} → {error.fix}"
 

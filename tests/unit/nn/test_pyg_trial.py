@@ -15,7 +15,7 @@ from torch.nn import Linear, Module, Parameter
 from picluster.errors import InputError
 from picluster.nn import Layer, PygLayer
 from picluster.nn.convolving import convolve
-from picluster.nn.pyg_trial import UnfitError, way_of
+from picluster.nn.pyg_trial import UnfitError, block_form
 from picluster.nn.trial_graph import trial_graphs
 from picluster.worker.compute.checkpoint import read_weights, write
 
@@ -59,11 +59,11 @@ def test_what_a_module_around_a_convolution_looks_at_is_found(
     after: Callable[[Tensor, Tensor], Tensor], reason: str
 ) -> None:
     with pytest.raises(UnfitError, match=reason):
-        way_of(Wrapped(after), WIDTH)
+        block_form(Wrapped(after), WIDTH)
 
 
 def test_a_module_that_looks_at_its_own_edges_alone_is_taken() -> None:
-    assert way_of(Wrapped(lambda h, edges: own_degree(h, edges, 1)), WIDTH) == "bipartite"
+    assert block_form(Wrapped(lambda h, edges: own_degree(h, edges, 1)), WIDTH) == "bipartite"
 
 
 def test_a_gradient_that_differs_is_found() -> None:
@@ -71,7 +71,7 @@ def test_a_gradient_that_differs_is_found() -> None:
         return h if edges.shape[1] < 10 else h.detach()
 
     with pytest.raises(UnfitError, match="rows or gradients"):
-        way_of(Wrapped(cut), WIDTH)
+        block_form(Wrapped(cut), WIDTH)
 
 
 class Derived(pyg.GCNConv):  # type: ignore[misc, name-defined]
@@ -91,10 +91,10 @@ class OtherGCNConv(Module):
 
 
 def test_gcn_is_known_by_its_class_and_not_by_its_name() -> None:
-    assert way_of(Derived(WIDTH, 3), WIDTH) == "gcn"
+    assert block_form(Derived(WIDTH, 3), WIDTH) == "gcn"
     OtherGCNConv.__name__ = "GCNConv"
     with pytest.raises(UnfitError, match="the degrees of a node's neighbours"):
-        way_of(OtherGCNConv(), WIDTH)
+        block_form(OtherGCNConv(), WIDTH)
 
 
 def test_layers_may_be_made_of_the_same_gcn_which_stays_as_its_author_made_it() -> None:
@@ -102,7 +102,7 @@ def test_layers_may_be_made_of_the_same_gcn_which_stays_as_its_author_made_it() 
     layers = [PygLayer(shared), PygLayer(shared)]
     graph = trial_graphs(WIDTH)[0]
     for _ in layers:
-        assert way_of(shared, WIDTH) == "gcn"
+        assert block_form(shared, WIDTH) == "gcn"
         for block in graph.blocks():
             assert block.source_ids is not None
             rows = convolve(shared, "gcn", block, graph.h[block.source_ids.long()])
@@ -115,9 +115,9 @@ def test_a_trial_draws_no_number_that_the_model_would_have_drawn_and_leaves_the_
     before = copy.deepcopy(convolution.state_dict())
     torch.manual_seed(5)
     drawn, others = torch.get_rng_state(), random.getstate()
-    way_of(convolution, WIDTH)
+    block_form(convolution, WIDTH)
     with pytest.raises(UnfitError):
-        way_of(random_one, WIDTH)
+        block_form(random_one, WIDTH)
     assert torch.equal(torch.get_rng_state(), drawn)
     assert random.getstate() == others
     assert all(torch.equal(value, before[name]) for name, value in convolution.state_dict().items())
@@ -126,7 +126,7 @@ def test_a_trial_draws_no_number_that_the_model_would_have_drawn_and_leaves_the_
 
 def test_refusals_are_errors_of_input_with_a_fix() -> None:
     with pytest.raises(InputError) as caught:
-        way_of(pyg.ChebConv(WIDTH, 3, K=2), WIDTH)
+        block_form(pyg.ChebConv(WIDTH, 3, K=2), WIDTH)
     assert "\n" not in caught.value.what
     assert caught.value.fix
     for made in (pyg.SAGEConv(WIDTH, 3).double(), pyg.GATConv(WIDTH, 3, flow="target_to_source")):
