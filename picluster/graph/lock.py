@@ -31,7 +31,12 @@ def maker_lock(path: Path) -> Iterator[None]:
         what = f"cannot make the folder {path.parent.absolute()} or write to it: {error.strerror}"
         raise DataError(what, fix="work in a folder where you may write") from error
     with file:
-        _lock(file, time.monotonic() + LOCK_TIMEOUT_S)
+        deadline = time.monotonic() + LOCK_TIMEOUT_S
+        while not _is_taken(file):
+            if time.monotonic() > deadline:
+                what = f"another process has been holding {file.name} for more than {LOCK_TIMEOUT_S} s"
+                raise DataError(what, fix="end that process, or choose another graphs folder")
+            time.sleep(_LOCK_POLL_S)
         for leftover in path.parent.glob(f"{glob.escape(path.name)}{PARTIAL_MARK}*"):
             shutil.rmtree(leftover, ignore_errors=True)
         yield
@@ -39,20 +44,15 @@ def maker_lock(path: Path) -> Iterator[None]:
 
 def is_held(graphs_folder: Path) -> bool:
     """True where a process is making a graph folder there."""
-    try:
-        with (graphs_folder / ".lock").open("r") as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError as error:
-        return isinstance(error, BlockingIOError)
+    with contextlib.suppress(OSError), (graphs_folder / ".lock").open("r") as file:
+        return not _is_taken(file, fcntl.LOCK_SH)
     return False
 
 
-def _lock(file: TextIO, deadline: float) -> None:
-    while True:
-        try:
-            return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() > deadline:
-                what = f"another process has been holding {file.name} for more than {LOCK_TIMEOUT_S} s"
-                raise DataError(what, fix="end that process, or choose another graphs folder") from None
-            time.sleep(_LOCK_POLL_S)
+def _is_taken(file: TextIO, kind: int = fcntl.LOCK_EX) -> bool:
+    """Take the lock; False where another process holds it."""
+    try:
+        fcntl.flock(file, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

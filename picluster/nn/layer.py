@@ -24,19 +24,15 @@ class Layer(torch.nn.Module):
 
     wide = False
     """True where `aggregate` has parameters: then it runs in the layer's own stage, and full rows cross the cut."""
+    made_at: tuple[str, int]
+    """File and line that made the layer, for messages."""
 
     def __new__(cls, *_arguments: object, **_settings: object) -> Self:
-        """Note the place in the model file where the layer is made, for messages."""
+        """Note the place that makes the layer."""
         layer = super().__new__(cls)
         maker = sys._getframe(1)  # noqa: SLF001
-        vars(layer)["_made_at"] = (maker.f_code.co_filename, maker.f_lineno)
+        vars(layer)["made_at"] = (maker.f_code.co_filename, maker.f_lineno)
         return layer
-
-    @property
-    def made_at(self) -> tuple[str, int]:
-        """File and line that called its class."""
-        place: tuple[str, int] = vars(self)["_made_at"]
-        return place
 
     @property
     def title(self) -> str:
