@@ -124,7 +124,7 @@ def _install_once(names: Sequence[str], record: Record, proxy: str, lock_seconds
     if proxy:
         apt += ["--option", f"Acquire::http::Proxy={proxy}"]
     command(*apt, "update")
-    # What is on the node belongs to the person: nothing of it goes for our sake.
+    # Packages on the node belong to the person: none is removed to make room for another.
     install_command = [*apt, "--no-remove", "--no-install-recommends", "install"]
     _run_recorded([*install_command, "--fix-broken"], record)
     if absent := missing(names, statuses()):

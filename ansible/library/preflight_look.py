@@ -121,7 +121,7 @@ def network(facts: Facts, interfaces: list[Mapping[str, Any]]) -> str:
     if source.version == 6 and source.ipv4_mapped:  # noqa: PLR2004
         source = source.ipv4_mapped
     infos = [info for each in interfaces if "LOOPBACK" not in each["flags"] for info in each["addr_info"]]
-    # Of several networks that overlap, the one that SSH arrived in.
+    # Of several overlapping networks, the network in which SSH arrived.
     infos.sort(key=lambda info: info["local"] != facts["entered_at"])
     own = (ipaddress.ip_interface(f"{info['local']}/{info['prefixlen']}").network for info in infos)
     return next((str(each) for each in own if each.version == source.version and source in each), "")
