@@ -27,8 +27,6 @@ def class_colours(sizes: NDArray[np.int64]) -> list[str]:
 
     Where there are more classes than colours, the smaller ones share one.
     """
-    if len(sizes) <= MOST_COLOURS:
-        return [_colour(place) for place in range(len(sizes))]
     largest = np.sort(np.argsort(-sizes, kind="stable")[:MOST_COLOURS])
     colours = [OTHERS] * len(sizes)
     for place, label in enumerate(largest.tolist()):
