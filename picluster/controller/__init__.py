@@ -1,1 +1,1 @@
-"""The person's machine: inventory, planner, transports, launcher, run folder, report. Never imports torch."""
+"""The person's machine: inventory, planner, machines, launcher, run folder, report. Never imports torch."""

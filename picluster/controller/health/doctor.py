@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 import picluster
 from picluster.controller.health.findings import judge
 from picluster.controller.health.findings_node import Patient
-from picluster.controller.health.link_trials import Survey
+from picluster.controller.health.link_trials import LinkTrials
 from picluster.controller.nodes.data_plane import data_planes
 from picluster.controller.nodes.fan_out import try_all
 from picluster.controller.nodes.fitness import busy
@@ -133,11 +133,11 @@ class Doctor:
             "asking",
             "reach",
         )
-        survey = Survey(probers, addresses)
-        survey.measure(self._tell)
-        for name, error in survey.errors.items():
+        trials = LinkTrials(probers, addresses)
+        trials.measure(self._tell)
+        for name, error in trials.errors.items():
             self._errors[name]["reach"] = error
-        return survey.links
+        return trials.links
 
     def _patient(
         self,

@@ -17,7 +17,7 @@ ROUND_SECONDS = 30.0
 Pair = tuple[str, str]
 
 
-class Survey:
+class LinkTrials:
     """The links between some nodes."""
 
     def __init__(self, probers: Mapping[str, Agent], addresses: Mapping[str, str]) -> None:
