@@ -7,7 +7,6 @@ Cora is trained when PICLUSTER_INPUT names a folder with its raw files; without 
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 import tempfile
@@ -25,9 +24,10 @@ from picluster.schema.events import StepDone
 from picluster.worker.measuring.metrics import OBSERVE_SECONDS, SAMPLE_SECONDS, ResourceSampler, StepMeter
 from picluster.worker.session import EventWriter
 from picluster.worker.wire.links import Clock
+from tests.unit.worker.measuring.peer import peers
 
 ROUNDS = 400
-CONNECTIONS = 3
+CONNECTIONS = 6
 SWEPT_BYTES = 16 << 20
 RUN_TIMEOUT_SECONDS = 120
 CORA = ("--dataset", "cora", "--model", "gcn", "--epochs", "100")
@@ -49,7 +49,7 @@ class Part(NamedTuple):
 def main() -> None:
     """Measure the parts, then the steps of real runs."""
     with ExitStack() as stack:
-        sockets = [each for _ in range(CONNECTIONS) for each in stack.enter_context(connection())]
+        sockets = stack.enter_context(peers(CONNECTIONS))
         parts = make_parts(stack.enter_context(listener_of_events()))
         costs = measure(parts)
         print(f"{len(sockets)} TCP sockets; µs of processor time, median (10th–90th percentile) of {ROUNDS}\n")
@@ -95,15 +95,6 @@ def measure(parts: list[Part]) -> dict[str, list[float]]:
             part.call()
             costs[part.name].append((time.thread_time() - between - (between - begin)) * 1e6)
     return costs
-
-
-@contextmanager
-def connection() -> Iterator[tuple[socket.socket, socket.socket]]:
-    """Both ends of a TCP connection over loopback."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        client = socket.create_connection(server.getsockname())
-        with client, server.accept()[0] as other:
-            yield client, other
 
 
 @contextmanager

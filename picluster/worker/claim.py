@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from picluster.schema.job import Claim
 
 PATIENCE_SECONDS = 5.0
-"""How long a launch that was typed earlier waits for a later one, which may be about to give way to it elsewhere."""
+"""Time that a launch that was typed earlier waits for a later one, which may be about to give way to it elsewhere."""
 _LOOK_SECONDS = 0.05
 
 
@@ -37,12 +37,16 @@ def hold(claim: Claim, patience_seconds: float = PATIENCE_SECONDS) -> None:
         RunFailed: another run's worker has it, and keeps it.
     """
     folder = claims_folder()
-    _make(folder)
+    with suppress(FileExistsError):
+        folder.mkdir(parents=True)
+        folder.chmod(0o1777)  # every user may leave claims, and nobody may remove another's
     _sweep(folder)
     _publish(folder, claim)
     deadline = time.monotonic() + patience_seconds
     while rivals := _rivals(claim):
-        if any(_is_earlier(rival, claim) for rival in rivals) or time.monotonic() > deadline:
+        launched = (claim.controller.started, claim.run)  # it is in the claims, so all nodes see the same order
+        is_later = any((float(each["controller"]["started"]), str(each["run"])) < launched for each in rivals)
+        if is_later or time.monotonic() > deadline:
             release()
             rival = rivals[0]
             since = time.strftime("%H:%M", time.localtime(rival["since"]))
@@ -59,24 +63,11 @@ def release() -> None:
 
 
 def _rivals(claim: Claim) -> list[dict[str, Any]]:
-    """Claims of other runs that want this machine for themselves as this one does, the oldest first."""
+    """List the claims of other runs that want this machine for themselves as this one does, the oldest first."""
     if not claim.is_exclusive:
         return []
     rivals = [other for other in claims() if other.get("is_exclusive") and other.get("run") != claim.run]
     return sorted(rivals, key=lambda rival: float(rival["since"]))
-
-
-def _is_earlier(rival: dict[str, Any], claim: Claim) -> bool:
-    """Tell whether the rival's run was launched before; all nodes see the same order, since it is in the claims."""
-    mine = (claim.controller.started, claim.run)
-    return (float(rival["controller"]["started"]), str(rival["run"])) < mine
-
-
-def _make(folder: Path) -> None:
-    """Make a folder in which every user may leave claims, and nobody may remove another's."""
-    with suppress(FileExistsError):
-        folder.mkdir(parents=True)
-        folder.chmod(0o1777)
 
 
 def _publish(folder: Path, claim: Claim) -> None:

@@ -1,4 +1,4 @@
-"""The roles of one worker, made from its job and set to work together."""
+"""Roles of one worker, made from its job and set to work together."""
 
 from __future__ import annotations
 
@@ -20,8 +20,7 @@ from picluster.worker.measuring.memory import fits_easily
 from picluster.worker.roles.context import RoleContext
 from picluster.worker.roles.sampler_role import SamplerRole
 from picluster.worker.roles.stage_role import StageRole
-from picluster.worker.wire.links import Channel, Links, Mailroom
-from picluster.worker.wire.reduction import ring_sum
+from picluster.worker.wire.links import Channel, Links, Mailroom, ring_sum
 
 if TYPE_CHECKING:
     import socket
@@ -57,7 +56,10 @@ class Crew:
         peers = Peers(self._rank, world_size, self._job.interface, self._job.address, store, self._fail)
         engine = connect(self._job.plan.engine, peers)
         self._work_together(engine)
-        self._part(engine)
+        links = Links(engine, Mailroom(), self._rank)
+        ring_sum(links, range(world_size), torch.zeros(1), (0, 0, 0), Channel.GOODBYE)
+        links.flush()
+        engine.close()
 
     def _work_together(self, engine: Engine) -> None:
         mailroom, weights = Mailroom(self._system), self._job.weights_file
@@ -86,25 +88,19 @@ class Crew:
         except BaseException as error:  # noqa: BLE001  it must reach the controller, whatever it is
             self._fail(error)
 
-    def _part(self, engine: Engine) -> None:
-        links = Links(engine, Mailroom(), self._rank)
-        everybody = range(len(self._job.plan.nodes))
-        ring_sum(links, everybody, torch.zeros(1), (0, 0, 0), Channel.GOODBYE)
-        links.flush()
-        engine.close()
-
 
 def build_stage(job: Job, graph: GraphFolder) -> Stage | None:
-    """The stage that a job's node holds, as it is where the job begins; None where the node only samples."""
+    """Build the stage that a job's node holds, in its state where the job begins; None where the node only samples."""
     meta, index = graph.meta, job.plan.stage_of(job.node)
     if index is None:
         return None
     numbers, receives = job.plan.stages[index].layers, job.plan.stages[index].receives
     options = {**job.spec.model.options, "depth": job.spec.model.depth}
     model = build(Path(job.model_file), meta.features, meta.classes, options, job.spec.seed)
+    read_ahead = fits_easily(meta.files["features"].bytes) if numbers[0] == 1 else False
     data = StageData(
         graph_degrees=torch.from_numpy(np.diff(graph.array("indptr")).astype(np.int32)),
-        features=_features(graph) if numbers[0] == 1 else None,
+        features=torch.from_numpy(graph.array("features", read_ahead=read_ahead)) if numbers[0] == 1 else None,
         labels=torch.from_numpy(graph.array("labels")) if numbers[-1] == len(model) else None,
     )
     stage = Stage(model, numbers, receives=receives, spec=job.spec, width=meta.features, data=data)
@@ -112,8 +108,3 @@ def build_stage(job: Job, graph: GraphFolder) -> Stage | None:
         files = zip(numbers, job.begin.layer_files, strict=True)
         stage.take_state({number: read_state(Path(file)) for number, file in files})
     return stage
-
-
-def _features(graph: GraphFolder) -> torch.Tensor:
-    size = graph.meta.files["features"].bytes
-    return torch.from_numpy(graph.array("features", read_ahead=fits_easily(size)))

@@ -95,10 +95,7 @@ def _work(_: argparse.Namespace) -> None:
 
 
 def _own_output() -> BinaryIO:
-    """Standard output for ourselves: what libraries and model files print goes to the log.
-
-    Gloo of torch 2.9.1 tells there, from C++, to how many it is connected.
-    """
+    """Keep standard output for ourselves: what libraries and model files print, as Gloo does, goes to the log."""
     import os
 
     own = os.fdopen(os.dup(1), "wb")

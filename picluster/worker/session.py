@@ -1,4 +1,4 @@
-"""One job from the claim on standard input to the last event on standard output."""
+"""Session of a worker: one job, from the claim on standard input to the last event on standard output."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ FAILED_EXIT_CODE = 5
 CLAIM_SECONDS = 30.0
 """Time without a claim after which a worker ends: its controller may be cut off."""
 _has_failed = threading.Event()
-"""The worker is ending already, by itself."""
+"""Set when the worker is ending by itself."""
 
 
 class EventWriter:
@@ -38,7 +38,7 @@ class EventWriter:
         self._lock = threading.Lock()
 
     def emit(self, event: WorkerEvent) -> None:
-        """Tell the controller."""
+        """Tell the controller of an event."""
         with self._lock:
             self._stream.write(to_json(event) + b"\n")
             self._stream.flush()
@@ -60,7 +60,10 @@ class CommandReader(threading.Thread):
     def run(self) -> None:
         """Read until the process ends."""
         while True:
-            self._take_lines()
+            *lines, self._buffer = self._buffer.split(b"\n")
+            for line in lines:
+                if line.strip():
+                    self._lines.put(line)
             readable, _, _ = select.select([self._descriptor], [], [], self._grace_seconds)
             heard = os.read(self._descriptor, 65536) if readable else b""
             if not heard:
@@ -74,12 +77,6 @@ class CommandReader(threading.Thread):
     def next(self, kind: type[RecordType]) -> RecordType:
         """Wait for the next record, which must be of that kind."""
         return from_json(kind, self._lines.get(), source=f"the {kind.__name__.lower()} on standard input")
-
-    def _take_lines(self) -> None:
-        *lines, self._buffer = self._buffer.split(b"\n")
-        for line in lines:
-            if line.strip():
-                self._lines.put(line)
 
 
 def work(commands: BinaryIO, events: BinaryIO) -> None:

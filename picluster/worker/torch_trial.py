@@ -1,4 +1,4 @@
-"""Does with torch what a worker does, in a process of its own: on the wrong processor it dies at once, without a word.
+"""Trial of torch in a process of its own, which does what a worker does: on a wrong processor it dies without a word.
 
 Run in the node's environment. Each step is named on standard output before it is taken; versions come last, in JSON.
 """
@@ -17,7 +17,7 @@ SIZE = 256
 
 
 def main() -> None:
-    """Take the steps."""
+    """Name each step, then do it."""
     _step("importing torch")
     import torch
 

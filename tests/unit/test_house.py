@@ -25,7 +25,7 @@ UNCLEAR_DOCSTRINGS = {
     "cli": 4,
     "controller": 28,
     "graph": 48,
-    "worker": 37,
+    "worker": 20,
 }
 
 

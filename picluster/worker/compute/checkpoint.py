@@ -38,12 +38,9 @@ def copy_of(tensor: Tensor) -> Tensor:
 
 @torch.no_grad()
 def read_weights(file: Path, parameters: Mapping[str, Tensor], fixed_values: Mapping[str, Tensor]) -> None:
-    """Put the values of an exported model into what it names alike.
+    """Put the values of an exported model into what it names alike; DataError where one is missing or does not fit.
 
     A file of an earlier version lacks fixed values; then those of the model file stay.
-
-    Raises:
-        DataError: the file cannot be read, lacks one of them, or has it in another shape.
     """
     with _opened(file) as opened:
         held = {name: value for name, value in fixed_values.items() if name in opened.keys()}  # noqa: SIM118

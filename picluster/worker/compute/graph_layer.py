@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import torch
 
 from picluster.errors import InputError
 from picluster.nn import Block, Dropout, Layer, RowLayer, Rows
 from picluster.nn.block import Draws
-from picluster.worker.compute.boundary import boundary
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -40,12 +41,12 @@ class Part:
         return {f"{self.name}.{name}": value for name, value in self.layer.fixed_values().items()}
 
     def aggregate(self, block: Block, rows: Rows, key: Key | None) -> Rows:
-        """The layer's, in training where there is a key for its dropout."""
+        """Run the layer's `aggregate`, in training where there is a key for its dropout."""
         self._set_training(key)
         return self.layer.aggregate(block, replace(rows, dropout_key=key, draws=Draws(half=1)))
 
     def transform(self, rows: Rows, key: Key | None) -> Rows:
-        """The layer's, in training where there is a key for its dropout."""
+        """Run the layer's `transform`, in training where there is a key for its dropout."""
         self._set_training(key)
         return self.layer.transform(replace(rows, dropout_key=key, draws=Draws(half=0)))
 
@@ -91,6 +92,34 @@ class GraphLayer:
         return boundary(_through((self.main, *self.after), rows, keys))
 
 
+class _Boundary(torch.autograd.Function):
+    """Identity, contiguous both ways."""
+
+    @staticmethod
+    def forward(ctx: Any, tensor: Tensor) -> Tensor:
+        ctx.set_materialize_grads(False)
+        return tensor.view_as(tensor) if tensor.is_contiguous() else tensor.contiguous()
+
+    @staticmethod
+    def backward(_ctx: Any, *gradients: Tensor | None) -> Tensor | None:
+        (gradient,) = gradients
+        return None if gradient is None else gradient.contiguous()
+
+
+def boundary(rows: Rows) -> Rows:
+    """Return rows in the form in which they pass where a model may be cut, whether they cross the network or not.
+
+    A wire delivers contiguous rows and gradients, one for each name. Within a process a gradient may be a view with
+    other strides, or be added up in another order where two names stand for one tensor; both would show in the last
+    bits.
+    """
+    passed: dict[str, Tensor] = {
+        name: _Boundary.apply(tensor) if tensor.requires_grad else tensor.contiguous()  # type: ignore[no-untyped-call]
+        for name, tensor in rows.tensors.items()
+    }
+    return rows.having(**passed)
+
+
 def _through(parts: Sequence[Part], rows: Rows, keys: DropoutKeys) -> Rows:
     for part in parts:
         rows = part.transform(rows, keys(part.place))
@@ -98,7 +127,7 @@ def _through(parts: Sequence[Part], rows: Rows, keys: DropoutKeys) -> Rows:
 
 
 def no_dropout(_place: int) -> None:
-    """The keys outside training."""
+    """Give no key, as outside training."""
 
 
 def arrange(layers: Sequence[Layer]) -> list[GraphLayer]:
@@ -107,7 +136,9 @@ def arrange(layers: Sequence[Layer]) -> list[GraphLayer]:
     found: list[tuple[Part, list[Part]]] = []
     dense = 0
     for place, layer in enumerate(layers, start=1):
-        _number_dropouts(layer)
+        dropouts = [module for module in layer.modules() if isinstance(module, Dropout)]
+        for number, dropout in enumerate(dropouts):
+            dropout.number = number  # so that each draws masks of its own
         if isinstance(layer, RowLayer):
             (found[-1][1] if found else before).append(Part(place, f"lins.{dense}", layer))
             dense += 1
@@ -119,9 +150,3 @@ def arrange(layers: Sequence[Layer]) -> list[GraphLayer]:
         GraphLayer(number, tuple(before) if number == 1 else (), main, tuple(after))
         for number, (main, after) in enumerate(found, start=1)
     ]
-
-
-def _number_dropouts(layer: Layer) -> None:
-    """Number the dropouts of a layer, so that each draws masks of its own."""
-    for number, module in enumerate(each for each in layer.modules() if isinstance(each, Dropout)):
-        module.number = number

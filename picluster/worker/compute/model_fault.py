@@ -14,7 +14,7 @@ from picluster.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Collection
-    from types import CodeType, FrameType
+    from types import FrameType
 
     from picluster.nn import Layer
 
@@ -34,24 +34,22 @@ _NO_FIT = re.compile(
 
 
 class TooLong(BaseException):
-    """The model file had its time; no `except Exception` of its own swallows it."""
+    """Raised when a model file runs for too long; no `except Exception` of its own swallows it."""
 
 
 def refusal(error: BaseException, what: str, *, given: Collection[str] = (), widths: str = "") -> InputError:
-    """The error of a model file, for the person.
+    """Put an exception that a model file caused into words.
 
-    Args:
-        error: what was raised.
-        what: which part of the file failed, such as "layer 2 (MyLayer) fails in `transform`".
-        given: names of the rows that the part was given.
-        widths: what it was given, in words.
+    `what` names the part that failed, such as "layer 2 (MyLayer) fails in `transform`"; `given` the rows that the part
+    was given, and `widths` tells their widths in words.
     """
     file, line = place_of(error)
     where = ", ".join([*([file] if file and file not in what else []), f"line {line}"])
     begin = f"{what}{f' ({where})' if line else ''}"
     if isinstance(error, InputError):
         return InputError(f"{begin}: {error.what}", fix=error.fix)
-    return InputError(f"{begin}: {_cause(error)}", fix=_fix(error, line, given, widths))
+    fixes = [_advice(error, given, widths), f"mend line {line}" if line else ""]
+    return InputError(f"{begin}: {_cause(error)}", fix="; ".join(filter(None, fixes)) or "mend the file")
 
 
 def is_of_model(frame: FrameType) -> bool:
@@ -97,8 +95,7 @@ def missing_method(error: BaseException) -> str:
     """The method of the layer contract that a layer's class lacks, if that is the error."""
     if not isinstance(error, NotImplementedError):
         return ""
-    codes: list[CodeType] = [frame.f_code for frame, _ in traceback.walk_tb(error.__traceback__)]
-    at = codes[-1] if codes else None
+    at = next((frame.f_code for frame in reversed(_frames(error))), None)
     return at.co_name if at and at.co_name in ("aggregate", "transform") and "picluster" in at.co_filename else ""
 
 
@@ -113,17 +110,16 @@ def _cause(error: BaseException) -> str:
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
-def _fix(error: BaseException, line: int | None, given: Collection[str], widths: str) -> str:
-    advice = _advice(error, given, widths)
-    return "; ".join([*([advice] if advice else []), *([f"mend line {line}"] if line else [])]) or "mend the file"
-
-
 def _advice(error: BaseException, given: Collection[str], widths: str) -> str:
-    """By the kind of error; empty where its own words say enough."""
+    """Advise by the kind of error; empty where its own words say enough."""
     method = missing_method(error)
     is_name = isinstance(error, NameError | AttributeError)
+    calls_argparse = any(frame.f_globals.get("__name__") == "argparse" for frame in _frames(error))
     first = (
-        (_is_of_argparse(error), "take argparse out: arguments of `layers` are options, given as --option name=value"),
+        (
+            isinstance(error, SystemExit) and calls_argparse,
+            "take argparse out: arguments of `layers` are options, given as --option name=value",
+        ),
         (isinstance(error, SystemExit), 'take sys.exit() out, or put it below `if __name__ == "__main__":`'),
         (isinstance(error, TooLong), "see that it ends"),
         (bool(method), _METHODS.get(method, "")),
@@ -139,18 +135,15 @@ def _advice(error: BaseException, given: Collection[str], widths: str) -> str:
     return next((advice for fits, advice in first if fits), "")
 
 
-def _is_of_argparse(error: BaseException) -> bool:
-    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
-    return isinstance(error, SystemExit) and any(frame.f_globals.get("__name__") == "argparse" for frame in frames)
+def _frames(error: BaseException) -> list[FrameType]:
+    return [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
 
 
 def _is_of_neighbour(error: BaseException) -> bool:
     """Tell whether the model file imports a file beside it."""
     if not isinstance(error, ImportError):
         return False
-    files = [
-        Path(frame.f_code.co_filename) for frame, _ in traceback.walk_tb(error.__traceback__) if is_of_model(frame)
-    ]
+    files = [Path(frame.f_code.co_filename) for frame in _frames(error) if is_of_model(frame)]
     first = str(error.name or "").split(".")[0]
     beside = [file.parent / first for file in files[-1:] if first]
     return "relative import" in str(error) or any(each.with_suffix(".py").is_file() or each.is_dir() for each in beside)
@@ -161,10 +154,9 @@ def _is_about(error: BaseException, words: re.Pattern[str]) -> bool:
 
 
 def _meant(error: NameError | AttributeError) -> str:
-    """A name that is much like the missing one."""
+    """Suggest a name that is much like the missing one."""
     owner = error.obj if isinstance(error, AttributeError) else None
-    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
-    around = [*dir(builtins), *(name for frame in frames[-1:] for name in (*frame.f_globals, *frame.f_locals))]
+    around = [*dir(builtins), *(name for frame in _frames(error)[-1:] for name in (*frame.f_globals, *frame.f_locals))]
     names = around if owner is None else [name for name in _names(owner) if not name.startswith("__")]
     found = difflib.get_close_matches(str(error.name), names, 1)
     return f"did you mean {found[0]}?" if found else ""

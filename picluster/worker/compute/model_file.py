@@ -30,16 +30,12 @@ _FROM_THE_GRAPH = ("features", "classes")
 
 
 def build(file: Path, features: int, classes: int, options: dict[str, OptionValue], seed: int) -> list[GraphLayer]:
-    """All layers of a model, initialised from the seed alike on every node.
-
-    Raises:
-        InputError: the file is missing or broken, or does not take these options.
-    """
+    """Build all layers of a model, initialised from the seed alike on every node; InputError where that fails."""
     return make(load(file), file, features, classes, options, seed)
 
 
 def load(file: Path) -> ModuleType:
-    """The model file as a module; it has a function `layers`."""
+    """Load a model file as a module; it has a function `layers`."""
     if not file.is_file():
         raise InputError(f"there is no model file {file}")
     spec = importlib.util.spec_from_file_location(f"{MODULE_PREFIX}{file.stem}", file)
@@ -68,7 +64,7 @@ def make(
     *,
     on_meta: bool = False,
 ) -> list[GraphLayer]:
-    """The layers of a loaded model file; `on_meta`: their parameters have shapes, but no memory."""
+    """Make the layers of a loaded model file; `on_meta`: their parameters have shapes, but no memory."""
     given = _given(module.layers, file, options)
     torch.manual_seed(key(seed, Purpose.INIT).word)
     try:
@@ -83,7 +79,8 @@ def make(
     for place, layer in enumerate(layers, start=1):
         own = definition_of(layer, "__init__") or made_at(layer)
         _check_fit(f"{own}: layer {place} ({layer.title})", layer)
-    _check_own(layers, f"{file.name}, line {_line(module.layers)}")
+    code = getattr(inspect.unwrap(module.layers), "__code__", None)
+    _check_own(layers, f"{file.name}, line {code.co_firstlineno if code else 1}")
     arranged = arrange(layers)
     depth = options.get("depth", len(arranged))
     if "depth" not in parameters_of(module.layers) and depth != len(arranged):
@@ -120,19 +117,13 @@ def _given(function: LayersFunction, file: Path, options: dict[str, OptionValue]
 
 
 def _stranger(layers: Sequence[object]) -> str:
-    """In words: what is in the list and no layer."""
+    """Name what is in the list and is no layer."""
     found = next((layer for layer in layers if not isinstance(layer, Layer)), None)
     if found is None:
         return ", not nothing"
     kind = type(found).__name__
     convolution = type(found).__module__.startswith("torch_geometric")
     return f", not {kind}" + (f": write PygLayer({kind}(…))" if convolution else "")
-
-
-def _line(function: object) -> int:
-    """Line at which it is written."""
-    code = getattr(inspect.unwrap(function) if callable(function) else function, "__code__", None)
-    return code.co_firstlineno if code else 1
 
 
 def _check_fit(where: str, layer: Layer) -> None:

@@ -7,6 +7,7 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 import torch
+from torch.nn.functional import cross_entropy
 
 from picluster.errors import DataError
 from picluster.nn import RowLayer, Rows
@@ -15,7 +16,6 @@ from picluster.worker.compute.adam import AdamOptimizer
 from picluster.worker.compute.checkpoint import LayerState, copy_of, fill
 from picluster.worker.compute.exact_sum import summand
 from picluster.worker.compute.graph_layer import no_dropout
-from picluster.worker.compute.objective import OBJECTIVES
 from picluster.worker.compute.tracing import trace
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class StageData:
 
 @dataclass(frozen=True)
 class Moment:
-    """When in the training a micro-batch is computed: dropout and the weighting of the loss depend on it."""
+    """Moment of the training at which a micro-batch is computed: dropout and the weighting of the loss depend on it."""
 
     epoch: int
     step: int
@@ -62,7 +62,7 @@ class Moment:
 
 
 class Stage:
-    """Some successive layers of a model.
+    """Successive layers of a model, forward and backward.
 
     Gradients of micro-batches are accumulated in fp64 as exact sums, so the result does not depend on who computed
     which part of a step.
@@ -83,7 +83,6 @@ class Stage:
         self.is_last = numbers[-1] == len(model)
         self.data = data
         self._spec = spec
-        self._objective = OBJECTIVES[spec.loss]
         # Its own layers, and the next one, whose `aggregate` may run here; further layers' parameters are not kept.
         self.layers = {layer.number: layer for layer in model[numbers[0] - 1 : numbers[-1] + 1]}
         self.widths = trace(model, width)
@@ -106,25 +105,19 @@ class Stage:
         """Copies of all parameters as they were then."""
 
     def forward(self, micro_batch: int, batch: MicroBatch, received: Sequence[Tensor], moment: Moment) -> list[Tensor]:
-        """Run one micro-batch through the stage and keep what its way back needs.
+        """Run one micro-batch of a step through the stage and keep what its way back needs.
 
-        Args:
-            micro_batch: its number in the step.
-            batch: ids and blocks.
-            received: aggregated rows of the stage before; none at the first stage.
-            moment: epoch and step.
-
-        Returns:
-            Aggregated rows for the next stage; none at the last, where loss and right predictions are added to `sums`.
+        `received` are aggregated rows of the stage before, none at the first stage. Returns aggregated rows for the
+        next stage; none at the last, where loss and right predictions are added to `sums`.
         """
         inputs = [tensor.requires_grad_() for tensor in received]
         rows = self._run(batch, inputs, moment)
         outputs = list(rows.tensors.values())
         if self.is_last:
             labels = self._labels(rows)
-            loss = self._objective.losses(rows["h"], labels).sum() / moment.step_seeds
+            loss = self._losses(rows["h"], labels).sum() / moment.step_seeds
             self.sums[-2] += summand(loss.detach())
-            self.sums[-1] += self._objective.right(rows["h"], labels)
+            self.sums[-1] += self._right(rows["h"], labels)
             outputs = [loss]
         self._in_flight[micro_batch] = (inputs, outputs)
         return [] if self.is_last else outputs
@@ -132,12 +125,7 @@ class Stage:
     def backward(self, micro_batch: int, gradients: Sequence[Tensor]) -> list[Tensor]:
         """Bring one micro-batch back and add its parameters' gradients to `sums`.
 
-        Args:
-            micro_batch: its number in the step.
-            gradients: of what `forward` returned; none at the last stage.
-
-        Returns:
-            Gradients of what `forward` received.
+        `gradients` are those of what `forward` returned, none at the last stage. Returns those of what it received.
         """
         inputs, outputs = self._in_flight.pop(micro_batch)
         wanted = [*self.parameters.values(), *inputs]
@@ -169,13 +157,10 @@ class Stage:
         return self._run(batch, received, None)
 
     def add_score(self, sums: Tensor, rows: Rows, nodes: int) -> None:
-        """Add what the class scores `rows` are worth to `sums` (2,) fp64.
-
-        First the number of right predictions, then their part of the mean loss over `nodes`.
-        """
+        """Add to `sums` (2,) fp64 the number of right predictions, and their part of the mean loss over `nodes`."""
         labels = self._labels(rows)
-        sums[0] += self._objective.right(rows["h"], labels)
-        sums[1] += summand(self._objective.losses(rows["h"], labels) / nodes).sum()
+        sums[0] += self._right(rows["h"], labels)
+        sums[1] += summand(self._losses(rows["h"], labels) / nodes).sum()
 
     def keep_best(self, epoch: int) -> None:
         """Keep a copy of the weights: they are the best so far."""
@@ -200,11 +185,7 @@ class Stage:
         }
 
     def take_state(self, states: Mapping[int, LayerState]) -> None:
-        """Go on from the states of the stage's layers, whichever stages they were given by.
-
-        Raises:
-            DataError: a layer's state is that of another model.
-        """
+        """Go on from states of the layers, whichever stages gave them; DataError where one is that of another model."""
         any_state = states[self.numbers[0]]
         self._optimizer.updates = any_state.updates
         if any_state.best_epoch:
@@ -245,6 +226,16 @@ class Stage:
 
     def _dropout_keys(self, moment: Moment) -> DropoutKeys:
         return lambda place: key(self._spec.seed, Purpose.DROPOUT, moment.epoch, moment.step, place)
+
+    def _losses(self, scores: Tensor, labels: Tensor) -> Tensor:
+        """Loss of each row (N,): cross entropy of the softmax over classes, or absolute error of the only score."""
+        if self._spec.loss == "absolute-error":
+            return (scores[:, 0] - labels).abs()
+        return cross_entropy(scores, labels.long(), reduction="none")
+
+    def _right(self, scores: Tensor, labels: Tensor) -> int:
+        """Number of rows whose highest score is that of their class; 0 where values are learnt."""
+        return 0 if self._spec.loss == "absolute-error" else int((scores.argmax(dim=1) == labels).sum())
 
     def _labels(self, rows: Rows) -> Tensor:
         assert self.data.labels is not None

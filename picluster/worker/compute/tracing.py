@@ -8,7 +8,7 @@ import torch
 
 from picluster.errors import InputError
 from picluster.nn import Block, Rows
-from picluster.randomness import Key, Purpose, key
+from picluster.randomness import Purpose, key
 from picluster.worker.compute.model_fault import TooLong, definition_of, is_misfit, made_at, place_of, refusal
 
 if TYPE_CHECKING:
@@ -20,11 +20,7 @@ Half = Literal["aggregate", "transform"]
 
 
 def trace(layers: Sequence[GraphLayer], features: int) -> list[tuple[dict[str, int], dict[str, int]]]:
-    """Names and widths of what each layer's `aggregate` and `transform` give, for a graph of two nodes.
-
-    Raises:
-        InputError: a layer fails, or gives what the contract does not allow.
-    """
+    """Find names and widths of what each layer's `aggregate` and `transform` give; InputError where a layer fails."""
     ids = torch.arange(2, dtype=torch.int32)
     rows, widths = Rows({"h": torch.zeros(3, features)}, ids), []  # a table of more nodes than are targets
     for layer in layers:
@@ -37,7 +33,11 @@ def trace(layers: Sequence[GraphLayer], features: int) -> list[tuple[dict[str, i
         )
         with torch.no_grad():
             if layer.before:
-                block, rows = project(layer, block, rows)
+                block = block.gathered()
+                assert block.source_ids is not None
+                rows = Rows({"h": rows["h"].index_select(0, block.source_ids)}, block.source_ids)
+                for part in layer.before:
+                    rows = run_half(part, "transform", rows)
             aggregated = rows = run_half(layer.main, "aggregate", rows, block)
             for part in (layer.main, *layer.after):
                 rows = run_half(part, "transform", rows)
@@ -45,25 +45,11 @@ def trace(layers: Sequence[GraphLayer], features: int) -> list[tuple[dict[str, i
     return widths
 
 
-def project(layer: GraphLayer, block: Block, rows: Rows) -> tuple[Block, Rows]:
-    """A block of the features, gathered, and what the layers before the first graph layer make of its rows."""
-    block = block.gathered()
-    assert block.source_ids is not None
-    rows = Rows({"h": rows["h"].index_select(0, block.source_ids)}, block.source_ids)
-    for part in layer.before:
-        rows = run_half(part, "transform", rows)
-    return block, rows
-
-
 def run_half(part: Part, half: Half, rows: Rows, block: Block | None = None, *, training: bool = True) -> Rows:
-    """Run one half of one layer, as in training or outside.
-
-    Raises:
-        InputError: it fails, or gives something else than rows of the right nodes.
-    """
+    """Run one half of one layer; InputError where it fails, or gives something else than rows of the right nodes."""
     try:
-        key = any_key(part) if training else None
-        found = part.transform(rows, key) if block is None else part.aggregate(block, rows, key)
+        dropout_key = key(0, Purpose.DROPOUT, part.place) if training else None
+        found = part.transform(rows, dropout_key) if block is None else part.aggregate(block, rows, dropout_key)
     except (Exception, SystemExit, TooLong) as error:
         does = "cannot take what comes before it" if is_misfit(error) else f"fails in `{half}`"
         widths = ", ".join(f"`{name}` of width {tensor.shape[-1]}" for name, tensor in rows.tensors.items())
@@ -77,11 +63,6 @@ def run_half(part: Part, half: Half, rows: Rows, block: Block | None = None, *, 
 def name_of(part: Part) -> str:
     """Name a layer in messages: its place in the model file's list, and its class."""
     return f"layer {part.place} ({part.layer.title})"
-
-
-def any_key(part: Part) -> Key:
-    """Some key of dropout."""
-    return key(0, Purpose.DROPOUT, part.place)
 
 
 def _check(found: object, what: str, ids: torch.Tensor) -> None:

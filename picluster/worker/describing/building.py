@@ -69,7 +69,7 @@ FROM_TORCH = (
 
 
 def refuse_other_weights(one: Built, other: Built) -> None:
-    """InputError where the seed of the run does not fix all weights."""
+    """Raise InputError where the seed of the run does not fix all weights."""
     for layer, twin in zip(one.layers, other.layers, strict=True):
         for part, part_of_twin in zip(layer.parts, twin.parts, strict=True):
             _compare(one.builder, part, part_of_twin)
@@ -90,14 +90,10 @@ def _compare(builder: ModelBuilder, part: Part, twin: Part) -> None:
                 message, fix="leave weights to the optimizer: w = self.w.clamp(…) in `transform` keeps self.w"
             )
         if not torch.equal(weight.nan_to_num(), of_twin[name].nan_to_num()):
-            raise _other_weight(builder, f"the weight {name.split('.', 2)[-1]} of {name_of(part)}")
-
-
-def _other_weight(builder: ModelBuilder, what: str) -> InputError:
-    generator, line = drawn_while_built(builder)
-    source = f": it is drawn from {generator}" if generator else ", or is changed when the layer is called"
-    message = f"{line or builder.file.name}: {what} begins with other values on every node{source}"
-    return InputError(message, fix=FROM_TORCH)
+            generator, line = drawn_while_built(builder)
+            source = f": it is drawn from {generator}" if generator else ", or is changed when the layer is called"
+            what = f"the weight {name.split('.', 2)[-1]} of {name_of(part)} begins with other values on every node"
+            raise InputError(f"{line or builder.file.name}: {what}{source}", fix=FROM_TORCH)
 
 
 def drawn_while_built(builder: ModelBuilder) -> tuple[str, str]:

@@ -27,11 +27,10 @@ _WEIGHT_BYTES = 4
 
 
 def describe(file: Path, features: int, classes: int, options: dict[str, OptionValue]) -> ModelDescription:
-    """Widths and parameters of each layer, found by running small graphs through the model.
+    """Describe each layer's widths and parameters, found by running small graphs through the model.
 
-    Raises:
-        InputError: the file is broken, does not fit the graph, is too large, or would learn something else under
-            another plan.
+    InputError where the file is broken, does not fit the graph, is too large, or would learn something else under
+    another plan.
     """
     builder = ModelBuilder(file, features, classes, options)
     _refuse_what_no_node_holds(builder)
@@ -103,7 +102,7 @@ def _refuse_what_no_node_holds(builder: ModelBuilder) -> None:
 
 
 def _refuse_too_large(built: Built, memory: int) -> None:
-    """InputError where memory is short: every node makes all layers, and trains at least one."""
+    """Raise InputError where memory is short: every node makes all layers, and trains at least one."""
     sizes = [sum(weight.numel() for weight in layer.weights().values()) for layer in built.layers]
     largest = max(range(len(sizes)), key=sizes.__getitem__)
     all_weights, training = sum(sizes) * _WEIGHT_BYTES, sizes[largest] * TRAINING_BYTES

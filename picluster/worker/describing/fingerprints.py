@@ -29,7 +29,10 @@ def state_between_calls(layer: torch.nn.Module, module: ModuleType) -> dict[str,
         prefix = ".".join(["self", *([path] if path else [])])
         own = {name: value for name, value in vars(each).items() if name not in _TORCH_OWN}
         found |= {f"{prefix}.{name}": _state(value) for name, value in own.items()}
-        found |= {f"{prefix}.{name}": _contents(buffer) for name, buffer in each.named_buffers(recurse=False)}
+        buffers = {
+            f"{prefix}.{name}": buffer.detach().contiguous() for name, buffer in each.named_buffers(recurse=False)
+        }
+        found |= {name: buffer.view(-1).view(torch.uint8).numpy().tobytes() for name, buffer in buffers.items()}
     for name, value in vars(module).items():
         if not name.startswith("__"):
             found[name] = _state(value)
@@ -65,10 +68,6 @@ def _generator_state(generator: object) -> Any:
     if isinstance(generator, np.random.Generator):
         return repr(generator.bit_generator.state)
     return repr(generator.get_state()) if isinstance(generator, np.random.RandomState) else None
-
-
-def _contents(buffer: torch.Tensor | None) -> bytes | None:
-    return None if buffer is None else buffer.detach().contiguous().view(-1).view(torch.uint8).numpy().tobytes()
 
 
 def numbers_in(value: object) -> Any:

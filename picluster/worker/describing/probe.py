@@ -12,8 +12,7 @@ import torch
 
 from picluster.errors import InputError
 from picluster.worker.describing.layer_check import LayerCheck
-from picluster.worker.describing.toy_graph import ToyGraph, large_graph, toy_graphs
-from picluster.worker.describing.trial import Trial, Values
+from picluster.worker.describing.trial import ToyGraph, Trial, Values, drawn_graph, toy_graphs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,19 +23,12 @@ if TYPE_CHECKING:
 _SEED = 12
 _FEW = 5
 """Targets of the smaller division."""
+_MANY = 1500
+"""Nodes of a micro-batch of a real run: some layers treat many rows in another way."""
 
 
 def probe(built: Built, again: Built, features: int) -> None:
-    """Try all layers.
-
-    Args:
-        built: the model.
-        again: the same, built anew and not used so far.
-        features: width of the features.
-
-    Raises:
-        InputError: plans would differ, with line and layer.
-    """
+    """Try all layers of a model, and the same model built anew; InputError with line and layer where plans differ."""
     refused: InputError | None = None
     dice = torch.Generator().manual_seed(_SEED)
     for graph in toy_graphs(dice):
@@ -82,7 +74,7 @@ def _plain_checks(check: LayerCheck) -> InputError | None:
 
 def _try_many(built: Built, features: int, dice: torch.Generator) -> None:
     """Run the layers on many rows; each kind of layer once, since a model may have many of them."""
-    graph = large_graph(dice)
+    graph = drawn_graph(_MANY, 0, 4, dice)
     order = torch.randperm(graph.nodes, generator=dice)
     tried: set[object] = set()
     values: Values = {"h": torch.randn(graph.nodes, features, generator=dice)}

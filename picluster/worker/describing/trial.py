@@ -1,8 +1,8 @@
-"""One half of one layer, forward and backward on a toy graph, for any targets."""
+"""One half of one layer, forward and backward on a small random graph, for any targets."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,6 @@ from picluster.worker.compute.tracing import Half, run_half
 
 if TYPE_CHECKING:
     from picluster.worker.compute.graph_layer import Part
-    from picluster.worker.describing.toy_graph import ToyGraph
 
 Values = Mapping[str, Tensor]
 """Tensors (N, width) by the name of the rows; a row for each node."""
@@ -43,6 +42,56 @@ def near(found: Mapping[str, Tensor], expected: Mapping[str, Tensor], around: fl
 def largest(tensor: Tensor) -> float:
     """The largest size of a finite value; 0 where there is none."""
     return float(tensor.detach().nan_to_num(posinf=0, neginf=0).abs().max()) if tensor.numel() else 0.0
+
+
+@dataclass(frozen=True)
+class ToyGraph:
+    """Neighbours of each of N nodes."""
+
+    neighbours: list[Tensor]
+    degrees: Tensor
+    """(N,) int32: degrees in the whole graph, of which these neighbours are a sample."""
+
+    @property
+    def nodes(self) -> int:
+        """Number of nodes, N."""
+        return len(self.neighbours)
+
+    def block(self, targets: Tensor) -> Block:
+        """The block of these targets, over a table of all nodes."""
+        lists = [self.neighbours[target] for target in targets.tolist()]
+        return Block(
+            ids=targets.to(torch.int32),
+            counts=torch.tensor([len(each) for each in lists], dtype=torch.int32),
+            neighbours=torch.cat(lists).to(torch.int32),
+            source_ids=None,
+            graph_degrees=self.degrees,
+        )
+
+    def around(self, targets: Tensor) -> Tensor:
+        """(N,) bool: the targets and their neighbours."""
+        mask = torch.zeros(self.nodes, dtype=torch.bool)
+        mask[targets] = True
+        mask[torch.cat([self.neighbours[target] for target in targets.tolist()]).long()] = True
+        return mask
+
+
+def toy_graphs(dice: torch.Generator) -> Iterator[ToyGraph]:
+    """Yield graphs from the most general to the kindest: some models have an option for the number of nodes."""
+    for nodes, fewest, most in ((24, 0, 4), (24, 1, 4), (24, 2, 2), (3, 2, 2)):
+        yield drawn_graph(nodes, fewest, most, dice)
+
+
+def drawn_graph(nodes: int, fewest: int, most: int, dice: torch.Generator) -> ToyGraph:
+    """A random graph in which each node has from `fewest` to `most` neighbours."""
+    lists = []
+    for node in range(nodes):
+        count = int(torch.randint(fewest, most + 1, (), generator=dice))
+        others = torch.randperm(nodes - 1, generator=dice)[:count]
+        lists.append((others + (others >= node)).sort().values)
+    further = torch.randint(0, 3, (nodes,), generator=dice)
+    degrees = torch.tensor([len(each) for each in lists]) + further * (torch.tensor(list(map(len, lists))) > 0)
+    return ToyGraph(lists, degrees.to(torch.int32))
 
 
 @dataclass(frozen=True)
@@ -81,11 +130,7 @@ class Trial:
     _cotangents: dict[str, Tensor] = field(default_factory=dict)
 
     def run(self, values: Values, targets: Tensor) -> Answer:
-        """The rows of the targets, and gradients of a random weighting of them.
-
-        Raises:
-            InputError: the half fails.
-        """
+        """Compute the targets' rows, and gradients of a random weighting of them; InputError where the half fails."""
         given, block = self._given(values, targets)
         before = [tensor._version for tensor in given.tensors.values()]  # noqa: SLF001
         with torch.set_grad_enabled(self.training):

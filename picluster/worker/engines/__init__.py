@@ -1,9 +1,12 @@
-"""How tensors travel between workers."""
+"""Engines: the ways in which bytes travel between workers."""
 
 from __future__ import annotations
 
+import os
+import shutil
 import sys
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from picluster.errors import MissingError
@@ -14,12 +17,20 @@ if TYPE_CHECKING:
 
 
 def check(name: EngineName) -> None:
-    """See whether an engine can be used here, before anybody waits for this worker. Imports nothing heavy.
+    """Raise MissingError where an engine lacks something, before anybody waits for this worker; imports little."""
+    if name == "rpc":
+        from torch.distributed import rpc
 
-    Raises:
-        MissingError: it needs something that is not installed.
-    """
-    {"gloo": _check_nothing, "rpc": _check_rpc, "mpi": _check_mpi, "ray": _check_ray}[name]()
+        if not rpc.is_available():
+            raise MissingError("this torch has no torch.distributed.rpc", fix="use --engine gloo")
+    if name == "mpi" and sys.platform != "linux":
+        raise MissingError("the mpi engine needs Linux", fix="use --engine gloo")
+    if name in ("mpi", "ray"):
+        if lacking := _lacking_packages(name):
+            raise missing_engine(name, lacking)
+        if not find_program("setpriv"):  # what an engine starts must not outlive a worker that is killed
+            what = f"the {name} engine needs setpriv, which this node lacks"
+            raise MissingError(what, fix="sudo apt install util-linux")
 
 
 def connect(name: EngineName, peers: Peers) -> Engine:
@@ -41,38 +52,13 @@ def connect(name: EngineName, peers: Peers) -> Engine:
     return GlooEngine(peers)
 
 
-def _check_nothing() -> None:
-    """Gloo is a part of every torch that we install."""
+def find_program(name: str) -> str | None:
+    """Find a program of this environment, else of the system."""
+    return shutil.which(name, path=f"{Path(sys.prefix) / 'bin'}{os.pathsep}{os.environ.get('PATH', '')}")
 
 
-def _check_rpc() -> None:
-    from torch.distributed import rpc
-
-    if not rpc.is_available():
-        raise MissingError("this torch has no torch.distributed.rpc", fix="use --engine gloo")
-
-
-def _check_mpi() -> None:
-    if sys.platform != "linux":
-        raise MissingError("the mpi engine needs Linux", fix="use --engine gloo")
-    from picluster.worker.engines.mpi.daemon import find_program
-
+def _lacking_packages(name: EngineName) -> list[str]:
+    if name == "ray":
+        return [] if find_spec("ray") else ["ray"]
     lacking = [] if find_spec("mpi4py") else ["mpi4py"]
-    lacking += [] if find_program("mpirun") and find_program("prted") else ["Open MPI 5"]
-    if lacking:
-        raise missing_engine("mpi", lacking)
-    _check_setpriv("mpi")
-
-
-def _check_ray() -> None:
-    if not find_spec("ray"):
-        raise missing_engine("ray", ["ray"])
-    _check_setpriv("ray")
-
-
-def _check_setpriv(name: str) -> None:
-    """What an engine starts must not outlive a worker that is killed."""
-    from picluster.worker.engines.mpi.daemon import find_program
-
-    if not find_program("setpriv"):
-        raise MissingError(f"the {name} engine needs setpriv, which this node lacks", fix="sudo apt install util-linux")
+    return lacking if find_program("mpirun") and find_program("prted") else [*lacking, "Open MPI 5"]

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Protocol
 
 from torch.distributed import TCPStore  # type: ignore[attr-defined]  # documented, yet not in __all__
 
+from picluster.errors import PeerLost
+
 if TYPE_CHECKING:
     from torch import Tensor
+    from torch.distributed import Work
+    from torch.futures import Future
 
 CONNECT_TIMEOUT = timedelta(minutes=2)
 # The controller's heartbeat is what finds a dead link; an engine only must not give up on a slow peer before that.
@@ -20,20 +25,25 @@ PEER_TIMEOUT = timedelta(hours=1)
 
 @dataclass(frozen=True)
 class Peers:
-    """Where this worker stands among the others of a run."""
+    """A worker's place among the others of a run."""
 
     rank: int
     """This worker's number."""
     world_size: int
-    """How many there are."""
+    """Number of workers."""
     interface: str
     """Network interface of the data plane."""
     address: str
     """This worker's IP address there."""
     store: TCPStore
-    """Through which the peers find each other."""
+    """The run's store, through which the workers find each other."""
     fail: Callable[[BaseException], None] | None = None
     """Ends this worker and tells why, from any thread: for what an engine notices by itself."""
+
+    def exchange(self, key: str, value: str) -> list[str]:
+        """Tell the other workers a value; returns those of all, by rank."""
+        self.store.set(f"{key}/{self.rank}", value)
+        return [self.store.get(f"{key}/{rank}").decode() for rank in range(self.world_size)]
 
 
 class Sending(Protocol):
@@ -44,7 +54,7 @@ class Sending(Protocol):
 
 
 class Engine(Protocol):
-    """What the pipeline asks of every way of sending."""
+    """A way to carry bytes between the workers of a run."""
 
     def send(self, to: int, channel: int, message: Tensor) -> Sending:
         """Begin to send `message` (n,) uint8. It must stay as it is until `wait` of the result returns."""
@@ -56,25 +66,46 @@ class Engine(Protocol):
         """Leave; every worker calls it after its last message has been taken."""
 
 
+@contextmanager
+def peer_errors(what: str) -> Iterator[None]:
+    """Raise PeerLost where torch raises RuntimeError: workers have no other errors from the network."""
+    try:
+        yield
+    except RuntimeError as error:
+        raise PeerLost(f"{what}: {error}") from error
+
+
+class TorchSending:
+    """A message that torch carries. Holds works and tensors: Gloo hangs when they are dropped before they are done."""
+
+    def __init__(self, to: int, works: Sequence[Work | Future[None] | None], tensors: Sequence[Tensor]) -> None:
+        self._to, self._works, self._tensors = to, works, tensors
+
+    def wait(self) -> None:
+        """Return when the other side has taken the message; raises PeerLost."""
+        with peer_errors(f"cannot send to worker {self._to}"):
+            for work in self._works:
+                if work is not None:
+                    work.wait()
+
+
 def listen(address: str) -> socket.socket:
-    """A socket for the rendezvous store, on one address and a free port: by itself the store listens on all."""
+    """Open a socket for the rendezvous store, on one address and a free port: by itself the store listens on all."""
     listener = socket.create_server((address, 0), backlog=256)
     listener.set_inheritable(False)
     return listener
 
 
 def rendezvous(address: str, port: int, world_size: int, listener: socket.socket | None) -> TCPStore:
-    """The store of a run: served by the worker that has the listener, used by all."""
+    """Join the store of a run, which the worker that has the listener serves."""
     if listener is None:
         return TCPStore(address, port, world_size, is_master=False, timeout=CONNECT_TIMEOUT)
-    # The store closes the descriptor itself.
-    descriptor = listener.detach()
     return TCPStore(
         address,
         port,
         world_size,
         is_master=True,
         timeout=CONNECT_TIMEOUT,
-        master_listen_fd=descriptor,
+        master_listen_fd=listener.detach(),  # the store closes it itself
         wait_for_workers=False,
     )

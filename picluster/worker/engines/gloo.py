@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from picluster.errors import PeerLost
-from picluster.worker.engines.base import PEER_TIMEOUT, Peers, Sending
-
-if TYPE_CHECKING:
-    from torch.distributed import Work
+from picluster.worker.engines.base import PEER_TIMEOUT, Peers, Sending, TorchSending, peer_errors
 
 
 class GlooEngine:
@@ -28,41 +23,20 @@ class GlooEngine:
 
     def send(self, to: int, channel: int, message: Tensor) -> Sending:
         """Begin to send `message`; see `Engine.send`."""
-        length = torch.tensor([len(message)])
-        try:
-            works = [dist.isend(part, to, tag=channel) for part in (length, message)]
-        except RuntimeError as error:
-            raise PeerLost(f"cannot send to worker {to}: {error}") from error
-        return _GlooSending(to, [length, message], works)
+        tensors = [torch.tensor([len(message)]), message]
+        with peer_errors(f"cannot send to worker {to}"):
+            works = [dist.isend(part, to, tag=channel) for part in tensors]
+        return TorchSending(to, works, tensors)
 
     def receive(self, source: int, channel: int) -> Tensor:
         """The next message of that worker; see `Engine.receive`."""
-        try:
+        with peer_errors(f"cannot receive from worker {source}"):
             length = torch.empty(1, dtype=torch.int64)
             dist.recv(length, source, tag=channel)
             message = torch.empty(int(length), dtype=torch.uint8)
             dist.recv(message, source, tag=channel)
-        except RuntimeError as error:
-            raise PeerLost(f"cannot receive from worker {source}: {error}") from error
         return message
 
     def close(self) -> None:
         """Leave the process group."""
         dist.destroy_process_group()
-
-
-class _GlooSending:
-    """Holds the works and their tensors: Gloo hangs when they are dropped before they are done."""
-
-    def __init__(self, to: int, tensors: list[Tensor], works: list[Work | None]) -> None:
-        self._to = to
-        self._tensors = tensors
-        self._works = works
-
-    def wait(self) -> None:
-        try:
-            for work in self._works:
-                if work is not None:
-                    work.wait()
-        except RuntimeError as error:
-            raise PeerLost(f"cannot send to worker {self._to}: {error}") from error

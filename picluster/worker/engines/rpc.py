@@ -8,20 +8,18 @@ from __future__ import annotations
 import os
 import threading
 from collections import defaultdict
+from itertools import count
 from typing import TYPE_CHECKING, ClassVar
 
 from torch.distributed import rpc
 from torch.distributed.rendezvous import register_rendezvous_handler
 from torch.futures import Future
 
-from picluster.errors import MissingError, PeerLost
-from picluster.worker.engines.base import PEER_TIMEOUT, Peers, Sending
+from picluster.errors import PeerLost
+from picluster.worker.engines.base import PEER_TIMEOUT, Peers, Sending, TorchSending, peer_errors
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from torch import Tensor
-    from torch.distributed import TCPStore  # type: ignore[attr-defined]
 
 _SCHEME = "picluster"
 
@@ -30,14 +28,14 @@ class RpcEngine:
     """Calls carry a sequence number: the agent's threads may run two calls of one peer in either order."""
 
     def __init__(self, peers: Peers) -> None:
-        if not rpc.is_available():
-            raise MissingError("this torch has no torch.distributed.rpc", fix="use --engine gloo")
         os.environ["TP_SOCKET_IFNAME"] = peers.interface
         os.environ["GLOO_SOCKET_IFNAME"] = peers.interface  # init_rpc and shutdown exchange names over Gloo
         self._rank = peers.rank
-        self._sent: dict[tuple[int, int], int] = defaultdict(int)
-        self._taken: dict[tuple[int, int], int] = defaultdict(int)
-        _offer_store(peers)
+        self._sent: dict[tuple[int, int], count[int]] = defaultdict(count)
+        self._taken: dict[tuple[int, int], count[int]] = defaultdict(count)
+        # By itself init_rpc would open a store that listens on every address.
+        store = iter([(peers.store, peers.rank, peers.world_size)])
+        register_rendezvous_handler(_SCHEME, lambda _url: store)  # type: ignore[no-untyped-call]
         options = rpc.TensorPipeRpcBackendOptions(
             num_worker_threads=4,
             rpc_timeout=PEER_TIMEOUT.total_seconds(),
@@ -51,39 +49,22 @@ class RpcEngine:
 
     def send(self, to: int, channel: int, message: Tensor) -> Sending:
         """Begin to send `message`; see `Engine.send`."""
-        place = self._sent[to, channel]
-        self._sent[to, channel] += 1
-        try:
-            future = rpc.rpc_async(_name(to), _deliver, args=(self._rank, channel, place, message))
-        except RuntimeError as error:
-            raise PeerLost(f"cannot send to worker {to}: {error}") from error
-        return _RpcSending(to, future)
+        number = next(self._sent[to, channel])
+        with peer_errors(f"cannot send to worker {to}"):
+            future = rpc.rpc_async(_name(to), _deliver, args=(self._rank, channel, number, message))
+        return TorchSending(to, [future], [message])
 
     def receive(self, source: int, channel: int) -> Tensor:
         """The next message of that worker; see `Engine.receive`."""
-        place = self._taken[source, channel]
-        self._taken[source, channel] += 1
-        return _Mailbox.take((source, channel, place))
+        return _Received.take((source, channel, next(self._taken[source, channel])))
 
     def close(self) -> None:
         """Leave the agents' group."""
         rpc.shutdown(graceful=True)
 
 
-class _RpcSending:
-    def __init__(self, to: int, future: Future[None]) -> None:
-        self._to = to
-        self._future = future
-
-    def wait(self) -> None:
-        try:
-            self._future.wait()
-        except RuntimeError as error:
-            raise PeerLost(f"cannot send to worker {self._to}: {error}") from error
-
-
-class _Mailbox:
-    """Messages that came and were not taken yet. A call is answered when its message is taken."""
+class _Received:
+    """Messages that the other workers' calls have brought. A call is answered when its message is taken."""
 
     _messages: ClassVar[dict[tuple[int, int, int], tuple[Tensor, Future[None]]]] = {}
     _changed: ClassVar[threading.Condition] = threading.Condition()
@@ -107,19 +88,10 @@ class _Mailbox:
 
 
 @rpc.functions.async_execution  # type: ignore[untyped-decorator]
-def _deliver(source: int, channel: int, place: int, message: Tensor) -> Future[None]:
-    """Runs on the receiver."""
-    return _Mailbox.put((source, channel, place), message)
+def _deliver(source: int, channel: int, number: int, message: Tensor) -> Future[None]:
+    """Put a message down; the receiver's process runs this."""
+    return _Received.put((source, channel, number), message)
 
 
 def _name(rank: int) -> str:
     return f"worker{rank}"
-
-
-def _offer_store(peers: Peers) -> None:
-    """Let `init_rpc` use the run's store; by itself it would open one that listens on every address."""
-
-    def handler(_url: str) -> Iterator[tuple[TCPStore, int, int]]:
-        yield peers.store, peers.rank, peers.world_size
-
-    register_rendezvous_handler(_SCHEME, handler)  # type: ignore[no-untyped-call]

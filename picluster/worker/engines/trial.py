@@ -1,4 +1,4 @@
-"""Two processes of this machine that send each other numbers as two nodes would: does Gloo work here?"""
+"""Trial of Gloo: two processes of this machine send each other numbers as two nodes would."""
 
 from __future__ import annotations
 
@@ -20,17 +20,10 @@ _BYTES = 1 << 20
 
 
 def exchange(address: str, interface: str) -> float:
-    """Let two processes multiply and send each other the product. For a process in which torch has not computed yet.
+    """Let two processes multiply and send each other the product, by the data plane's address and its interface.
 
-    Args:
-        address: own IP address of the data plane.
-        interface: to which it belongs.
-
-    Returns:
-        Seconds that it took, with the start of the processes.
-
-    Raises:
-        RunFailed: one of them failed, or they took too long.
+    For a process in which torch has not computed yet. Returns the seconds that it took, with the start of the
+    processes; RunFailed where one of them failed, or they took too long.
     """
     began = time.monotonic()
     # They share what importing torch has taken: on 512 MB it would not fit twice. torch has computed nothing yet, so it

@@ -1,4 +1,4 @@
-"""What this process uses of the machine's memory, and how much it may use."""
+"""Memory of the machine that this process uses, and how much it may use."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from picluster.agent import control_groups
 _SIZES = re.compile(
     rb"\s+".join(rb"%s:\s+(\d+) kB" % name for name in (b"VmHWM", b"VmRSS", b"RssAnon", b"RssFile", b"RssShmem"))
 )
-# Of /proc/PID/smaps_rollup, since 4.14; its parts since 5.3.
+# From /proc/PID/smaps_rollup, since 4.14; its parts since 5.3.
 _SHARES = re.compile(rb"^Pss_(?:Anon|Shmem): +(\d+) kB$", re.MULTILINE)
 
 
@@ -34,7 +34,7 @@ class Memory:
 
 
 def read_memory() -> Memory:
-    """Of this process; from /proc/self/status where there is one."""
+    """Read the sizes of this process, from /proc/self/status where there is one."""
     try:
         sizes = _SIZES.search(os.pread(_status(), 1 << 16, 0))
     except OSError:
@@ -52,18 +52,16 @@ def memory_of_children() -> int:
     Of memory that several processes share each counts its share of it (the kernel's "proportional set size"), so the
     sum is right; but what this process shares with them is not all in it, since `read_memory` has that.
     """
-    if not _has_children():
-        return 0
-    return sum(_share(child) for child in psutil.Process().children(recursive=True))
+    return sum(_share(child) for child in children())
 
 
-def _has_children() -> bool:
-    """Quickly where the kernel tells (CONFIG_PROC_CHILDREN): to find children it else takes a look at all processes."""
-    lists = [Path("/proc/self/task", thread, "children") for thread in os.listdir("/proc/self/task")]  # noqa: PTH208
-    try:
-        return any(each.read_bytes() for each in lists)
-    except OSError:
-        return True
+def children() -> list[psutil.Process]:
+    """List the processes below this one; the kernel is asked first whether there are any, as a search takes long."""
+    with suppress(OSError):  # a kernel without CONFIG_PROC_CHILDREN, or a thread that has ended
+        lists = [Path("/proc/self/task", thread, "children") for thread in os.listdir("/proc/self/task")]  # noqa: PTH208
+        if not any(each.read_bytes() for each in lists):
+            return []
+    return psutil.Process().children(recursive=True)
 
 
 def _share(process: psutil.Process) -> int:
@@ -112,7 +110,7 @@ class AnonymousPeak:
 
 
 def memory_limit() -> int:
-    """What this process may use: the smallest limit of its control groups, or the machine's memory."""
+    """Return what this process may use: the smallest limit of its control groups, or the machine's memory."""
     machine = psutil.virtual_memory().total
     return min(control_groups.memory_limit() or machine, machine)
 
@@ -124,7 +122,7 @@ def give_back_freed_memory() -> None:
 
 
 def fits_easily(size_bytes: int) -> bool:
-    """Whether an array takes no more than a quarter of the memory that this process may use.
+    """Tell whether an array takes no more than a quarter of the memory that this process may use.
 
     Only then may the kernel read ahead in it. Read-ahead fills the memory a little sooner where there is room, but
     where there is none it pushes out what is needed: random rows then cost up to 60 times as much (docs/LOG.md).

@@ -1,4 +1,4 @@
-"""What a worker tells of itself: the machine, its resources twice a second, and every step."""
+"""Measures that a worker tells of itself: the machine, its resources twice a second, and every step."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from picluster.schema.events import Hardware, Resources, StepDone
 from picluster.system import SYSTEM, System
 from picluster.worker.measuring.memory import AnonymousPeak, memory_limit, memory_of_children, read_memory
 from picluster.worker.measuring.numerics import fingerprint, remembered
-from picluster.worker.measuring.socket_tree import TreeCounter
-from picluster.worker.measuring.sockets import SocketBytes, SocketCounter
+from picluster.worker.measuring.sockets import SocketCounter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from picluster.worker.measuring.kernel_sockets import SocketBytes
     from picluster.worker.wire.links import Clock
 
 SAMPLE_SECONDS = 0.5
@@ -32,7 +32,7 @@ _TEMPERATURE = Path("/sys/class/thermal/thermal_zone0/temp")
 
 
 def hardware() -> Hardware:
-    """The machine under this process."""
+    """Describe the machine under this process."""
     return Hardware(
         model=processor(),
         kernel=platform.release(),
@@ -57,7 +57,7 @@ class ResourceSampler(threading.Thread):
         self._observe_time = 0.0
 
     def run(self) -> None:
-        """Until `finish`."""
+        """Emit readings until `finish`."""
         self._process.cpu_percent()
         while not self._ended.wait(SAMPLE_SECONDS):
             self._emit(self.read())
@@ -76,7 +76,7 @@ class ResourceSampler(threading.Thread):
             self._peak.update(read_memory())
 
     def read(self) -> Resources:
-        """One reading."""
+        """Take one reading."""
         now, engine = read_memory(), memory_of_children()
         self._engine_peak = max(self._engine_peak, engine)
         return Resources(
@@ -94,7 +94,7 @@ class ResourceSampler(threading.Thread):
 
 
 class _Mark(NamedTuple):
-    """What time it is, and where a worker's clocks and sockets stand."""
+    """State of a worker's clocks and sockets at one moment."""
 
     time: float
     wait_seconds: float
@@ -114,12 +114,11 @@ class StepMeter:
         """`driver`: of the role that calls; `others`: of further roles in this worker, whose bytes count too."""
         self._driver, self._now = driver, system.now
         self._clocks = [driver, *others]
-        # The second knows more and takes longer.
-        self._counter = TreeCounter() if psutil.Process().children() else SocketCounter()
+        self._counter = SocketCounter()
         self._before = self._mark()
 
     def finish(self, epoch: int, step: int, loss: float | None = None, *, flushed: bool = False) -> StepDone:
-        """The measures since the last call; `flushed`: all that was sent has left by now."""
+        """Return the measures since the last call; `flushed`: all that was sent has left by now."""
         before = self._before
         payload = sum([clock.sent_payload_bytes for clock in self._clocks]) - before.sent_payload_bytes
         now = self._mark(before.sockets.sent + payload if flushed and before.sockets else 0)

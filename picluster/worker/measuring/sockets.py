@@ -1,144 +1,107 @@
-"""Bytes that this process's TCP sockets carried, as the kernel counts them (Linux: TCP_INFO).
+"""Bytes that this process and those below it exchange with others over TCP.
 
-Looking through all descriptors takes many times longer than asking a few sockets, and steps can be short: so sockets
-are kept once they are found, and looked for again when the number of descriptors has changed.
+Messages of Ray are carried by processes that a worker starts. What stays within this tree of processes does not leave
+its machine; what leaves the tree is what a network carries.
 """
 
 from __future__ import annotations
 
 import os
-import socket
-import stat
-import struct
 import time
-from pathlib import Path
-from typing import NamedTuple
+from contextlib import suppress
 
-LOOK_SECONDS = 0.05
-"""Readings that follow one another closer than this do not each look for new sockets: what these carry is counted at
-the next look, and it is missed only of a connection that comes and goes between two looks."""
-SEARCH_SECONDS = 1.0
-"""All descriptors are looked through at least so often: a socket may have come for something else that went."""
+from picluster.worker.measuring.kernel_sockets import Connection, SocketBytes, SocketDiagnosis
+from picluster.worker.measuring.memory import children
 
-# struct tcp_info of linux/tcp.h: bytes received; bytes that wait to be sent; bytes sent, and of these sent again. The
-# last two came with Linux 4.19.
-TCP_INFO = struct.Struct("=128xQ8xI52xQQ")
-_DESCRIPTORS = Path("/proc/self/fd")
-
-
-class SocketBytes(NamedTuple):
-    """Totals since the connections were made; without TCP/IP headers and retransmissions."""
-
-    sent: int
-    received: int
-
-
-def carried(information: bytes) -> SocketBytes:
-    """From the kernel's `tcp_info`. What waits in a socket's buffer counts as sent: nobody can take it back."""
-    received, waiting, sent, again = TCP_INFO.unpack_from(information)
-    return SocketBytes(sent - again + waiting, received)
+SEARCH_SHARE = 1 / 1000
+"""Share of the time that searches for new connections may take. The first ones follow closer: each comes when twice as
+much time has passed as before, since connections are made when they are first used."""
+_SOCKET = "socket:["
 
 
 class SocketCounter:
-    """Adds up what all TCP sockets of this process carry; what a closed one carried stays counted. For one thread.
+    """Adds up what the connections to others carry; what a closed one carried stays counted. For one thread.
 
-    It holds a copy of each socket's descriptor: what the copy tells is that socket's, whatever becomes of the number.
-    So a peer learns that a connection was closed only at the next search, or when all counters are gone.
+    A new connection is noticed at the next search, with all that it has carried; one that comes and goes between two
+    searches is missed, and so is what a connection carries between the last reading and its end.
     """
 
     def __init__(self) -> None:
-        self._told = hasattr(socket, "TCP_INFO") and _DESCRIPTORS.is_dir()
-        self._folder = os.open(_DESCRIPTORS, os.O_RDONLY) if self._told else -1
-        self._copies: dict[int, socket.socket] = {}  # by inode
+        self._kernel: SocketDiagnosis | None = None
+        with suppress(OSError, AttributeError):  # no such thing in this kernel, or on this platform
+            self._kernel = SocketDiagnosis()
+        self._connections: list[Connection] = []
+        self._carried: list[SocketBytes] = []
+        self._inside = set[bytes]()
         self._closed = SocketBytes(0, 0)
-        self._descriptors = 0
-        self._look_time = self._search_time = 0.0
-
-    def __del__(self) -> None:
-        if self._told:
-            os.close(self._folder)
-        for copy in self._copies.values():
-            copy.close()
+        self._has_children = False
+        self._start = time.monotonic()
+        self._search_time = 0.0
 
     def read(self, *, at_least: int = 0) -> SocketBytes | None:
-        """Totals so far; None where the platform does not tell.
+        """Return the totals so far; None where the kernel does not tell.
 
-        Where less than `at_least` bytes seem to have been sent, all descriptors are looked through before that is
-        believed.
+        A total below `at_least` bytes sent is believed only after a search, unless processes below this one may have
+        carried them in memory.
         """
-        if not self._told:
+        if self._kernel is None:
             return None
-        now = time.monotonic()
-        if at_least and _total(self._closed, self._copies).sent < at_least:
-            self._look_time = self._search_time = 0.0
-        if now >= self._look_time:
-            self._look(now)
-            self._look_time = now + LOOK_SECONDS
-        return _total(self._closed, self._copies)
+        try:
+            self._update(self._kernel)
+            total = _total(self._carried, self._closed)
+            if total.sent < at_least and not self._has_children:
+                self._search(self._kernel)
+                total = _total(self._carried, self._closed)
+        except OSError:
+            self._kernel = None
+            return None
+        return total
 
-    def _look(self, now: float) -> None:
-        if now >= self._search_time or self._number_of_descriptors() != self._descriptors:
-            self._search()
-            self._descriptors, self._search_time = self._number_of_descriptors(), now + SEARCH_SECONDS
+    def _update(self, kernel: SocketDiagnosis) -> None:
+        began = time.monotonic()
+        if began < self._search_time:
+            now = kernel.carried_by(self._connections)
+            self._carried = [after or before for before, after in zip(self._carried, now, strict=True)]
+            return
+        self._search(kernel)
+        ended = time.monotonic()
+        self._search_time = ended + min((ended - began) / SEARCH_SHARE, ended - self._start)
 
-    def _number_of_descriptors(self) -> int:
-        """From Linux 6.2 on it is the folder's size; counting them takes longer."""
-        return os.fstat(self._folder).st_size or len(_descriptors())
+    def _search(self, kernel: SocketDiagnosis) -> None:
+        below = children()
+        self._has_children = bool(below)
+        own = {inode for process in (os.getpid(), *(child.pid for child in below)) for inode in _inodes_of(process)}
+        found = self._to_others(kernel.all(), own)
+        still_open, known = {each.request for each in found}, zip(self._connections, self._carried, strict=True)
+        self._closed = _total([carried for each, carried in known if each.request not in still_open], self._closed)
+        self._connections, self._carried = found, [each.carried for each in found]
 
-    def _search(self) -> None:
-        """Copy the connections that are new, and let those go that only live on in the copy."""
-        copies = {copy.fileno() for copy in self._copies.values()}
-        numbers = [number for number in _descriptors() if number not in copies]
-        found = {inode: number for number in numbers if (inode := _inode_of_socket(number)) is not None}
-        closed = {inode: self._copies.pop(inode) for inode in self._copies.keys() - found.keys()}
-        self._closed = _total(self._closed, closed)
-        for copy in closed.values():
-            copy.close()
-        for inode in found.keys() - self._copies.keys():
-            connection = _copy_of_connection(found[inode], inode)
-            if connection is not None:
-                self._copies[inode] = connection
-
-
-def _descriptors() -> list[int]:
-    return [int(name) for name in os.listdir(_DESCRIPTORS)]  # noqa: PTH208  a path for each of them takes far longer
-
-
-def _total(before: SocketBytes, connections: dict[int, socket.socket]) -> SocketBytes:
-    sent, received = before
-    for connection in connections.values():
-        more = carried(_information(connection))
-        sent += more.sent
-        received += more.received
-    return SocketBytes(sent, received)
+    def _to_others(self, connections: list[Connection], own: set[int]) -> list[Connection]:
+        """Select ours whose other end neither is ours nor may become so: nobody has accepted it yet."""
+        ours = [each for each in connections if each.inode in own]
+        other_ends = {(each.remote, each.local) for each in ours}
+        # When one end of a connection within the tree is closed, the other end is still within it.
+        was_inside = self._inside & {each.request for each in ours}
+        self._inside = was_inside | {each.request for each in ours if (each.local, each.remote) in other_ends}
+        not_accepted = {(each.remote, each.local) for each in connections if not each.inode}
+        return [
+            each for each in ours if each.request not in self._inside and (each.local, each.remote) not in not_accepted
+        ]
 
 
-def _information(connection: socket.socket) -> bytes:
-    return connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, TCP_INFO.size)
+def _inodes_of(process: int) -> set[int]:
+    """List the inodes of a process's sockets."""
+    found, folder = set(), f"/proc/{process}/fd"
+    with suppress(OSError):  # it has ended
+        for name in os.listdir(folder):  # noqa: PTH208  a path for each of them takes far longer
+            with suppress(OSError):  # it was closed
+                target = os.readlink(f"{folder}/{name}")  # noqa: PTH115  likewise
+                if target.startswith(_SOCKET):
+                    found.add(int(target[len(_SOCKET) : -1]))
+    return found
 
 
-def _inode_of_socket(descriptor: int) -> int | None:
-    """A socket keeps its inode whatever its descriptors; None for everything else."""
-    try:
-        status = os.fstat(descriptor)
-    except OSError:  # the descriptor was closed meanwhile
-        return None
-    return status.st_ino if stat.S_ISSOCK(status.st_mode) else None
-
-
-def _copy_of_connection(descriptor: int, inode: int) -> socket.socket | None:
-    """A copy that stays open; None for what is no TCP connection, or no longer the socket of that inode."""
-    try:
-        copy = socket.socket(fileno=os.dup(descriptor))
-    except OSError:
-        return None
-    if (
-        _inode_of_socket(copy.fileno()) == inode
-        and copy.family in (socket.AF_INET, socket.AF_INET6)
-        and copy.type == socket.SOCK_STREAM
-        and not copy.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
-        and len(_information(copy)) == TCP_INFO.size
-    ):
-        return copy
-    copy.close()
-    return None
+def _total(parts: list[SocketBytes], before: SocketBytes) -> SocketBytes:
+    return SocketBytes(
+        before.sent + sum([each.sent for each in parts]), before.received + sum([each.received for each in parts])
+    )

@@ -1,4 +1,4 @@
-"""The context of a role: the job, the graph's sizes, its links, and the way to tell what happens."""
+"""Context of a role: the job, the graph's sizes, its links, the way to tell what happens; and its way through a run."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from picluster.worker.wire.links import Links
 
 VALIDATION_STEP = 0
-"""Training steps count from 1."""
+"""Stands in messages of an evaluation: training steps count from 1."""
 TEST_EPOCH = 0
-"""Epochs count from 1."""
+"""Stands in messages of the test: epochs count from 1."""
 
 
 @dataclass(frozen=True)
@@ -44,15 +44,32 @@ class RoleContext:
         spec = self.job.spec
         return spec.micro_batch_sizes(spec.seeds_of_step(self.meta.splits["train"], step - 1))
 
-    def after(self, position: Position) -> Position:
-        """Return the position after a training step: the next one, or the validation."""
-        if position.step == self.train_steps[-1]:
-            return Position(phase="validation", epoch=position.epoch, step=0)
-        return Position(epoch=position.epoch, step=position.step + 1)
+    def walk(
+        self,
+        train_step: Callable[[int, int], None],
+        validate: Callable[[int], EpochVerdict],
+        test: Callable[[], None],
+    ) -> Position | None:
+        """Have a role work from the position at which the job begins to the one at which it stops, or through the test.
 
-    def after_epoch(self, epoch: int, verdict: EpochVerdict) -> Position:
-        """Return the position after a validation: the next epoch, or the test."""
-        return Position(phase="test", epoch=epoch, step=0) if verdict.last else Position(epoch=epoch + 1)
+        Its part of an update is `train_step` (epoch, step); of a validation `validate`, which returns what the judge
+        decides. Returns the position at which the job stops; None after the test.
+        """
+        position = self.job.begin.position
+        while position != self.job.stop:
+            epoch, step = position.epoch, position.step
+            if position.phase == "test":
+                test()
+                return None
+            if position.phase == "validation":
+                is_last = validate(epoch).last
+                position = Position(phase="test", epoch=epoch, step=0) if is_last else Position(epoch=epoch + 1)
+            else:
+                train_step(epoch, step)
+                is_last = step == self.train_steps[-1]
+                validation = Position(phase="validation", epoch=epoch, step=0)
+                position = validation if is_last else Position(epoch=epoch, step=step + 1)
+        return position
 
     def evaluation_sizes(self, split: str) -> tuple[int, ...]:
         """Seeds of each micro-batch of a pass over `validation` or `test`."""
@@ -71,7 +88,7 @@ class Ranks:
     before: tuple[int, ...]
     """The stage before; nobody for the first."""
     replicas: tuple[int, ...]
-    """Its equals, itself among them."""
+    """All replicas of the stage, itself among them."""
     after: tuple[int, ...]
     judge: int
     """The first replica of the last stage, who decides at the end of an epoch."""

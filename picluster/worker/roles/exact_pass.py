@@ -6,17 +6,19 @@ embeddings layer by layer too). Nodes go in chunks that depend on the graph alon
 
 from __future__ import annotations
 
+import os
+import tempfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
+from picluster.errors import RunFailed
 from picluster.nn import Block, Rows
 from picluster.worker.compute.graph_layer import no_dropout
 from picluster.worker.measuring.memory import give_back_freed_memory
 from picluster.worker.roles.schedule import holder
-from picluster.worker.roles.table import RowTable
 from picluster.worker.wire.links import Channel
 from picluster.worker.wire.messages import Message
 
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 NODES_AT_ONCE = 1 << 12
 EDGES_AT_ONCE = 1 << 21
 _REMEMBERED_BYTES = 32 << 20
+_SMALL_BYTES = 16 << 20
 
 
 def chunks(degrees: NDArray[np.int32]) -> list[slice]:
@@ -49,7 +52,7 @@ def chunks(degrees: NDArray[np.int32]) -> list[slice]:
 
 
 def nodes_of_layer(layer: int, depth: int, nodes: NDArray[np.int32], count: int) -> NDArray[np.int32]:
-    """Whose rows an exact pass computes in a layer: those of all `count` nodes, in the last layer those of `nodes`."""
+    """Choose the nodes whose rows an exact pass computes in a layer: all `count`; in the last layer `nodes`."""
     return nodes if layer == depth else np.arange(count, dtype=np.int32)
 
 
@@ -66,11 +69,11 @@ class Holders:
     aggregating: Sequence[int]
     transforming: Sequence[int]
     keeping: Sequence[int]
-    """All of them want the rows that come out."""
+    """Ranks that need the rows that come out."""
 
     @staticmethod
     def of_layer(plan: Plan, layer: int, at_the_end: Sequence[int]) -> Holders:
-        """`at_the_end`: who wants what comes out of the last layer."""
+        """Find the ranks of a layer; `at_the_end` are those that need the rows of the last one."""
         stages = [plan.ranks(stage.nodes) for stage in plan.stages]
         transforming = next(ranks for ranks, s in zip(stages, plan.stages, strict=True) if layer in s.layers)
         keeping = stages[plan.stage_aggregating(layer + 1)] if layer < plan.depth else at_the_end
@@ -97,14 +100,8 @@ class ExactPass:
     ) -> Mapping[str, Tensor]:
         """Bring the rows of all nodes through the layers, and those of `nodes` through the last.
 
-        Args:
-            nodes: (n,) ids.
-            epoch: for the places of the messages.
-            take: gets the class scores of each chunk that this replica of the last stage computes.
-            at_the_end: ranks that want all scores; then `nodes` must be all nodes.
-
-        Returns:
-            The scores, if this rank wants them.
+        `take` gets the class scores of each chunk that this replica of the last stage computes; `at_the_end` are ranks
+        that want all scores (then `nodes` must be all nodes): they are returned where this rank is one of them.
         """
         if len(self._degrees) > NODES_AT_ONCE:  # a small graph's pass would be over before the pages are back
             give_back_freed_memory()
@@ -156,32 +153,60 @@ def write_probabilities(scores: Tensor, path: Path) -> None:
     array.flush()
 
 
+class RowTable:
+    """Rows of all nodes after one layer, as named fp32 tensors: in memory where they are few, else in a file.
+
+    The file has no name, so nothing can be left behind.
+    """
+
+    def __init__(self, nodes: int, widths: Mapping[str, int], folder: str) -> None:
+        """`folder`: where a file may be made. RunFailed where there is no room for it."""
+        self.tensors = {name: _empty(nodes, width, folder) for name, width in widths.items()}
+
+    def write(self, begin: int, parts: Sequence[Tensor]) -> None:
+        """Put down the rows of successive nodes, one part for each of the tensors."""
+        for table, part in zip(self.tensors.values(), parts, strict=True):
+            table[begin : begin + len(part)] = part
+
+
+def _empty(nodes: int, width: int, folder: str) -> Tensor:
+    size = nodes * width * 4
+    if size <= _SMALL_BYTES:
+        return torch.empty(nodes, width)
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            if hasattr(os, "posix_fallocate"):  # a full disk would otherwise show only as SIGBUS
+                os.posix_fallocate(file.fileno(), 0, size)
+            mapped = np.memmap(file, np.float32, "w+", shape=(nodes, width))
+    except OSError as error:
+        text = f"no room for {size / 1e6:,.0f} MB of rows in {folder}: {error.strerror}"
+        raise RunFailed(
+            text, fix="make room there, or evaluate with sampled neighbours: --validation sampled --test sampled"
+        ) from error
+    return torch.from_numpy(mapped)
+
+
+@dataclass
 class _LayerPass:
     """The way of all nodes through one layer."""
 
-    def __init__(
-        self,
-        context: RoleContext,
-        stage: Stage,
-        number: int,
-        epoch: int,
-        holders: Holders,
-        source: Mapping[str, Tensor],
-        memory: dict[int, Rows] | None,
-    ) -> None:
-        """`source`: the rows of all nodes before the layer, where this rank aggregates them.
+    context: RoleContext
+    stage: Stage
+    number: int
+    epoch: int
+    holders: Holders
+    source: Mapping[str, Tensor]
+    """Rows of all nodes before the layer, where this rank aggregates them."""
+    memory: dict[int, Rows] | None
+    """Aggregated rows by chunk, where they are always the same."""
+    _table: RowTable | None = None
 
-        `memory`: aggregated rows by chunk, where they are always the same.
-        """
-        self._context, self._links, self._rank = context, context.links, context.links.rank
-        self._stage, self._number, self._epoch = stage, number, epoch
-        self._holders, self._source, self._memory = holders, source, memory
-        self._aggregated_widths, self._output_widths = stage.widths[number - 1]
-        self._table: RowTable | None = None
+    def __post_init__(self) -> None:
+        self._links, self._rank = self.context.links, self.context.links.rank
 
     def run(self, parts: Sequence[slice], take: Callable[[Rows], None] | None) -> Mapping[str, Tensor]:
-        """Returns the rows that come out, where this rank keeps them."""
-        holders, rank = self._holders, self._rank
+        """Return the rows that come out, where this rank keeps them."""
+        holders, rank = self.holders, self._rank
         for chunk in holders.order(rank, len(parts)):
             aggregated = self._aggregate(chunk) if holder(holders.aggregating, chunk) == rank else None
             source = holder(holders.transforming, chunk)
@@ -196,14 +221,14 @@ class _LayerPass:
 
     def _aggregate(self, chunk: int) -> Rows | None:
         """This rank's aggregated rows; None when another rank transforms them: they have been sent there."""
-        message = self._links.receive(holder(self._holders.samplers, chunk), Channel.BLOCKS, self._place(chunk))
-        if self._memory is None:
+        message = self._links.receive(holder(self.holders.samplers, chunk), Channel.BLOCKS, self._place(chunk))
+        if self.memory is None:
             rows = self._aggregated(message)
         else:
-            if chunk not in self._memory:
-                self._memory[chunk] = self._aggregated(message)
-            rows = self._memory[chunk].copy()  # a `transform` may work in place
-        to = holder(self._holders.transforming, chunk)
+            if chunk not in self.memory:
+                self.memory[chunk] = self._aggregated(message)
+            rows = self.memory[chunk].copy()  # a `transform` may work in place
+        to = holder(self.holders.transforming, chunk)
         if to == self._rank:
             return rows
         self._links.send(to, Channel.FORWARD, Message(self._place(chunk), [rows.ids, *rows.tensors.values()]))
@@ -211,20 +236,20 @@ class _LayerPass:
 
     def _aggregated(self, blocks: Message) -> Rows:
         ids, counts, neighbours = blocks.tensors
-        degrees = self._stage.data.graph_degrees
+        degrees = self.stage.data.graph_degrees
         block = Block(ids=ids, counts=counts, neighbours=neighbours, source_ids=None, graph_degrees=degrees)
-        return self._stage.layers[self._number].main.layer.aggregate(block, Rows(self._source, ids))
+        return self.stage.layers[self.number].main.layer.aggregate(block, Rows(self.source, ids))
 
     def _transform(self, chunk: int, rows: Rows | None) -> Rows:
         if rows is None:
-            source = holder(self._holders.aggregating, chunk)
+            source = holder(self.holders.aggregating, chunk)
             ids, *tensors = self._links.receive(source, Channel.FORWARD, self._place(chunk)).tensors
-            rows = Rows(dict(zip(self._aggregated_widths, tensors, strict=True)), ids)
-        return self._stage.layers[self._number].transform(rows, no_dropout)
+            rows = Rows(dict(zip(self.stage.widths[self.number - 1][0], tensors, strict=True)), ids)
+        return self.stage.layers[self.number].transform(rows, no_dropout)
 
     def _deliver(self, chunk: int, part: slice, rows: Rows) -> None:
         tensors = list(rows.tensors.values())
-        for rank in self._holders.keeping:
+        for rank in self.holders.keeping:
             if rank == self._rank:
                 self._keep(part, tensors)
             else:
@@ -232,8 +257,10 @@ class _LayerPass:
 
     def _keep(self, part: slice, tensors: Sequence[Tensor]) -> None:
         if self._table is None:
-            self._table = RowTable(self._context.meta.nodes, self._output_widths, self._context.job.output_folder)
+            self._table = RowTable(
+                self.context.meta.nodes, self.stage.widths[self.number - 1][1], self.context.job.output_folder
+            )
         self._table.write(part.start, tensors)
 
     def _place(self, chunk: int) -> tuple[int, int, int]:
-        return place(self._epoch, self._number, chunk)
+        return place(self.epoch, self.number, chunk)

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from picluster.graph.folder import GraphFolder
-    from picluster.schema.state import Position
     from picluster.worker.sampling.sampler import Ids
 
 
@@ -31,9 +30,8 @@ class SamplerRole:
     """Samples the micro-batches that fall to this node and sends each stage its part."""
 
     def __init__(self, context: RoleContext, graph: GraphFolder) -> None:
+        self._context, self._links = context, context.links
         spec, plan = context.job.spec, context.job.plan
-        self._context = context
-        self._links = context.links
         self._graph = graph
         self._stages = [
             (stage.layers[0], plan.aggregated_by(index), plan.ranks(stage.nodes))
@@ -48,31 +46,19 @@ class SamplerRole:
 
     def run(self) -> None:
         """Work from the position at which the job begins to the one at which it stops, or through the test."""
-        job = self._context.job
-        self._seeds = self._seeds_of(job.begin.position.epoch)
+        self._seeds = self._seeds_of(self._context.job.begin.position.epoch)
         self._meter = None if self._has_stage else StepMeter(self._links.clock, system=self._context.system)
-        position: Position | None = job.begin.position
-        while position is not None and position != job.stop:
-            position = self._advance(position)
+        self._context.walk(self._train_step, self._validate, lambda: self._evaluate("test", TEST_EPOCH))
         self._links.flush()
 
-    def _advance(self, position: Position) -> Position | None:
-        """Do the work of one position; returns the next, None after the test."""
-        epoch = position.epoch
-        if position.phase == "training":
-            self._train_step(epoch, position.step)
-            return self._context.after(position)
-        if position.phase == "test":
-            self._evaluate("test", TEST_EPOCH)
-            return None
+    def _validate(self, epoch: int) -> EpochVerdict:
         self._evaluate("validation", epoch)
-        message = self._links.receive(self._judge, Channel.SAMPLER_VERDICT, (epoch, 0, 0))
-        following = self._context.after_epoch(epoch, EpochVerdict.read(message))
-        if following.phase == "training":
-            self._seeds = self._seeds_of(following.epoch)
+        verdict = EpochVerdict.read(self._links.receive(self._judge, Channel.SAMPLER_VERDICT, (epoch, 0, 0)))
+        if not verdict.last:
+            self._seeds = self._seeds_of(epoch + 1)
             if self._meter:
                 self._meter.skip()
-        return following
+        return verdict
 
     def predict(self) -> None:
         """One exact pass over all nodes."""
@@ -85,7 +71,6 @@ class SamplerRole:
         return seeds if spec.batch_size is None else shuffled(seeds, spec.seed, epoch)
 
     def _train_step(self, epoch: int, step: int) -> None:
-        """Sample the micro-batches of one step."""
         sizes, begin = self._context.micro_batch_sizes(step), (step - 1) * (self._context.job.spec.batch_size or 0)
         self._emit_blocks(self._seeds[begin : begin + sum(sizes)], sizes, (epoch, step), Purpose.SAMPLE)
         is_last = step == self._context.train_steps[-1]

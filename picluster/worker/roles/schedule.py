@@ -1,4 +1,4 @@
-"""Which micro-batches a replica works on, and in what order. Pure; the tests draw it as tables."""
+"""Schedule of a step: the micro-batches of each replica, and their order. Pure; the tests draw it as tables."""
 
 from __future__ import annotations
 

@@ -19,9 +19,8 @@ from picluster.worker.roles.exact_pass import ExactPass, write_probabilities
 from picluster.worker.roles.judgement import EpochVerdict, Judgement, Score, no_number
 from picluster.worker.roles.schedule import holder, one_forward_one_backward, share, window
 from picluster.worker.sampling.blocks import micro_batch_of
-from picluster.worker.wire.links import Channel
+from picluster.worker.wire.links import Channel, ring_sum
 from picluster.worker.wire.messages import Message
-from picluster.worker.wire.reduction import ring_sum
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,10 +36,11 @@ class StageRole:
     """One replica of one stage, from the first step to the checkpoint."""
 
     def __init__(self, context: RoleContext, stage: Stage, graph: GraphFolder, sampler_clock: Clock | None) -> None:
-        """`sampler_clock`: of the sampler in the same worker, if there is one."""
+        """`sampler_clock` is that of the sampler in the same worker, if there is one."""
+        self._context, self._links = context, context.links
         plan, index = context.job.plan, context.job.plan.stage_of(context.job.node)
         assert index is not None
-        self._context, self._links, self._stage, self._graph = context, context.links, stage, graph
+        self._stage, self._graph = stage, graph
         self._ranks = Ranks.of_stage(plan, index)
         self._replica = self._ranks.replicas.index(context.links.rank)
         self._aggregated = plan.aggregated_by(index)
@@ -57,32 +57,21 @@ class StageRole:
 
     def run(self) -> None:
         """Work from the position at which the job begins to the one at which it stops, or through the test."""
-        job = self._context.job
         self._meter = StepMeter(self._links.clock, self._other_clocks, self._context.system)
-        self._epoch_begun = self._context.system.now() - job.begin.judge.seconds
-        position: Position | None = job.begin.position
-        while position is not None and position != job.stop:
-            position = self._advance(position)
+        self._epoch_begun = self._context.system.now() - self._context.job.begin.judge.seconds
+        position = self._context.walk(self._train_step, self._validate, self._test)
         if position is not None:
             self._write_states(position)
         self._links.flush()
 
-    def _advance(self, position: Position) -> Position | None:
-        """Do the work of one position; returns the next, None after the test."""
-        epoch = position.epoch
-        if position.phase == "training":
-            self._train_step(epoch, position.step)
-            return self._context.after(position)
-        if position.phase == "test":
-            self._test()
-            return None
+    def _validate(self, epoch: int) -> EpochVerdict:
         verdict = self._meet(epoch)
         if verdict.best:
             self._stage.keep_best(epoch)
         self._loss, self._right = 0.0, 0
         self._epoch_begun = self._context.system.now()
         self._meter.skip()
-        return self._context.after_epoch(epoch, verdict)
+        return verdict
 
     def _test(self) -> None:
         """Test the best weights, and write them."""
@@ -131,7 +120,6 @@ class StageRole:
         self._links.flush()
 
     def _train_step(self, epoch: int, step: int) -> None:
-        """Make one update, and tell of it."""
         sizes = self._context.micro_batch_sizes(step)
         moment = Moment(epoch, step, sum(sizes))
         mine = share(self._replica, len(self._ranks.replicas), len(sizes))
@@ -194,7 +182,6 @@ class StageRole:
                 self._pass_on(place, list(rows.tensors.values()))
 
     def _meet(self, epoch: int) -> EpochVerdict:
-        """Meet the other roles at the end of an epoch: validate, and learn what the judge decides."""
         score = self._evaluate("validation", epoch)
         if not self._judges:
             return EpochVerdict.read(self._links.receive(self._ranks.judge, Channel.VERDICT, (epoch, 0, 0)))

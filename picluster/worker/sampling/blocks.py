@@ -1,4 +1,4 @@
-"""Blocks: written by the sampler for each stage of a micro-batch, and read there."""
+"""Blocks of a micro-batch: written by the sampler for each stage, and read there."""
 
 from __future__ import annotations
 
@@ -17,13 +17,9 @@ if TYPE_CHECKING:
 
 
 def message_for(sample: Sample, first: int, aggregated: range, place: tuple[int, ...]) -> Message:
-    """The part of a sample that a stage needs: ids, never features.
+    """Pack the part of a micro-batch's sample that a stage needs: ids, never features.
 
-    Args:
-        sample: of one micro-batch.
-        first: the stage's first layer, from 1.
-        aggregated: layers whose `aggregate` it runs.
-        place: of the message.
+    `first` is the stage's first layer, from 1; `aggregated` are the layers whose `aggregate` it runs.
     """
     # Features are read in place: the first layer's sources need no ids of their own.
     begins_with = first - 2 if first in aggregated and first > 1 else first - 1
@@ -35,7 +31,7 @@ def message_for(sample: Sample, first: int, aggregated: range, place: tuple[int,
 
 
 def micro_batch_of(message: Message, aggregated: range, graph_degrees: Tensor) -> MicroBatch:
-    """The inverse of `message_for`."""
+    """Unpack what `message_for` packed."""
     ids, *rest = message.tensors
     blocks = {}
     for place, number in enumerate(aggregated):

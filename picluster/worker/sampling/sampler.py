@@ -173,6 +173,6 @@ def shuffled(ids: Ids, seed: int, epoch: int) -> Ids:
 
 
 def cut(seeds: Ids, sizes: Sequence[int]) -> list[Ids]:
-    """The micro-batches of a step."""
+    """Cut a step's seeds into micro-batches."""
     edges = np.concatenate([[0], np.cumsum(sizes)])
     return [seeds[begin:end] for begin, end in pairwise(edges)]

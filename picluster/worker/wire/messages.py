@@ -36,7 +36,7 @@ class Message:
 
 
 def pack(message: Message) -> Tensor:
-    """One run of bytes (n,) uint8: place and number of tensors, a line for each tensor, then their values."""
+    """Write a message as bytes (n,) uint8: place and number of tensors, a line for each tensor, then their values."""
     head = [*message.place, len(message.tensors)]
     for tensor in message.tensors:
         head += [_TYPES.index(tensor.dtype), tensor.shape[0], tensor.shape[1] if tensor.dim() > 1 else _VECTOR]
@@ -49,7 +49,7 @@ def pack(message: Message) -> Tensor:
 
 
 def unpack(packed: Tensor) -> Message:
-    """The message again; its tensors share the memory of `packed`."""
+    """Read a message from its bytes; its tensors share the memory of `packed`."""
     words = packed[: _HEAD_WORDS * 8].view(torch.int64).tolist()
     place, count = tuple(words[:-1]), words[-1]
     at = (_HEAD_WORDS + _LINE_WORDS * count) * 8

@@ -13,9 +13,8 @@ from picluster.errors import InputError
 from picluster.nn import DenseLayer, GcnLayer, Layer, Rows, SageLayer
 from picluster.randomness import Purpose, key
 from picluster.schema.spec import Adam, ModelChoice, Spec
-from picluster.worker.compute.boundary import boundary
 from picluster.worker.compute.checkpoint import write
-from picluster.worker.compute.graph_layer import GraphLayer, arrange
+from picluster.worker.compute.graph_layer import GraphLayer, arrange, boundary
 from picluster.worker.compute.model_file import build
 from picluster.worker.compute.stage import Stage, StageData
 

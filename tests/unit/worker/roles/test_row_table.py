@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from picluster.errors import RunFailed
-from picluster.worker.roles import table
-from picluster.worker.roles.table import RowTable
+from picluster.worker.roles import exact_pass
+from picluster.worker.roles.exact_pass import RowTable
 
 NODES = 1000
 FILE_BYTES = 64 << 10
@@ -19,7 +19,7 @@ FILE_BYTES = 64 << 10
 
 @pytest.fixture(autouse=True)
 def _large_from_4_kb_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(table, "_SMALL_BYTES", 4 << 10)
+    monkeypatch.setattr(exact_pass, "_SMALL_BYTES", 4 << 10)
 
 
 def mapped_files(folder: Path) -> list[str]:

@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from picluster.worker.compute.exact_sum import summand
-from picluster.worker.wire.links import Links, Mailroom
-from picluster.worker.wire.reduction import ring_sum
+from picluster.worker.wire.links import Links, Mailroom, ring_sum
 from tests.unit.worker.fake_engine import TIMEOUT_SECONDS, FakeNetwork
 
 PLACE = (1, 2, 0)
