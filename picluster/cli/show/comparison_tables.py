@@ -37,7 +37,10 @@ def show_comparison(found: Comparison) -> None:
     wanted = _WORDS if fit else ()
     if not wanted and len(rows) > 1:
         screen.show(_legend(rows), "rows")
-    screen.show(_results_table(rows, wanted, screen), "learnt")
+    results = _results(rows, (*wanted, "nodes", "runs"))  # the memory of each node stands below anyway
+    if not wanted or not screen.fits(results):
+        results = _results(rows, (*wanted, "runs"))
+    screen.show(results, "learnt")
     if any(row.finished for row in rows):
         screen.show(_cost_table(rows, wanted), "cost of a run, bytes of a step")
         screen.show(_memory_table(rows, wanted, screen), "memory, MiB (peak anonymous)")
@@ -64,12 +67,6 @@ def _legend(rows: Sequence[ComparedRow]) -> Table:
     for row, names in zip(rows, names_of(rows), strict=True):
         table.add_row(str(row.number), plain(" · ".join(names)))
     return table
-
-
-def _results_table(rows: Sequence[ComparedRow], wanted: Sequence[str], screen: Screen) -> Table:
-    """Results, with the number of nodes where it fits: the memory of each node stands below anyway."""
-    whole = _results(rows, (*wanted, "nodes", "runs"))
-    return whole if wanted and screen.fits(whole) else _results(rows, (*wanted, "runs"))
 
 
 def _results(rows: Sequence[ComparedRow], wanted: Sequence[str]) -> Table:

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import threading
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Self
 
-from rich.console import Console
 from rich.live import Live
 
 from picluster.cli.show.live_view import view
 from picluster.cli.show.run_state import RunState
+from picluster.cli.show.screen import Screen
 from picluster.cli.show.words import epochs, learnt, plain
 from picluster.errors import Stopped
 from picluster.schema.events import AnyEvent, EpochDone, Logged, Ready, StepDone, Tested
 from picluster.wording import counted
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
+    from rich.console import Console, RenderableType
 
     from picluster.schema.plan import Plan
     from picluster.schema.spec import Spec
@@ -31,9 +30,8 @@ _REFRESHES_PER_SECOND = 4
 
 def progress(spec: Spec, plan: Plan, training_nodes: int) -> LiveView | Lines:
     """Display that suits standard output."""
-    console = Console(highlight=False, emoji=False)
-    can_draw = sys.stdout.isatty() and os.environ.get("TERM", "dumb") not in ("dumb", "unknown")
-    return LiveView(RunState(spec, plan, training_nodes), console) if can_draw else Lines(spec, plan)
+    screen = Screen()
+    return LiveView(RunState(spec, plan, training_nodes), screen) if screen.can_draw else Lines(spec, plan)
 
 
 class LiveView:
@@ -100,11 +98,8 @@ class Lines:
     def _line(self, event: AnyEvent) -> str | None:
         if isinstance(event, Ready):
             self._ready += 1
-            return (
-                f"ready      {counted(self._nodes, 'node')} after {event.seconds:.1f} s"
-                if self._ready == self._nodes
-                else None
-            )
+            told = f"ready      {counted(self._nodes, 'node')} after {event.seconds:.1f} s"
+            return told if self._ready == self._nodes else None
         if isinstance(event, EpochDone):
             self._last_epoch = event.epoch
             return self._epoch_line(event)

@@ -29,7 +29,7 @@ _LOUD = ("failed", "unreachable")
 def watched(progress: Progress, *, quiet: bool) -> Iterator[Callable[[Mapping[str, Any]], object]]:
     """Show a playbook's events as they come; yields the function that takes them."""
     screen = Screen(stderr=True)
-    if quiet or not screen.is_terminal:
+    if quiet or not screen.can_draw:
         yield lambda event: _tell(screen, progress, event, quiet=quiet)
         return
     began = time.monotonic()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -20,6 +21,11 @@ class Screen(Console):
 
     def __init__(self, *, stderr: bool = False) -> None:
         super().__init__(stderr=stderr, highlight=False, emoji=False, markup=False)
+
+    @property
+    def can_draw(self) -> bool:
+        """True for a terminal whose cursor can be moved; colours may be forced elsewhere, too."""
+        return self.file.isatty() and os.environ.get("TERM", "dumb") not in ("dumb", "unknown")
 
     def tell(self, *parts: str | Text, style: str = "") -> None:
         """Print a line that the terminal alone wraps, so that paths and commands in it can be copied."""

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Self
 
-from rich.console import Console
-from rich.markup import escape
+from rich.text import Text
 
 from picluster.cli.show.progress import Lines
-from picluster.cli.show.words import duration, plain, plural
+from picluster.cli.show.screen import Screen
+from picluster.cli.show.words import duration, plain
 from picluster.controller.comparison.row_words import seconds_words
 from picluster.controller.running.observer import Observer
+from picluster.wording import counted
 
 if TYPE_CHECKING:
     from rich.status import Status
@@ -35,16 +35,14 @@ class SeriesView:
         self._series, self._tag = series, tag
         self._total = len(series.rows) * series.seeds
         self._done = 0
-        self._console = Console(stderr=True, highlight=False, emoji=False, soft_wrap=True)
+        self._screen = Screen(stderr=True)
         self._began = time.monotonic()
-        self._status: Status | None = None
-        if self._console.is_terminal and os.environ.get("TERM", "dumb") not in ("dumb", "unknown"):
-            self._status = self._console.status("checking the rows")
+        self._status: Status | None = self._screen.status("checking the rows") if self._screen.can_draw else None
 
     def __enter__(self) -> Self:
-        rows, seeds = self._series.rows, self._series.seeds
-        count = f"{len(rows)} row{plural(rows)}, {seeds} seed{'' if seeds == 1 else 's'}"
-        self._say(f"rows       {rows[0].line.file}: {count}; tag {self._tag}")
+        rows = self._series.rows
+        count = f"{counted(len(rows), 'row')}, {counted(self._series.seeds, 'seed')}"
+        self._screen.tell(plain(f"rows       {rows[0].line.file}: {count}; tag {self._tag}"))
         if self._status:
             self._status.start()
         return self
@@ -54,7 +52,7 @@ class SeriesView:
             self._status.stop()
 
     def begin(self, planned: PlannedRow, seed: int) -> LaunchWords:
-        """The next launch; hears what it says."""
+        """Announce the next launch; returns what takes its lines."""
         if self._done == 0:
             self._began = time.monotonic()
         head = f"run {self._done + 1}/{self._total}  {self._name(planned, seed)}"
@@ -62,13 +60,13 @@ class SeriesView:
         def hear(line: str) -> None:
             if self._status:
                 told = plain(f"{head}{self._left()}  {' '.join(line.split())}")
-                self._status.update(escape(told[: self._console.width - _SPINNER]))
+                self._status.update(Text(told[: self._screen.width - _SPINNER]))
 
         hear("")
         return LaunchWords(hear)
 
     def done(self, attempt: Attempt) -> None:
-        """A launch that has ended."""
+        """Tell how a launch has ended."""
         self._done += 1
         run = attempt.entry.run if attempt.entry else None
         if attempt.problem or run is None:
@@ -79,7 +77,7 @@ class SeriesView:
         else:
             told = run.status
         number = f"{self._done:>{len(str(self._total))}}/{self._total}"
-        self._say(f"run {number}  {self._name(attempt.planned, attempt.seed)}: {told}")
+        self._screen.tell(plain(f"run {number}  {self._name(attempt.planned, attempt.seed)}: {told}"))
 
     def _name(self, planned: PlannedRow, seed: int) -> str:
         plan = planned.plan
@@ -87,14 +85,11 @@ class SeriesView:
         return f"{planned.row.model}, {data}{plan.strategy}, {plan.engine}, seed {seed}"
 
     def _left(self) -> str:
-        """Estimated when every row has been seen."""
+        """Estimate of the time left, once every row has been seen."""
         if self._done < len(self._series.rows):
             return ""
         each = (time.monotonic() - self._began) / self._done
         return f", about {duration(each * (self._total - self._done))} left"
-
-    def _say(self, line: str) -> None:
-        self._console.print(escape(plain(line)))
 
 
 class LaunchWords(Observer):
