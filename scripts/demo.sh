@@ -8,11 +8,11 @@ echo
 .venv/bin/picluster report
 cat <<'TEXT'
 
-Try next:
-  .venv/bin/picluster launch --strategy data-parallel   another division of the work: the same losses, bit for bit
-  .venv/bin/picluster launch --model gcn                another model; models/ holds one file for each
-  .venv/bin/picluster launch --dry-run                  the plan alone: who would do what
-  .venv/bin/picluster runs                              all runs so far
-  .venv/bin/picluster export --output sage.safetensors  the weights, for use with plain PyG
+Try next, after: source .venv/bin/activate
+  picluster launch --strategy data-parallel   another plan: the same losses
+  picluster launch --model gcn                another model; they lie in models/
+  picluster launch --dry-run                  the plan alone: who would do what
+  picluster runs                              all runs so far
+  picluster export --output sage.safetensors  the weights, for use with PyG
 docs/first-run.md goes on from here.
 TEXT
