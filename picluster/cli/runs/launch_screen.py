@@ -10,6 +10,8 @@ from picluster.cli.show.words import note
 from picluster.controller.running.observer import Observer
 
 if TYPE_CHECKING:
+    from contextlib import nullcontext
+
     from picluster.cli.show.progress import Lines, LiveView
     from picluster.controller.record.run_folder import RunFolder
     from picluster.schema.graph import GraphMeta
@@ -32,7 +34,7 @@ class LaunchScreen(Observer):
         """Print who does what."""
         show_plan(plan, as_json=self._plan_as_json)
 
-    def running(self, folder: RunFolder, spec: Spec, plan: Plan, graph: GraphMeta) -> LiveView | Lines:
+    def running(self, folder: RunFolder, spec: Spec, plan: Plan, graph: GraphMeta) -> LiveView | nullcontext[Lines]:
         """Print where the run's folder is, then how the run gets on."""
         print(f"run        {folder.path}", flush=True)
         return progress(spec, plan, graph.splits["train"])

@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Self
 
 from rich.live import Live
@@ -28,10 +29,12 @@ _NEWS_SECONDS = 10.0
 _REFRESHES_PER_SECOND = 4
 
 
-def progress(spec: Spec, plan: Plan, training_nodes: int) -> LiveView | Lines:
+def progress(spec: Spec, plan: Plan, training_nodes: int) -> LiveView | nullcontext[Lines]:
     """Display that suits standard output."""
     screen = Screen()
-    return LiveView(RunState(spec, plan, training_nodes), screen) if screen.can_draw else Lines(spec, plan)
+    if screen.can_draw:
+        return LiveView(RunState(spec, plan, training_nodes), screen)
+    return nullcontext(Lines(spec, plan))
 
 
 class LiveView:
@@ -88,12 +91,6 @@ class Lines:
         if line:
             self._news = time.monotonic()
             self._say(line) if self._say else print(line, flush=True)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        """There is nothing to close."""
 
     def _line(self, event: AnyEvent) -> str | None:
         if isinstance(event, Ready):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Self
 
 from rich.text import Text
@@ -99,6 +100,6 @@ class LaunchWords(Observer):
         super().__init__()
         self._hear = hear
 
-    def running(self, folder: RunFolder, spec: Spec, plan: Plan, graph: GraphMeta) -> Lines:  # noqa: ARG002
+    def running(self, folder: RunFolder, spec: Spec, plan: Plan, graph: GraphMeta) -> nullcontext[Lines]:  # noqa: ARG002
         """Take the lines of a run that begins."""
-        return Lines(spec, plan, self._hear)
+        return nullcontext(Lines(spec, plan, self._hear))

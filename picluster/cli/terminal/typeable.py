@@ -32,7 +32,9 @@ def typeable(text: str, typed: Sequence[str] | None = None) -> str:
         typed: the command line that it answers, the program first; None: this process's.
     """
     typed = sys.argv if typed is None else typed
-    given, program = inventory_of(typed[1:]), _program(typed[0])
+    # picluster by that name where the search path leads to it, else as it was typed.
+    is_found = "/" not in typed[0] or Path(typed[0]).name != "picluster" or shutil.which("picluster")
+    given, program = inventory_of(typed[1:]), "picluster" if is_found else shlex.quote(typed[0])
     told = COMMAND.sub(lambda found: _completed(found["words"], program, given), text)
     return _SETUP.sub(lambda found: _set_up(**found.groupdict()), told)
 
@@ -54,12 +56,6 @@ def _completed(words: str, program: str, inventory: str | None) -> str:
     if inventory is None or split[0] not in TAKE_INVENTORY or any(word.startswith(_INVENTORY) for word in split):
         return program + words
     return f"{program}{words} -i {shlex.quote(inventory)}"
-
-
-def _program(typed: str) -> str:
-    """Name by which picluster is called here: `picluster` where the search path leads to it, else as it was typed."""
-    is_found = "/" not in typed or Path(typed).name != "picluster" or shutil.which("picluster")
-    return "picluster" if is_found else shlex.quote(typed)
 
 
 def _set_up(words: str, extras: str | None, python: str | None) -> str:

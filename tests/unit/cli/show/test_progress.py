@@ -6,7 +6,7 @@ import io
 import sys
 import threading
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 
 import pytest
 from rich.console import Console
@@ -58,12 +58,14 @@ def test_a_terminal_that_cannot_move_its_cursor_gets_plain_lines(
 ) -> None:
     terminal()
     monkeypatch.delenv("TERM") if term is None else monkeypatch.setenv("TERM", term)
-    assert isinstance(progress(a_spec(), a_plan(), 1000), Lines)
+    with progress(a_spec(), a_plan(), 1000) as watch:
+        assert isinstance(watch, Lines)
 
 
 def test_a_pipe_gets_plain_lines_even_where_colours_are_forced(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FORCE_COLOR", "1")
-    assert isinstance(progress(a_spec(), a_plan(), 1000), Lines)
+    with progress(a_spec(), a_plan(), 1000) as watch:
+        assert isinstance(watch, Lines)
 
 
 def test_without_colours_the_view_has_none(terminal: Callable[[], Terminal], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -111,7 +113,7 @@ def test_events_may_come_while_it_is_drawn() -> None:
 
 
 def test_plain_lines_are_as_before(capsys: pytest.CaptureFixture[str]) -> None:
-    with Lines(a_spec(), a_plan()) as watch:
+    with nullcontext(Lines(a_spec(), a_plan())) as watch:
         for node in "abcd":
             watch(node, READY)
         watch("d", epoch_done(1))
