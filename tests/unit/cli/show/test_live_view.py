@@ -180,6 +180,15 @@ def test_a_wide_terminal_shows_more_of_every_node(state: RunState) -> None:
     assert {cell_len(line) for line in (lines[0], lines[4], lines[6])} == {160}
 
 
+def test_a_narrow_terminal_leaves_out_bars_rather_than_names(state: RunState) -> None:
+    begin(state)
+    tell(state, memory(300, 400), step(1), node="b")
+    lines = drawn(state, 48)
+    assert " ".join(lines[4].split()) == "node role layers MiB of limit step"
+    assert " ".join(lines[6].split()) == "b stage 1 1 300 of 400 500 ms"
+    assert max(map(cell_len, lines)) <= 48
+
+
 def test_a_test_is_seen_with_its_own_time(state: RunState, clock: Clock) -> None:
     begin(state)
     clock.now += 30
