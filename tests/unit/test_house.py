@@ -25,7 +25,6 @@ UNCLEAR_DOCSTRINGS = {
     "cli": 4,
     "controller": 28,
     "graph": 48,
-    "worker": 20,
 }
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from picluster.worker.engines.base import Peers
 
 END_SECONDS = 10.0
-"""How long mpirun and its daemons may take to end after the last rank has left."""
+"""Time that mpirun and its daemons may take to end after the last rank has left."""
 _DIES_WITH_US = ("setpriv", "--pdeathsig", "KILL", "--")
 # In a session of its own and nobody's child, so that it outlives whatever ends the worker; not for long.
 _KEEPER = 'exec 3<&0; (trap "" HUP INT TERM; cat <&3; rm -rf -- "$0") &'
@@ -28,7 +28,7 @@ class Pipe:
         self.read_end, self.write_end = os.pipe()
 
     def path(self, end: int) -> str:
-        """Of one of its ends."""
+        """Path of one of its ends, for other processes."""
         return f"/proc/{os.getpid()}/fd/{end}"
 
     def close(self) -> None:
@@ -74,17 +74,17 @@ class Daemon:
 
     @property
     def number(self) -> int:
-        """Of its process."""
+        """Number of its process."""
         assert self._process is not None
         return self._process.pid
 
     @property
     def has_ended(self) -> bool:
-        """Whether it ended, as it does not by itself while ranks are at work."""
+        """True when it has ended, as it does not by itself while ranks are at work."""
         return self._process is not None and self._process.poll() is not None
 
     def said(self) -> str:
-        """Its last line; all lines go to the worker's log."""
+        """Return the last line of its log, and copy the log into the worker's."""
         text = self._log.read_text(errors="replace") if self._log.exists() else ""
         sys.stderr.write(text)
         lines = [line.strip() for line in text.splitlines() if re.search("[a-z]", line)]
@@ -106,12 +106,12 @@ def find_program(name: str) -> str | None:
 
 
 def parameters(values: dict[str, str]) -> list[str]:
-    """Words for mpirun and its daemon."""
+    """Write settings as words of the command line of mpirun and its daemon."""
     return [word for name, value in values.items() for word in ("--prtemca", name, value)]
 
 
 def _environment_of(program: str) -> dict[str, str]:
-    """The wheel of Open MPI must be told where it lies; a person who works as root was asked by nobody whether."""
+    """Tell Open MPI of a wheel where it lies, and let it run as root, which it refuses unless asked twice."""
     prefix = Path(program).parents[1]
     names = ("OMPI", "PRTE")
     consent = {f"{name}_ALLOW_RUN_AS_ROOT{more}": "1" for name in names for more in ("", "_CONFIRM")}

@@ -44,7 +44,7 @@ class MpiEngine:
 
 
 def _settings(peers: Peers) -> dict[str, str]:
-    """What Open MPI is told, by its own names."""
+    """List the settings of Open MPI, by its own names."""
     return {
         # Plain TCP also within one host, where shared memory would hide what crosses.
         "OMPI_MCA_pml": "ob1",

@@ -14,7 +14,7 @@ _PIDFD_GETFD = 438
 
 
 def guard(process: int, interface: str) -> None:
-    """From now on a process's listening sockets take only what comes by that interface.
+    """Let a process's listening sockets take only what comes by that interface.
 
     Raises:
         OSError: the kernel does not let us: it is older than Linux 5.7, or it is another process, in a container.
@@ -25,7 +25,7 @@ def guard(process: int, interface: str) -> None:
 
 
 def _listeners(process: int) -> Iterator[socket.socket]:
-    """Copies of those that are open to all addresses."""
+    """Yield copies of a process's listening sockets that are open to all addresses."""
     for entry in Path(f"/proc/{process}/fd").iterdir():
         with suppress(FileNotFoundError):  # closed meanwhile
             if entry.readlink().name.startswith("socket:"):
@@ -37,7 +37,7 @@ def _listeners(process: int) -> Iterator[socket.socket]:
 
 
 def _copy(process: int, descriptor: int) -> int:
-    """That descriptor of a process, as one of ours."""
+    """Copy a descriptor of a process into this one."""
     if process == os.getpid():
         return os.dup(descriptor)
     handle = os.pidfd_open(process)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 SHORTEST_NAP_SECONDS = 50e-6
 LONGEST_NAP_SECONDS = 1e-3
 _NAP_SHARE = 1 / 16
-"""Of the time that nothing has happened: so long may a message lie unnoticed."""
+"""Share of the time that nothing has happened: so long may a message lie unnoticed."""
 _WATCH_SECONDS = 0.2
 
 
@@ -77,7 +77,7 @@ class Postman(threading.Thread):
         return message
 
     def wait_for(self, predicate: Callable[[], object], timeout_seconds: float, whom: str) -> None:
-        """Return when it is so; raises PeerLost, or what else has stopped the thread."""
+        """Return when `predicate` holds; raises PeerLost, or what else has stopped the thread."""
         with self._changed:
             in_time = self._changed.wait_for(lambda: predicate() or self._failure, timeout_seconds)
         if predicate():
@@ -94,7 +94,7 @@ class Postman(threading.Thread):
         self.join()
 
     def run(self) -> None:
-        """Until it is to finish, or something fails."""
+        """Make all calls of MPI until it is to finish, or something fails."""
         import mpi4py
 
         mpi4py.rc.initialize = False

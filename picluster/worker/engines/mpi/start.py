@@ -33,10 +33,10 @@ _OPEN_MPI = ("PMIX_", "OMPI_", "OPAL_", "PRTE_")
 
 @dataclass(frozen=True)
 class Place:
-    """Where a rank's environment is handed over, as its worker tells the others."""
+    """Pipes by which a rank's environment is handed over, as its worker tells the others."""
 
     address: str
-    """Of the worker's host."""
+    """IP address of the worker's host."""
     told: str
     """Path of the pipe that takes the environment."""
     held: str
@@ -68,7 +68,7 @@ class Membership:
 
     @property
     def is_broken(self) -> bool:
-        """Whether Open MPI has given the job up, on this host or on all."""
+        """True when Open MPI has given the job up, on this host or on all."""
         poll = select.poll()
         poll.register(self._held.write_end, 0)  # tells when nobody has the other end open any more
         return bool(poll.poll(0)) or (self._daemon is not None and self._daemon.has_ended)
@@ -107,7 +107,7 @@ class Membership:
         self._daemon.start("prted", words, self._peers)
 
     def _hear_environment(self) -> dict[str, str]:
-        """What the stand-in of this rank says; worker 0 passes on meanwhile what mpirun wants of other hosts."""
+        """Read what the stand-in of this rank writes; worker 0 passes on meanwhile what mpirun asks of other hosts."""
         deadline = time.monotonic() + CONNECT_TIMEOUT.total_seconds()
         heard = wished = b""
         while not heard.endswith(b"\0\0"):
@@ -134,7 +134,7 @@ class Membership:
 
 
 def mpirun_words(places: list[Place], agent: str) -> list[str]:
-    """What mpirun is called with: one stand-in for each rank, on its host, in the order of ranks."""
+    """Write the command line of mpirun: one stand-in for each rank, on its host, in the order of ranks."""
     # No tree: daemons would start others by themselves.
     wanted = {"plm_ssh_agent": agent, "plm_ssh_no_tree_spawn": "1", "plm_ssh_num_concurrent": str(len(places))}
     # ulfm: who loses a peer is told so, instead of being ended.
@@ -146,7 +146,7 @@ def mpirun_words(places: list[Place], agent: str) -> list[str]:
 
 
 def daemon_words(asked: list[str]) -> list[str]:
-    """Of the daemon's command line as mpirun wrote it for a shell, what its host is to keep."""
+    """Select what a host is to keep of the daemon's command line, which mpirun wrote for a shell."""
     words = shlex.split(" ".join(asked[1:]))
     triples = zip(words, words[1:], words[2:], strict=False)
     wished = {name: value for option, name, value in triples if option == "--prtemca" and name in _WISHES}

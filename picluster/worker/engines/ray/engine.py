@@ -102,7 +102,7 @@ class RayEngine:
         return message
 
     def lost(self, what: str, error: RayError) -> RunFailed:
-        """What an error means: one of our own processes has ended, or somebody else's."""
+        """Explain an error of Ray: one of this machine's processes has ended, or somebody else's."""
         try:
             if self._node:
                 self._node.look()
@@ -126,7 +126,7 @@ class RayEngine:
             self._arrive("ray/ended", others)
 
     def _exchange(self, key: str, value: str) -> list[str]:
-        """What every worker says, by rank."""
+        """Tell the other workers a value; returns those of all, by rank."""
         store = self._peers.store
         store.set(f"{key}/{self._peers.rank}", value)
         return [store.get(f"{key}/{rank}").decode() for rank in range(self._peers.world_size)]
@@ -165,12 +165,12 @@ class RayEngine:
             ) from error
 
     def _arrive(self, key: str, number: int) -> None:
-        """Be counted; the last one of so many lets those go on who await it."""
+        """Count this worker at a barrier; the last of `number` workers lets those go on that wait in `_await`."""
         if self._peers.store.add(key, 1) == number:
             self._peers.store.set(f"{key}/all", "")
 
     def _await(self, key: str) -> None:
-        """Until all have arrived. One that is late does not hold up the end: its messages have been taken."""
+        """Wait until all have arrived. One that is late does not hold up the end: its messages have been taken."""
         with suppress(DistError):
             self._peers.store.wait([f"{key}/all"], LEAVE_TIMEOUT)
 
@@ -187,7 +187,7 @@ class _RaySending:
 
 
 def _join(cluster: RayCluster, address: str) -> None:
-    """Become a driver of the cluster. Ray takes SIGTERM for itself: it is given back."""
+    """Become a driver of the cluster, and take back the handler of SIGTERM, which Ray replaces."""
     before = signal.getsignal(signal.SIGTERM)
     ray.init(
         address=f"{cluster.address}:{cluster.port}",

@@ -29,11 +29,11 @@ from picluster.errors import RunFailed
 from picluster.worker.engines.base import CONNECT_TIMEOUT
 
 STORE_BYTES = 128 << 20
-"""Of shared memory for messages on their way, taken as they come; more than that goes to a file."""
+"""Shared memory for messages on their way, taken as they come; more than that goes to a file."""
 _LEAVE_SECONDS = 2.0
 _LOOK_SECONDS = 0.02
 _SESSION = "picluster"
-# Of the whole cluster: raylets and actors ask the server for them.
+# Settings of the whole cluster: raylets and actors ask the server for them.
 _SETTINGS = {
     "automatic_object_spilling_enabled": False,  # it would take two more Python processes
     "debug_dump_period_milliseconds": 0,
@@ -56,12 +56,12 @@ _FIX = "picluster doctor; or another --engine"
 
 @dataclass(frozen=True)
 class RayCluster:
-    """Where the server of the cluster's state is."""
+    """A cluster, by the server of its state."""
 
     address: str
-    """Its machine."""
+    """IP address of the server's machine."""
     port: int
-    """Of the server."""
+    """Port of the server."""
     identity: str
     """Random; whoever knows another one is refused."""
 
@@ -88,7 +88,7 @@ class RayNode:
 
     @property
     def numbers(self) -> list[int]:
-        """Of the processes."""
+        """Numbers of the processes."""
         return [process.number for process in self._processes]
 
     def close(self) -> None:
@@ -103,7 +103,7 @@ class RayNode:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def look(self) -> None:
-        """Raises RunFailed if a process has ended, and was not to."""
+        """Raise RunFailed if a process has ended, and was not to."""
         for process in self._processes:
             process.look()
 
@@ -215,14 +215,14 @@ class _Process:
         self.number = self._process.pid
 
     def look(self) -> None:
-        """Raises RunFailed if it has ended."""
+        """Raise RunFailed if it has ended."""
         code = self._process.poll()
         if code is not None:
             why = signal.Signals(-code).name if code < 0 else self._last_words() or f"exit code {code}"
             raise RunFailed(f"Ray's {self.name} ended: {why}", fix=_FIX)
 
     def end(self) -> None:
-        """Ask it to end, and then do not ask."""
+        """Ask it to end, and kill it when it does not."""
         self._process.terminate()
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(_LEAVE_SECONDS)
@@ -239,12 +239,12 @@ class _Process:
 
 
 def resource_of(rank: int) -> str:
-    """What pins a worker's actor to its machine."""
+    """Name the resource that pins a worker's actor to its machine."""
     return f"picluster-rank-{rank}"
 
 
 def _shared_memory() -> str:
-    """Where messages lie: in memory, where there is room for them."""
+    """Choose the folder of messages on their way: in memory, where there is room for them."""
     folder = Path("/dev/shm")  # noqa: S108  Ray makes files there that nobody else can open
     roomy = folder.is_dir() and shutil.disk_usage(folder).free > STORE_BYTES
     return str(folder) if roomy else tempfile.gettempdir()

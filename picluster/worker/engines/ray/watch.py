@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Watch(threading.Thread):
-    """Waits for the end of those that this worker has started."""
+    """Waits for the end of the processes that this worker has started."""
 
     def __init__(self, node: RayNode, fail: Callable[[BaseException], None]) -> None:
         super().__init__(name="ray", daemon=True)
@@ -27,7 +27,7 @@ class Watch(threading.Thread):
         self._handles = [os.pidfd_open(number) for number in node.numbers]
 
     def run(self) -> None:
-        """Until the first of them ends."""
+        """Wait until the first of them ends, and tell of it."""
         poll = select.poll()
         for handle in self._handles:
             poll.register(handle, select.POLLIN)
