@@ -87,5 +87,5 @@ def mixed_numerics(fingerprints: Mapping[str, str | None]) -> str:
             groups.setdefault(fingerprint, []).append(name)
     if len(groups) < 2:  # noqa: PLR2004  all compute alike
         return ""
-    told = "; ".join(f"{', '.join(names)} ({fingerprint})" for fingerprint, names in groups.items())
+    told = "; ".join(sorted(f"{', '.join(sorted(names))} ({fingerprint})" for fingerprint, names in groups.items()))
     return f"numerics differ between {told}: another plan over them may learn other last bits"

@@ -34,7 +34,7 @@ def visited_as(machines: Mapping[str, Machine]) -> dict[str, str]:
 
 
 def enter_all(
-    machines: Mapping[str, Machine], silence_seconds: float | None = None
+    machines: Mapping[str, Machine], silence_seconds: float | None = None, timeout_seconds: float = REACH_SECONDS
 ) -> dict[str, Machine | PiclusterError]:
     """Connect to all of them; see `Machine.enter`."""
 
@@ -42,7 +42,7 @@ def enter_all(
         machines[name].enter(silence_seconds=silence_seconds)
         return machines[name]
 
-    return try_all(machines, enter, timeout_seconds=REACH_SECONDS, doing="connecting")
+    return try_all(machines, enter, timeout_seconds=timeout_seconds, doing="connecting")
 
 
 def look_all(

@@ -58,8 +58,9 @@ class RemoteMachine:
         self._shipment: Shipment | None = None
 
     def enter(self, *, silence_seconds: float | None = None) -> None:
-        """Connect over SSH."""
-        self._entered = connect(self._node.name, resolve(self._node.ssh_words), silence_seconds=silence_seconds)
+        """Connect over SSH; nothing is done where a survey has connected before."""
+        if self._entered is None:
+            self._entered = connect(self._node.name, resolve(self._node.ssh_words), silence_seconds=silence_seconds)
 
     @property
     def _connection(self) -> fabric.Connection:

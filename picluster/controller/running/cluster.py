@@ -20,6 +20,7 @@ from picluster.schema.facts import NodeFacts
 if TYPE_CHECKING:
     from picluster.controller.nodes.inventory import Node
     from picluster.controller.nodes.machine import Machine
+    from picluster.controller.nodes.survey import NodeSurvey
     from picluster.schema.plan import Plan
 
 WAIT_SECONDS = 2.0
@@ -43,6 +44,7 @@ def reached(
     *,
     silence_seconds: float,
     wait: Callable[[str], None] | None = None,
+    survey: NodeSurvey | None = None,
 ) -> Iterator[Cluster]:
     """Connect to the nodes of a plan, and let go of them at the end.
 
@@ -52,11 +54,13 @@ def reached(
         graph: the graph folder.
         silence_seconds: a connection over which nothing is acknowledged for so long breaks.
         wait: called with the reason when nodes turn out to be busy, before waiting; without it that is an error.
+        survey: has reached nodes already.
 
     Raises:
         NodesFailed: some cannot be used; nothing was started anywhere.
     """
-    machines = machines_of(node for node in nodes if node.name in plan.nodes)
+    taking_part = [node for node in nodes if node.name in plan.nodes]
+    machines = survey.take(taking_part) if survey else machines_of(taking_part)
     try:
         all_or_none(enter_all(machines, silence_seconds))
         seen = _find_fit(machines, plan, graph, wait)

@@ -18,6 +18,7 @@ from picluster.schema.events import (
     Status,
     Tested,
 )
+from picluster.schema.facts import mixed_numerics
 from picluster.schema.job import Start
 from picluster.schema.run import Failure, Result
 from picluster.system import SYSTEM, System
@@ -112,6 +113,9 @@ class Launcher:
         if len(self._ready) < len(self._plan.nodes):
             return
         first = self._plan.nodes[0]
+        mixed = mixed_numerics({name: each.hardware.numerics for name, each in self._ready.items()})
+        if mixed and mixed not in self._plan.notes:  # before its first run a node's numerics are not known
+            self._watch(first, Logged(line=f"note: {mixed}"))
         port = self._ready[first].rendezvous_port
         assert port is not None
         start = Start(rendezvous_address=self._launch.transports[first].address, rendezvous_port=port)

@@ -49,6 +49,7 @@ class FakeWorker:
     def __init__(self, script: Callable[[Job], Iterator[bytes]], end: Exit) -> None:
         self.told: queue.Queue[bytes] = queue.Queue()
         self.starts = 0
+        self.hardware = HARDWARE
         self.log = io.BytesIO(b"a line of the log\n")
         self.killed = False
         self._script, self._exit = script, end
@@ -65,7 +66,7 @@ class FakeWorker:
             return
         job = from_json(Job, line, source="job")
         port = 4242 if job.plan.rank(job.node) == 0 else None
-        yield to_json(Ready(hardware=HARDWARE, rendezvous_port=port, seconds=0.0)) + b"\n"
+        yield to_json(Ready(hardware=self.hardware, rendezvous_port=port, seconds=0.0)) + b"\n"
         if (line := self._next_line()) != HUNG_UP:
             from_json(Start, line, source="start")
             yield from self._script(job)
@@ -182,6 +183,14 @@ def test_the_start_is_given_once_and_not_before_everybody_is_ready(shelf: Shelf)
 
     shelf.run(watch)
     assert starts == [[0] * 4, [0] * 4, [0] * 4, [1] * 4]
+
+
+def test_nodes_whose_numerics_differ_are_told_as_the_run_starts(shelf: Shelf) -> None:
+    for node, transport in shelf.transports.items():
+        transport.worker.hardware = msgspec.structs.replace(HARDWARE, numerics="72a0" if node == "c" else "53a0")
+    shelf.run()
+    [line] = [event.line for _, event in shelf.heard if isinstance(event, Logged) and event.line.startswith("note: ")]
+    assert line.startswith("note: numerics differ between a, b, d (53a0); c (72a0): ")
 
 
 def test_a_checkpoint_that_lacks_a_stage_does_not_exist(shelf: Shelf) -> None:
