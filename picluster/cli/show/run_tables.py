@@ -11,6 +11,7 @@ from picluster.cli.show.screen import Screen, plain_table
 from picluster.cli.show.words import NOTHING, epochs, fraction, kibibytes, listed, mebibytes, plain, plural
 from picluster.cli.terminal.typeable import typeable
 from picluster.controller.comparison.notes import sent_below_payload, why_below_payload
+from picluster.schema.facts import mixed_numerics
 from picluster.schema.record import to_json
 from picluster.wording import counted, listed_name
 
@@ -58,6 +59,8 @@ def show_report(report: Report) -> None:
     if report.class_names:
         screen.tell(_classes(report.class_names))
     screen.tell(_plan_line(report.strategy, report.nodes, report.engine))
+    if mixed := mixed_numerics({node.name: node.hardware.numerics for node in report.nodes if node.hardware}):
+        screen.tell(f"note       {mixed}")
     if failure := report.failure:
         screen.tell(f"failure    {failure.node or 'controller'}: {failure.cause}")
         typed = [sys.argv[0], *report.environment.command[1:]]  # a fix looks into the inventory that the run had

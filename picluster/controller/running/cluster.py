@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,15 +12,13 @@ from typing import TYPE_CHECKING
 from picluster.controller.nodes.data_plane import data_planes
 from picluster.controller.nodes.fan_out import NodesFailed, all_or_none
 from picluster.controller.nodes.fitness import Busy, notes, without_engine
-from picluster.controller.nodes.reaching import enter_all, leave_all, look_all, machines_of
+from picluster.controller.nodes.reaching import enter_all, leave_all, look_all
 from picluster.controller.nodes.shipping import files_of, state_of
 from picluster.graph.folder import DTYPES
 from picluster.schema.facts import NodeFacts
 
 if TYPE_CHECKING:
-    from picluster.controller.nodes.inventory import Node
     from picluster.controller.nodes.machine import Machine
-    from picluster.controller.nodes.survey import NodeSurvey
     from picluster.schema.plan import Plan
 
 WAIT_SECONDS = 2.0
@@ -38,29 +36,25 @@ class Cluster:
 
 @contextmanager
 def reached(
-    nodes: Sequence[Node],
+    machines: Mapping[str, Machine],
     plan: Plan,
     graph: Path,
     *,
     silence_seconds: float,
     wait: Callable[[str], None] | None = None,
-    survey: NodeSurvey | None = None,
 ) -> Iterator[Cluster]:
     """Connect to the nodes of a plan, and let go of them at the end.
 
     Args:
-        nodes: of the inventory.
-        plan: says which of them take part.
+        machines: of the plan's nodes.
+        plan: what they are to do.
         graph: the graph folder.
         silence_seconds: a connection over which nothing is acknowledged for so long breaks.
         wait: called with the reason when nodes turn out to be busy, before waiting; without it that is an error.
-        survey: has reached nodes already.
 
     Raises:
         NodesFailed: some cannot be used; nothing was started anywhere.
     """
-    taking_part = [node for node in nodes if node.name in plan.nodes]
-    machines = survey.take(taking_part) if survey else machines_of(taking_part)
     try:
         all_or_none(enter_all(machines, silence_seconds))
         seen = _find_fit(machines, plan, graph, wait)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from picluster.controller.nodes.inventory import Node, default_inventory, read_inventory, remote_nodes
-from picluster.controller.nodes.survey import surveyed
+from picluster.controller.nodes.inventory import Node, RemoteNode, default_inventory, read_inventory, remote_nodes
+from picluster.controller.nodes.reaching import machines_of
 from picluster.controller.planning.planner import fit_plan, machine_of, make_plan
 from picluster.controller.planning.seating import are_unlike, memory_words
 from picluster.errors import InputError
@@ -19,6 +19,8 @@ from picluster.schema.record import from_json
 from picluster.wording import counted
 
 if TYPE_CHECKING:
+    from picluster.controller.nodes.machine import Machine
+    from picluster.controller.nodes.survey import NodeSurvey
     from picluster.controller.planning.request import LaunchRequest
     from picluster.controller.running.task import EarlierRun, Task
     from picluster.schema.facts import NodeFacts
@@ -71,6 +73,8 @@ class Placement:
     """Facts of these nodes."""
     others: Sequence[NodeFacts] = ()
     """Facts of further nodes of the inventory."""
+    survey: NodeSurvey | None = None
+    """Survey that the facts come from."""
 
     @staticmethod
     def of(request: LaunchRequest, note: Note) -> Placement:
@@ -88,20 +92,32 @@ class Placement:
             request = msgspec.structs.replace(request, plan=str(earlier.folder.plan_file))
         return replace(self, request=request)
 
-    def surveyed(self, note: Note) -> Placement:
-        """The same nodes, with facts that they tell. Says that nodes are unlike, where that decides who does what."""
-        if self.request.plan is not None or self._is_in_order:
-            return self
-        facts = surveyed(self.nodes)
-        if are_unlike(facts):
+    @property
+    def given_plan(self) -> Plan | None:
+        """The plan that was asked for. InputError where its file cannot be read."""
+        plan = self.request.plan
+        return plan if plan is None or isinstance(plan, Plan) else read_plan(Path(plan))
+
+    @property
+    def candidates(self) -> list[Node]:
+        """Nodes that may take part, as far as it is known before there is a plan."""
+        plan, names = self.given_plan, [node.name for node in self.nodes]
+        wanted = names if plan is None else {machine_of(name, names) for name in plan.nodes}
+        return [node for node in self.nodes if node.name in wanted]
+
+    def with_facts(self, survey: NodeSurvey, note: Note) -> Placement:
+        """The same nodes, with what they told. Says that they are unlike, where that decides who does what."""
+        facts = [survey.facts.get(node.name, node.facts) for node in self.nodes]
+        if self.request.plan is None and not self._is_in_order and are_unlike(facts):
             words = ", ".join(f"{node.name} {memory_words(node)}" for node in facts)
             note("note", f"the strongest nodes do most ({words}); --nodes A,B keeps an order of yours")
-        return replace(self, facts=facts)
+        return replace(self, facts=facts, survey=survey)
 
     @property
     def _is_in_order(self) -> bool:
-        """True where the nodes stand in an order of the person's own, which a plan keeps."""
-        return self.request.nodes is not None and not self.request.nodes.isdecimal()
+        """True where a plan keeps the nodes' order: the person's own, or of processes that share a machine's memory."""
+        is_own = self.request.nodes is not None and not self.request.nodes.isdecimal()
+        return is_own or any(node.cores is None and not isinstance(node, RemoteNode) for node in self.nodes)
 
     def taking_part(self, plan: Plan) -> list[Node]:
         """The nodes of a plan, with those of which it names replicas once for each of them."""
@@ -109,10 +125,15 @@ class Placement:
         machines = {name: machine_of(name, by_name) for name in plan.nodes}
         return [replace(by_name[machine], name=name) for name, machine in machines.items() if machine is not None]
 
+    def machines(self, plan: Plan) -> dict[str, Machine]:
+        """The machine of each node of a plan, still connected where the survey was the last to use it."""
+        nodes = self.taking_part(plan)
+        return self.survey.take(nodes) if self.survey else machines_of(nodes)
+
     def plan(self, task: Task) -> Plan:
         """The plan that was asked for, checked against nodes and model; else the one that the strategy makes."""
-        asked = self.request
-        if asked.plan is None:
+        asked, given = self.request, self.given_plan
+        if given is None:
             return make_plan(
                 self.facts,
                 task.spec,
@@ -133,7 +154,6 @@ class Placement:
             if value is not None:
                 what = f"--plan and {option} do not go together: the plan says who does what"
                 raise InputError(what, fix="leave one of them out")
-        given = asked.plan if isinstance(asked.plan, Plan) else read_plan(Path(asked.plan))
         plan = fit_plan(given, self.facts, task.spec, task.description)
         return msgspec.structs.replace(plan, engine=asked.engine) if asked.engine else plan
 

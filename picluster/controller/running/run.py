@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from picluster.controller.nodes.survey import NodeSurvey
 from picluster.controller.planning.request import LaunchRequest
 from picluster.controller.record.history import history
 from picluster.controller.record.report import make_report
@@ -17,6 +19,7 @@ from picluster.controller.running.placement import Placement
 from picluster.controller.running.task import EarlierRun, Task, new_task, same_task
 from picluster.controller.running.training import train
 from picluster.project import model_names
+from picluster.schema.facts import mixed_numerics
 
 if TYPE_CHECKING:
     from picluster.schema.plan import Plan
@@ -75,16 +78,20 @@ def carry_out(request: LaunchRequest, observer: Observer) -> FinishedRun:
         PiclusterError: it does not fit (InputError), nodes cannot be used (NodesFailed), a node failed (RunFailed), or
             somebody stopped it (Stopped), among others.
     """
-    placement, task, plan = _made_ready(request, observer, only_plan=False)
-    return FinishedRun(train(task, plan, placement, observer))
+    with _made_ready(request, observer, only_plan=False) as (placement, task, plan):
+        return FinishedRun(train(task, plan, placement, observer))
 
 
 def plan_only(request: LaunchRequest, observer: Observer) -> Plan:
     """Plan as a request says; nothing is started."""
-    return _made_ready(request, observer, only_plan=True)[-1]
+    with _made_ready(request, observer, only_plan=True) as (_, _, plan):
+        return plan
 
 
-def _made_ready(request: LaunchRequest, observer: Observer, *, only_plan: bool) -> tuple[Placement, Task, Plan]:
+@contextmanager
+def _made_ready(
+    request: LaunchRequest, observer: Observer, *, only_plan: bool
+) -> Iterator[tuple[Placement, Task, Plan]]:
     """Nodes, task and plan of a request, or of the earlier run that it names."""
     earlier = None if request.rerun is None else EarlierRun(RunFolder.find(request.rerun))
     placement = Placement.of(request, observer.note)
@@ -92,13 +99,34 @@ def _made_ready(request: LaunchRequest, observer: Observer, *, only_plan: bool) 
         _say_choices(request, observer)
     else:
         placement = placement.of_earlier(earlier)
-    placement = placement.surveyed(observer.note)
-    placement.check_wait()
-    task = same_task(earlier, observer) if earlier else new_task(placement, observer, only_plan=only_plan)
-    plan = placement.plan(task)
-    placement.check_wait(plan)
-    observer.planned(plan)
-    return placement, task, plan
+    with closing(NodeSurvey(placement.candidates, silence_seconds=request.grace)) as survey:
+        placement = placement.with_facts(survey, observer.note)
+        placement.check_wait()
+        task = same_task(earlier, observer) if earlier else new_task(placement, observer, only_plan=only_plan)
+        plan = placement.plan(task)
+        placement.check_wait(plan)
+        observer.planned(plan)
+        if only_plan:
+            _say_unseen(survey, observer)
+        if earlier:
+            _say_other_numerics(earlier, placement, observer)
+        yield placement, task, plan
+
+
+def _say_unseen(survey: NodeSurvey, observer: Observer) -> None:
+    """Say which nodes a plan was made without a look at, and why."""
+    reasons: dict[str, list[str]] = {}
+    for name, error in survey.errors.items():
+        reasons.setdefault(error.what, []).append(name)
+    for reason, names in reasons.items():
+        observer.note("note", f"planned without a look at {', '.join(names)}: {reason}")
+
+
+def _say_other_numerics(earlier: EarlierRun, placement: Placement, observer: Observer) -> None:
+    """Say that what is learnt again may differ in last bits, where nodes compute otherwise than those of then."""
+    known = {node.name: node.numerics for node in placement.facts}
+    if mixed := mixed_numerics({f"run {earlier.run.run}": earlier.numerics(), **known}):
+        observer.note("note", mixed)
 
 
 def _say_choices(request: LaunchRequest, observer: Observer) -> None:

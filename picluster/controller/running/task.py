@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from picluster.controller.record.run_folder import RunFolder
     from picluster.controller.running.observer import Observer
     from picluster.controller.running.placement import Placement
+    from picluster.schema.events import Hardware
     from picluster.schema.model import ModelDescription
     from picluster.schema.spec import OptionValue, Spec
 
@@ -51,8 +52,15 @@ class EarlierRun:
 
     def threads(self) -> int:
         """Compute threads of its workers, on which last bits depend; 1 where none of them got ready."""
-        ready = (each.event for each in self.folder.events() if isinstance(each.event, Ready))
-        return next((event.hardware.threads for event in ready), 1)
+        return next((hardware.threads for hardware in self._hardware()), 1)
+
+    def numerics(self) -> str:
+        """Fingerprints of its workers' numerics; empty where none of them told any."""
+        return " + ".join(sorted({hardware.numerics for hardware in self._hardware()} - {""}))
+
+    def _hardware(self) -> list[Hardware]:
+        """Machines of the workers that got ready."""
+        return [each.event.hardware for each in self.folder.events() if isinstance(each.event, Ready)]
 
     def model(self) -> tuple[Path, str]:
         """The model's file as it was then, and a word about it."""

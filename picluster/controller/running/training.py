@@ -61,7 +61,7 @@ def make_run(
     """
     request, waiting = placement.request, partial(observer.note, "waiting")
     with reached(
-        placement.taking_part(plan),
+        placement.machines(plan),
         plan,
         graph.path,
         silence_seconds=request.grace,

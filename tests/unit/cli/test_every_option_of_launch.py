@@ -16,6 +16,7 @@ import typer
 
 from picluster.cli.runs.launch import launch
 from picluster.controller.nodes.inventory import Node, RemoteNode
+from picluster.controller.nodes.local import LocalMachine
 from picluster.controller.planning.planner import make_plan
 from picluster.controller.planning.request import LaunchRequest
 from picluster.controller.record.run_folder import RunFolder
@@ -204,7 +205,7 @@ class Launches:
         self._local = True
         self._done: list[object] = []
         patch.setattr(placing, "read_inventory", self._inventory)
-        patch.setattr(placing, "surveyed", lambda nodes: [node.facts for node in nodes])
+        patch.setattr("picluster.controller.nodes.reaching.RemoteMachine", LocalMachine)
         patch.setattr(run, "train", self._train)
         patch.setattr(task, "describe_model", described)
         patch.setattr(task, "Embedding", Embedding)

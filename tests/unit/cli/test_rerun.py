@@ -1,11 +1,13 @@
 """`picluster launch --rerun`: what it takes from the earlier run, and what it refuses."""
 
 import json
+from importlib import metadata
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from picluster.agent import premises
 from picluster.controller.planning.graphs import prepared
 from picluster.controller.record.run_folder import RunFolder
 from picluster.controller.running.task import EarlierRun
@@ -158,6 +160,19 @@ def test_threads_are_those_of_the_earlier_workers(earlier: RunFolder) -> None:
     hardware = Hardware(model="", kernel="", torch="", cores=4, threads=3)
     earlier.record("pi1", Ready(hardware=hardware, rendezvous_port=None, seconds=1.0))
     assert EarlierRun(earlier).threads() == 3
+
+
+def test_nodes_that_compute_other_last_bits_than_those_of_then_are_told(
+    again: Picluster, picluster: Picluster, earlier: RunFolder
+) -> None:
+    hardware = Hardware(model="", kernel="", torch="", cores=4, threads=1, numerics="53a0")
+    earlier.record("pi1", Ready(hardware=hardware, rendezvous_port=None, seconds=1.0))
+    assert "numerics differ" not in again(picluster, "--dry-run").err
+    file, kind = premises.numerics_file(), {"processor": premises.processor(), "torch": metadata.version("torch")}
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(json.dumps({"numerics": "72a0", **kind}).replace("+cpu", ""))
+    told = again(picluster, "--dry-run").err
+    assert "numerics differ between pi1, pi2, pi3, pi4 (72a0); run 2026-sage-abcd (53a0): " in told
 
 
 @pytest.mark.parametrize("tag", ["two words", " ", "\x1b[31m", "x" * 25, "a\nb"])

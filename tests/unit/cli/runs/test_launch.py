@@ -1,6 +1,7 @@
 """What `picluster launch` refuses before it starts anything, and the plan that it prints."""
 
 import json
+import socket
 from pathlib import Path
 
 import pytest
@@ -204,6 +205,18 @@ def test_the_first_stage_is_on_the_largest_nodes(launch: Picluster, here: Path) 
         Plan, launch("--dry-run", "--layers-per-node", "1", "--micro-batches", "2").out, source="the output"
     )
     assert (plan.sampler, [stage.nodes for stage in plan.stages]) == (("pi4",), [("pi3", "pi2"), ("pi1",)])
+
+
+def test_a_dry_run_says_which_nodes_it_could_not_look_at(launch: Picluster, here: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as once:
+        port = once.getsockname()[1]
+    gone = {"ansible_host": "127.0.0.1", "ansible_port": port}
+    told = {"_meta": {"hostvars": {"pi1": gone, "pi2": gone}}, "picluster": {"hosts": ["pi1", "pi2"]}}
+    StandIn(here.parent / "programs" / "ansible-inventory", json.dumps(told))
+    answer = launch("--dry-run", "--layers-per-node", "1")
+    assert answer.code == 0, answer.err
+    assert from_json(Plan, answer.out, source="the output").nodes == ("pi1", "pi2")
+    assert "\nnote       planned without a look at pi1, pi2: " in answer.err
 
 
 @pytest.mark.parametrize("memory", ["much", "0", "-5"])
