@@ -94,9 +94,20 @@ class Placement:
 
     @property
     def given_plan(self) -> Plan | None:
-        """The plan that was asked for. InputError where its file cannot be read."""
-        plan = self.request.plan
-        return plan if plan is None or isinstance(plan, Plan) else read_plan(Path(plan))
+        """The plan that was asked for. InputError where its file cannot be read, or another placement is asked for."""
+        asked = self.request
+        if asked.plan is None:
+            return None
+        decided = {
+            "--strategy": asked.strategy,
+            "--layers-per-node": asked.layers_per_node,
+            "--replicas": asked.replicas,
+        }
+        for option, value in decided.items():
+            if value is not None:
+                what = f"--plan and {option} do not go together: the plan says who does what"
+                raise InputError(what, fix="leave one of them out")
+        return asked.plan if isinstance(asked.plan, Plan) else read_plan(Path(asked.plan))
 
     @property
     def candidates(self) -> list[Node]:
@@ -145,15 +156,6 @@ class Placement:
                 replicas=asked.replicas,
                 in_order=self._is_in_order,
             )
-        decided = {
-            "--strategy": asked.strategy,
-            "--layers-per-node": asked.layers_per_node,
-            "--replicas": asked.replicas,
-        }
-        for option, value in decided.items():
-            if value is not None:
-                what = f"--plan and {option} do not go together: the plan says who does what"
-                raise InputError(what, fix="leave one of them out")
         plan = fit_plan(given, self.facts, task.spec, task.description)
         return msgspec.structs.replace(plan, engine=asked.engine) if asked.engine else plan
 
