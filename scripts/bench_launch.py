@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 import picluster
 from picluster.controller.nodes.inventory import Node, read_inventory
+from picluster.controller.nodes.reaching import machines_of
 from picluster.controller.record.run_folder import RunFolder
 from picluster.controller.running.cluster import reached
 from picluster.controller.running.launch import Launch
@@ -152,7 +153,7 @@ def _launch(nodes: list[Node], graph: Path, place: Path, sshd: Sshd) -> Measure:
 
     here, there = _processor_seconds(sshd)
     begun = time.monotonic()
-    with reached(nodes, plan, graph, silence_seconds=10.0) as cluster:
+    with reached(machines_of(nodes), plan, graph, silence_seconds=10.0) as cluster:
         launch = Launch(
             spec=SPEC,
             plan=plan,
