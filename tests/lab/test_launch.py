@@ -63,18 +63,56 @@ def test_each_node_holds_what_its_role_reads_and_nothing_else(shelf: Shelf, bare
         assert bare.name not in shelf.lab.ssh(node, "ls .cache/picluster/runs").stdout
 
 
-def test_a_second_run_ships_nothing(shelf: Shelf, bare: RunFolder) -> None:
-    listing = f"stat -c '%n %i %Z' .cache/picluster/graphs/{bare.run().spec.dataset}/*"
-    before = {node: shelf.lab.ssh(node, listing).stdout for node in shelf.lab.addresses}
-    shelf.desk.launch(*WORDS)
-    assert {node: shelf.lab.ssh(node, listing).stdout for node in shelf.lab.addresses} == before
-
-
-def test_a_launch_while_the_user_s_systemd_is_about_to_end_succeeds(shelf: Shelf) -> None:
-    """It ends 10 s after the last session."""
+@contextmanager
+def bare_locale(shelf: Shelf) -> Iterator[None]:
+    """LC_ALL=C at both ends."""
     for node in shelf.lab.addresses:
-        shelf.lab.in_node(node, "systemctl stop user@1000; systemctl restart --no-block user@1000")
-    shelf.desk.launch(*WORDS)
+        shelf.lab.in_node(node, "echo LC_ALL=C >> /etc/environment")
+    shelf.desk.environment["LC_ALL"] = "C"
+    try:
+        assert "LC_ALL=C" in shelf.lab.ssh("pi1", "env").stdout.split()
+        yield
+    finally:
+        del shelf.desk.environment["LC_ALL"]
+        for node in shelf.lab.addresses:
+            shelf.lab.in_node(node, "sed -i /^LC_ALL=C$/d /etc/environment")
+
+
+@contextmanager
+def networks_that_lead_nowhere(lab: RunningLab) -> Iterator[None]:
+    """Each node has another network, under a name that sorts first, with a default route."""
+    for number, node in enumerate(lab.addresses):
+        lab.in_node(
+            node,
+            f"ip link add aa{number} type veth peer name ab{number} && ip addr add 172.29.{number}.2/24 dev aa{number}"
+            f" && ip link set aa{number} up && ip link set ab{number} up",
+        )
+    try:
+        yield
+    finally:
+        for number, node in enumerate(lab.addresses):
+            lab.in_node(node, f"ip link del aa{number}")
+
+
+def held_data(shelf: Shelf, run: RunFolder) -> dict[str, str]:
+    """Files of a run's graph on each node, with their inodes and times of change."""
+    listing = f"stat -c '%n %i %Z' .cache/picluster/graphs/{run.run().spec.dataset}/*"
+    return {node: shelf.lab.ssh(node, listing).stdout for node in shelf.lab.addresses}
+
+
+def test_a_second_run_ships_nothing_and_traps_of_networks_locales_and_systemd_do_no_harm(
+    shelf: Shelf, bare: RunFolder
+) -> None:
+    """One launch for all: host names that resolve to loopback, a second network, LC_ALL=C, an ending user's systemd."""
+    before = held_data(shelf, bare)
+    for node in shelf.lab.addresses:
+        assert shelf.lab.ssh(node, "getent hosts $(hostname)").stdout.startswith("127.0.1.1")
+    with bare_locale(shelf), networks_that_lead_nowhere(shelf.lab):
+        for node in shelf.lab.addresses:  # it ends 10 s after the last session
+            shelf.lab.in_node(node, "systemctl stop user@1000; systemctl restart --no-block user@1000")
+        run = shelf.desk.launch(*WORDS)
+    assert losses(run) == losses(bare)[: len(losses(run))]
+    assert held_data(shelf, bare) == before
 
 
 @contextmanager
@@ -101,35 +139,6 @@ def test_a_worker_runs_in_a_unit_of_its_own_that_goes_with_it(shelf: Shelf, mana
         assert not shelf.busy()
         for node in run.plan().nodes:
             assert shelf.lab.ssh(node, units).stdout == ""
-
-
-def test_host_names_that_resolve_to_loopback_and_a_bare_locale_do_no_harm(shelf: Shelf) -> None:
-    for node in shelf.lab.addresses:
-        assert shelf.lab.ssh(node, "getent hosts $(hostname)").stdout.startswith("127.0.1.1")
-        shelf.lab.in_node(node, "echo LC_ALL=C >> /etc/environment")
-    shelf.desk.environment["LC_ALL"] = "C"
-    try:
-        assert "LC_ALL=C" in shelf.lab.ssh("pi1", "env").stdout.split()
-        shelf.desk.launch(*WORDS)
-    finally:
-        del shelf.desk.environment["LC_ALL"]
-        for node in shelf.lab.addresses:
-            shelf.lab.in_node(node, "sed -i /^LC_ALL=C$/d /etc/environment")
-
-
-def test_of_two_interfaces_the_one_that_leads_to_the_peers_is_taken(shelf: Shelf) -> None:
-    """Each node has another network that leads nowhere, under a name that sorts first, with a default route."""
-    for number, node in enumerate(shelf.lab.addresses):
-        shelf.lab.in_node(
-            node,
-            f"ip link add aa{number} type veth peer name ab{number} && ip addr add 172.29.{number}.2/24 dev aa{number}"
-            f" && ip link set aa{number} up && ip link set ab{number} up",
-        )
-    try:
-        shelf.desk.launch(*WORDS)
-    finally:
-        for number, node in enumerate(shelf.lab.addresses):
-            shelf.lab.in_node(node, f"ip link del aa{number}")
 
 
 def test_this_machine_can_be_one_of_the_nodes(shelf: Shelf, bare: RunFolder) -> None:
