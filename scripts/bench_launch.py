@@ -153,13 +153,13 @@ def _launch(nodes: list[Node], graph: Path, place: Path, sshd: Sshd) -> Measure:
 
     here, there = _processor_seconds(sshd)
     begun = time.monotonic()
-    with reached(machines_of(nodes), plan, graph, silence_seconds=10.0) as cluster:
+    with reached(machines_of(nodes), plan, graph, lambda _head, _text: None, silence_seconds=10.0) as machines:
         launch = Launch(
             spec=SPEC,
             plan=plan,
             model_file=model,
             graph_folder=graph,
-            transports=cluster.transports,
+            transports=machines,
             threads=1,
             grace_seconds=10.0,
             folder=RunFolder.create("none", "none", place / "runs"),

@@ -22,7 +22,6 @@ UNCLEAR_BEGINNING = re.compile(r"(Of|What|Who|Whether|Where|How|So)\b")
 
 # These counts may only fall: who mends some lowers them.
 UNCLEAR_DOCSTRINGS = {
-    "cli": 4,
     "controller": 28,
     "graph": 48,
 }

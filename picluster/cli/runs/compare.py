@@ -100,9 +100,9 @@ def compare(
     from picluster.controller.comparison.comparison import compare_all, compare_named
 
     if chart is not None:
-        from picluster.controller.comparison.chart import check_chart
+        from picluster.controller.drawing.style import check_picture
 
-        check_chart(chart)
+        check_picture(chart, "--chart")
     if rows is not None:
         if runs:
             raise InputError("RUN… and --rows do not go together", fix="name runs to read, or a file of rows to run")
@@ -153,20 +153,15 @@ def _row(line: RowLine, ours: Mapping[str, Any]) -> LaunchRow:
     from picluster.cli.runs.launch import given_options, launch
     from picluster.controller.comparison.rows_file import LaunchRow
 
-    command = typer.main.get_command(_app_of(launch))
+    app = typer.Typer(add_completion=False)
+    app.command()(launch)
     try:
-        given = given_options(command.make_context("launch", list(line.words)))
+        given = given_options(typer.main.get_command(app).make_context("launch", list(line.words)))
     except typer.TyperException as error:
         raise InputError(f"{line.place}: {error.format_message()}", fix="see picluster launch --help") from error
     for name in [each for each in _OURS if each in given]:
         raise InputError(f"{line.place}: {spelt(name)} cannot stand in a row", fix=_OURS[name])
     return LaunchRow(line, LaunchRequest.of({**given, **ours}))
-
-
-def _app_of(function: Any) -> typer.Typer:
-    app = typer.Typer(add_completion=False)
-    app.command()(function)
-    return app
 
 
 def _new_tag(file: Path) -> str:

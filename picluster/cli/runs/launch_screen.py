@@ -1,4 +1,4 @@
-"""What a person sees of a launch: notes, plan, progress."""
+"""Launches on the screen: notes, plan, progress."""
 
 from __future__ import annotations
 

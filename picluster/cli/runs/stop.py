@@ -11,7 +11,9 @@ from picluster.cli.terminal import options
 from picluster.errors import RunFailed
 
 if TYPE_CHECKING:
-    from picluster.controller.nodes.inventory import Node
+    from pathlib import Path
+
+    from picluster.controller.record.run_folder import RunFolder
 
 STOP_EXAMPLES = """Examples:
 
@@ -35,27 +37,25 @@ def stop(run: options.RunName = None, inventory: options.InventoryFile = None) -
         print(f"run {folder.name} has been stopped")
         return
     print(f"nobody leads run {folder.name} any more; looking for what it left behind")
-    nodes = [node for node in _nodes(inventory) if node.name in folder.plan().nodes]
-    _end_what_is_left(nodes, folder.name, dry_run=False)
+    _end_what_is_left(inventory, folder, dry_run=False)
 
 
 def reap(inventory: options.InventoryFile = None, dry_run: DryRun = False) -> None:
     """Find workers that a crash left behind on the nodes, and end them. What somebody still leads is left alone."""
-    _end_what_is_left(_nodes(inventory), None, dry_run=dry_run)
+    _end_what_is_left(inventory, None, dry_run=dry_run)
 
 
-def _nodes(inventory: options.InventoryFile) -> list[Node]:
+def _end_what_is_left(inventory: Path | None, folder: RunFolder | None, *, dry_run: bool) -> None:
+    """End what nobody leads any more, of one run or of all."""
     from picluster.cli.show.words import note
-    from picluster.controller.running.placement import choose_nodes
-
-    return choose_nodes(inventory, None, note)[0]
-
-
-def _end_what_is_left(nodes: list[Node], run: str | None, *, dry_run: bool) -> None:
     from picluster.controller.nodes.fan_out import NodesFailed
     from picluster.controller.running import reaping
+    from picluster.controller.running.placement import choose_nodes
 
-    left, errors = reaping.left_behind(nodes, run)
+    nodes, _ = choose_nodes(inventory, None, note)
+    if folder is not None:
+        nodes = [node for node in nodes if node.name in folder.plan().nodes]
+    left, errors = reaping.left_behind(nodes, folder and folder.name)
     stubborn = [] if dry_run else reaping.end(nodes, left)
     for each in left:
         since = time.strftime("%H:%M", time.localtime(each.claim.since))

@@ -59,7 +59,7 @@ class Attempt:
 
 @dataclass(frozen=True, kw_only=True)
 class Series:
-    """What is to be launched."""
+    """Rows to launch, each with several seeds."""
 
     rows: Sequence[LaunchRow]
     seeds: int
@@ -118,7 +118,7 @@ def _attempt(planned: PlannedRow, seed: int, observer: Observer) -> Attempt:
 
 
 def entries_of(attempts: Sequence[Attempt]) -> list[Entry]:
-    """What they came to. Failures without a run belong to the row that the other launches of their line make."""
+    """Entries of launches. Failures without a run belong to the row that the other launches of their line make."""
     kinds = {attempt.planned.row.line: attempt.entry.kind for attempt in attempts if attempt.entry}
     entries = []
     for attempt in attempts:

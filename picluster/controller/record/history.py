@@ -41,7 +41,8 @@ def _is_training_on(folder: RunFolder, dataset: str) -> bool:
 def summary(folder: RunFolder) -> RunSummary:
     """Summary of one run; it says what is wrong with the run's folder, if anything is."""
     try:
-        return _summary(folder)
+        run, plan, result = folder.run(), folder.plan(), result_of(folder)
+        epochs = [each.event for each in folder.events() if isinstance(each.event, EpochDone)]
     except PiclusterError as error:
         return RunSummary(
             run=folder.name,
@@ -49,11 +50,6 @@ def summary(folder: RunFolder) -> RunSummary:
             problem=os.fsencode(error.what).decode(errors="replace"),
             started=_changed(folder.path),
         )
-
-
-def _summary(folder: RunFolder) -> RunSummary:
-    run, plan, result = folder.run(), folder.plan(), result_of(folder)
-    epochs = [each.event for each in folder.events() if isinstance(each.event, EpochDone)]
     best = best_epoch(epochs)
     ended = result.ended or (time.time() if result.status == "running" else None)
     accuracies = {done.epoch: done.validation_accuracy for done in epochs}

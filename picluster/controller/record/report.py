@@ -24,6 +24,8 @@ def make_report(folder: RunFolder) -> Report:
     metrics = {node: [each.event for each in folder.metrics(node)] for node in plan.nodes}
     steps = {node: [e for e in found if isinstance(e, StepDone)] for node, found in metrics.items()}
     resources = {node: [e for e in found if isinstance(e, Resources)] for node, found in metrics.items()}
+    settled = _settled(steps[plan.stages[-1].nodes[0]])
+    seconds = sum(step.step_ms for step in settled) / 1e3
     return Report(
         run=run.run,
         tag=run.tag,
@@ -42,14 +44,14 @@ def make_report(folder: RunFolder) -> Report:
         seed=run.spec.seed,
         plan=plan,
         environment=folder.environment(),
-        epochs=tuple(_epoch(epoch) for epoch in epochs),
+        epochs=msgspec.convert(epochs, tuple[EpochReport, ...], from_attributes=True),
         epochs_planned=run.spec.epochs,
         monitor=run.spec.monitor,
         patience=run.spec.patience,
         stopped_early=result.status == "finished" and len(epochs) < run.spec.epochs,
         best_epoch=best_epoch(epochs),
         test_accuracy=result.test_accuracy,
-        steps_per_second=_steps_per_second(steps[plan.stages[-1].nodes[0]]),
+        steps_per_second=len(settled) / seconds if seconds else None,
         nodes=tuple(_node(node, plan, ready.get(node), steps[node], resources[node]) for node in plan.nodes),
     )
 
@@ -79,17 +81,6 @@ def _failure(folder: RunFolder, result: Result) -> Failure | None:
     if failure is None or failure.log is None:
         return failure
     return msgspec.structs.replace(failure, log=str(folder.path / failure.log))
-
-
-def _epoch(done: EpochDone) -> EpochReport:
-    return EpochReport(
-        epoch=done.epoch,
-        loss=done.loss,
-        train_accuracy=done.train_accuracy,
-        validation_accuracy=done.validation_accuracy,
-        validation_loss=done.validation_loss,
-        seconds=done.seconds,
-    )
 
 
 def _node(
@@ -134,12 +125,6 @@ def _percentiles(steps: Sequence[StepDone], measure: Callable[[StepDone], float]
 
 def _mean(steps: Sequence[StepDone], measure: Callable[[StepDone], float]) -> float | None:
     return fmean(measure(step) for step in steps) if steps else None
-
-
-def _steps_per_second(steps: Sequence[StepDone]) -> float | None:
-    settled = _settled(steps)
-    seconds = sum(step.step_ms for step in settled) / 1e3
-    return len(settled) / seconds if seconds else None
 
 
 def _settled(steps: Sequence[StepDone]) -> Sequence[StepDone]:

@@ -137,16 +137,13 @@ class RunFolder:
     def begin(self, run: Run, plan: Plan, environment: Environment) -> None:
         """Write what is known before anything starts. Where the disk does not take it, nothing of the run remains."""
         try:
-            self._begin(run, plan, environment)
+            write_whole(self._room_file, secrets.token_bytes(_ROOM_BYTES))
+            write_record(self.environment_file, environment)
+            write_record(self.plan_file, plan)
+            write_record(self.run_file, run)
         except PiclusterError:
             shutil.rmtree(self.path, ignore_errors=True)
             raise
-
-    def _begin(self, run: Run, plan: Plan, environment: Environment) -> None:
-        write_whole(self._room_file, secrets.token_bytes(_ROOM_BYTES))
-        write_record(self.environment_file, environment)
-        write_record(self.plan_file, plan)
-        write_record(self.run_file, run)
 
     def keep_model(self, file: Path) -> None:
         """Keep the text of the model, so that the run can be made again when the file has changed."""

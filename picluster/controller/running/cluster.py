@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,53 +24,48 @@ WAIT_SECONDS = 2.0
 """Between two looks at a node that is busy."""
 
 
-@dataclass(frozen=True)
-class Cluster:
-    """The nodes that a plan starts, each with the way to it."""
-
-    transports: Mapping[str, Machine]
-    notes: tuple[str, ...]
-    """What a person should know, though it works."""
-
-
 @contextmanager
 def reached(
     machines: Mapping[str, Machine],
     plan: Plan,
     graph: Path,
+    note: Callable[[str, str], None],
     *,
     silence_seconds: float,
-    wait: Callable[[str], None] | None = None,
-) -> Iterator[Cluster]:
+    waits: bool = False,
+) -> Iterator[dict[str, Machine]]:
     """Connect to the nodes of a plan, and let go of them at the end.
 
     Args:
         machines: of the plan's nodes.
         plan: what they are to do.
         graph: the graph folder.
+        note: told of what works, and should be known nevertheless; and of nodes that it waits for.
         silence_seconds: a connection over which nothing is acknowledged for so long breaks.
-        wait: called with the reason when nodes turn out to be busy, before waiting; without it that is an error.
+        waits: wait for nodes that are busy; else that is an error.
 
     Raises:
         NodesFailed: some cannot be used; nothing was started anywhere.
     """
     try:
         all_or_none(enter_all(machines, silence_seconds))
-        seen = _find_fit(machines, plan, graph, wait)
+        seen = _find_fit(machines, plan, graph, note if waits else None)
         lacking = {name: without_engine(each.packages, plan.engine) for name, each in seen.items()}
         if errors := {name: error for name, error in lacking.items() if error}:
             raise NodesFailed(errors)
         for name, (address, interface) in all_or_none(data_planes(machines, seen)).items():
             machines[name].address, machines[name].interface = address, interface
-        yield Cluster({name: machines[name] for name in plan.nodes}, notes(seen))
+        for text in notes(seen):
+            note("note", text)
+        yield {name: machines[name] for name in plan.nodes}
     finally:
         leave_all(machines)
 
 
 def _find_fit(
-    machines: Mapping[str, Machine], plan: Plan, graph: Path, wait: Callable[[str], None] | None
+    machines: Mapping[str, Machine], plan: Plan, graph: Path, wait: Callable[[str, str], None] | None
 ) -> dict[str, NodeFacts]:
-    """What is there on each node, when all of them are fit."""
+    """Facts of the nodes, when all of them are fit."""
 
     def wanted(name: str) -> dict[str, list[int]]:
         return state_of(files_of(graph, plan.arrays_of(name)))
@@ -87,5 +81,5 @@ def _find_fit(
         if wait is None or not all(isinstance(error, Busy) for error in errors.values()):
             raise NodesFailed(errors)
         if (reason := "; ".join(f"{name} is {error.what}" for name, error in errors.items())) != told:
-            wait(told := reason)
+            wait("waiting", told := reason)
         time.sleep(WAIT_SECONDS)

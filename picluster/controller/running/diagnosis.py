@@ -31,7 +31,7 @@ _REPORT_BUG = "the log has the traceback: mend the model file if it is named the
 
 @dataclass
 class Witness:
-    """What one worker said that bears on a failure."""
+    """Signs of failure that one worker gave."""
 
     failed: Failed | None = None
     ended: Ended | None = None
@@ -54,12 +54,12 @@ class Witness:
 
     @property
     def is_failing(self) -> bool:
-        """Whether it failed, or ended before it was done."""
+        """True where it failed, or ended before it was done."""
         return bool(self.failed or self.silent_seconds or (self.ended and not self.done))
 
     @property
     def is_cause(self) -> bool:
-        """Whether it failed by itself, rather than for the loss of another worker."""
+        """True where it failed by itself, rather than for the loss of another worker."""
         return self.is_failing and not (self.failed and self.failed.lost_peer)
 
 
@@ -111,7 +111,7 @@ def asleep(failure: Failure, witnesses: Mapping[str, Witness], pause_seconds: fl
 
 
 def _waited_in_vain(witness: Witness) -> bool:
-    """Whether it ended for want of its controller, or its connection, or of another worker."""
+    """True where it ended for want of its controller, of its connection, or of another worker."""
     ended, failed = witness.ended, witness.failed
     if failed is not None:
         return failed.lost_peer
@@ -134,7 +134,7 @@ def _words(witness: Witness) -> tuple[str, str]:
 
 
 def _words_of_the_end(ended: Ended | None) -> tuple[str, str]:
-    """Where it ended without a word."""
+    """Cause and fix where it ended without a word."""
     if ended and ended.exit_code == ORPHANED_EXIT_CODE:
         fix = "see whether its network is cut off at times; a longer --grace outlasts short cuts"
         return "it heard nothing from the controller for longer than --grace, and ended", fix

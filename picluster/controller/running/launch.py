@@ -26,7 +26,7 @@ class Prediction:
     weights: Path
     """An exported model."""
     probabilities: Path
-    """Where the npy array (N, classes) in fp32 shall lie."""
+    """File for the npy array (N, classes) in fp32."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +49,7 @@ class Launch:
     """Counts up when a run is taken up again; its events carry it."""
 
     def parcel(self, node: str) -> Parcel:
-        """What a node needs, as it lies on this machine."""
+        """Files that a node needs, as they lie on this machine."""
         return Parcel(
             run=self.folder.name,
             node=node,
@@ -61,7 +61,7 @@ class Launch:
         )
 
     def claim(self, node: str) -> Claim:
-        """What takes a node for the run."""
+        """Claim that takes a node for the run."""
         return Claim(
             run=self.folder.name,
             node=node,
@@ -71,7 +71,7 @@ class Launch:
         )
 
     def job(self, node: str, places: Places) -> Job:
-        """What a node is told, when its parcel has come to these places."""
+        """Job of a node, when its parcel has come to these places."""
         transport = self.transports[node]
         return Job(
             node=node,

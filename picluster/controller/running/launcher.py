@@ -11,13 +11,7 @@ from picluster.controller.running.diagnosis import Witness, asleep, diagnose
 from picluster.controller.running.launch import Launch
 from picluster.controller.running.workforce import Workforce, one_line
 from picluster.errors import DataError, PiclusterError, Stopped
-from picluster.schema.events import (
-    AnyEvent,
-    Logged,
-    Ready,
-    Status,
-    Tested,
-)
+from picluster.schema.events import AnyEvent, Logged, Ready, Status, Tested
 from picluster.schema.facts import mixed_numerics
 from picluster.schema.job import Start
 from picluster.schema.run import Failure, Result

@@ -35,8 +35,4 @@ class Observer:
 
     def running(self, folder: RunFolder, spec: Spec, plan: Plan, graph: GraphMeta) -> AbstractContextManager[Watch]:  # noqa: ARG002
         """Take note of a run that begins; entered for as long as it goes on."""
-        return nullcontext(self._on_event or _ignore)
-
-
-def _ignore(_node: str, _event: AnyEvent) -> None:
-    pass
+        return nullcontext(self._on_event or (lambda _node, _event: None))

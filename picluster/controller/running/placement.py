@@ -1,4 +1,4 @@
-"""Where a request is carried out: the nodes of the inventory, and the plan that divides the work among them."""
+"""The place of a run: nodes of the inventory, and the plan that divides the work among them."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import msgspec
 from picluster.controller.nodes.inventory import Node, RemoteNode, default_inventory, read_inventory, remote_nodes
 from picluster.controller.nodes.reaching import machines_of
 from picluster.controller.planning.planner import fit_plan, machine_of, make_plan
+from picluster.controller.planning.request import LaunchRequest, spelt
 from picluster.controller.planning.seating import are_unlike, memory_words
 from picluster.errors import InputError
 from picluster.schema.plan import Plan
@@ -21,7 +22,6 @@ from picluster.wording import counted
 if TYPE_CHECKING:
     from picluster.controller.nodes.machine import Machine
     from picluster.controller.nodes.survey import NodeSurvey
-    from picluster.controller.planning.request import LaunchRequest
     from picluster.controller.running.task import EarlierRun, Task
     from picluster.schema.facts import NodeFacts
 
@@ -98,14 +98,9 @@ class Placement:
         asked = self.request
         if asked.plan is None:
             return None
-        decided = {
-            "--strategy": asked.strategy,
-            "--layers-per-node": asked.layers_per_node,
-            "--replicas": asked.replicas,
-        }
-        for option, value in decided.items():
-            if value is not None:
-                what = f"--plan and {option} do not go together: the plan says who does what"
+        for name in ("strategy", "layers_per_node", "replicas"):
+            if getattr(asked, name) is not None:
+                what = f"--plan and {spelt(name)} do not go together: the plan says who does what"
                 raise InputError(what, fix="leave one of them out")
         return asked.plan if isinstance(asked.plan, Plan) else read_plan(Path(asked.plan))
 

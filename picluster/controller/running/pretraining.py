@@ -1,4 +1,4 @@
-"""What pre-training learns, and where it is kept: an embedding of a graph's nodes, shared by all of its splits."""
+"""Embeddings of a graph's nodes, which pre-training learns and all splits of the graph share."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ if TYPE_CHECKING:
     from picluster.schema.spec import OptionValue
 
 SEED = 0
-"""Of every pre-training: the seed of a run is that of the training which follows."""
+"""Seed of every pre-training: that of a run is for the training which follows."""
 _SEEN_ARRAYS = ("indptr", "indices", "features")
-"""What pre-training looks at: neither labels nor splits."""
+"""Arrays that pre-training looks at: neither labels nor splits."""
 _KEY_DIGITS = 8
 
 
 class Learnt(Record, frozen=True, kw_only=True):
-    """Beside a stored embedding: where it comes from."""
+    """Origin of a stored embedding, which lies beside it."""
 
     run: str
     """Name of the run."""
@@ -46,16 +46,16 @@ class Learnt(Record, frozen=True, kw_only=True):
 
 @dataclass(frozen=True)
 class Embedding:
-    """Of the nodes of one graph, by one pre-training; learnt already, or not yet."""
+    """Embedding of the nodes of one graph, by one pre-training; learnt already, or not yet."""
 
     graph: GraphFolder
     pretraining: Pretraining
     model_file: Path
-    """Of the model that learns it."""
+    """File of the model that learns it."""
 
     @property
     def options(self) -> dict[str, OptionValue]:
-        """For the `layers` of that model."""
+        """Options for the `layers` of that model."""
         return {**self.pretraining.options, "nodes": self.graph.meta.nodes}
 
     @property
@@ -65,7 +65,8 @@ class Embedding:
 
     def pairs(self) -> GraphFolder:
         """The graph of pairs to learn it from; made where it is not there yet."""
-        path = self._graphs / f"{self._seen_name}-pairs-{self._key(self.pretraining.pairs)}"
+        name = self.graph.meta.name.partition("-split")[0]  # pairs are the same for all splits
+        path = self._graphs / f"{name}-pairs-{self._key(self.pretraining.pairs)}"
         with maker_lock(path):
             if not path.exists():
                 write_pairs(path, self.graph, count=self.pretraining.pairs, seed=SEED)
@@ -118,13 +119,8 @@ class Embedding:
     def _origin(self) -> Path:
         return self._file.with_suffix(".json")
 
-    @property
-    def _seen_name(self) -> str:
-        """The graph's name without its split: pairs are the same for all of them."""
-        return self.graph.meta.name.partition("-split")[0]
-
     def _key(self, *words: object) -> str:
-        """Of the data that pre-training sees, and of these words."""
+        """Fingerprint of the data that pre-training sees, and of these words."""
         files = self.graph.meta.files
         text = "\0".join([*(files[name].sha256 for name in _SEEN_ARRAYS), *map(str, words)])
         return hashlib.sha256(text.encode()).hexdigest()[:_KEY_DIGITS]

@@ -36,9 +36,9 @@ class Left:
     """A worker whose controller, on this machine, is gone."""
 
     node: str
-    """Where it is."""
+    """Node that it is on."""
     claim: Claimed
-    """What it says of itself."""
+    """Its own words about itself."""
 
 
 def stop(folder: RunFolder) -> bool:

@@ -1,4 +1,4 @@
-"""What a request says is to be learnt, and of what; where a model wants it, after pre-training."""
+"""Tasks: what is learnt of which graph, by a request or an earlier run; where a model wants it, after pre-training."""
 
 from __future__ import annotations
 

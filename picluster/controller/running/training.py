@@ -59,16 +59,10 @@ def make_run(
 
     `begin` makes the run folder, which has the model's file in it.
     """
-    request, waiting = placement.request, partial(observer.note, "waiting")
+    request, machines = placement.request, placement.machines(plan)
     with reached(
-        placement.machines(plan),
-        plan,
-        graph.path,
-        silence_seconds=request.grace,
-        wait=waiting if request.wait else None,
-    ) as cluster:
-        for note in cluster.notes:
-            observer.note("note", note)
+        machines, plan, graph.path, observer.note, silence_seconds=request.grace, waits=request.wait
+    ) as transports:
         folder = begin()
         observer.folders.append(folder)
         launch = Launch(
@@ -76,7 +70,7 @@ def make_run(
             plan=plan,
             model_file=folder.model_file.absolute(),
             graph_folder=graph.path,
-            transports=cluster.transports,
+            transports=transports,
             threads=request.threads or 1,
             grace_seconds=request.grace,
             folder=folder,

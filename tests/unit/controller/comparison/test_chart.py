@@ -8,8 +8,9 @@ from xml.etree import ElementTree as ET
 import pytest
 from matplotlib.image import imread
 
-from picluster.controller.comparison.chart import check_chart, draw_comparison
+from picluster.controller.comparison.chart import draw_comparison
 from picluster.controller.comparison.comparison import compare_all
+from picluster.controller.drawing.style import check_picture
 from picluster.errors import InputError
 from picluster.schema.comparison import Comparison
 from tests.unit.controller.compared import Shelf
@@ -65,7 +66,7 @@ def test_the_same_comparison_gives_the_same_picture_byte_for_byte_and_nothing_el
 def test_what_cannot_be_written_is_refused_by_the_name_of_our_option(tmp_path: Path, name: str) -> None:
     (tmp_path / "folder.png").mkdir()
     with pytest.raises(InputError) as refused:
-        check_chart(tmp_path / name)
+        check_picture(tmp_path / name, "--chart")
     assert "--output" not in str(refused.value)
 
 
