@@ -55,7 +55,7 @@ def _end_what_is_left(inventory: Path | None, folder: RunFolder | None, *, dry_r
     nodes, _ = choose_nodes(inventory, None, note)
     if folder is not None:
         nodes = [node for node in nodes if node.name in folder.plan().nodes]
-    left, errors = reaping.left_behind(nodes, folder and folder.name)
+    left, errors = reaping.left_behind(nodes, folder.name if folder else None)
     stubborn = [] if dry_run else reaping.end(nodes, left)
     for each in left:
         since = time.strftime("%H:%M", time.localtime(each.claim.since))
