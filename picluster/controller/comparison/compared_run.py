@@ -55,11 +55,6 @@ class Kind:
     """Traits of the machines that last bits depend on; empty where not all workers got ready."""
 
     @property
-    def without_machines(self) -> Kind:
-        """The same kind, as far as it is known before a worker is ready."""
-        return replace(self, machines=())
-
-    @property
     def has_splits(self) -> bool:
         """True where a seed draws the split of each run."""
         return _HAS_SPLITS.fullmatch(self.dataset) is not None

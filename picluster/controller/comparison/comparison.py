@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from math import sqrt
 from pathlib import Path
 from statistics import fmean, stdev
@@ -69,7 +71,7 @@ def compare(entries: Iterable[Entry], *, tag: str = "") -> Comparison:
 
 def _grouped(entries: Sequence[Entry]) -> dict[Kind, list[Entry]]:
     """Entries by row. A run whose workers never got ready knows no threads: it joins those alike in all else."""
-    known = {entry.kind.without_machines: entry.kind for entry in reversed(entries) if entry.kind.machines}
+    known = {replace(entry.kind, machines=()): entry.kind for entry in reversed(entries) if entry.kind.machines}
     groups: dict[Kind, list[Entry]] = {}
     for entry in entries:
         kind = entry.kind if entry.kind.machines else known.get(entry.kind, entry.kind)
@@ -132,10 +134,8 @@ def _pretraining(kind: Kind, entries: Sequence[Entry]) -> ComparedPretraining | 
     named = {entry.run.pretraining: entry.place for entry in entries if entry.run.pretraining}
     found = []
     for name, place in named.items():
-        try:
+        with suppress(PiclusterError):
             found.append(read_entry(RunFolder((place or RUNS) / name)))
-        except PiclusterError:
-            continue
     alike = [entry for entry in found if _way(entry.kind) == _way(kind)]
     chosen = next(iter((*alike, *found)), None)
     if chosen is not None and chosen.run.run:

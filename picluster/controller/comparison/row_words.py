@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -23,12 +24,8 @@ def seconds_words(seconds: float) -> str:
 
 def spans(values: Sequence[int]) -> str:
     """Ascending numbers in words, such as `2`, `1 and 3`, `1–4 and 6`; nothing where there are none."""
-    found: list[list[int]] = []
-    for number in values:
-        if found and number == found[-1][-1] + 1:
-            found[-1].append(number)
-        else:
-            found.append([number])
+    steps = groupby(enumerate(values), lambda placed: placed[1] - placed[0])
+    found = [[number for _, number in group] for _, group in steps]
     pair = 2
     parts = [
         part

@@ -116,11 +116,8 @@ def _percentiles(steps: Sequence[StepDone], measure: Callable[[StepDone], float]
     values = sorted(measure(step) for step in _settled(steps))
     if not values:
         return None
-
-    def at(percent: int) -> float:
-        return values[-(-percent * len(values) // 100) - 1]
-
-    return Percentiles(p50=at(50), p95=at(95), p99=at(99))
+    p50, p95, p99 = (values[-(-percent * len(values) // 100) - 1] for percent in (50, 95, 99))
+    return Percentiles(p50=p50, p95=p95, p99=p99)
 
 
 def _mean(steps: Sequence[StepDone], measure: Callable[[StepDone], float]) -> float | None:
