@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
+from picluster.controller.record.run_folder import RunFolder
 from picluster.graph.folder import GraphFolder
 from picluster.graph.writer import GraphWriter
 from tests.unit.graph.small_graph import ARRAYS
@@ -106,6 +107,11 @@ def test_a_notebook_trains_reports_and_lists_in_a_folder_of_its_own(project: Pat
     assert told["runs"] == ["failed", "finished", "finished"]
     assert ["local3", "EpochDone"] in told["heard"]
     assert told["notes"][0].endswith("local.yml: 4 nodes")
+
+
+def test_the_record_has_the_command_that_does_the_same(told: dict[str, Any]) -> None:
+    typed = "picluster launch --dataset own --model mine.py --epochs 3 --seed 1 --layers-per-node 1"
+    assert " ".join(RunFolder(Path(told["folder"])).environment().command) == typed
 
 
 def test_a_plan_that_was_made_before_learns_the_same(told: dict[str, Any]) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import platform
+import sys
 import time
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psutil
@@ -103,6 +105,8 @@ def _begin(task: Task, plan: Plan, request: LaunchRequest) -> RunFolder:
         tag=request.tag,
         pretraining=task.pretraining,
     )
+    typed = Path(sys.argv[0])  # none of ours, where a script or a notebook launches
+    words = (str(typed) if typed.name == "picluster" else "picluster", "launch", *request.words())
     environment = Environment(
         picluster=picluster.__version__,
         python=platform.python_version(),
@@ -110,7 +114,7 @@ def _begin(task: Task, plan: Plan, request: LaunchRequest) -> RunFolder:
         machine=platform.machine(),
         cores=os.cpu_count() or 1,
         memory_bytes=psutil.virtual_memory().total,
-        command=tuple(os.fsencode(word).decode(errors="replace") for word in ("picluster", "launch", *request.words())),
+        command=tuple(os.fsencode(word).decode(errors="replace") for word in words),
     )
     folder.begin(run, plan, environment)
     return folder
