@@ -121,6 +121,8 @@ def test_a_model_file_and_a_graph_of_one_s_own_are_trained_in_another_folder(
     report = json.loads(own.output("picluster", "report", "--json"))
     assert (report["status"], report["dataset"], report["strategy"]) == ("finished", "numbers", "layer-split")
     assert 0 <= report["test_accuracy"] <= 1
+    told = "dataset='numbers', model='own_model.py', layers_per_node=1, epochs=1"
+    own.output("python", "-c", f"import picluster; assert picluster.launch({told}).report().status == 'finished'")
     own.output("picluster", "export", "--output", "weights.safetensors", "--predictions", "classes.csv")
     assert (tmp_path / "weights.safetensors").exists()
     assert (tmp_path / "classes.csv").read_text().startswith("node,")
