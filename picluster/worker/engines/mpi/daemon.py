@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -12,6 +11,7 @@ from contextlib import suppress
 from ipaddress import ip_address
 from pathlib import Path
 
+from picluster.worker.engines import find_program
 from picluster.worker.engines.base import Peers
 
 END_SECONDS = 10.0
@@ -98,11 +98,6 @@ class Daemon:
             except subprocess.TimeoutExpired:
                 self._process.kill()
         os.close(self._kept.write_end)
-
-
-def find_program(name: str) -> str | None:
-    """Open MPI's program of this environment, else of the system."""
-    return shutil.which(name, path=f"{Path(sys.prefix) / 'bin'}{os.pathsep}{os.environ.get('PATH', '')}")
 
 
 def parameters(values: dict[str, str]) -> list[str]:
