@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from picluster.cli.data.importing import import_own, summary
 from picluster.cli.show.words import note, plain
 from picluster.cli.terminal import complete
 from picluster.cli.terminal.options import Features, Json, Scale
-from picluster.controller.planning.request import FEATURE_DTYPES, FeatureType
+from picluster.controller.planning.request import FeatureType
+from picluster.errors import InputError
 from picluster.project import GRAPHS
-from picluster.wording import counted
 
 if TYPE_CHECKING:
     from picluster.graph.folder import GraphFolder
@@ -21,11 +24,6 @@ _MOST_DRAWN = 10_000
 """Nobody can see more nodes in one picture, and to lay them out takes half a minute."""
 
 app = typer.Typer(help="Prepare graphs for training.", no_args_is_help=True)
-
-
-@app.callback()
-def _group() -> None:
-    pass
 
 
 @app.command("prepare")
@@ -47,70 +45,10 @@ def prepare(
 
     Raw files are looked for in $PICLUSTER_INPUT (default: input/), then downloaded. reddit-like is generated.
     """
-    typer.echo(_summary(_prepared(name, scale, features, split_seed=split_seed, force=force)))
+    typer.echo(summary(_prepared(name, scale, features, split_seed=split_seed, force=force)))
 
 
-@app.command("import")
-def import_own(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the graph; its folder is graphs/NAME.")],
-    edges: Annotated[Path | None, typer.Option(help="Two columns: source, target.")] = None,
-    features: Annotated[Path | None, typer.Option(help="One row for each node.")] = None,
-    labels: Annotated[Path | None, typer.Option(help="One column, or two: node, label.")] = None,
-    splits: Annotated[Path | None, typer.Option(help="One column, or two: node, split. (default: 60/20/20)")] = None,
-    pyg: Annotated[Path | None, typer.Option(help="Instead: a PyG Data or data set, saved with torch.save.")] = None,
-    npz: Annotated[Path | None, typer.Option(help="Instead: an archive of numpy arrays with the whole graph.")] = None,
-    mask: Annotated[
-        int | None,
-        typer.Option(metavar="NUMBER", help="Number of the split to take where it has several, from 0.", min=0),
-    ] = None,
-    missing: Annotated[
-        list[str] | None, typer.Option(metavar="WORD", help="Word that marks a node without a label; repeatable.")
-    ] = None,
-    skip: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="COLUMN",
-            help="Leave out a column, by its name or number (edges:3), or an entry of --pyg, --npz; repeatable.",
-        ),
-    ] = None,
-    directed: Annotated[
-        bool, typer.Option("--directed/--undirected", help="Take edges as leading one way only, or both.")
-    ] = False,
-    store: Annotated[
-        FeatureType | None, typer.Option(help="Number format of features. (default: fp16 where it holds them)")
-    ] = None,
-    split_seed: Annotated[
-        int | None, typer.Option(help="Seed that draws the split where none is given. (default: 0)", min=0)
-    ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace the graph of this name.")] = False,
-) -> None:
-    """Make a graph folder of your own graph, from text (.csv, .tsv, .mtx … .gz), .parquet, .npy or .npz.
-
-    It tells how the files were understood; docs/datasets.md has their forms.
-    """
-    from picluster.cli.data.own_files import own_graph
-    from picluster.graph.own.importing import check_free, import_graph
-
-    check_free(name, GRAPHS, force=force)
-    done = import_graph(
-        name,
-        own_graph(
-            {"--edges": edges, "--features": features, "--labels": labels, "--splits": splits},
-            {"--pyg": pyg, "--npz": npz},
-            mask,
-            missing=tuple(missing or ()),
-            skip=tuple(skip or ()),
-            directed=directed,
-        ),
-        graphs_folder=GRAPHS,
-        directed=directed,
-        feature_dtype=FEATURE_DTYPES[store] if store else None,
-        split_seed=split_seed,
-        force=force,
-    )
-    typer.echo(_summary(done.graph))
-    for line in (*done.notes, *done.preview):
-        typer.echo(f"  {plain(line)}")
+app.command("import")(import_own)
 
 
 @app.command("list")
@@ -156,9 +94,31 @@ def remove(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Remove without asking.")] = False,
 ) -> None:
     """Remove graph folders, whole, damaged or partial. Runs and their predictions stay."""
-    from picluster.cli.data.dataset_removal import remove_graphs
+    from rich.filesize import decimal
 
-    remove_graphs(GRAPHS, names, yes=yes)
+    from picluster.cli.terminal.asking import agrees
+    from picluster.controller.record.history import training_on
+    from picluster.graph import catalogue
+
+    folders = catalogue.removable(GRAPHS, names)
+    for folder in folders:
+        if runs := training_on(folder.path.name):
+            what = f"{plain(str(folder.path))} is being trained on by {', '.join(runs)}"
+            raise InputError(what, fix=f"wait for it, or end it: picluster stop {shlex.quote(runs[0])}")
+    if not yes:
+        words = shlex.join(["picluster", "dataset", "rm", *(folder.path.name for folder in folders), "--yes"])
+        if not sys.stdin.isatty():
+            raise InputError("nobody is there to be asked whether graphs may be removed", fix=words)
+        for folder in folders:
+            told = "a link" if folder.is_link else decimal(folder.bytes)
+            typer.echo(f"  {plain(str(folder.path))}: {told}")
+        if not agrees("Remove it?" if len(folders) == 1 else "Remove them?"):
+            typer.echo("nothing was removed")
+            return
+    for folder in folders:
+        catalogue.remove(folder)
+        left = "; the folder that it led to stays" if folder.is_link else f": {decimal(folder.bytes)} freed"
+        typer.echo(f"removed {plain(str(folder.path))}{left}")
 
 
 @app.command("draw")
@@ -205,10 +165,3 @@ def _prepared(name: str, scale: float | None, features: FeatureType | None, **fu
     from picluster.controller.planning.graphs import prepared
 
     return prepared(name, scale, features, note, **further)
-
-
-def _summary(graph: GraphFolder) -> str:
-    meta = graph.meta
-    splits = ", ".join(f"{count:,} {split}" for split, count in meta.splits.items())
-    sizes = {"node": meta.nodes, "edge": meta.edges, "feature": meta.features}
-    return f"{graph.path}: {', '.join(counted(size, noun) for noun, size in sizes.items())}, {splits}"

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from picluster.errors import DataError
-from picluster.graph.own.table import Table
+from picluster.graph.own.own_graph import Table
 from picluster.graph.precision import Loss, first_loss
 
 _CHUNK_VALUES = 1 << 22

@@ -9,21 +9,22 @@ from numpy.typing import NDArray
 
 from picluster.errors import DataError, InputError
 from picluster.graph.edges import Edges, distinct_edges
-from picluster.graph.folder import GraphFolder
+from picluster.graph.folder import SPLITS, GraphFolder
 from picluster.graph.lock import maker_lock
 from picluster.graph.names import check_own_name
 from picluster.graph.own.feature_type import choose_dtype, chunks_of
-from picluster.graph.own.ids import check_ids, nodes_of
-from picluster.graph.own.labels import label_words, read_labels
-from picluster.graph.own.own_graph import OwnGraph
-from picluster.graph.own.preview import preview
+from picluster.graph.own.labels import read_labels
+from picluster.graph.own.node_ids import check_ids, nodes_of
+from picluster.graph.own.own_graph import OwnGraph, Table
 from picluster.graph.own.splits import read_splits
-from picluster.graph.own.table import Table
+from picluster.graph.own.words import words_of
 from picluster.graph.splits import empty_split_notes, split_by_share, write_splits
 from picluster.graph.writer import GraphWriter
 
 _MOST_NODES = (1 << 31) - 1
 _MOST_WORDS = 12
+_SHOWN_NODES = 3
+_SHOWN_VALUES = 4
 
 
 class Imported(NamedTuple):
@@ -37,13 +38,11 @@ class Imported(NamedTuple):
 
 
 class _Checked(NamedTuple):
-    """What the checks have made of the graph."""
+    """The graph as it is written, once it is checked."""
 
     labels: NDArray[Any]
     class_names: tuple[str, ...]
     splits: dict[str, NDArray[np.int32]]
-    order: NDArray[np.int64] | None
-    """The node of every row of features, where not the row's own number."""
     feature_dtype: str
     notes: list[str]
 
@@ -74,7 +73,10 @@ def import_graph(
         check_free(name, graphs_folder, force=force)
         classes = int(checked.labels.max()) + 1
         with GraphWriter(path, source=own.origin, classes=classes, class_names=checked.class_names) as writer:
-            _write_features(writer, own.features, checked.order, checked.feature_dtype)
+            written = writer.create("features", own.features.rows.shape, checked.feature_dtype)
+            for place in chunks_of(own.features):
+                written[place if own.features.nodes is None else own.features.nodes[place]] = own.features.rows[place]
+            written.flush()
             edges = distinct_edges(own.edges.rows[:, 0], own.edges.rows[:, 1], directed=directed)
             edges.write(writer, nodes)
             writer.write("labels", checked.labels)
@@ -84,11 +86,11 @@ def import_graph(
     graph = GraphFolder.open(path)
     empty = [f"split: {told}" for told in empty_split_notes(graph.meta.splits)]
     from_one = own.edges.rows.min() == 1 and not own.node_names
-    return Imported(graph, [*notes, *empty, *_edge_notes(edges, from_one=bool(from_one))], preview(graph))
+    return Imported(graph, [*notes, *empty, *_edge_notes(edges, from_one=bool(from_one))], _preview(graph))
 
 
 def _edge_notes(edges: Edges, *, from_one: bool) -> list[str]:
-    """What became of the edges that were given."""
+    """Sentences on the edges that were left out or added."""
     notes = []
     if edges.loops or edges.repeated:
         notes.append(f"edges left out: {edges.repeated:,} repeated, {edges.loops:,} from a node to itself")
@@ -115,7 +117,6 @@ def _check(own: OwnGraph, feature_dtype: str | None, split_seed: int | None) -> 
     if nodes > _MOST_NODES or width < 1:
         fix = f"at most {_MOST_NODES:,} nodes, at least one feature"
         raise DataError(f"{own.features.where(0)} and on: {nodes:,} nodes of {width} features cannot be", fix=fix)
-    order = own.features.nodes
     if own.edges.rows.shape[1] != 2:  # noqa: PLR2004
         what = f"{own.edges.where(0)} has {own.edges.rows.shape[1]} columns; edges have 2: source, target"
         raise DataError(what, fix="leave out the others: edges have no weights here")
@@ -133,7 +134,7 @@ def _check(own: OwnGraph, feature_dtype: str | None, split_seed: int | None) -> 
     else:
         splits = read_splits(own.splits, own.splits_source, labels, own.missing)
     dtype, lost = choose_dtype(own.features, own.feature_names, feature_dtype)
-    return _Checked(labels, names, splits, order, dtype, [*notes, *lost])
+    return _Checked(labels, names, splits, dtype, [*notes, *lost])
 
 
 def _named(names: tuple[str, ...], classes: int, given: Sequence[str]) -> tuple[str, ...]:
@@ -148,15 +149,32 @@ def _check_missing(own: OwnGraph, nodes: int) -> None:
     if not own.missing:
         return
     tables = [own.labels, *([own.splits] if isinstance(own.splits, Table) else [])]
-    words = {word for table in tables for word in label_words(nodes_of(table, nodes)[1]).distinct}
+    words = {word for table in tables for word in words_of(nodes_of(table, nodes)[1]).distinct}
     if strange := [word for word in own.missing if word not in words]:
         some = ", ".join(sorted(words)[:_MOST_WORDS])
         raise InputError(f"--missing {strange[0]}: no label is called so", fix=f"leave it out; there are {some}")
 
 
-def _write_features(writer: GraphWriter, features: Table, order: NDArray[np.int64] | None, dtype: str) -> None:
-    nodes, width = features.rows.shape
-    written = writer.create("features", (nodes, width), dtype)
-    for place in chunks_of(features):
-        written[place if order is None else order[place]] = features.rows[place]
-    written.flush()
+def _preview(graph: GraphFolder) -> list[str]:
+    """A line on each of the first nodes: features, label, split, and the neighbours that it gathers from."""
+    names = graph.node_names()
+    lines = []
+    for node in range(min(_SHOWN_NODES, graph.meta.nodes)):
+        features = [f"{value:.4g}" for value in graph.array("features")[node, :_SHOWN_VALUES].tolist()]
+        start, end = (int(place) for place in graph.array("indptr")[node : node + 2])
+        shown = graph.array("indices")[start : min(end, start + _SHOWN_VALUES)].tolist()
+        neighbours = [names[other] if names else str(other) for other in shown]
+        label = int(graph.array("labels")[node])
+        named = graph.meta.class_names[label] if graph.meta.class_names else label
+        parts = [
+            f"features {_few(features, graph.meta.features)}",
+            f"label {named}" if label >= 0 else "no label",
+            *(name for name in SPLITS if (graph.array(name) == node).any()),
+            f"neighbours {_few(neighbours, end - start)}" if neighbours else "no neighbours",
+        ]
+        lines.append(f"node {node}{f' ({names[node]})' if names else ''}: {', '.join(parts)}")
+    return lines
+
+
+def _few(values: list[str], count: int) -> str:
+    return " ".join(values) + (f" … ({count:,})" if count > len(values) else "")

@@ -8,9 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from picluster.errors import DataError
+from picluster.graph.own.own_graph import Table
 from picluster.graph.own.sheet import Column
-from picluster.graph.own.words import WordColumn, plain_number, whole_number
+from picluster.graph.own.words import WordColumn, plain_number, to_words, whole_number, words_of
 
+_NUMBERED = "number the nodes from 0 to N - 1, and give a row of features for each; or give features a column of ids"
+_FROM_ONE = "nodes are numbered from 0: subtract 1 from every id, or give features a column of ids from 1 on"
 _INT64 = np.iinfo(np.int64)
 _CHUNK_ROWS = 1 << 21
 
@@ -21,7 +24,7 @@ class NodeIds:
 
     count: int
     source: str
-    """What has a row for each node, for messages."""
+    """Name of the file that has a row for each node, for messages."""
     names: tuple[str, ...] = ()
     """(N,) in the order of their numbers; none where nodes are numbered already."""
     by_word: Mapping[str, int] = field(default_factory=dict)
@@ -33,7 +36,7 @@ class NodeIds:
 
     @property
     def are_words(self) -> bool:
-        """Whether ids are compared letter by letter: 007 is not 7."""
+        """True where ids are compared letter by letter: 007 is not 7."""
         return bool(self.by_word)
 
     def numbers(self, column: Column, where: Callable[[int], str]) -> NDArray[np.int64]:
@@ -45,7 +48,7 @@ class NodeIds:
             return self._numbers_of_words(column, where)
         whole = _whole(column, where)
         if self.are_words:
-            return self._numbers_of_words(words_of_numbers(whole), where)
+            return self._numbers_of_words(words_of(whole), where)
         if self.sorted_ids is None:
             return whole
         numbers = np.empty(len(whole), np.int64)
@@ -59,7 +62,7 @@ class NodeIds:
         return numbers
 
     def knows(self, column: Column) -> bool:
-        """Whether every value of a column is the id of a node."""
+        """True where every value of a column is the id of a node."""
         try:
             numbers = self.numbers(column, lambda _: "")
         except DataError:
@@ -69,12 +72,10 @@ class NodeIds:
     def _numbers_of_words(self, column: WordColumn, where: Callable[[int], str]) -> NDArray[np.int64]:
         known = [self._number(word) for word in column.distinct]
         if strange := [place for place, number in enumerate(known) if isinstance(number, str)]:
-            rows = np.isin(column.codes, strange)
-            if rows.any():
-                row = int(np.argmax(rows))
-                word, why = column.distinct[column.codes[row]], str(known[column.codes[row]])
-                raise _no_id(where(row), word, why) if why else self._unknown(where(row), word)
-        return np.array([0 if isinstance(number, str) else number for number in [*known, 0]], np.int64)[column.codes]
+            row = column.first_row(*strange)
+            word, why = column.distinct[column.codes[row]], str(known[column.codes[row]])
+            raise _no_id(where(row), word, why) if why else self._unknown(where(row), word)
+        return np.array(known, np.int64)[column.codes]
 
     def _number(self, word: str) -> int | str:
         """The node, or why it cannot be one; nothing where it is unknown."""
@@ -95,11 +96,6 @@ class NodeIds:
         return DataError(what, fix="correct it, or give the node a row of features")
 
 
-def numbered(count: int, source: str) -> NodeIds:
-    """Nodes that are numbered from 0."""
-    return NodeIds(count=count, source=source)
-
-
 def named(column: Column, source: str, where: Callable[[int], str]) -> tuple[NodeIds, NDArray[np.int64] | None]:
     """Nodes by a column of their ids, and the node of each row where rows are not in the order of nodes.
 
@@ -109,12 +105,15 @@ def named(column: Column, source: str, where: Callable[[int], str]) -> tuple[Nod
     ids = whole_ids(column)
     _check_distinct(column if ids is None else ids, where)
     count = len(column)
+    if ids is None and not isinstance(column, WordColumn):  # such as a column of Parquet with a gap
+        row = int(np.argmax(~(np.isfinite(column) & (column == np.rint(column)) & (abs(column) < 1 << 53))))
+        raise _no_id(where(row), f"{column[row]:g}", "is no whole number below 2^53")
     if ids is None:
         assert isinstance(column, WordColumn)
         names = tuple(map(str, column.array().tolist()))
         return NodeIds(count=count, source=source, names=names, by_word={n: row for row, n in enumerate(names)}), None
     if count and ids.min() == 0 and ids.max() == count - 1:
-        return numbered(count, source), None if (ids == np.arange(count)).all() else ids
+        return NodeIds(count=count, source=source), None if (ids == np.arange(count)).all() else ids
     order = np.argsort(ids, kind="stable")
     names = tuple(map(str, ids.tolist()))
     return NodeIds(count=count, source=source, names=names, sorted_ids=ids[order], order=order), None
@@ -130,22 +129,14 @@ def whole_ids(column: Column) -> NDArray[np.int64] | None:
     values = [plain_number(word) for word in column.distinct]
     if not all(value is not None and _INT64.min <= value <= _INT64.max for value in values):
         return None
-    return np.array([*values, 0], np.int64)[column.codes]
-
-
-def words_of_numbers(column: NDArray[Any]) -> WordColumn:
-    """Whole numbers as words, in plain digits, numbered as they come."""
-    known, first, codes = np.unique(column, return_index=True, return_inverse=True)
-    order = np.argsort(first)
-    place = np.empty(len(order), np.int32)
-    place[order] = np.arange(len(order), dtype=np.int32)
-    return WordColumn(place[codes], tuple(str(value) for value in known[order].tolist()))
+    return np.array(values, np.int64)[column.codes]
 
 
 def _check_distinct(ids: Column, where: Callable[[int], str]) -> None:
     codes = ids.codes if isinstance(ids, WordColumn) else ids
-    if isinstance(ids, WordColumn) and "" in ids.distinct and (row := ids.first_row(ids.distinct.index(""))) >= 0:
-        raise DataError(f"{where(row)}: the node has no id", fix="give each node an id of its own")
+    if isinstance(ids, WordColumn) and "" in ids.distinct:
+        where_empty = where(ids.first_row(ids.distinct.index("")))
+        raise DataError(f"{where_empty}: the node has no id", fix="give each node an id of its own")
     first = np.unique(codes, return_index=True)[1]
     if len(first) < len(codes):
         row = int(np.setdiff1d(np.arange(len(codes)), first)[0])
@@ -166,3 +157,42 @@ def _whole(column: NDArray[Any], where: Callable[[int], str]) -> NDArray[np.int6
 def _no_id(where: str, word: str, why: str) -> DataError:
     fix = "number the nodes from 0 to N - 1, or give features a column of ids"
     return DataError(f"{where}: {word!r} {why}" if word else f"{where}: a cell {why}", fix=fix)
+
+
+def check_ids(table: Table, ids: NDArray[Any], nodes: int, *, once: bool = False) -> None:
+    """DataError names the first row of `ids` (rows, columns) with an id out of range, or there before with `once`."""
+    for start in range(0, len(ids), _CHUNK_ROWS):
+        chunk = ids[start : start + _CHUNK_ROWS]
+        if not 0 <= chunk.min() <= chunk.max() < nodes:
+            row, column = np.argwhere((chunk < 0) | (chunk >= nodes))[0]
+            what = f"there is no node {chunk[row, column]}: the features are of {nodes:,}, from 0 to {nodes - 1}"
+            from_one = ids.min() == 1 and ids.max() == nodes
+            hint = f"; 0 never occurs, and {nodes} does: ids seem to begin with 1" if from_one else ""
+            raise DataError(f"{table.where(start + int(row))}: {what}{hint}", fix=_FROM_ONE if from_one else _NUMBERED)
+    if once and len(first := np.unique(ids, return_index=True)[1]) < len(ids):
+        row = int(np.setdiff1d(np.arange(len(ids)), first)[0])
+        raise DataError(f"{table.where(row)}: node {ids[row, 0]} was there before", fix="give each node one row")
+
+
+def nodes_of(table: Table, nodes: int) -> tuple[NDArray[np.int64], NDArray[Any]]:
+    """(M,) node numbers and (M,) values of a table that has the values alone, or the node of each.
+
+    An array may have the nodes' numbers in its first column. DataError where something does not fit.
+    """
+    rows, columns = table.rows.shape
+    if table.nodes is not None:
+        check_ids(table, table.nodes[:, None], nodes, once=True)
+        return table.nodes, table.rows[:, 0]
+    if columns == 1:
+        if rows != nodes:
+            what = f"{table.where(0)} and on: {rows:,} rows, but the features are of {nodes:,} nodes"
+            raise DataError(what, fix="give one row for each node, or two columns: node, value")
+        return np.arange(nodes), table.rows[:, 0]
+    if columns != 2:  # noqa: PLR2004
+        raise DataError(f"{table.where(0)} has {columns} columns", fix="give one, or two: node, value")
+    first = table.rows[:, 0]
+    ids = NodeIds(count=nodes, source="features").numbers(
+        to_words(map(str, first)) if first.dtype.kind in "US" else first, table.where
+    )
+    check_ids(table, ids[:, None], nodes, once=True)
+    return ids, table.rows[:, 1]

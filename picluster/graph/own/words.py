@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable
 from itertools import islice
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,7 @@ _LARGEST = 1 << 63
 
 
 class WordColumn(NamedTuple):
-    """A column of words: `distinct[codes[row]]` is the word of a row."""
+    """A column of words: `distinct[codes[row]]` is the word of a row, and each of `distinct` stands in some row."""
 
     codes: NDArray[np.int32]
     """(rows,)."""
@@ -39,10 +39,9 @@ class WordColumn(NamedTuple):
         """(rows,) the words themselves."""
         return np.array([*self.distinct, ""], object)[self.codes]
 
-    def first_row(self, word: int) -> int:
-        """The first row that has a word, by its number; -1 where none has it."""
-        rows = np.flatnonzero(self.codes == word)
-        return int(rows[0]) if len(rows) else -1
+    def first_row(self, *words: int) -> int:
+        """The first row that has one of some words, by their places in `distinct`."""
+        return int(np.argmax(np.isin(self.codes, words)))
 
 
 class _Numbers(dict[str, int]):
@@ -54,6 +53,17 @@ class _Numbers(dict[str, int]):
 def to_words(values: Iterable[str]) -> WordColumn:
     """The column of some words."""
     return columns_of_words(([value] for value in values), 1)[0]
+
+
+def words_of(column: NDArray[Any]) -> WordColumn:
+    """The values of an array as words, whatever they were: whole floats as 1, no number as nan."""
+    if column.dtype.kind not in "fiub":
+        return to_words(str(value).strip() for value in column.tolist())
+    known, codes = np.unique(column, return_inverse=True)
+    texts = [
+        str(int(value)) if isinstance(value, float) and value.is_integer() else repr(value) for value in known.tolist()
+    ]
+    return WordColumn(codes.astype(np.int32), tuple(texts))
 
 
 def columns_of_words(rows: Iterable[list[str]], width: int) -> list[WordColumn]:
@@ -68,17 +78,17 @@ def columns_of_words(rows: Iterable[list[str]], width: int) -> list[WordColumn]:
 
 
 def is_missing(word: str, others: Iterable[str] = ()) -> bool:
-    """Whether a word says that there is no value: nan, null, None, NA, N/A, `?`, nothing, or one of `others`."""
+    """True where a word says that there is no value: nan, null, None, NA, N/A, `?`, nothing, or one of `others`."""
     return word.casefold() in _MISSING or word in others
 
 
 def is_number(word: str) -> bool:
-    """Whether a word is a decimal number, nan or inf, in ASCII. Python's own float() takes more: 1_000, ٣."""
+    """True where a word is a decimal number, nan or inf, in ASCII. Python's own float() takes more: 1_000, ٣."""
     return _NUMBER.fullmatch(word) is not None
 
 
 def is_truth(word: str) -> bool:
-    """Whether a word is True or False, as pandas writes indicators."""
+    """True where a word is True or False, as pandas writes indicators."""
     return word.casefold() in _TRUTH
 
 

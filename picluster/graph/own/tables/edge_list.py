@@ -9,9 +9,9 @@ import numpy as np
 
 from picluster.errors import DataError
 from picluster.graph.own.column_names import names_ends, numbered_stem
-from picluster.graph.own.node_ids import NodeIds, numbered
+from picluster.graph.own.node_ids import NodeIds
+from picluster.graph.own.own_graph import Table
 from picluster.graph.own.sheet import Column, Sheet
-from picluster.graph.own.table import Table
 from picluster.graph.own.tables.edge_columns import EdgeColumns, find_ends
 from picluster.graph.own.tables.parquet import ParquetFile
 from picluster.graph.own.tables.skipping import FileColumns
@@ -61,7 +61,9 @@ class TextEdges(NamedTuple):
         example = sample[0] if self.names and sample else self.text.first
         cells = example.cells
         if dialect.attributes:
-            cells = [*cells[:-1], *_example_values(cells[-1], self.attributes)]
+            value = r"""['"]%s['"]\s*:\s*([^,}]*)"""
+            found = [re.search(value % re.escape(name), cells[-1]) for name in self.attributes]
+            cells = [*cells[:-1], *(match[1].strip() if match else "" for match in found)]
         numbers = [[str(row + start) for row in range(len(sample))] for start in (0, 1, 2)]
         return EdgeColumns(
             place=f"{self.text.file}, line {example.line}",
@@ -145,7 +147,9 @@ class EdgeEnds:
         """
         sheet = self._sheet
         if self._text and self._text.market:
-            return _market_edges(self._numbers(sheet, numbered(0, sheet.file)), self._text.market, ids.count)
+            return _market_edges(
+                self._numbers(sheet, NodeIds(count=0, source=sheet.file)), self._text.market, ids.count
+            )
         if self._text and ids.are_words and not sheet.words:
             sheet = read_ids(self._text.text, self._places, as_words=True)
         if not sheet.doubtful:
@@ -219,11 +223,6 @@ def _market_edges(table: Table, market: Market, nodes: int) -> tuple[Table, tupl
         table = replace(table, where=lambda row: where(row if row < count else int(entries[row - count])))
     half = "; each entry of the half stands for both directions" if market.symmetric else ""
     return replace(table, rows=rows), (f"edges: a Matrix Market file: from row to column, numbered from 1{half}",)
-
-
-def _example_values(text: str, names: tuple[str, ...]) -> list[str]:
-    found = {name: re.search(rf"""['"]{re.escape(name)}['"]\s*:\s*([^,}}]*)""", text) for name in names}
-    return [match[1].strip() if match else "" for match in found.values()]
 
 
 def _market(text: TextFile) -> Market:

@@ -8,11 +8,10 @@ from numpy.typing import NDArray
 
 from picluster.errors import DataError
 from picluster.graph.own.column_names import plain
-from picluster.graph.own.node_ids import NodeIds, named, numbered
+from picluster.graph.own.node_ids import NodeIds, named
+from picluster.graph.own.own_graph import Table
 from picluster.graph.own.sheet import Sheet
-from picluster.graph.own.table import Table
-from picluster.graph.own.tables.evidence import Evidence
-from picluster.graph.own.tables.id_column import SURE_IDS, find_ids
+from picluster.graph.own.tables.id_column import SURE_IDS, Evidence, find_ids
 from picluster.graph.own.tables.skipping import FileColumns, skip_option
 from picluster.graph.own.words import WordColumn, is_missing, is_number, is_truth
 
@@ -38,7 +37,7 @@ class Features(NamedTuple):
 
 
 def read_features(sheet: Sheet, evidence: Evidence, files: Mapping[str, FileColumns]) -> Features:
-    """What a features file means, in the light of the others. DataError where two readings are possible."""
+    """Reads a features file in the light of the others. DataError where two readings are possible."""
     notes = list(sheet.notes)
     numbered_head = False
     if sheet.doubtful:
@@ -50,7 +49,7 @@ def read_features(sheet: Sheet, evidence: Evidence, files: Mapping[str, FileColu
     if not sheet.rows:
         raise DataError(f"{sheet.file} has no rows", fix="give every node a row of features")
     found = find_ids(sheet, evidence, files)
-    ids, order = numbered(sheet.rows, sheet.file), None
+    ids, order = NodeIds(count=sheet.rows, source=sheet.file), None
     if found.place is not None:
         ids, order = named(sheet.column(found.place), sheet.file, sheet.where)
         notes += _said(sheet, found.place, ids, order)
@@ -70,7 +69,7 @@ def read_features(sheet: Sheet, evidence: Evidence, files: Mapping[str, FileColu
 
 
 def _is_head(sheet: Sheet, evidence: Evidence) -> bool:
-    """Whether the first row, which is 0, 1, 2 …, names the columns: the number of nodes decides."""
+    """True where the first row, which is 0, 1, 2 …, names the columns: the number of nodes decides."""
     head, row = evidence.may_be(sheet.rows - 1), evidence.may_be(sheet.rows)
     if words := [column for place, column in sheet.words.items() if place == min(sheet.words)]:
         first = words[0].distinct[words[0].codes[0]]
@@ -92,8 +91,7 @@ def _check_numbers(sheet: Sheet, files: Mapping[str, FileColumns]) -> None:
     """DataError names the first word among features, and how to leave its column out."""
     for place, column in sorted(sheet.words.items()):
         strange = [code for code, word in enumerate(column.distinct) if not (is_number(word) or is_truth(word))]
-        rows = np.isin(column.codes, strange)
-        row = int(np.argmax(rows)) if rows.any() else 0
+        row = column.first_row(*strange)
         word = column.distinct[column.codes[row]]
         skip = skip_option("features", place, files)
         where = f"{sheet.where(row)}, {sheet.name(place)}"

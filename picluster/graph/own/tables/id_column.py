@@ -7,9 +7,8 @@ import numpy as np
 
 from picluster.errors import DataError
 from picluster.graph.own.column_names import INDEX_NAMES, may_be_ids, plain
-from picluster.graph.own.node_ids import named, numbered, whole_ids
-from picluster.graph.own.sheet import Sheet
-from picluster.graph.own.tables.evidence import Evidence
+from picluster.graph.own.node_ids import NodeIds, named, whole_ids
+from picluster.graph.own.sheet import Column, Sheet
 from picluster.graph.own.tables.skipping import FileColumns, skip_option
 from picluster.graph.own.words import WordColumn, whole_number
 
@@ -19,8 +18,42 @@ _FEW_ROWS = 100
 _INT64 = 1 << 63
 
 
+class Evidence(NamedTuple):
+    """Evidence of edges, labels and splits on the nodes: how many there may be, and by which ids they are called."""
+
+    ends: tuple[Column, ...]
+    """The ends of all edges, without a first line that may be a head."""
+    id_columns: tuple[Column, ...] = ()
+    """The ids of labels and splits that have some, without a first line that may be a head."""
+    counts: tuple[frozenset[int], ...] = ()
+    """Numbers of nodes that may be, by every file with one value for each node."""
+
+    @property
+    def in_words(self) -> bool:
+        """True where edges call nodes by words that are no whole numbers."""
+        return any(whole_ids(column) is None for column in self.ends)
+
+    def are_all_in(self, ids: NodeIds) -> bool:
+        """True where edges call no node that is not among `ids`."""
+        return all(ids.knows(column) for column in self.ends)
+
+    def largest(self) -> int:
+        """The largest whole number that calls a node; -1 where there is none."""
+        found = [whole for column in (*self.ends, *self.id_columns) if (whole := whole_ids(column)) is not None]
+        return max((int(column.max()) for column in found if len(column)), default=-1)
+
+    def counts_exactly(self, nodes: int) -> bool:
+        """True where labels or splits have the ids from 0 to `nodes` - 1, every one."""
+        found = map(whole_ids, self.id_columns)
+        return any(ids is not None and np.array_equal(np.sort(ids), np.arange(nodes)) for ids in found)
+
+    def may_be(self, nodes: int) -> bool:
+        """True where there may be so many nodes."""
+        return all(nodes in counts for counts in self.counts) and self.largest() < nodes
+
+
 class IdColumn(NamedTuple):
-    """Where the ids are, if anywhere."""
+    """The place of the ids, if they are anywhere."""
 
     place: int | None
     passed_over: tuple[int, ...] = ()
@@ -44,8 +77,23 @@ class _Candidates(NamedTuple):
     def named_so(self) -> tuple[int, ...]:
         return (*self.sure, *self.likely)
 
+    @property
+    def counting(self) -> list[int]:
+        """Columns of numbers that are those from 0 to N - 1 or 1 to N, in any order; a single row counts nothing."""
+        columns = [(place, self.sheet.column(place)) for place in self.distinct if self.sheet.rows > 1]
+        return [
+            place
+            for place, column in columns
+            if not isinstance(column, WordColumn) and column.min() in {0, 1} and np.ptp(column) == self.sheet.rows - 1
+        ]
+
     def skip(self, place: int) -> str:
         return skip_option("features", place, self.files)
+
+    def note(self, place: int, why: str) -> str:
+        """A sentence on a column that is read as a feature, although it may hold ids."""
+        skip = f"({self.skip(place)} leaves it out)"
+        return f"features: {self.sheet.name(place)} {why}; it is read as a feature {skip}"
 
 
 def find_ids(sheet: Sheet, evidence: Evidence, files: Mapping[str, FileColumns]) -> IdColumn:
@@ -53,7 +101,7 @@ def find_ids(sheet: Sheet, evidence: Evidence, files: Mapping[str, FileColumns])
     if len(sheet.columns) == 1:
         return IdColumn(None)
     found = _candidates(sheet, files)
-    positions = evidence.are_all_in(numbered(sheet.rows, ""))
+    positions = evidence.are_all_in(NodeIds(count=sheet.rows, source=""))
     called = [place for place in found.distinct if _calls(sheet, place, evidence)]
     chosen = [place for place in called if place in found.named_so]
     if not chosen and not positions:
@@ -68,11 +116,12 @@ def find_ids(sheet: Sheet, evidence: Evidence, files: Mapping[str, FileColumns])
     if chosen:
         rest = tuple(place for place in found.index_columns if place not in chosen)
         notes = [f"features: {sheet.name(place)} numbers the rows, and is passed over" for place in rest]
-        return IdColumn(chosen[0], rest, (*notes, *_other_ids(found, (*chosen, *rest))))
+        others = [place for place in found.distinct if place in found.named_so and place not in (*chosen, *rest)]
+        return IdColumn(chosen[0], rest, (*notes, *(found.note(place, "looks like ids") for place in others)))
     if found.sure:
         return IdColumn(found.sure[0])
     _refuse_doubtful(found)
-    return IdColumn(None, notes=_counting(found))
+    return IdColumn(None, notes=tuple(found.note(place, "has the number of a row in each") for place in found.counting))
 
 
 def _candidates(sheet: Sheet, files: Mapping[str, FileColumns]) -> _Candidates:
@@ -95,12 +144,12 @@ def _is_distinct(sheet: Sheet, place: int) -> bool:
 
 
 def _calls(sheet: Sheet, place: int, evidence: Evidence) -> bool:
-    """Whether edges use the ids of a column and no others."""
+    """True where edges use the ids of a column and no others."""
     column = sheet.column(place)
     if isinstance(column, WordColumn) and not evidence.in_words and whole_ids(column) is None:
         values = [whole_number(word) for word in column.distinct]  # 007: edges were read as numbers, and are once more
         fits = all(value is not None and abs(value) < _INT64 for value in values)
-        column = np.array([*(value or 0 for value in values), 0], np.int64)[column.codes] if fits else column
+        column = np.array(values, np.int64)[column.codes] if fits else column
     try:
         ids, _ = named(column, sheet.file, sheet.where)
     except DataError:
@@ -117,16 +166,6 @@ def _without_a_name(found: _Candidates, evidence: Evidence, called: list[int]) -
     return called or [place for place in found.distinct if place in found.sheet.words and evidence.in_words]
 
 
-def _other_ids(found: _Candidates, used: tuple[int, ...]) -> list[str]:
-    """A note on each column that is read as a feature, but looks like ids."""
-    return [
-        f"features: {found.sheet.name(place)} looks like ids; it is read as a feature"
-        f" ({found.skip(place)} leaves it out)"
-        for place in found.distinct
-        if place in found.named_so and place not in used
-    ]
-
-
 def _refuse_doubtful(found: _Candidates) -> None:
     """DataError where a column looks like ids by its name or by counting the rows, but nothing else says so."""
     sheet = found.sheet
@@ -135,28 +174,7 @@ def _refuse_doubtful(found: _Candidates) -> None:
             what = f"{sheet.name(place)} looks like the ids of nodes, but edges do not use them"
             fix = f"use them in edges; or leave the column out: {found.skip(place)}"
             raise DataError(f"{sheet.where(0)} and on: {what}", fix=fix)
-    for place in _counting_rows(found) if not sheet.names else ():
-        if place > min(sheet.columns):
-            continue  # where ids have no name, they stand first
+    if not sheet.names and (place := sheet.columns[0]) in found.counting:  # where ids have no name, they stand first
         what = f"{sheet.name(place)} has the number of a row in each: ids of nodes, or a feature?"
         fix = f"write a head above (node for ids), or leave it out: {found.skip(place)}"
         raise DataError(f"{sheet.where(0)} and on: {what}", fix=fix)
-
-
-def _counting(found: _Candidates) -> tuple[str, ...]:
-    """A note on each column that is read as a feature, but has the numbers of the rows."""
-    return tuple(
-        f"features: {found.sheet.name(place)} has the number of a row in each; it is read as a feature"
-        f" ({found.skip(place)} leaves it out)"
-        for place in _counting_rows(found)
-    )
-
-
-def _counting_rows(found: _Candidates) -> list[int]:
-    """Columns of numbers that are those from 0 to N - 1 or 1 to N, in any order; a single row counts nothing."""
-    columns = [(place, found.sheet.column(place)) for place in found.distinct if found.sheet.rows > 1]
-    return [
-        place
-        for place, column in columns
-        if not isinstance(column, WordColumn) and column.min() in {0, 1} and np.ptp(column) == found.sheet.rows - 1
-    ]

@@ -8,14 +8,16 @@ import numpy as np
 from picluster.errors import DataError
 from picluster.graph.own.column_names import INDEX_NAMES, is_value_name, may_be_ids
 from picluster.graph.own.node_ids import NodeIds
-from picluster.graph.own.sheet import Column, Sheet
-from picluster.graph.own.table import Table
-from picluster.graph.own.tables.evidence import head_of_values
+from picluster.graph.own.own_graph import Table
+from picluster.graph.own.sheet import Sheet
+from picluster.graph.own.splits import is_split
 from picluster.graph.own.tables.skipping import FileColumns, skip_option
-from picluster.graph.own.words import WordColumn, is_missing, is_number, to_words
+from picluster.graph.own.words import WordColumn, is_missing, is_number, to_words, whole_number
 from picluster.wording import counted
 
 _PAIR = 2
+_FIRST_NUMBER = "0"
+"""The head of a single column that pandas writes where it has no name."""
 
 
 class NodeValues(NamedTuple):
@@ -36,7 +38,7 @@ def read_node_values(
     DataError where columns do not fit, or two readings are possible.
     """
     notes = list(sheet.notes)
-    for place in sheet.columns if len(sheet.columns) > _PAIR else ():
+    for place in sheet.columns:
         if sheet.names and sheet.names[place] in INDEX_NAMES and len(sheet.columns) > _PAIR:
             sheet = sheet.without((place,))
             notes.append(f"{role}: {sheet.name(place)} numbers the rows, and is passed over")
@@ -47,7 +49,8 @@ def read_node_values(
         what = f"{sheet.where(0)} has {len(sheet.columns)} columns; {role} have one, or two: node, {role[:-1]}"
         raise DataError(what, fix=f"leave out what is neither ({skips})" if skips else "skip fewer columns")
     if len(sheet.columns) == 1:
-        sheet = _headed_column(sheet, role, ids, notes)
+        if sheet.doubtful:
+            sheet = sheet.head_is(names=_one_columns_head(sheet, role, ids, notes))
         read = _one_column(sheet, role, ids, notes, shuffled=shuffled)
     else:
         sheet = _headed_pairs(sheet, role, ids, notes, numbered_head=numbered_head)
@@ -61,22 +64,26 @@ def _one_column(sheet: Sheet, role: str, ids: NodeIds, notes: list[str], *, shuf
     if shuffled:
         what = f"{sheet.where(0)} and on: one column is in the order of the nodes, or of the rows of {ids.source}?"
         raise DataError(what, fix=f"give {role} two columns: node, {role[:-1]}")
-    words = _as_words(sheet.column(place))
+    words = sheet.words[place]
+    if not len(words):
+        raise DataError(f"{sheet.file} has no rows", fix="see docs/datasets.md for what belongs there")
     empty = np.array(sheet.empty_lines, np.int64)
     rows = len(words) - len(empty)
+    kept = np.setdiff1d(np.arange(len(words)), empty)
     if rows == ids.count or not len(empty):
-        values, kept = words.array(), np.setdiff1d(np.arange(len(words)), empty)
+        values = words.array()
         if len(empty) and empty.min() < rows:
             notes.append(
                 f"{role}: {counted(len(empty), 'empty line')} passed over: there is a value for every node without"
             )
+        if rows != ids.count:
+            what = f"{sheet.where(int(kept[0]))} and on: {rows:,} rows, but the features are of {ids.count:,} nodes"
+            said = f" ({'; '.join(notes)})" if notes else ""
+            raise DataError(what + said, fix=f"give one row for each node, or two columns: node, {role[:-1]}")
         where = sheet.where
-        return _checked_count(
-            Table(rows=values[kept][:, None], where=lambda row: where(int(kept[row]))), role, ids, notes
-        )
-    filled = rows + int(np.sum(empty < len(words) - _trailing(empty, len(words))))
-    inside = filled > rows
-    if sheet.begins_empty or not filled <= ids.count <= len(words) + inside:
+        return NodeValues(Table(rows=values[kept][:, None], where=lambda row: where(int(kept[row]))), tuple(notes))
+    inside = int(np.sum(empty < kept.max(initial=-1)))  # the others stand at the end
+    if sheet.begins_empty or not rows + inside <= ids.count <= len(words) + (inside > 0):
         what = (
             f"{sheet.where(int(empty[0]))} is empty: {rows:,} values, {len(empty):,} empty lines, {ids.count:,} nodes:"
             " neither with nor without empty lines is there one value for each node"
@@ -87,32 +94,10 @@ def _one_column(sheet: Sheet, role: str, ids: NodeIds, notes: list[str], *, shuf
     return NodeValues(Table(rows=values[:, None], where=sheet.where), tuple(notes))
 
 
-def _trailing(empty: "np.ndarray[tuple[int], np.dtype[np.int64]]", rows: int) -> int:
-    """The number of empty lines at the end."""
-    count = 0
-    while count < len(empty) and empty[-1 - count] == rows - 1 - count:
-        count += 1
-    return count
-
-
-def _checked_count(table: Table, role: str, ids: NodeIds, notes: list[str]) -> NodeValues:
-    rows = len(table.rows)
-    if rows != ids.count:
-        what = f"{table.where(0)} and on: {rows:,} rows, but the features are of {ids.count:,} nodes"
-        said = f" ({'; '.join(notes)})" if notes else ""
-        fix = f"give one row for each node, or two columns: node, {role[:-1]}"
-        raise DataError(what + said, fix=fix)
-    return NodeValues(table, tuple(notes))
-
-
-def _headed_column(sheet: Sheet, role: str, ids: NodeIds, notes: list[str]) -> Sheet:
-    return sheet.head_is(names=_one_columns_head(sheet, role, ids, notes)) if sheet.doubtful else sheet
-
-
 def _one_columns_head(sheet: Sheet, role: str, ids: NodeIds, notes: list[str]) -> bool:
-    """Whether the first row is the head, by the words below it and the number of nodes."""
+    """True where the first row is the head, by the words below it and the number of nodes."""
     word = sheet.doubtful[sheet.columns[0]]
-    column = _as_words(sheet.column(sheet.columns[0]))
+    column = sheet.words[sheet.columns[0]]
     head = head_of_values(column, role)
     filled = len(column) - len(sheet.empty_lines)
     if sheet.begins_empty and sheet.empty_lines and not is_value_name(word):
@@ -158,14 +143,14 @@ def _pairs(sheet: Sheet, role: str, ids: NodeIds, notes: list[str]) -> NodeValue
     if _second_has_ids(sheet, first, second, ids):
         first, second = second, first
         notes.append(f"{role}: {sheet.name(first)} has the nodes, {sheet.name(second)} the {role}")
-    nodes = ids.numbers(sheet.column(first), sheet.where)
-    values = _as_words(sheet.column(second)).array()
+    nodes = ids.numbers(sheet.words[first], sheet.where)
+    values = sheet.words[second].array()
     return NodeValues(Table(rows=values[:, None], where=sheet.where, nodes=nodes), tuple(notes))
 
 
 def _pairs_head(sheet: Sheet, ids: NodeIds) -> bool:
-    """Whether the first row names the columns: none of its cells is a node's id, or it says what columns hold."""
-    first, second = (_as_words(sheet.column(place)) for place in sheet.columns)
+    """True where the first row names the columns: none of its cells is a node's id, or it says what columns hold."""
+    first, second = (sheet.words[place] for place in sheet.columns)
     cells = [sheet.doubtful[place] for place in sheet.columns]
     called = [ids.knows(to_words([cell])) and bool(cell) for cell in cells]
     if not called[0]:
@@ -181,10 +166,8 @@ def _pairs_head(sheet: Sheet, ids: NodeIds) -> bool:
 
 
 def _only_words_follow(sheet: Sheet) -> bool:
-    """Whether values are words that are no numbers, but for the first: pandas names columns 0 and 1."""
-    others = [
-        word for word in _words_after_the_first(_as_words(sheet.column(sheet.columns[1]))) if not is_missing(word)
-    ]
+    """True where values are words that are no numbers, but for the first: pandas names columns 0 and 1."""
+    others = [word for word in _words_after_the_first(sheet.words[sheet.columns[1]]) if not is_missing(word)]
     return bool(others) and not any(map(is_number, others))
 
 
@@ -193,24 +176,42 @@ def _words_after_the_first(column: WordColumn) -> set[str]:
 
 
 def _second_has_ids(sheet: Sheet, first: int, second: int, ids: NodeIds) -> bool:
-    """Whether the ids stand in the second column: by the names, else because only its values are ids, each once."""
+    """True where the ids stand in the second column: by the names, else because only its values are ids, each once."""
     if sheet.names:
         names = sheet.names[first], sheet.names[second]
         if may_be_ids(names[1]) and not may_be_ids(names[0]):
             return True
         if may_be_ids(names[0]) or is_value_name(names[1]):
             return False
-    return not _are_ids(sheet.column(first), ids) and _are_ids(sheet.column(second), ids)
+    return not _are_ids(sheet.words[first], ids) and _are_ids(sheet.words[second], ids)
 
 
-def _are_ids(column: Column, ids: NodeIds) -> bool:
-    codes = column.codes if isinstance(column, WordColumn) else column
-    return len(np.unique(codes)) == len(codes) and ids.knows(column)
+def _are_ids(column: WordColumn, ids: NodeIds) -> bool:
+    return len(column.distinct) == len(column) and ids.knows(column)
 
 
-def _as_words(column: Column) -> WordColumn:
-    if isinstance(column, WordColumn):
-        return column
-    from picluster.graph.own.labels import label_words
+def head_of_values(column: WordColumn, role: str) -> bool | None:
+    """True where the first word of labels or splits is the column's name; None where the count of rows must tell."""
+    word = column.distinct[column.codes[0]]
+    others = {column.distinct[code] for code in np.unique(column.codes[1:])}
+    numbers = [whole_number(other) is not None for other in others if not is_missing(other)]
+    if is_missing(word):
+        return False
+    if word in others and word != _FIRST_NUMBER:  # a class may be called `label`
+        return None if is_value_name(word) else False
+    if role == "splits":
+        return not is_split(word) and not (whole_number(word) is not None and any(numbers))
+    if word == _FIRST_NUMBER:
+        return True if numbers and not any(numbers) else None
+    if whole_number(word) is not None:
+        return False
+    return True if numbers and all(numbers) else None
 
-    return label_words(column)
+
+def possible_counts(column: WordColumn, role: str, empty_lines: tuple[int, ...], *, headed: bool) -> frozenset[int]:
+    """Numbers of nodes that a file with one value for each may be of."""
+    head = False if headed else head_of_values(column, role)
+    rows = len(column)
+    heads = {True: (1,), False: (0,), None: (0, 1)}[head]
+    counts = {rows - head for head in heads} | {rows - head - len(empty_lines) for head in heads}
+    return frozenset(counts | {count + 1 for count in counts if empty_lines})

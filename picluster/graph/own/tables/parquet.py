@@ -8,12 +8,11 @@ import numpy as np
 
 from picluster.errors import DataError, MissingError
 from picluster.graph.own.column_names import may_be_ids
-from picluster.graph.own.labels import label_words
+from picluster.graph.own.own_graph import Kind
 from picluster.graph.own.sheet import Column, Sheet
-from picluster.graph.own.table import Kind
 from picluster.graph.own.tables.edge_columns import EdgeColumns
 from picluster.graph.own.tables.skipping import FileColumns
-from picluster.graph.own.words import to_words
+from picluster.graph.own.words import to_words, words_of
 
 _STRINGS = ("string", "large_string", "string_view", "null")
 
@@ -90,5 +89,5 @@ def _column(column: Any, where: str, kind: Kind, *, ids: bool) -> Column:
         if column.null_count or named == "uint64":
             return to_words("" if value is None else str(value) for value in column.to_pylist())
         whole = column.to_numpy().astype(np.int64)
-        return whole if kind == "ids" else label_words(whole)
-    return label_words(column.cast("float64", safe=False).to_numpy())
+        return whole if kind == "ids" else words_of(whole)
+    return words_of(column.cast("float64", safe=False).to_numpy())

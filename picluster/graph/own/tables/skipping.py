@@ -41,7 +41,7 @@ def skipped_columns(words: Sequence[str], files: Mapping[str, FileColumns]) -> d
 
 
 def skip_notes(skipped: Mapping[str, frozenset[int]], files: Mapping[str, FileColumns]) -> list[str]:
-    """What is left out, in sentences."""
+    """Sentences on the columns that are left out."""
     notes = []
     for role, places in skipped.items():
         for place in sorted(places):
@@ -51,7 +51,7 @@ def skip_notes(skipped: Mapping[str, frozenset[int]], files: Mapping[str, FileCo
 
 
 def skip_option(role: str, place: int, files: Mapping[str, FileColumns]) -> str:
-    """What to type to leave out a column."""
+    """The option to type to leave out a column."""
     names = files[role].names
     named = names[place] if place < len(names) else ""
     word = named if names.count(named) == 1 and named else str(place + 1)

@@ -1,6 +1,5 @@
 """The columns of a text file, read whole: numbers by numpy's parser, words each distinct one once."""
 
-import gzip
 import warnings
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -10,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from picluster.graph.own.sheet import Sheet
-from picluster.graph.own.text.records import is_gzip, line_of, read_lines, records
+from picluster.graph.own.text.records import line_of, open_bytes, read_lines, records
 from picluster.graph.own.text.text_file import TextFile
 from picluster.graph.own.words import columns_of_words, is_number
 
@@ -36,8 +35,9 @@ def read_numbers(text: TextFile, words_at: frozenset[int], left_out: frozenset[i
         if numbers is not None:
             break
         stranger = _first_stranger(text, places)
-        if stranger is None:
-            numbers = _slow_numbers(text, places)
+        if stranger is None:  # quotes, comments, or blanks that numpy does not pass over
+            rows = (",".join(text.number(cells[place]) for place in places) for cells in _rows(text))
+            numbers = np.loadtxt(rows, np.float64, comments=None, delimiter=",", ndmin=2)
             break
         words_at |= {stranger}
         if len(words_at) > _MOST_COLUMNS_OF_WORDS:
@@ -104,9 +104,9 @@ def _numbers(text: TextFile, places: tuple[int, ...], dtype: type) -> NDArray[An
     """The columns as numpy reads them, (rows, columns); None where something is no number, or a line is of its own."""
     dialect = text.dialect
     source: Path | Iterable[str] = text.file
-    skipped = text.body_line - 1
     if dialect.attributes or dialect.decimal_comma:
-        source, skipped = _plain_lines(text, skipped), 0
+        plain = (dialect.without_attributes(line)[0] for line in read_lines(text.file))
+        source = (line.replace(",", ".") for line in plain) if dialect.decimal_comma else plain
     numbers: NDArray[Any]
     try:
         with warnings.catch_warnings():
@@ -118,7 +118,7 @@ def _numbers(text: TextFile, places: tuple[int, ...], dtype: type) -> NDArray[An
                 delimiter=dialect.separator or None,
                 ndmin=2,
                 encoding="utf-8-sig",
-                skiprows=skipped,
+                skiprows=text.body_line - 1,
                 usecols=None if places == tuple(range(text.width)) else places,
             )
     except (ValueError, OverflowError):
@@ -126,27 +126,10 @@ def _numbers(text: TextFile, places: tuple[int, ...], dtype: type) -> NDArray[An
     return numbers.reshape(-1, len(places))
 
 
-def _plain_lines(text: TextFile, skipped: int) -> Iterator[str]:
-    """The lines without attributes, with decimal points."""
-    for number, line in enumerate(read_lines(text.file), 1):
-        if number > skipped:
-            plain = text.dialect.without_attributes(line)[0]
-            yield plain.replace(",", ".") if text.dialect.decimal_comma else plain
-
-
 def _first_stranger(text: TextFile, places: tuple[int, ...]) -> int | None:
     """The place of the first cell that is no number."""
-    for cells in _rows(text):
-        for place in places:
-            if not is_number(text.number(cells[place])):
-                return place
-    return None
-
-
-def _slow_numbers(text: TextFile, places: tuple[int, ...]) -> NDArray[Any]:
-    """The columns of a file with quotes, comments or blanks that numpy does not pass over."""
-    rows = (",".join(text.number(cells[place]) for place in places) for cells in _rows(text))
-    return np.loadtxt(rows, np.float64, comments=None, delimiter=",", ndmin=2)
+    strange = (place for cells in _rows(text) for place in places if not is_number(text.number(cells[place])))
+    return next(strange, None)
 
 
 def _are_even(text: TextFile) -> bool:
@@ -171,7 +154,7 @@ def _are_even(text: TextFile) -> bool:
 
 def _whole_lines(file: Path, first_line: int) -> Iterator[bytes]:
     """Yield pieces of a file that end where lines end."""
-    with gzip.open(file) if is_gzip(file) else file.open("rb") as stream:
+    with open_bytes(file) as stream:
         for _ in range(first_line - 1):
             stream.readline()
         while piece := stream.read(_CHUNK_BYTES):

@@ -73,12 +73,13 @@ def find_dialect(lines: list[str], *, ids_first: bool) -> Dialect:
         body = [_ATTRIBUTES.sub("", line) for line in body]
     said = _SAID_SEPARATOR.match(lines[0]) if lines else None
     separator = said[1] if said else "" if banner else _separator(body, ids_first=ids_first)
+    cells = (cell.strip().strip('"') for line in body for cell in line.split(separator or None))
     return Dialect(
         separator=separator,
         skipped_lines=start,
         skipped_comments=tuple(comments),
         attributes=attributes,
-        decimal_comma=separator != "," and _has_decimal_commas(body, separator),
+        decimal_comma=separator != "," and any(map(_DECIMAL_COMMA.fullmatch, cells)),
         banner=banner,
         sizes=sizes,
     )
@@ -112,8 +113,9 @@ def _first_record(lines: list[str]) -> tuple[int, list[str]]:
 
 def _separator(lines: list[str], *, ids_first: bool) -> str:
     """The first of tab, semicolon and comma that most lines have; or blanks where all lines have as many words."""
+    outside_quotes = [re.sub(r'"[^"]*"', "", line) for line in lines]
     for separator in ("\t", ";", ","):
-        if sum(separator in _outside_quotes(line) for line in lines) * 2 > len(lines):
+        if sum(separator in line for line in outside_quotes) * 2 > len(lines):
             return separator
     words = [_BLANKS.findall(line) for line in lines]
     widths = Counter(map(len, words))
@@ -130,14 +132,3 @@ def _may_be_ids(column: list[str], *, even: bool) -> bool:
     if all(word.isascii() and word.isdecimal() for word in below):
         return len(set(below)) == len(below)
     return even and len(column) > 1 and len(set(column)) == len(column)
-
-
-def _outside_quotes(line: str) -> str:
-    return re.sub(r'"[^"]*"', "", line) if '"' in line else line
-
-
-def _has_decimal_commas(lines: list[str], separator: str) -> bool:
-    cells = [
-        cell.strip().strip('"') for line in lines for cell in (line.split(separator) if separator else line.split())
-    ]
-    return any(_DECIMAL_COMMA.fullmatch(cell) for cell in cells)

@@ -1,19 +1,22 @@
 """Text files whose beginning is known: the number of columns, their names, and which of them hold numbers."""
 
 import re
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import NamedTuple
 
 from picluster.errors import DataError
 from picluster.graph.own.column_names import is_value_name, may_be_ids, names_ends
-from picluster.graph.own.table import Kind
-from picluster.graph.own.text.dialect import Dialect, ambiguous_decimal
-from picluster.graph.own.text.records import TextRecord, comment_lines, peek, records
+from picluster.graph.own.own_graph import Kind
+from picluster.graph.own.text.dialect import Dialect, ambiguous_decimal, find_dialect
+from picluster.graph.own.text.records import TextRecord, check_text, comment_lines, read_lines, records
 from picluster.graph.own.words import is_missing, is_number, is_truth
 from picluster.wording import counted
 
+_SAMPLE_LINES = 1000
+"""Number of lines that decide on the dialect, and on which columns hold numbers."""
 _OTHER_NUMBER = re.compile(r"[+-]?(0[xX][0-9a-fA-F]+|\d[\d_.,' ]*%?)")
+"""Numbers in other writings: 1_000, 0x10, 1.000,5, or digits of another script."""
 _SEPARATORS = frozenset("\t;,")
 
 
@@ -98,7 +101,14 @@ class TextFile(NamedTuple):
 
 def open_text(file: Path, kind: Kind) -> TextFile:
     """Looks at the beginning of a file. DataError where it is no text, or names the first line of another width."""
-    dialect, first, sample, whole = peek(file, ids_first=kind == "words")
+    check_text(file)
+    lines = list(islice(read_lines(file), _SAMPLE_LINES + 1))
+    dialect = find_dialect(lines[:_SAMPLE_LINES], ids_first=kind == "words")
+    found = list(islice((record for record in records(file, dialect) if record.cells), _SAMPLE_LINES))
+    if not found:
+        raise DataError(f"{file} has no rows", fix="see docs/datasets.md for what belongs there")
+    first, *sample = found
+    whole = len(lines) <= _SAMPLE_LINES and len(found) < _SAMPLE_LINES
     cells, body = first.cells, [record.cells for record in sample]
     names: tuple[str, ...] = ()
     trailing = bool(body) and not any(row[-1] for row in body if row)
@@ -119,7 +129,12 @@ def open_text(file: Path, kind: Kind) -> TextFile:
         return text._replace(names=names, body_line=sample[0].line if sample else first.line + 1)
     if commented := _names_in_comment(text, kind):
         return text._replace(names=commented, comment_names=True)
-    may_be_head = kind == "words" or _may_be_head(cells, text.numeric, kind)
+    figures = [cells[place] for place in sorted(text.numeric)]
+    years = len(figures) > 1 and all(map(str.isdecimal, figures))  # consecutive: names of columns, or by chance a row
+    if kind == "numbers":
+        may_be_head = _counts(figures) or (years and all(int(b) - int(a) == 1 for a, b in pairwise(figures)))
+    else:
+        may_be_head = kind == "words" or _counts(cells) or not all(map(is_number, cells))
     return text._replace(doubtful=tuple(cells) if may_be_head else ())
 
 
@@ -141,33 +156,17 @@ def _is_head(text: TextFile) -> bool:
     if not names:
         return first[0] == "" and 0 in text.numeric and _counts(first[1:])
     counted_on = _counts(numbers) and (len(numbers) > 1 or all(map(may_be_ids, names)))
-    if (numbers and not counted_on) or any(map(_looks_like_number, names)):
-        strange = next((cell for cell in names if _looks_like_number(cell)), names[0])
+    others = [cell for cell in names if _OTHER_NUMBER.fullmatch(cell)]
+    if (numbers and not counted_on) or others:
+        strange = (others or names)[0]
         what = f"{text.file}, line {text.first.line}: {strange!r} is not a number"
         raise DataError(what, fix="correct it; or, if this line names the columns, give each a name that is no number")
     return True
 
 
-def _looks_like_number(cell: str) -> bool:
-    """True where a cell is a number in some other writing: 1_000, 0x10, 1.000,5, or digits of another script."""
-    return _OTHER_NUMBER.fullmatch(cell) is not None
-
-
-def _may_be_head(first: list[str], numeric: frozenset[int], kind: Kind) -> bool:
-    if kind == "ids":
-        return _counts(first) or not all(is_number(cell) for cell in first)
-    cells = [first[place] for place in sorted(numeric)]
-    return _counts(cells) or (len(cells) > 1 and all(cell.isdecimal() for cell in cells) and _counts_on(cells))
-
-
 def _counts(cells: list[str]) -> bool:
     """True where these are 0, 1, 2 …, as pandas names columns."""
     return bool(cells) and cells == [str(place) for place in range(len(cells))]
-
-
-def _counts_on(cells: list[str]) -> bool:
-    """True where these are consecutive numbers, such as years: names of columns, or by chance a row."""
-    return all(int(after) - int(before) == 1 for before, after in pairwise(cells))
 
 
 def _names_in_comment(text: TextFile, kind: Kind) -> tuple[str, ...]:

@@ -1,23 +1,32 @@
-"""A graph in an archive of numpy arrays, in the usual forms: PyG's names, sparse matrices in parts, scipy's own."""
+"""Arrays of `.npy` files and `.npz` archives: a whole graph in the usual forms, or one part of it.
+
+An archive has PyG's names, sparse matrices in parts, or scipy's own.
+"""
 
 import re
 import shlex
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from picluster.errors import DataError, InputError
-from picluster.graph.own.own_graph import OwnGraph
+from picluster.graph.own.own_graph import Kind, OwnGraph, Table, as_table
+from picluster.graph.own.whole.edges import find_edge_data, given_edges, is_square, values_names
 from picluster.graph.own.whole.entries import Entries, Entry, Matrix, Odd, WordList
 from picluster.graph.own.whole.matrices import from_compressed, from_entries
-from picluster.graph.own.whole.meaning import graph_in
+from picluster.graph.own.whole.meaning import EDGES, FEATURES, LABELS, chosen, graph_in
 
 _PART = re.compile(r"(?:(.*)[._])?(data|indices|indptr|row|col|shape|format)", re.DOTALL)
 _COMPRESSED, _SINGLE = {"data", "indices", "indptr", "shape"}, {"data", "row", "col", "shape"}
 _ALONE = "matrix"
-"""What a matrix is called that is alone in its archive."""
+"""The name of a matrix that is alone in its archive."""
+_NAMES = {"edges": EDGES, "features": FEATURES, "labels": LABELS}
+_ROWS = (2, 3)
+"""Numbers of rows that are the ends of edges, and a weight: the other way round than in a table."""
 
 
 def read_archive(
@@ -29,6 +38,71 @@ def read_archive(
     lost.
     """
     return graph_in(entries_in(file), skip=skip, mask=mask, missing=missing)
+
+
+def part_in(role: str, file: Path, kind: Kind, skip: Sequence[str]) -> tuple[Table, frozenset[str]]:
+    """The table of `edges` (perhaps with further columns), `features`, `labels` or `splits`; and what was left out.
+
+    InputError where there is no such file; DataError where it does not hold the part, or edges have weights.
+    """
+    is_archive = file.suffix.lower() == ".npz"
+    entries = entries_in(file) if is_archive else Entries(file=file, by_name={"array": read_arrays(file)[file.stem]})
+    if role == "edges":
+        return _edges(entries, skip)
+    name = _name(entries, role)
+    entry = entries.by_name[name]
+    array = np.array(entry.words, np.str_) if isinstance(entry, WordList) else entries.array(name)
+    return as_table(array, kind, str(file)), frozenset()
+
+
+def _name(entries: Entries, role: str) -> str:
+    """The only entry, or the one of the part's names."""
+    if len(entries.by_name) == 1:
+        return next(iter(entries.by_name))
+    name = chosen(entries, (role, *_NAMES.get(role, ())), role)
+    if name is None:
+        raise DataError(f"{entries.file} holds {entries.listed()}, but not {role}", fix=f"name the array {role}")
+    return name
+
+
+def _edges(entries: Entries, skip: Sequence[str]) -> tuple[Table, frozenset[str]]:
+    values = values_names(entries)
+    left = entries.without(word for word in skip if word in entries.by_name)
+    name = _name(left, "edges")
+    skipped = {word for word in skip if word in entries.by_name}
+    if isinstance(left.by_name[name], Matrix) or is_square(left.by_name[name]):
+        table = given_edges(left, name, skips_values=any(word in values for word in skip))
+        skipped |= values.intersection(skip)
+    else:
+        table = _columns(left, name)
+    find_edge_data(left.without([name]), len(table.rows))
+    return table, frozenset(skipped)
+
+
+def _columns(entries: Entries, name: str) -> Table:
+    """(E, columns) of an array with a row or a column for each edge; (2, 3) is as PyG has it."""
+    table = as_table(entries.array(name), "numbers", str(entries.file))
+    rows, width = table.rows.shape
+    is_turned = rows in _ROWS and (entries.array(name).ndim > 1 if width not in _ROWS else rows < width)
+    if is_turned:
+        return Table(rows=table.rows.T, where=lambda edge: f"{entries.file}, column {edge} (from 0)")
+    return table
+
+
+def read_arrays(file: Path) -> dict[str, NDArray[Any]]:
+    """Every array of an `.npz` archive by its name, or the one of an `.npy` file.
+
+    InputError where it is not there; DataError where it cannot be read.
+    """
+    if not file.is_file():
+        raise InputError(f"there is no file {file}")
+    try:
+        if file.suffix.lower() == ".npy":
+            return {file.stem: np.load(file, mmap_mode="r", allow_pickle=False)}
+        with file.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
+            return dict(archive)
+    except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
+        raise DataError(f"{file} cannot be read: {error}", fix="save it with numpy.save or numpy.savez") from None
 
 
 def entries_in(file: Path) -> Entries:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from picluster.errors import DataError
-from picluster.graph.own.table import Table
+from picluster.graph.own.own_graph import Table
 from picluster.graph.own.whole.entries import Entries, Entry, Matrix, Odd, WordList, plain_name, skip_option
 
 _ENDS = 2
@@ -21,7 +21,7 @@ _EXACT_FLOAT32 = 1 << 24
 
 
 def values_names(entries: Entries) -> set[str]:
-    """What the values of a matrix can be called after --skip."""
+    """Names that the values of a matrix can be called by after --skip."""
     return {_WEIGHT, *entries.values}
 
 
@@ -37,7 +37,7 @@ def given_edges(entries: Entries, name: str, *, skips_values: bool) -> Table:
 
 
 def is_square(entry: Entry) -> bool:
-    """Whether an array is a matrix of nodes by nodes, not a table of edges."""
+    """True where an array is a matrix of nodes by nodes, not a table of edges."""
     return isinstance(entry, np.ndarray) and entry.ndim == _ENDS and entry.shape[0] == entry.shape[1] > _ENDS + 1
 
 
@@ -58,24 +58,20 @@ def _of_matrix(entries: Entries, name: str, matrix: Matrix, *, skips_values: boo
 def _of_ends(entries: Entries, name: str) -> Table:
     array = entries.array(name)
     if array.ndim != _ENDS or _ENDS not in array.shape:
-        raise _bad_shape(entries, name, array)
+        owned = f"{entries.owner}{name}"
+        fix = f"give it two rows, sources and targets: {owned} = {owned}[:2]"
+        if array.ndim == _ENDS and array.shape[1] < array.shape[0]:
+            fix = f"give it two columns, sources and targets: {owned} = {owned}[:, :2]"
+        if array.ndim != _ENDS:
+            fix = "give it two rows, sources and targets"
+        what = f"{name} of {entries.file} has the shape {array.shape}, not (2, E)"
+        raise DataError(what, fix=f"{fix} (edges have no weights here)")
     if not array.size:
         raise _no_edges(entries, name)
     is_pyg = array.shape[0] == _ENDS and (array.shape[1] != _ENDS or name == "edge_index")
     rows = whole(array.T if is_pyg else array, f"{name} of {entries.file}")
     place = "column" if is_pyg else "row"
     return Table(rows=rows, where=lambda edge: f"{name} of {entries.file}, {place} {edge} (from 0)")
-
-
-def _bad_shape(entries: Entries, name: str, array: NDArray[Any]) -> DataError:
-    owned = f"{entries.owner}{name}"
-    fix = f"give it two rows, sources and targets: {owned} = {owned}[:2]"
-    if array.ndim == _ENDS and array.shape[1] < array.shape[0]:
-        fix = f"give it two columns, sources and targets: {owned} = {owned}[:, :2]"
-    if array.ndim != _ENDS:
-        fix = "give it two rows, sources and targets"
-    what = f"{name} of {entries.file} has the shape {array.shape}, not (2, E)"
-    return DataError(what, fix=f"{fix} (edges have no weights here)")
 
 
 def _no_edges(entries: Entries, name: str) -> DataError:
@@ -101,7 +97,11 @@ def whole(rows: NDArray[Any], what: str) -> NDArray[Any]:
 def find_edge_data(entries: Entries, edges: int) -> list[str]:
     """The entries that say of each edge that it counts as one. DataError where one says anything else."""
     found = [name for name, entry in entries.by_name.items() if _is_of_edges(name, entry, edges)]
-    telling = [name for name in found if not _is_all_ones(entries.by_name[name])]
+    telling = []
+    for name in found:
+        entry = entries.by_name[name]
+        if not (isinstance(entry, np.ndarray) and entry.dtype.kind in "iufb" and (entry == 1).all()):
+            telling.append(name)
     if telling:
         names = [plain_name(name) for name in telling]
         what = f"{entries.file} says more of each edge than its ends: {', '.join(names)}; edges have no weights here"
@@ -117,7 +117,3 @@ def _is_of_edges(name: str, entry: Entry, edges: int) -> bool:
         return not entry.is_single
     rows = len(entry.words) if isinstance(entry, WordList) else entry.shape[0] if entry.shape else 0
     return rows == edges and not (isinstance(entry, np.ndarray) and not entry.size)
-
-
-def _is_all_ones(entry: Entry) -> bool:
-    return isinstance(entry, np.ndarray) and entry.dtype.kind in "iufb" and bool((entry == 1).all())

@@ -1,4 +1,4 @@
-"""What one file holds by name, before it is decided which of it makes the graph."""
+"""Entries of a file by name, before it is decided which of them make the graph."""
 
 import shlex
 from collections.abc import Iterable, Mapping
@@ -29,7 +29,7 @@ class Matrix:
 
     def dense(self) -> NDArray[Any]:
         """The whole matrix; entries at one place are added up."""
-        whole = np.zeros(self.shape, self.values.dtype if self.values.dtype.kind == "f" else np.float32)
+        whole = np.zeros(self.shape, self.values.dtype if self.values.dtype.kind in "fc" else np.float32)
         np.add.at(whole, (self.row, self.column), self.values)
         return whole
 
@@ -45,7 +45,7 @@ class Odd(NamedTuple):
     """An entry that is neither numbers nor a list of words."""
 
     kind: str
-    """What it is, such as `a list`."""
+    """The kind in words, such as `a list`."""
     is_single: bool = False
     """A single thing, which cannot say something of every node or edge."""
 
@@ -60,7 +60,7 @@ class Entries:
     file: Path
     by_name: Mapping[str, Entry]
     owner: str = ""
-    """What stands before a name in Python, such as `data.`."""
+    """The beginning of a name in Python, such as `data.`."""
     values: Mapping[str, str] = field(default_factory=dict)
     """The matrix of each array that has the values of one."""
 
@@ -98,7 +98,7 @@ def plain_name(name: str) -> str:
 
 
 def skip_option(name: str) -> str:
-    """What to type to leave an entry out."""
+    """The option to type to leave an entry out."""
     return f"--skip {shlex.quote(name)}" if name.isprintable() else "save the file without it"
 
 

@@ -1,11 +1,9 @@
 """Sparse matrices in the forms that people save: scipy's, torch's, torch_sparse's, and those of numpy archives."""
 
 import re
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from picluster.graph.own.whole.entries import Matrix
 from picluster.graph.own.whole.unpickling import StandIn
@@ -36,21 +34,14 @@ def from_entries(data: Any, row: Any, column: Any, shape: Any) -> Matrix | None:
 
 def from_torch(tensor: Any) -> Matrix | None:
     """A sparse tensor of two dimensions; None for other forms."""
-    if tensor.ndim != 2:  # noqa: PLR2004
-        return None
     layout = str(tensor.layout).removeprefix("torch.sparse_")
-    tensor = tensor.detach().cpu()
-    if layout == "coo" and tensor.sparse_dim() == 2:  # noqa: PLR2004
-        row, column = tensor._indices().numpy()  # noqa: SLF001 - indices() wants entries that are added up
-        return from_entries(tensor._values().numpy(), row, column, tensor.shape)  # noqa: SLF001
-    if layout == "csr":
-        parts = tensor.crow_indices(), tensor.col_indices()
-    elif layout == "csc":
-        parts = tensor.ccol_indices(), tensor.row_indices()
-    else:
+    if tensor.ndim != 2 or layout not in ("coo", "csr", "csc"):  # noqa: PLR2004
         return None
-    indptr, indices = (part.numpy() for part in parts)
-    return from_compressed(tensor.values().numpy(), indices, indptr, tensor.shape, by_column=layout == "csc")
+    tensor = tensor.detach().cpu().to_sparse_coo()
+    if tensor.sparse_dim() != 2:  # noqa: PLR2004
+        return None
+    row, column = tensor._indices().numpy()  # noqa: SLF001 - indices() wants entries that are added up
+    return from_entries(tensor._values().numpy(), row, column, tensor.shape)  # noqa: SLF001
 
 
 def from_stand_in(saved: StandIn) -> Matrix | None:
@@ -64,24 +55,16 @@ def from_stand_in(saved: StandIn) -> Matrix | None:
         data, indices, indptr = (fields.get(name) for name in ("data", "indices", "indptr"))
         return from_compressed(data, indices, indptr, shape, by_column=kind[1] == "csc")
     storage = fields.get("storage")
-    if saved.path.endswith(".SparseTensor") and isinstance(storage, StandIn):
-        return _from_torch_sparse(storage.fields)
-    return None
-
-
-def _from_torch_sparse(fields: Mapping[str, Any]) -> Matrix | None:
-    row, rowptr, column, values = (_numpy(fields.get(name)) for name in ("_row", "_rowptr", "_col", "_value"))
+    if not saved.path.endswith(".SparseTensor") or not isinstance(storage, StandIn):
+        return None
+    tensors = (storage.fields.get(name) for name in ("_row", "_rowptr", "_col", "_value"))
+    row, rowptr, column, values = (None if part is None else part.detach().cpu().numpy() for part in tensors)
     if column is None:
         return None
     data = np.ones(len(column), np.float32) if values is None else values
     if row is not None:
-        return from_entries(data, row, column, fields.get("_sparse_sizes"))
-    return from_compressed(data, column, rowptr, fields.get("_sparse_sizes"))
-
-
-def _numpy(tensor: Any) -> NDArray[Any] | None:
-    array: NDArray[Any] | None = None if tensor is None else tensor.detach().cpu().numpy()
-    return array
+        return from_entries(data, row, column, storage.fields.get("_sparse_sizes"))
+    return from_compressed(data, column, rowptr, storage.fields.get("_sparse_sizes"))
 
 
 def _size(shape: Any) -> tuple[int, int] | None:

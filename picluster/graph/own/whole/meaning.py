@@ -11,12 +11,11 @@ from typing import Any, NamedTuple
 from numpy.typing import NDArray
 
 from picluster.errors import DataError
-from picluster.graph.own.own_graph import OwnGraph
-from picluster.graph.own.table import as_table
-from picluster.graph.own.whole.classes import read_classes
+from picluster.graph.own.labels import read_classes
+from picluster.graph.own.own_graph import OwnGraph, as_table
+from picluster.graph.own.splits import given_splits
 from picluster.graph.own.whole.edges import find_edge_data, given_edges, values_names
 from picluster.graph.own.whole.entries import Entries, Matrix, WordList, described, plain_name, skip_option
-from picluster.graph.own.whole.masks import given_splits
 
 EDGES = ("edge_index", "edges", "edge_list", "edgelist", "adj_t", "adj", "adj_matrix", "adjacency", "matrix")
 FEATURES = (

@@ -28,14 +28,12 @@ def read_pyg(
     lost; MissingError without torch.
     """
     saved = _one_graph(load(file), file)
-    values = {str(name): value for name, value in saved.items() if value is not None and not _is_inner(name)}
-    entries = Entries(file=file, by_name={name: _entry(value) for name, value in values.items()}, owner="data.")
-    return graph_in(entries, skip=skip, mask=mask, missing=missing)
-
-
-def _is_inner(name: object) -> bool:
-    """Whether PyG keeps this for itself."""
-    return isinstance(name, str) and name.startswith("_") and name != "__num_nodes__"
+    by_name = {}
+    for name, value in saved.items():
+        is_inner = isinstance(name, str) and name.startswith("_") and name != "__num_nodes__"  # PyG's own affair
+        if value is not None and not is_inner:
+            by_name[str(name)] = _entry(value)
+    return graph_in(Entries(file=file, by_name=by_name, owner="data."), skip=skip, mask=mask, missing=missing)
 
 
 def _one_graph(saved: Any, file: Path) -> Mapping[Any, Any]:
@@ -81,23 +79,18 @@ def _of_stand_in(saved: StandIn, file: Path) -> Mapping[Any, Any]:
 
 
 def _is_data_set(saved: tuple[Any, ...]) -> bool:
-    """Whether these are (graphs, where each ends), as PyG's data sets are stored, or (graphs, ends, their class)."""
-    return (
-        len(saved) in (_WITH_CLASS - 1, _WITH_CLASS)
-        and isinstance(saved[0], dict | StandIn)
-        and (saved[1] is None or (isinstance(saved[1], dict) and not _holds_ends(saved[1])))
-    )
+    """True where these are (graphs, where each ends), as PyG's data sets are stored, or (graphs, ends, their class)."""
+    if len(saved) not in (_WITH_CLASS - 1, _WITH_CLASS) or not isinstance(saved[0], dict | StandIn):
+        return False
+    if isinstance(ends := saved[1], dict):  # of a single graph these would be its edges
+        return getattr(ends.get("edge_index"), "ndim", 1) <= 1
+    return ends is None
 
 
 def _holds_graph(value: Any) -> bool:
     if isinstance(value, dict):
         return "edge_index" in value
     return isinstance(value, StandIn) and ("_store" in value.fields or "edge_index" in value.fields)
-
-
-def _holds_ends(value: Mapping[Any, Any]) -> bool:
-    """Whether these are edges of a graph, not the places where those of each graph begin."""
-    return getattr(value.get("edge_index"), "ndim", 1) > 1
 
 
 def _count(slices: Any) -> int:
@@ -142,11 +135,7 @@ def _of_tensor(tensor: Any) -> Entry:
     try:
         plain = plain.detach().cpu().resolve_conj().resolve_neg()
         plain = plain.dequantize() if plain.is_quantized else plain
-        exotic = plain.is_floating_point() and str(plain.dtype) not in (
-            "torch.float16",
-            "torch.float32",
-            "torch.float64",
-        )
+        exotic = plain.is_floating_point() and str(plain.dtype) not in _NUMPY_FLOATS
         array: Entry = (plain.float() if exotic else plain).numpy()
     except (TypeError, RuntimeError, NotImplementedError):
         return Odd(f"a tensor of {plain.dtype} without values")

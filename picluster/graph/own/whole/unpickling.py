@@ -20,7 +20,7 @@ from picluster.errors import DataError, InputError, MissingError
 
 _MOST_CLASSES = 500
 _PACKAGES = ("numpy.core.multiarray", "numpy._core.multiarray")
-"""Where numpy's makers of arrays are, by numpy's version."""
+"""Modules with numpy's makers of arrays, by numpy's version."""
 _TENSORS = ("torch_geometric.edge_index.EdgeIndex", "torch_geometric.index.Index")
 """Tensors with knowledge of their own, beside the plain one that they hold as `_data`."""
 _BATCH = "torch_geometric.data.batch.DynamicInheritanceGetter"
@@ -46,7 +46,7 @@ class StandIn:
 
     @property
     def fields(self) -> dict[str, Any]:
-        """What the object held, by name."""
+        """The values that the object held, by name."""
         state = getattr(self, "state", None)
         parts = state if isinstance(state, tuple) else (state,)
         return {str(name): value for part in parts if isinstance(part, dict) for name, value in part.items()}
@@ -64,7 +64,7 @@ class _BatchMaker(StandIn):
 
 
 def load(file: Path) -> Any:
-    """What the file holds: tensors, arrays, containers, and `StandIn`s.
+    """Reads what the file holds: tensors, arrays, containers, and `StandIn`s.
 
     InputError where there is no such file; DataError where it cannot be read; MissingError without torch.
     """
@@ -138,19 +138,19 @@ def _is_numpy_archive(file: Path) -> bool:
 
 
 def _known(torch: Any) -> dict[str, Any]:
-    """What numpy's own arrays consist of, and what needs a stand-in of its own: nothing of it runs code."""
+    """The parts of numpy's own arrays, and what needs a stand-in of its own: nothing of it runs code."""
     makers = importlib.import_module("numpy._core.multiarray")
-    known: dict[str, Any] = {"numpy.ndarray": np.ndarray, "numpy.dtype": np.dtype, "collections.defaultdict": _new_dict}
+    known: dict[str, Any] = {
+        "numpy.ndarray": np.ndarray,
+        "numpy.dtype": np.dtype,
+        "collections.defaultdict": lambda *_: {},
+    }
     known |= {path: type("Tensor", (torch.Tensor,), {"__torch_dispatch__": _refuse}) for path in _TENSORS}
     known |= {_BATCH: _BatchMaker, BatchStandIn.path: BatchStandIn}
     for package in _PACKAGES:
         known |= {f"{package}.{name}": getattr(makers, name) for name in ("_reconstruct", "scalar")}
     known |= {f"numpy.dtypes.{name}": getattr(np.dtypes, name) for name in np.dtypes.__all__}
     return known
-
-
-def _new_dict(*_: Any) -> dict[Any, Any]:
-    return {}
 
 
 @classmethod  # type: ignore[misc]

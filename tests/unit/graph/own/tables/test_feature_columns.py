@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from picluster.errors import DataError
-from picluster.graph.own.ids import check_ids
+from picluster.graph.own.node_ids import check_ids
 from tests.unit.graph.own.tables.small_files import FEATURES, LABELS, read
 
 NUMBERS = "\n".join(line.partition(",")[2] for line in FEATURES.splitlines()[1:]) + "\n"

@@ -7,9 +7,8 @@ import pytest
 
 from picluster.errors import DataError
 from picluster.graph.own.labels import Labels, read_labels
-from picluster.graph.own.own_graph import OwnGraph
+from picluster.graph.own.own_graph import OwnGraph, Table
 from picluster.graph.own.splits import is_split, read_splits
-from picluster.graph.own.table import Table
 from tests.unit.graph.own.tables.small_files import read
 
 
@@ -90,6 +89,7 @@ def test_a_single_column_is_read_by_the_number_of_nodes(tmp_path: Path, text: st
     [
         ("label\nb\na\nb\na\nb\n", r"labels\.csv, line 1 is 'label': the name of the column, or the label"),
         ("a\nb\na\nb\na\nb\na\n", r"7 rows, but the features are of 6 nodes"),
+        ("label\n", r"labels\.csv has no rows"),
         ("a\n\nb\n", "neither with nor without empty lines is there one value for each node"),
         ("\na\n\nb\na\nb\n", "begins with an empty line"),
         ("0 a\n1\n2 b\n3 a\n4 b\n5 a\n", "line 2 has 1 column instead of 2"),

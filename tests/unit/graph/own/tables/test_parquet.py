@@ -72,6 +72,7 @@ def test_ids_are_found_by_the_name_of_their_column(tmp_path: Path, name: str) ->
         ({"features": {"a": [1.0] * 3, "pair": [[1.0, 2.0]] * 3}}, "column pair holds list"),
         ({"edges": {"source": [0], "target": [1], "weight": [0.5]}}, r"column 3 \(weight\) holds '0.5': weights"),
         ({"edges": {"source": [0, None], "target": [1, 2]}}, r"row 1 \(from 0\): a cell is empty"),
+        ({"features": {"node": [0, None, 2], "a": [1.0] * 3}}, r"row 1 \(from 0\): 'nan' is no whole number"),
         ({"edges": {"source": arrow.array([], "int64"), "target": arrow.array([], "int64")}}, "has no rows"),
     ],
 )

@@ -82,6 +82,7 @@ def test_a_file_that_would_run_code_is_refused_and_does_not_run_it(tmp_path: Pat
         ({"y": torch.ones(4, 1, 1)}, r"y of .* has the shape \(4, 1, 1\)"),
         ({"y": torch.tensor([0, 1])}, r"y of .*: 2 rows, but the features are of 4 nodes"),
         ({"x": torch.eye(4) * 1j}, r"x of .* holds complex64, where a number is expected"),
+        ({"x": (torch.eye(4) * 1j).to_sparse()}, r"x of .* holds complex64, where a number is expected"),
         ({"x": torch.full((4, 1), torch.nan)}, r"x of .*, row 0 \(from 0\), feature 0 \(from 0\) is nan"),
         ({"x": "cora"}, r"x of .* is a text, not an array of numbers"),
         ({"edge_index": torch.tensor([[0, 1], [1, 4]])}, r"edge_index of .*, column 1 \(from 0\): there is no node 4"),
