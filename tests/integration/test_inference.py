@@ -225,7 +225,7 @@ def test_predictions_of_another_plan_are_bitwise_those_of_a_single_process(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("model", DEPTHS)
+@pytest.mark.parametrize("model", ["sage", "gcnii", "gat"])
 def test_predictions_are_bitwise_the_same_under_all_plans_and_engines(
     small: Callable[[str], Trained], model: str
 ) -> None:
