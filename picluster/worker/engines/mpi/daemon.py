@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import re
+import socket
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from contextlib import suppress
 from ipaddress import ip_address
 from pathlib import Path
 
 from picluster.worker.engines import find_program
 from picluster.worker.engines.base import Peers
+from picluster.worker.engines.process import EngineProcess
 
 END_SECONDS = 10.0
 """Time that mpirun and its daemons may take to end after the last rank has left."""
-_DIES_WITH_US = ("setpriv", "--pdeathsig", "KILL", "--")
+_EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104  these are looked for, not used
+_PIDFD_GETFD = 438
 # In a session of its own and nobody's child, so that it outlives whatever ends the worker; not for long.
 _KEEPER = 'exec 3<&0; (trap "" HUP INT TERM; cat <&3; rm -rf -- "$0") &'
 
@@ -39,14 +44,14 @@ class Pipe:
 
 
 class Daemon:
-    """mpirun, or its daemon on another host: it dies with the worker, and so does its folder."""
+    """mpirun, or its daemon on another host, in a folder that a shell removes when the worker has ended."""
 
-    def __init__(self) -> None:
-        self._folder = Path(tempfile.mkdtemp(prefix="picluster-mpi-"))
+    def __init__(self, name: str, words: list[str], peers: Peers) -> None:
+        """Run it in the background."""
+        folder = tempfile.mkdtemp(prefix="picluster-mpi-")
         self._kept = Pipe()
-        self._log = self._folder / "log"
         subprocess.run(
-            ["sh", "-c", _KEEPER, str(self._folder)],  # noqa: S607  every system has it in its own place
+            ["sh", "-c", _KEEPER, folder],  # noqa: S607  every system has it in its own place
             stdin=self._kept.read_end,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -54,49 +59,30 @@ class Daemon:
             check=True,
         )
         os.close(self._kept.read_end)
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self, name: str, words: list[str], peers: Peers) -> None:
-        """Run it in the background. The calling thread must live as long as the worker: the kernel watches it."""
         program = find_program(name)
         assert program is not None
-        own = {"prte_tmpdir_base": str(self._folder)}
+        own = {"prte_tmpdir_base": folder}
         if not ip_address(peers.address).is_loopback:  # mpirun refuses to; but there it has no daemons to speak with
             own["prte_if_include"] = peers.interface
-        with self._log.open("wb") as log:
-            self._process = subprocess.Popen(
-                [*_DIES_WITH_US, program, *parameters(own), *words],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                env={**os.environ, **_environment_of(program)},
-            )
-
-    @property
-    def number(self) -> int:
-        """Number of its process."""
-        assert self._process is not None
-        return self._process.pid
+        command = [program, *parameters(own), *words]
+        self._process = EngineProcess(command, Path(folder, "log"), {**os.environ, **_environment_of(program)})
+        self.number = self._process.number
 
     @property
     def has_ended(self) -> bool:
         """True when it has ended, as it does not by itself while ranks are at work."""
-        return self._process is not None and self._process.poll() is not None
+        return self._process.exit_code is not None
 
-    def said(self) -> str:
+    def last_line(self) -> str:
         """Return the last line of its log, and copy the log into the worker's."""
-        text = self._log.read_text(errors="replace") if self._log.exists() else ""
+        text = self._process.log_text()
         sys.stderr.write(text)
         lines = [line.strip() for line in text.splitlines() if re.search("[a-z]", line)]
         return lines[-1] if lines else "it gives no reason"
 
     def close(self) -> None:
         """Wait until it has ended by itself, as it does when the ranks have left; then its folder goes."""
-        if self._process is not None:
-            try:
-                self._process.wait(END_SECONDS)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
+        self._process.end(END_SECONDS)
         os.close(self._kept.write_end)
 
 
@@ -114,3 +100,48 @@ def _environment_of(program: str) -> dict[str, str]:
         return consent
     places = dict.fromkeys(("OPAL_PREFIX", "PMIX_PREFIX", "PRTE_PREFIX"), str(prefix))
     return {**consent, **places, "LD_LIBRARY_PATH": str(prefix / "lib")}
+
+
+def guard(process: int, interface: str) -> None:
+    """Let a process's listening sockets take only what comes by that interface.
+
+    Open MPI listens on all interfaces of a host, however it is told. OSError where the kernel forbids it: it is older
+    than Linux 5.7, or it is another process, in a container.
+    """
+    for listener in _listeners(process):
+        with listener:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, interface.encode() + b"\0")
+
+
+def _listeners(process: int) -> Iterator[socket.socket]:
+    """Yield copies of a process's listening sockets that are open to all addresses."""
+    for entry in Path(f"/proc/{process}/fd").iterdir():
+        with suppress(FileNotFoundError):  # closed meanwhile
+            if entry.readlink().name.startswith("socket:"):
+                copy = socket.socket(fileno=_copy(process, int(entry.name)))
+                if _is_open_to_all(copy):
+                    yield copy
+                else:
+                    copy.close()
+
+
+def _copy(process: int, descriptor: int) -> int:
+    """Copy a descriptor of a process into this one."""
+    if process == os.getpid():
+        return os.dup(descriptor)
+    handle = os.pidfd_open(process)
+    try:
+        copy: int = ctypes.CDLL(None, use_errno=True).syscall(_PIDFD_GETFD, handle, descriptor, 0)
+    finally:
+        os.close(handle)
+    if copy < 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+    return copy
+
+
+def _is_open_to_all(candidate: socket.socket) -> bool:
+    return (
+        candidate.family in (socket.AF_INET, socket.AF_INET6)
+        and bool(candidate.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
+        and candidate.getsockname()[0] in _EVERYWHERE
+    )

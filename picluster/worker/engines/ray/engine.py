@@ -22,6 +22,7 @@ from collections import defaultdict
 from contextlib import suppress
 from dataclasses import asdict
 from datetime import timedelta
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import ray
@@ -33,7 +34,6 @@ from picluster.errors import PeerLost, RunFailed
 from picluster.worker.engines.base import CONNECT_TIMEOUT, PEER_TIMEOUT, Peers, Sending
 from picluster.worker.engines.ray.node import RayCluster, RayNode, resource_of
 from picluster.worker.engines.ray.office import PostOffice
-from picluster.worker.engines.ray.watch import Watch
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -57,12 +57,12 @@ class RayEngine:
 
     def __init__(self, peers: Peers) -> None:
         self._peers = peers
-        self._sent: dict[tuple[int, int], int] = defaultdict(int)
-        self._taken: dict[tuple[int, int], int] = defaultdict(int)
+        self._sent: dict[tuple[int, int], count[int]] = defaultdict(count)
+        self._taken: dict[tuple[int, int], count[int]] = defaultdict(count)
         if peers.rank == 0:
             peers.store.set("ray/token", secrets.token_hex(32))
         os.environ["RAY_AUTH_TOKEN"] = peers.store.get("ray/token").decode()
-        addresses = self._exchange("ray/address", peers.address)
+        addresses = peers.exchange("ray/address", peers.address)
         self._machines = len(set(addresses))
         self._node = self._start_node(addresses)
         peers.store.wait([f"ray/node/{peers.address}"], CONNECT_TIMEOUT)
@@ -72,12 +72,12 @@ class RayEngine:
             if self._node:
                 self._node.clear()
         if self._node and peers.fail:
-            Watch(self._node, peers.fail).start()
+            self._node.watch(peers.fail)
 
     def send(self, to: int, channel: int, message: Tensor) -> Sending:
         """Begin to send `message`; see `Engine.send`."""
-        label = (self._peers.rank, int(channel), self._sent[to, channel])  # the enumeration's module imports torch
-        self._sent[to, channel] += 1
+        # The enumeration of channels would have the actor import torch.
+        label = (self._peers.rank, int(channel), next(self._sent[to, channel]))
         content = message.numpy()
         try:
             parcel = content if len(content) <= INLINE_BYTES else [ray.put(content)]
@@ -88,8 +88,7 @@ class RayEngine:
 
     def receive(self, source: int, channel: int) -> Tensor:
         """The next message of that worker; see `Engine.receive`."""
-        label = (source, int(channel), self._taken[source, channel])
-        self._taken[source, channel] += 1
+        label = (source, int(channel), next(self._taken[source, channel]))
         own = self._offices[self._peers.rank]
         try:
             parcel = ray.get(own.take.remote(label), timeout=PEER_SECONDS)
@@ -125,12 +124,6 @@ class RayEngine:
             self._node.close()
             self._arrive("ray/ended", others)
 
-    def _exchange(self, key: str, value: str) -> list[str]:
-        """Tell the other workers a value; returns those of all, by rank."""
-        store = self._peers.store
-        store.set(f"{key}/{self._peers.rank}", value)
-        return [store.get(f"{key}/{rank}").decode() for rank in range(self._peers.world_size)]
-
     def _start_node(self, addresses: list[str]) -> RayNode | None:
         """The first worker of each machine starts Ray there, worker 0 before all others."""
         rank, address, store = self._peers.rank, self._peers.address, self._peers.store
@@ -153,7 +146,7 @@ class RayEngine:
             )
             own: Any = office.remote()
             ray.get(own.open.remote(), timeout=CONNECT_TIMEOUT.total_seconds())
-            self._exchange("ray/office", "open")
+            self._peers.exchange("ray/office", "open")
             return [
                 own if rank == self._peers.rank else ray.get_actor(_name(rank))
                 for rank in range(self._peers.world_size)

@@ -10,13 +10,15 @@ import base64
 import json
 import os
 import secrets
+import select
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from contextlib import suppress
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +29,7 @@ from ray._raylet import GcsClient  # type: ignore[attr-defined]
 
 from picluster.errors import RunFailed
 from picluster.worker.engines.base import CONNECT_TIMEOUT
+from picluster.worker.engines.process import EngineProcess
 
 STORE_BYTES = 128 << 20
 """Shared memory for messages on their way, taken as they come; more than that goes to a file."""
@@ -61,7 +64,6 @@ class RayCluster:
     address: str
     """IP address of the server's machine."""
     port: int
-    """Port of the server."""
     identity: str
     """Random; whoever knows another one is refused."""
 
@@ -70,32 +72,24 @@ class RayNode:
     """The processes that one worker starts for all workers of its machine."""
 
     def __init__(self, address: str, cluster: RayCluster | None, ranks: list[int]) -> None:
-        """Start them: with a server where there is no cluster yet; `ranks` are the workers that this machine has.
-
-        Raises:
-            RunFailed: they do not start.
-        """
+        """Start them for the workers `ranks`, with a server where there is no cluster; RunFailed where that fails."""
         self._address = address
         self._identity = secrets.token_hex(28)
         self._folder = Path(tempfile.mkdtemp(prefix="picluster-ray-"))
         self._session = self._folder / _SESSION
         for name in ("logs", "sockets", "resources"):
             (self._session / name).mkdir(parents=True)
-        self._processes: list[_Process] = []
+        self._processes: dict[str, EngineProcess] = {}
         self.cluster = cluster or self._start_server()
         """The cluster that it belongs to."""
         self._start_raylet(ranks, is_head=cluster is None)
 
-    @property
-    def numbers(self) -> list[int]:
-        """Numbers of the processes."""
-        return [process.number for process in self._processes]
-
     def close(self) -> None:
         """End the processes, the server last."""
-        ended, self._processes = self._processes, []
-        for process in reversed(ended):
-            process.end()
+        ended, self._processes = self._processes, {}
+        for process in reversed(ended.values()):
+            process.terminate()
+            process.end(_LEAVE_SECONDS)
         self.clear()
 
     def clear(self) -> None:
@@ -104,18 +98,46 @@ class RayNode:
 
     def look(self) -> None:
         """Raise RunFailed if a process has ended, and was not to."""
-        for process in self._processes:
-            process.look()
+        for name, process in self._processes.items():
+            if (code := process.exit_code) is not None:
+                lines = [line for line in process.log_text().splitlines() if line.strip()]
+                errors = [line for line in lines if " E " in line or " C " in line]
+                reason = (errors or lines or [f"exit code {code}"])[-1]
+                why = signal.Signals(-code).name if code < 0 else reason
+                raise RunFailed(f"Ray's {name} ended: {why}", fix=_FIX)
+
+    def watch(self, fail: Callable[[BaseException], None]) -> None:
+        """Call `fail` from a thread of its own when a process has ended: Ray does not tell of it.
+
+        Ray ends a worker that misses its raylet at the next message, without a word: most times this is quicker. One
+        that misses the server of the cluster's state is so ended after a minute.
+        """
+        poll = select.poll()
+        handles = [os.pidfd_open(process.number) for process in self._processes.values()]
+
+        def wait() -> None:
+            for handle in handles:
+                poll.register(handle, select.POLLIN)
+            poll.poll()
+            for handle in handles:
+                os.close(handle)
+            try:
+                self.look()
+            except RunFailed as error:
+                fail(error)
+
+        threading.Thread(target=wait, name="ray", daemon=True).start()
 
     def _start_server(self) -> RayCluster:
-        server = self._start(
+        self._start(
             "gcs_server",
             services.GCS_SERVER_EXECUTABLE,
             config_list=base64.b64encode(json.dumps(_SETTINGS).encode()).decode(),
             gcs_server_port=0,
         )
         file = self._session / f"gcs_server_port_{self._identity}"
-        port = int(self._wait_for(file, server).read_text())
+        self._wait_for(file, "gcs_server")
+        port = int(file.read_text())
         client = GcsClient(address=f"{self._address}:{port}")
         # What drivers and raylets ask for when they come.
         client.internal_kv_put(b"session_name", _SESSION.encode(), True, ray_constants.KV_NAMESPACE_SESSION)  # noqa: FBT003  it knows places only
@@ -125,7 +147,7 @@ class RayNode:
     def _start_raylet(self, ranks: list[int], *, is_head: bool) -> None:
         sockets = self._session / "sockets"
         resources = ["CPU,1", f"object_store_memory,{STORE_BYTES}", *(f"{resource_of(rank)},1" for rank in ranks)]
-        raylet = self._start(
+        self._start(
             "raylet",
             services.RAYLET_EXECUTABLE,
             gcs_address=f"{self.cluster.address}:{self.cluster.port}",
@@ -150,7 +172,7 @@ class RayNode:
             dashboard_agent_listen_port=-1,
             runtime_env_agent_port=-1,
         )
-        self._wait_for(sockets / "raylet", raylet)
+        self._wait_for(sockets / "raylet", "raylet")
 
     def _actor_command(self, sockets: Path) -> list[str]:
         workers = Path(ray.__file__).parent / "_private" / "workers"
@@ -172,7 +194,7 @@ class RayNode:
         scripts = [str(workers / "setup_worker.py"), str(workers / "default_worker.py")]
         return [sys.executable, *scripts, *words, "RAY_WORKER_DYNAMIC_OPTION_PLACEHOLDER"]
 
-    def _start(self, name: str, program: str, **options: object) -> _Process:
+    def _start(self, name: str, program: str, **options: object) -> None:
         common = {
             "node_id": self._identity,
             "node_ip_address": self._address,
@@ -182,60 +204,18 @@ class RayNode:
             "metrics_agent_port": -1,
         }
         words = [f"--{option}={value}" for option, value in {**common, **options}.items()]
-        process = _Process(name, [program, *words], self._session / "logs" / name)
-        self._processes.append(process)
-        return process
-
-    def _wait_for(self, file: Path, process: _Process) -> Path:
-        deadline = time.monotonic() + CONNECT_TIMEOUT.total_seconds()
-        while not file.exists():
-            process.look()
-            if time.monotonic() > deadline:
-                raise RunFailed(f"Ray's {process.name} was not ready within {CONNECT_TIMEOUT}", fix=_FIX)
-            time.sleep(_LOOK_SECONDS)
-        return file
-
-
-class _Process:
-    """A child that is killed with this process. It writes to a file, which stays open here when it is removed."""
-
-    def __init__(self, name: str, command: list[str], log: Path) -> None:
-        self.name = name
-        self._log = log.open("w+b")
-        guard = ["setpriv", "--pdeathsig", "KILL", "--"] if shutil.which("setpriv") else []
         # What suits a trainer's allocator makes these keep memory that they do not need.
         environment = {name: value for name, value in os.environ.items() if not name.startswith("MALLOC_")}
-        self._process = subprocess.Popen(
-            [*guard, *command],
-            stdin=subprocess.DEVNULL,
-            stdout=self._log,
-            stderr=self._log,
-            env=environment,
-        )
-        self.number = self._process.pid
+        self._processes[name] = EngineProcess([program, *words], self._session / "logs" / name, environment)
 
-    def look(self) -> None:
-        """Raise RunFailed if it has ended."""
-        code = self._process.poll()
-        if code is not None:
-            why = signal.Signals(-code).name if code < 0 else self._last_words() or f"exit code {code}"
-            raise RunFailed(f"Ray's {self.name} ended: {why}", fix=_FIX)
-
-    def end(self) -> None:
-        """Ask it to end, and kill it when it does not."""
-        self._process.terminate()
-        with suppress(subprocess.TimeoutExpired):
-            self._process.wait(_LEAVE_SECONDS)
-        self._process.kill()
-        self._process.wait()
-        self._log.close()
-
-    def _last_words(self) -> str:
-        """The last line that tells of an error; else the last one."""
-        self._log.seek(0)
-        lines = [line for line in self._log.read().decode(errors="replace").splitlines() if line.strip()]
-        errors = [line for line in lines if " E " in line or " C " in line]
-        return (errors or lines or [""])[-1]
+    def _wait_for(self, file: Path, name: str) -> None:
+        """Return when that process has made its file."""
+        deadline = time.monotonic() + CONNECT_TIMEOUT.total_seconds()
+        while not file.exists():
+            self.look()
+            if time.monotonic() > deadline:
+                raise RunFailed(f"Ray's {name} was not ready within {CONNECT_TIMEOUT}", fix=_FIX)
+            time.sleep(_LOOK_SECONDS)
 
 
 def resource_of(rank: int) -> str:

@@ -21,7 +21,7 @@ def test_every_rank_has_its_place_in_our_order() -> None:
         "10.0.0.2:1",
         "10.0.0.1:1",
     ]
-    assert [context.split()[-2:] for context in contexts] == [[place.told, place.held] for place in places]
+    assert [context.split()[-2:] for context in contexts] == [[place.environment, place.held] for place in places]
     assert all("-n 1 " in context for context in contexts)
 
 

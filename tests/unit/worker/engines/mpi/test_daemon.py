@@ -23,7 +23,7 @@ def connects(port: int, address: str = "127.0.0.1") -> bool:
 
 @pytest.mark.skipif(not OTHERS, reason="this machine has no interface but lo")
 def test_a_socket_open_to_all_takes_only_what_comes_by_one_interface_then() -> None:
-    from picluster.worker.engines.mpi.guard import guard
+    from picluster.worker.engines.mpi.daemon import guard
 
     with socket.create_server(("", 0)) as listener:
         port = listener.getsockname()[1]
@@ -36,7 +36,7 @@ def test_a_socket_open_to_all_takes_only_what_comes_by_one_interface_then() -> N
 
 @pytest.mark.skipif(not OTHERS, reason="this machine has no interface but lo")
 def test_a_socket_of_one_address_is_left_alone() -> None:
-    from picluster.worker.engines.mpi.guard import guard
+    from picluster.worker.engines.mpi.daemon import guard
 
     with socket.create_server(("127.0.0.2", 0)) as listener:
         guard(os.getpid(), OTHERS[0])
@@ -45,7 +45,7 @@ def test_a_socket_of_one_address_is_left_alone() -> None:
 
 @pytest.mark.skipif(not OTHERS, reason="this machine has no interface but lo")
 def test_a_child_is_guarded_likewise() -> None:
-    from picluster.worker.engines.mpi.guard import guard
+    from picluster.worker.engines.mpi.daemon import guard
 
     words = [sys.executable, "-c", LISTEN]
     with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
