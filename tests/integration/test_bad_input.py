@@ -35,6 +35,9 @@ def layers(*, features, classes, depth=1, hidden=8):
     return [PygLayer(ChebConv(features, hidden, K=2)), PygLayer(ChebConv(hidden, classes, K=2), last=True)]
 """
 
+CHOICES = ("inventory ", "model ", "engine ", "dataset ")
+"""Beginnings of the lines that say what is taken."""
+
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Desk:
@@ -54,7 +57,7 @@ def refused(desk: Desk, *words: str, code: int, told: str, fix: str) -> None:
     """The command must fail so, in a line of what and a line of fix, and change nothing."""
     before = files_of(desk)
     done = desk.picluster(*words)
-    lines = [line for line in done.stderr.splitlines() if not line.startswith(("inventory ", "dataset "))]
+    lines = [line for line in done.stderr.splitlines() if not line.startswith(CHOICES)]
     assert done.returncode == code, done.stdout + done.stderr
     assert done.stdout == ""
     assert lines, done.stderr
@@ -272,7 +275,7 @@ def test_a_loss_that_is_not_a_number_ends_the_run_and_names_the_step(place: Desk
     before = place.runs()
     done = place.picluster(*SMALL, "--layers-per-node", "1", "--nodes", "3", "--lr", "1e30", "--features", "fp32")
     assert done.returncode == 5, done.stdout + done.stderr
-    error = [line for line in done.stderr.splitlines() if not line.startswith(("inventory", "plan", "  pi"))]
+    error = [line for line in done.stderr.splitlines() if not line.startswith((*CHOICES, "plan", "  pi"))]
     assert error[0].startswith("error: node pi3 (layer 2) failed: the loss became nan in step ")
     assert error[1].startswith("  fix: lower the learning rate")
     (name,) = place.runs() - before

@@ -22,7 +22,7 @@ pytestmark = NEEDS_SSHD
 NEEDS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root to mount a small file system")
 NASTY = "a'; touch pwned; echo \"b $(touch pwned)"
 NAMES = ("p1", "p2", NASTY)
-PLAN_LINES = ("inventory ", "dataset ", "plan ", "  note: ", *(f"  {name} " for name in NAMES))
+PLAN_LINES = ("inventory ", "model ", "engine ", "dataset ", "plan ", "  note: ", *(f"  {name} " for name in NAMES))
 PASSPHRASE = "open sesame"  # noqa: S105  of a key that lives as long as the test
 KEY_KINDS = ("rsa", "ecdsa", "ed25519")
 
