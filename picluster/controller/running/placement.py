@@ -73,6 +73,8 @@ class Placement:
     """Facts of these nodes."""
     others: Sequence[NodeFacts] = ()
     """Facts of further nodes of the inventory."""
+    given_plan: Plan | None = None
+    """The plan that the request gives, read once: its file may be a pipe."""
     survey: NodeSurvey | None = None
     """Survey that the facts come from."""
 
@@ -92,17 +94,19 @@ class Placement:
             request = msgspec.structs.replace(request, plan=str(earlier.folder.plan_file))
         return replace(self, request=request)
 
-    @property
-    def given_plan(self) -> Plan | None:
-        """The plan that was asked for. InputError where its file cannot be read, or another placement is asked for."""
+    def with_given_plan(self) -> Placement:
+        """The same with the plan that was asked for, if one was.
+
+        InputError where its file cannot be read, or another placement is asked for.
+        """
         asked = self.request
         if asked.plan is None:
-            return None
+            return self
         for name in ("strategy", "layers_per_node", "replicas"):
             if getattr(asked, name) is not None:
                 what = f"--plan and {spelt(name)} do not go together: the plan says who does what"
                 raise InputError(what, fix="leave one of them out")
-        return asked.plan if isinstance(asked.plan, Plan) else read_plan(Path(asked.plan))
+        return replace(self, given_plan=asked.plan if isinstance(asked.plan, Plan) else read_plan(Path(asked.plan)))
 
     @property
     def candidates(self) -> list[Node]:

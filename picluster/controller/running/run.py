@@ -99,6 +99,7 @@ def _made_ready(
         _say_choices(request, observer)
     else:
         placement = placement.of_earlier(earlier)
+    placement = placement.with_given_plan()
     with closing(NodeSurvey(placement.candidates, silence_seconds=request.grace)) as survey:
         placement = placement.with_facts(survey, observer.note)
         placement.check_wait()

@@ -1,6 +1,7 @@
 """What `picluster launch` refuses before it starts anything, and the plan that it prints."""
 
 import json
+import os
 import socket
 from pathlib import Path
 
@@ -112,6 +113,16 @@ def test_the_plan_of_a_dry_run_is_accepted_again_and_stays_as_it_is(
     printed = launch("--dry-run", *words).out
     (here / "plan.json").write_text(printed)
     assert launch("--plan", "plan.json", "--dry-run").out == printed
+
+
+def test_a_plan_may_come_through_a_pipe_which_can_be_read_once(launch: Picluster) -> None:
+    printed = launch("--dry-run", "--layers-per-node", "2").out
+    reader, writer = os.pipe()
+    os.write(writer, printed.encode())
+    os.close(writer)
+    answer = launch("--plan", f"/dev/fd/{reader}", "--dry-run")
+    os.close(reader)
+    assert answer.out == printed
 
 
 def test_the_engine_of_a_plan_may_be_changed(launch: Picluster, here: Path) -> None:
