@@ -17,14 +17,14 @@ REACH_SECONDS = 9.0
 LEAVE_SECONDS = 10.0
 
 
-def machine_of(node: Node) -> Machine:
+def new_machine(node: Node) -> Machine:
     """The machine of a node, not entered yet."""
     return RemoteMachine(node) if isinstance(node, RemoteNode) else LocalMachine(node)
 
 
 def machines_of(nodes: Iterable[Node]) -> dict[str, Machine]:
     """The machine of each node by its name; not entered yet."""
-    return {node.name: machine_of(node) for node in nodes}
+    return {node.name: new_machine(node) for node in nodes}
 
 
 def visited_as(machines: Mapping[str, Machine]) -> dict[str, str]:

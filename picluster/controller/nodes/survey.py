@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
-from picluster.controller.nodes.reaching import enter_all, leave_all, look_all, machine_of, machines_of
+from picluster.controller.nodes.reaching import enter_all, leave_all, look_all, machines_of, new_machine
 from picluster.errors import PiclusterError
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class NodeSurvey:
         """The machine of each node, entered already where it told its facts; the caller lets go of it. Once."""
         told = {node.name: self._machines.pop(node.name, None) for node in nodes if node.name in self.facts}
         self.close()
-        return {node.name: told.get(node.name) or machine_of(node) for node in nodes}
+        return {node.name: told.get(node.name) or new_machine(node) for node in nodes}
 
     def close(self) -> None:
         """Let go of the machines that nobody took."""
