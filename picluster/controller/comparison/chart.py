@@ -6,13 +6,21 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 
 from picluster.controller.comparison.row_words import common_words, names_of, seconds_words, words_apart
 from picluster.controller.comparison.unlike import incomparable_words, unlike_words
-from picluster.controller.drawing.palette import FAINT_INK, HUES, INK
-from picluster.controller.drawing.style import DOTS_PER_INCH, NO_DATES, check_picture, picture_settings, written_aside
+from picluster.controller.drawing.style import (
+    DOTS_PER_INCH,
+    FAINT_INK,
+    HUES,
+    INK,
+    NO_DATES,
+    check_picture,
+    mixed,
+    picture_settings,
+)
+from picluster.controller.record.record_files import written_aside
 from picluster.schema.comparison import ComparedRow, Comparison
 from picluster.wording import printable
 
@@ -145,7 +153,7 @@ def _draw_runs(axes: Axes, place: int, row: ComparedRow, colour: str) -> None:
     """Draw a dot for each run, in the order of seeds from the top down, so that none hides another."""
     values = [run.test_accuracy for run in row.runs if run.status == "finished" and run.test_accuracy is not None]
     heights = place + np.linspace(-0.4, 0.4, len(values)) * _BAR
-    axes.scatter(values, heights, s=14, color=_mixed(colour, 0.45, 0), edgecolors="white", linewidths=0.6, zorder=3)
+    axes.scatter(values, heights, s=14, color=mixed(colour, 0, 55), edgecolors="white", linewidths=0.6, zorder=3)
 
 
 def _draw_time(axes: Axes, rows: Sequence[ComparedRow], colours: Sequence[str]) -> None:
@@ -157,7 +165,7 @@ def _draw_time(axes: Axes, rows: Sequence[ComparedRow], colours: Sequence[str]) 
     _begin(axes, title + _scale(axes, [*own, *wholes]), len(rows))
     for place, (time, more, colour) in enumerate(zip(own, before, colours, strict=True)):
         if time is not None:
-            axes.barh(place, time + more, height=_BAR, color=_mixed(colour, 0.4, 1), zorder=1)
+            axes.barh(place, time + more, height=_BAR, color=mixed(colour, 255, 60), zorder=1)
             axes.barh(place, time, height=_BAR, color=colour, zorder=2)
             _tell(axes, place, seconds_words(time) + (f" + {seconds_words(more)}" if more else ""), INK)
 
@@ -198,9 +206,3 @@ def _tell(axes: Axes, place: int, words: str, colour: str) -> None:
     """Write a row's number to the right of a panel."""
     right = axes.get_yaxis_transform()
     axes.annotate(words, (1, place), (8, 0), xycoords=right, textcoords="offset points", va="center", color=colour)
-
-
-def _mixed(colour: str, share: float, other: int) -> str:
-    """Mix a colour with white (1) or black (0): that share of it stays."""
-    red, green, blue = (share * part + (1 - share) * other for part in to_rgb(colour))
-    return to_hex((red, green, blue))

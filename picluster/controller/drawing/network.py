@@ -9,7 +9,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
-from picluster.controller.drawing.palette import BETWEEN_CLASSES, HUES, INK, node_colours
+from picluster.controller.drawing.style import BETWEEN_CLASSES, HUES, INK, node_colours
 from picluster.wording import printable
 
 MOST_LINES = 60_000

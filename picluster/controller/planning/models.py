@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 
 import picluster
+from picluster.controller.record.record_files import write_whole
 from picluster.errors import DataError, InputError, MissingError, PiclusterError
 from picluster.project import MODELS, find, model_names, user_cache, worker_command
 from picluster.schema.model import ModelDescription
@@ -64,7 +65,9 @@ def describe_model(
         return from_json(ModelDescription, cached.read_bytes(), source=str(cached))
     answer = _ask(file, question, tell)
     description = from_json(ModelDescription, answer, source=f"the description of {file}")
-    _remember(cached, answer)
+    with suppress(OSError, DataError):  # a cache that cannot be written is no reason to fail
+        cached.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(cached, answer)
     return description
 
 
@@ -118,14 +121,3 @@ def _fingerprint(file: Path, question: list[str]) -> str:
     for source in (file, *sorted(_LAYERS.glob("*.py")), *sorted(_WORKER.glob("**/*.py"))):
         digest.update(source.read_bytes())
     return digest.hexdigest()
-
-
-def _remember(cached: Path, answer: bytes) -> None:
-    """Write to the cache; one that cannot be written is no reason to fail."""
-    aside = cached.with_suffix(f".{os.getpid()}")
-    try:
-        cached.parent.mkdir(parents=True, exist_ok=True)
-        aside.write_bytes(answer)
-        aside.replace(cached)
-    except OSError:
-        return

@@ -1,10 +1,11 @@
-"""Records on disk: written aside and renamed, or grown line by line; errors are one clear line."""
+"""Files on disk: written aside and renamed, or grown line by line; errors are one clear line."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
-from contextlib import suppress
+import shlex
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -47,19 +48,50 @@ def require_folder_or_nothing(path: Path) -> None:
         raise DataError(f"{path.absolute()} is not a folder", fix="move it away: a folder must have that name")
 
 
+def check_output(file: Path, option: str, suffixes: Sequence[str], kind: str) -> None:
+    """Raise InputError where a file that a person names cannot be written: its name ends in none of `suffixes`, say.
+
+    `option` names it on the command line; `kind` in the message, such as `picture that can be drawn`.
+    """
+    if os.path.isdir(file):  # noqa: PTH112  a Path raises what it cannot look at
+        raise InputError(f"{file} is a folder", fix=f"name a file with {option}")
+    if file.suffix.lower() not in suffixes:
+        others = f", or {' or '.join(suffixes[1:])}" if len(suffixes) > 1 else ""
+        fix = f"{option} {shlex.quote(str(file.with_suffix(suffixes[0])))}{others}"
+        raise InputError(f"{file} is no kind of {kind}", fix=fix)
+    if not os.path.isdir(file.parent):  # noqa: PTH112
+        raise InputError(f"there is no folder {file.parent}", fix=f"make it, or choose another with {option}")
+    if not os.access(file.parent, os.W_OK | os.X_OK):
+        raise InputError(f"{file.parent.absolute()} cannot be written to", fix=f"choose another folder with {option}")
+    try:
+        file.stat()
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise InputError(f"{file} cannot be written: {error.strerror}", fix=f"choose another with {option}") from error
+
+
+@contextmanager
+def written_aside(file: Path) -> Iterator[Path]:
+    """Path to write to, renamed to `file` at the end; DataError where the disk does not take it."""
+    aside = file.with_name(f".{file.stem}.{os.getpid()}{file.suffix.lower()}")
+    try:
+        try:
+            yield aside
+            aside.replace(file)
+        finally:
+            with suppress(OSError):
+                aside.unlink()
+    except OSError as error:
+        refuse("write", file, error)
+
+
 def write_whole(file: Path, content: bytes) -> None:
     """Write a file that appears whole, or stays as it was."""
-    aside = file.with_name(f".{file.name}.{os.getpid()}")
-    try:
-        with aside.open("wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        aside.replace(file)
-    except OSError as error:
-        with suppress(OSError):
-            aside.unlink()
-        refuse("write", file, error)
+    with written_aside(file) as aside, aside.open("wb") as stream:
+        stream.write(content)
+        stream.flush()
+        os.fsync(stream.fileno())
 
 
 def write_record(file: Path, record: Record) -> None:

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 import picluster
-from picluster.controller.record.output_file import check_output
-from picluster.controller.record.record_files import refuse, write_whole
+from picluster.controller.record.record_files import check_output, refuse, write_whole
 from picluster.errors import DataError, MissingError
 
 if TYPE_CHECKING:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from picluster.controller.record.record_files import refuse
+from picluster.controller.record.record_files import written_aside
 from picluster.errors import DataError
 from picluster.schema.events import CheckpointWritten, Predicted, StateWritten
 from picluster.schema.run import Manifest
@@ -104,19 +103,12 @@ class Fetcher:
     def _fetch(self, node: str, event: FileWritten) -> None:
         """Fetch a file aside and rename it; DataError where it arrives damaged, or the disk does not take it."""
         file = self._destination(event)
-        aside = file.with_name(f".{file.name}")
-        try:
+        with written_aside(file) as aside:
             file.parent.mkdir(parents=True, exist_ok=True)
             self._launch.transports[node].fetch(event.path, aside)
             expected = None if isinstance(event, Predicted) else event.sha256
             if expected and hashlib.sha256(aside.read_bytes()).hexdigest() != expected:
                 raise DataError(f"{file} did not arrive as {event.path} was written")
-            aside.replace(file)
-        except OSError as error:
-            refuse("write", file, error)
-        finally:
-            with suppress(OSError):
-                aside.unlink()
 
     def _destination(self, event: FileWritten) -> Path:
         folder, name = self._launch.folder, Path(event.path).name

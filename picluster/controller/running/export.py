@@ -12,8 +12,7 @@ import numpy as np
 
 from picluster.controller.nodes.inventory import Node
 from picluster.controller.planning.request import LaunchRequest
-from picluster.controller.record.output_file import check_output
-from picluster.controller.record.record_files import refuse, write_whole
+from picluster.controller.record.record_files import check_output, refuse, write_whole
 from picluster.controller.record.run_folder import RunFolder
 from picluster.controller.record.weights import write_weights
 from picluster.controller.running.launch import Prediction

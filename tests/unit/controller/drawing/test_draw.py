@@ -9,8 +9,7 @@ import pytest
 from matplotlib.image import imread
 
 from picluster.controller.drawing.draw import describe, draw_graph
-from picluster.controller.drawing.palette import UNLABELLED, class_colours
-from picluster.controller.drawing.style import check_picture
+from picluster.controller.drawing.style import UNLABELLED, check_picture, class_colours
 from picluster.errors import InputError
 from picluster.graph.edges import distinct_edges
 from picluster.graph.folder import GraphFolder

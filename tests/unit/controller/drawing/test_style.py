@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from picluster.controller.drawing.palette import MOST_COLOURS, OTHERS, UNLABELLED, class_colours, node_colours
+from picluster.controller.drawing.style import MOST_COLOURS, OTHERS, UNLABELLED, class_colours, node_colours
 
 
 @pytest.mark.parametrize("classes", [1, 7, 41, MOST_COLOURS])
