@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING
 
 from picluster.cli.show.screen import Screen, plain_table
 from picluster.cli.show.words import NOTHING, fraction, kibibytes, mebibytes, plain
-from picluster.controller.comparison.notes import sent_below_payload
+from picluster.controller.comparison.notes import incomparable_words, sent_below_payload, unlike_words
 from picluster.controller.comparison.row_words import common_words, names_of, seconds_words, words_apart
-from picluster.controller.comparison.unlike import incomparable_words, unlike_words
 from picluster.wording import counted
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from picluster.controller.comparison.notes import incomparable_words, unlike_words
 from picluster.controller.comparison.row_words import common_words, names_of, seconds_words, words_apart
-from picluster.controller.comparison.unlike import incomparable_words, unlike_words
 from picluster.controller.drawing.style import (
     DOTS_PER_INCH,
     FAINT_INK,
@@ -59,7 +59,9 @@ def draw_comparison(found: Comparison, file: Path) -> None:
             figure.text(_NUMBER, above, words, size=10, color=ink, va="center")
         bottom, tall = _FOOT / height, _ROW * len(rows) / height
         accuracy, time, memory = (figure.add_axes((left, bottom, width, tall)) for left, width in _PANELS)
-        colours = _colours(rows)
+        words = next(iter(words_apart(rows).values()), [""] * len(rows))  # of the first column that tells rows apart
+        distinct = list(dict.fromkeys(words))
+        colours = [HUES[distinct.index(word) % len(HUES)] for word in words]
         _draw_accuracy(accuracy, rows, colours)
         _draw_time(time, rows, colours)
         _draw_memory(memory, rows, colours)
@@ -97,13 +99,6 @@ def _warnings(found: Comparison) -> list[tuple[str, str]]:
     if why := incomparable_words(found.rows, found.tested_alike):
         lines += [(line, _FAILED) for line in textwrap.wrap(printable(why, 2 * _LINE_LETTERS), _LINE_LETTERS)]
     return lines
-
-
-def _colours(rows: Sequence[ComparedRow]) -> list[str]:
-    """Colours of rows: one for each word of the first column that tells them apart."""
-    words = next(iter(words_apart(rows).values()), [""] * len(rows))
-    distinct = list(dict.fromkeys(words))
-    return [HUES[distinct.index(word) % len(HUES)] for word in words]
 
 
 def _name_rows(axes: Axes, rows: Sequence[ComparedRow]) -> None:

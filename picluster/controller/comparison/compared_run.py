@@ -84,6 +84,8 @@ def read_entry(folder: RunFolder) -> Entry:
     run, result, report = folder.run(), folder.result(), make_report(folder)
     _, split, _ = _named(run.spec.dataset)
     best = next((epoch for epoch in report.epochs if epoch.epoch == report.best_epoch), None)
+    judge = report.plan.stages[-1].nodes[0]  # it tells the losses, and waits for all others
+    step_ms = next(node.step_ms for node in report.nodes if node.name == judge)
     compared = ComparedRun(
         run=folder.name,
         seed=run.spec.seed,
@@ -98,11 +100,11 @@ def read_entry(folder: RunFolder) -> Entry:
         validation_accuracy=best.validation_accuracy if best else None,
         train_accuracy=best.train_accuracy if best else None,
         loss=report.epochs[-1].loss if report.epochs else None,
-        step_ms=_step_ms(report),
+        step_ms=step_ms.p50 if step_ms else None,
         sent_bytes_per_step=_sum([node.sent_bytes_per_step for node in report.nodes]),
         sent_payload_bytes_per_step=_sum([node.sent_payload_bytes_per_step for node in report.nodes]),
         memory=tuple(_peaks(report.nodes)),
-        learnt=_fingerprint(folder, report),
+        learnt=_fingerprint(folder, report, judge),
         pretraining=run.pretraining,
     )
     kind = _kind(folder, run, report)
@@ -135,7 +137,8 @@ def _kind(folder: RunFolder, run: Run, report: Report) -> Kind:
     traits["model-file"] = _digest(folder.model_file.read_bytes()) if folder.model_file.exists() else "unknown"
     if embedded:
         traits["embedding-of"] = embedded
-    kind = kind_of_plan(report.plan, model=run.spec.model.name, dataset=dataset, learnt=tuple(sorted(traits.items())))
+    learnt = tuple(sorted(traits.items()))
+    kind = kind_of_plan(report.plan, model=run.spec.model.name, dataset=dataset, learnt=learnt)
     return replace(kind, machines=_machines(report.nodes))
 
 
@@ -212,13 +215,6 @@ def _problem(report: Report) -> str:
     return f"node {failure.node}: {failure.cause}" if failure.node else failure.cause
 
 
-def _step_ms(report: Report) -> float | None:
-    """Median step of the node that tells the losses: it waits for all others."""
-    judge = report.plan.stages[-1].nodes[0]
-    step_ms = next(node.step_ms for node in report.nodes if node.name == judge)
-    return step_ms.p50 if step_ms else None
-
-
 def _sum(values: list[float | None]) -> float | None:
     known = [value for value in values if value is not None]
     return sum(known) if len(known) == len(values) else None
@@ -234,11 +230,11 @@ def _peaks(nodes: tuple[NodeReport, ...]) -> list[NodePeak]:
     ]
 
 
-def _fingerprint(folder: RunFolder, report: Report) -> str | None:
+def _fingerprint(folder: RunFolder, report: Report, judge: str) -> str | None:
     """Fingerprint of losses and test accuracy of a run that has finished; None of any other."""
     if report.status != "finished":
         return None
-    steps = (each.event for each in folder.metrics(report.plan.stages[-1].nodes[0]))
+    steps = (each.event for each in folder.metrics(judge))
     losses = [step.loss for step in steps if isinstance(step, StepDone) and step.loss is not None]
     told = [*losses, *([] if report.test_accuracy is None else [report.test_accuracy])]
     return hashlib.sha256(struct.pack(f"<{len(told)}d", *told)).hexdigest()[: 2 * _DIGITS]

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from picluster.controller.comparison.compared_run import Entry, Kind, read_entry
-from picluster.controller.comparison.notes import all_notes, same_bits
-from picluster.controller.comparison.unlike import all_unlike, tested_alike
+from picluster.controller.comparison.notes import all_notes, all_unlike, same_bits, tested_alike
 from picluster.controller.record.history import history
 from picluster.controller.record.run_folder import RunFolder
 from picluster.errors import PiclusterError
@@ -53,19 +52,19 @@ def compare_all(tag: str | None = None, root: Path = RUNS) -> Comparison:
 
 def compare(entries: Iterable[Entry], *, tag: str = "") -> Comparison:
     """Compare entries."""
-    groups = _grouped(sorted(entries, key=lambda entry: entry.run.started))
-    differences = _differences(list(groups))
+    grouped = _grouped(sorted(entries, key=lambda entry: entry.run.started))
+    kinds, groups = list(grouped), list(grouped.values())
     rows = tuple(
-        _row(number, kind, group, differences[number - 1])
-        for number, (kind, group) in enumerate(groups.items(), start=1)
+        _row(number, kind, group, _difference(kind, kinds))
+        for number, (kind, group) in enumerate(grouped.items(), start=1)
     )
     return Comparison(
         tag=tag,
         rows=rows,
         same_bits=same_bits(rows),
-        unlike=all_unlike(list(groups), list(groups.values())),
-        tested_alike=tested_alike(list(groups.values())),
-        notes=all_notes(rows, list(groups)),
+        unlike=all_unlike(kinds, groups),
+        tested_alike=tested_alike(groups),
+        notes=all_notes(rows, kinds),
     )
 
 
@@ -147,19 +146,12 @@ def _way(kind: Kind) -> tuple[str, str, int]:
     return kind.strategy, kind.engine, kind.nodes
 
 
-def _differences(kinds: Sequence[Kind]) -> list[str]:
-    """Few words for each row that tell it from rows whose columns are the same, and from others of its model."""
-    looks = [(kind.model, kind.dataset, *_way(kind), kind.traits.get("threads")) for kind in kinds]
-    told = []
-    for kind, look in zip(kinds, looks, strict=True):
-        alike = [other for other, its in zip(kinds, looks, strict=True) if its == look]
-        related = [other for other in kinds if (other.model, other.dataset) == (kind.model, kind.dataset)]
-        told.append(_distinction(kind, alike, related))
-    return told
-
-
-def _distinction(kind: Kind, alike: Sequence[Kind], related: Sequence[Kind]) -> str:
+def _difference(kind: Kind, kinds: Sequence[Kind]) -> str:
+    """Few words that tell a row from rows whose columns are the same, and from others of its model."""
     own, recipe = kind.traits, {name for name, _ in kind.learnt} - _LAST_NAMED
+    related = [other for other in kinds if (other.model, other.dataset) == (kind.model, kind.dataset)]
+    look = (*_way(kind), own.get("threads"))
+    alike = [other for other in related if (*_way(other), other.traits.get("threads")) == look]
     apart = [name for name in own if any(other.traits.get(name) != own[name] for other in alike)]
     apart = [name for name in apart if name not in _LAST_NAMED] or apart
     unlike = {name for name in recipe if any(other.traits.get(name) not in (None, own[name]) for other in related)}

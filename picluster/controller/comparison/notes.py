@@ -1,22 +1,106 @@
-"""Notes on a comparison: which rows learnt the same bits, what they shared, what failed. Pure."""
+"""Notes on a comparison: settings that rows do not share, which of them learnt the same bits, what failed. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from picluster.controller.comparison.row_words import numbers
+import msgspec
+
+from picluster.controller.comparison.row_words import numbers, spans
+from picluster.schema.comparison import Unlike
+from picluster.schema.spec import Adam, Spec
 
 if TYPE_CHECKING:
-    from picluster.controller.comparison.compared_run import Kind
+    from picluster.controller.comparison.compared_run import Entry, Kind
     from picluster.schema.comparison import ComparedRow
+
+_RECIPE = {
+    "depth",
+    *(field.name.replace("_", "-") for kind in (Spec, Adam) for field in msgspec.structs.fields(kind)),
+}
+"""Settings that mean the same whatever the model; a model's own options are compared with its own only."""
+_DATA = {"graph", "split", "features", "embedding-of"}
+"""Settings that are compared within one data set only: that another has other ones goes without saying."""
+_FIRST = ("epochs", "learning-rate", "batch-size", "fanout", "patience", "monitor", "validation", "test")
+
+
+def all_unlike(kinds: Sequence[Kind], groups: Sequence[Sequence[Entry]]) -> tuple[Unlike, ...]:
+    """Settings that differ between rows, the weightiest first; `groups` are the runs of each row."""
+    settings = [_settings(kind, group) for kind, group in zip(kinds, groups, strict=True)]
+    names = dict.fromkeys((*_FIRST, *(name for each in settings for name in each)))
+    found = (Unlike(setting=name, values=tuple(each.get(name, "") for each in settings)) for name in names)
+    unlike = [each for each in found if _differs(each, kinds)]
+    planned = any(each.setting == "epochs" for each in unlike)
+    return tuple(each for each in unlike if not (planned and each.setting == "epochs done"))
+
+
+def tested_alike(groups: Sequence[Sequence[Entry]]) -> tuple[tuple[int, ...], ...]:
+    """Numbers of the rows whose accuracies are of the same labels of the same nodes, group by group."""
+    found: dict[str, list[int]] = {}
+    for number, group in enumerate(groups, start=1):
+        if tested := next((entry.tested for entry in group if entry.tested), ""):
+            found.setdefault(tested, []).append(number)
+    return tuple(tuple(rows) for rows in found.values())
+
+
+def unlike_words(each: Unlike) -> str:
+    """Setting and values in words, such as `epochs: 3 (row 1), 1 (rows 2–4)`."""
+    rows: dict[str, list[int]] = {}
+    for number, value in enumerate(each.values, start=1):
+        if value:
+            rows.setdefault(value, []).append(number)
+    return f"{each.setting}: " + ", ".join(f"{value} ({numbers(held)})" for value, held in rows.items())
+
+
+def incomparable_words(rows: Sequence[ComparedRow], alike: Sequence[Sequence[int]]) -> str:
+    """Reason why accuracies of some rows cannot be compared with those of others; empty where all can."""
+    if len(alike) <= 1:
+        return ""
+    held = [f"{numbers(group)} ({rows[group[0] - 1].dataset})" for group in alike]
+    return f"not comparable: {', '.join(held[:-1])} and {held[-1]} were tested on other nodes or labels"
+
+
+def _settings(kind: Kind, entries: Sequence[Entry]) -> dict[str, str]:
+    """Settings of a row by name, without those that it does not know."""
+    finished = [entry.run for entry in entries if entry.run.status == "finished"]
+    learnt = {name: value for name, value in kind.learnt if name != "row"}
+    done = sorted({run.epochs for run in finished})
+    found = {
+        **learnt,
+        **{name: value for name, value in kind.machines if name != "threads"},
+        "seeds": spans(sorted({run.seed for run in finished})),
+        "splits": spans(sorted({run.split for run in finished})) if kind.has_splits else "",
+        "epochs done": "–".join(map(str, dict.fromkeys((done[0], done[-1])))) if done else "",
+        "picluster": " + ".join(sorted({entry.version for entry in entries if entry.version})),
+    }
+    return {name: value for name, value in found.items() if value}
+
+
+def _differs(each: Unlike, kinds: Sequence[Kind]) -> bool:
+    known: dict[str, set[str]] = {}
+    for kind, value in zip(kinds, each.values, strict=True):
+        if value:
+            known.setdefault(_scope(each.setting, kind), set()).add(value)
+    return any(len(values) > 1 for values in known.values())
+
+
+def _scope(setting: str, kind: Kind) -> str:
+    """Scope of a setting: only rows of one scope are compared in it."""
+    own = dict(kind.learnt)
+    if setting in _DATA:
+        return f"{kind.dataset} {kind.model if 'embedding-of' in own else ''}"
+    return kind.model if setting in own and setting not in _RECIPE else ""
 
 
 def all_notes(rows: Sequence[ComparedRow], kinds: Sequence[Kind]) -> tuple[str, ...]:
     """Notes, a line each; `kinds` are those of the rows."""
     return (
         *_of_spread(rows),
-        *_of_same_bits(rows),
+        *(
+            f"{numbers(group).capitalize()} learnt the same, bit for bit: every loss, and the test accuracy."
+            for group in same_bits(rows)
+        ),
         *_of_other_bits(rows, kinds),
         *_of_bytes(rows),
         *_of_pretraining(rows),
@@ -48,20 +132,18 @@ def _of_spread(rows: Sequence[ComparedRow]) -> Iterator[str]:
     yield f"Mean ± standard deviation of {many}{f', each with {each} of its own' if each else ''}."
 
 
-def _of_same_bits(rows: Sequence[ComparedRow]) -> Iterator[str]:
-    for group in same_bits(rows):
-        yield f"{numbers(group).capitalize()} learnt the same, bit for bit: every loss, and the test accuracy."
-
-
 def _of_other_bits(rows: Sequence[ComparedRow], kinds: Sequence[Kind]) -> Iterator[str]:
     """Note on rows that were to learn the same, and did not."""
     for place, (row, kind) in enumerate(zip(rows, kinds, strict=True)):
         if any(len(told) > 1 for told in _learnt(row).values()):
             yield f"Row {row.number} has runs of one seed whose losses differ in their bits, which should not be."
-        earlier = [at for at in range(place) if _expects_the_same(kinds[at], kind)]
-        first = next((at for at in earlier if _shared(rows[at], row)), None)
+        expected = (kind.model, kind.dataset, kind.learnt)
+        alike = [at for at in range(place) if (kinds[at].model, kinds[at].dataset, kinds[at].learnt) == expected]
+        first = next((at for at in alike if _agree(rows[at], row) is not None), None)
         if first is not None and not _agree(rows[first], row):
-            why = _other_machines(kinds[first], kind)
+            before = dict(kinds[first].machines)
+            changed = [(name, value) for name, value in kind.machines if before.get(name, value) != value]
+            why = ", ".join(f"{name} {value} instead of {before[name]}" for name, value in changed)
             reason = why or "nothing that is recorded tells why; an earlier picluster made one of them, or it is a bug"
             yield f"Row {row.number} differs from row {rows[first].number} in the bits of its losses: {reason}."
 
@@ -122,22 +204,8 @@ def _learnt(row: ComparedRow) -> dict[tuple[int, int], set[str]]:
     return found
 
 
-def _shared(row: ComparedRow, other: ComparedRow) -> set[tuple[int, int]]:
-    return _learnt(row).keys() & _learnt(other).keys()
-
-
-def _agree(row: ComparedRow, other: ComparedRow) -> bool:
+def _agree(row: ComparedRow, other: ComparedRow) -> bool | None:
+    """True where two rows learnt the same with every seed and split that they share; None where they share none."""
     mine, its = _learnt(row), _learnt(other)
-    shared = _shared(row, other)
-    return bool(shared) and all(mine[drawn] == its[drawn] and len(mine[drawn]) == 1 for drawn in shared)
-
-
-def _expects_the_same(one: Kind, other: Kind) -> bool:
-    return (one.model, one.dataset, one.learnt) == (other.model, other.dataset, other.learnt)
-
-
-def _other_machines(first: Kind, kind: Kind) -> str:
-    before = dict(first.machines)
-    return ", ".join(
-        f"{name} {value} instead of {before[name]}" for name, value in kind.machines if before.get(name, value) != value
-    )
+    shared = mine.keys() & its.keys()
+    return all(mine[drawn] == its[drawn] and len(mine[drawn]) == 1 for drawn in shared) if shared else None

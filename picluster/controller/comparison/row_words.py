@@ -27,11 +27,7 @@ def spans(values: Sequence[int]) -> str:
     steps = groupby(enumerate(values), lambda placed: placed[1] - placed[0])
     found = [[number for _, number in group] for _, group in steps]
     pair = 2
-    parts = [
-        part
-        for span in found
-        for part in ([f"{span[0]}–{span[-1]}"] if len(span) > pair else [str(number) for number in span])
-    ]
+    parts = [part for span in found for part in ([f"{span[0]}–{span[-1]}"] if len(span) > pair else map(str, span))]
     return " and ".join(part for part in (", ".join(parts[:-1]), *parts[-1:]) if part)
 
 
@@ -61,7 +57,9 @@ def words_apart(rows: Sequence[ComparedRow]) -> dict[str, list[str]]:
         "nodes": [str(row.nodes) for row in rows],
         "threads": ["" if row.threads is None else str(row.threads) for row in rows],
         "with": [row.difference for row in rows],
-        "runs": [_runs(row) for row in rows],
+        "runs": [
+            str(row.finished) if row.finished == len(row.runs) else f"{row.finished} of {len(row.runs)}" for row in rows
+        ],
     }
     differ = {head for head, words in columns.items() if len(set(words)) > 1}
     if len({row.threads for row in rows} - {None}) <= 1:
@@ -80,7 +78,3 @@ def names_of(rows: Sequence[ComparedRow]) -> list[list[str]]:
         apart["threads"] = [word and f"{word} thread{'' if word == '1' else 's'}" for word in apart["threads"]]
     names = [[words[place] for words in apart.values() if words[place]] for place in range(len(rows))]
     return names if len(rows) > 1 else [[rows[0].model]]
-
-
-def _runs(row: ComparedRow) -> str:
-    return str(len(row.runs)) if row.finished == len(row.runs) else f"{row.finished} of {len(row.runs)}"

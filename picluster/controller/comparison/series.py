@@ -72,7 +72,16 @@ class Series:
         Raises:
             PiclusterError: of the kind that the launch itself would raise, with the row's place.
         """
-        return [PlannedRow(row, _planned(row)) for row in self.rows]
+        planned = []
+        for row in self.rows:
+            try:
+                planned.append(PlannedRow(row, plan_only(row.with_seed(0), Observer())))
+            except Stopped:
+                raise
+            except PiclusterError as error:
+                error.what = f"{row.line.place}: {error.what}"
+                raise
+        return planned
 
     def run(
         self,
@@ -98,16 +107,6 @@ class Series:
                     raise attempt.error
 
 
-def _planned(row: LaunchRow) -> Plan:
-    try:
-        return plan_only(row.with_seed(0), Observer())
-    except Stopped:
-        raise
-    except PiclusterError as error:
-        error.what = f"{row.line.place}: {error.what}"
-        raise
-
-
 def _attempt(planned: PlannedRow, seed: int, observer: Observer) -> Attempt:
     started, error = time.time(), None  # type: float, Exception | None
     try:
@@ -126,7 +125,15 @@ def entries_of(attempts: Sequence[Attempt]) -> list[Entry]:
         kind = kinds.get(row.line) or kind_of_plan(
             attempt.planned.plan, model=row.model, dataset=row.dataset, learnt=(("row", row.line.place),)
         )
-        entries.append(attempt.entry or Entry(kind, _failed(attempt)))
+        failed = ComparedRun(
+            run=None,
+            seed=attempt.seed,
+            split=attempt.seed if row.has_splits else 0,
+            status="failed",
+            problem=_cause(attempt.error),
+            started=attempt.started,
+        )
+        entries.append(attempt.entry or Entry(kind, failed))
     return entries
 
 
@@ -148,14 +155,3 @@ def _cause(error: Exception | None) -> str:
     if isinstance(error, PiclusterError):
         return error.what.splitlines()[0]
     return one_line(error) if error else ""
-
-
-def _failed(attempt: Attempt) -> ComparedRun:
-    return ComparedRun(
-        run=None,
-        seed=attempt.seed,
-        split=attempt.seed if attempt.planned.row.has_splits else 0,
-        status="failed",
-        problem=_cause(attempt.error),
-        started=attempt.started,
-    )

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from picluster.controller.comparison.comparison import compare_all
-from picluster.controller.comparison.unlike import incomparable_words, unlike_words
+from picluster.controller.comparison.notes import incomparable_words, unlike_words
 from picluster.schema.comparison import Comparison
 from tests.unit.controller.compared import Shelf
 
