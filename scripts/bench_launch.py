@@ -20,9 +20,9 @@ import picluster
 from picluster.controller.nodes.inventory import Node, read_inventory
 from picluster.controller.nodes.reaching import machines_of
 from picluster.controller.record.run_folder import RunFolder
-from picluster.controller.running.cluster import reached
 from picluster.controller.running.launch import Launch
 from picluster.controller.running.launcher import Launcher
+from picluster.controller.running.training import reached
 from picluster.errors import RunFailed
 from picluster.graph.public.prepare import prepare
 from picluster.schema.events import AnyEvent, Ready

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from picluster.controller.record.report import best_epoch, result_of
@@ -28,14 +29,12 @@ def history(tag: str | None = None, root: Path = RUNS) -> History:
 
 def training_on(dataset: str, root: Path = RUNS) -> list[str]:
     """Names of the runs under way that read this graph."""
-    return [folder.name for folder in RunFolder.every(root) if _is_training_on(folder, dataset)]
-
-
-def _is_training_on(folder: RunFolder, dataset: str) -> bool:
-    try:
-        return folder.run().spec.dataset == dataset and result_of(folder).status == "running"
-    except PiclusterError:  # a damaged run folder
-        return False
+    names = []
+    for folder in RunFolder.every(root):
+        with suppress(PiclusterError):  # a damaged run folder
+            if folder.run().spec.dataset == dataset and result_of(folder).status == "running":
+                names.append(folder.name)
+    return names
 
 
 def summary(folder: RunFolder) -> RunSummary:
@@ -44,11 +43,14 @@ def summary(folder: RunFolder) -> RunSummary:
         run, plan, result = folder.run(), folder.plan(), result_of(folder)
         epochs = [each.event for each in folder.events() if isinstance(each.event, EpochDone)]
     except PiclusterError as error:
+        changed = 0.0
+        with suppress(OSError):
+            changed = folder.path.stat().st_mtime
         return RunSummary(
             run=folder.name,
             status="unreadable",
             problem=os.fsencode(error.what).decode(errors="replace"),
-            started=_changed(folder.path),
+            started=changed,
         )
     best = best_epoch(epochs)
     ended = result.ended or (time.time() if result.status == "running" else None)
@@ -71,10 +73,3 @@ def summary(folder: RunFolder) -> RunSummary:
         best_validation_accuracy=None if best is None else accuracies[best],
         test_accuracy=result.test_accuracy,
     )
-
-
-def _changed(path: Path) -> float:
-    try:
-        return path.stat().st_mtime
-    except OSError:
-        return 0.0

@@ -24,6 +24,9 @@ def make_report(folder: RunFolder) -> Report:
     metrics = {node: [each.event for each in folder.metrics(node)] for node in plan.nodes}
     steps = {node: [e for e in found if isinstance(e, StepDone)] for node, found in metrics.items()}
     resources = {node: [e for e in found if isinstance(e, Resources)] for node, found in metrics.items()}
+    failure = result.failure
+    if failure and failure.log is not None:  # its path from here, wherever the folder lies by now
+        failure = msgspec.structs.replace(failure, log=str(folder.path / failure.log))
     settled = _settled(steps[plan.stages[-1].nodes[0]])
     seconds = sum(step.step_ms for step in settled) / 1e3
     return Report(
@@ -31,7 +34,7 @@ def make_report(folder: RunFolder) -> Report:
         tag=run.tag,
         status=result.status,
         stopped_by=result.stopped_by,
-        failure=_failure(folder, result),
+        failure=failure,
         dataset=run.spec.dataset,
         class_names=run.graph.class_names,
         model=run.spec.model.name,
@@ -73,14 +76,6 @@ def result_of(folder: RunFolder) -> Result:
     fix = "its workers ended by themselves; launch again"
     failure = Failure(node=None, layers=(), cause=cause, fix=fix, log=None)
     return Result(status="failed", failure=failure, test_accuracy=None, ended=0.0)
-
-
-def _failure(folder: RunFolder, result: Result) -> Failure | None:
-    """Failure with the log's path from here, wherever the folder lies by now."""
-    failure = result.failure
-    if failure is None or failure.log is None:
-        return failure
-    return msgspec.structs.replace(failure, log=str(folder.path / failure.log))
 
 
 def _node(

@@ -173,19 +173,16 @@ class RunFolder:
         try:
             append_record(file, recorded)
         except DataError as error:
-            self._require()
             self._give_room_back()
             with suppress(DataError):
                 append_record(file, recorded)
             raise error from error.__cause__
 
-    def _require(self) -> None:
-        """Raise DataError where the folder has gone."""
+    def _give_room_back(self) -> None:
+        """Free the reserved space. DataError where the folder has gone."""
         if not self.path.is_dir():
             what = f"the run folder {self.path.absolute()} has gone while the run was under way"
             raise DataError(what, fix="leave it, and the disk that it is on, in place until the run has ended")
-
-    def _give_room_back(self) -> None:
         with suppress(OSError):
             self._room_file.unlink()
 
@@ -211,7 +208,6 @@ class RunFolder:
 
     def end(self, result: Result) -> None:
         """Write the result: the run is over."""
-        self._require()
         self._give_room_back()
         write_record(self.result_file, result)
 

@@ -67,24 +67,20 @@ class Fetcher:
         self._under_way -= 1
         if arrived.error is not None:
             raise arrived.error
-        if isinstance(arrived.event, CheckpointWritten):
-            self._take_weights(arrived.event)
-        elif isinstance(arrived.event, StateWritten):
-            self._take_state(arrived.event)
-
-    def _take_weights(self, event: CheckpointWritten) -> None:
-        files = self._checksums[event.epoch]
-        files[Path(event.path).name] = event.sha256
-        if len(files) == len(self._launch.plan.stages):
-            self._launch.folder.keep_checkpoint(Manifest(epoch=event.epoch, files=dict(sorted(files.items()))))
-
-    def _take_state(self, event: StateWritten) -> None:
-        layers = self._states[event.position.name]
-        layers[event.layer] = event
-        if len(layers) == self._launch.plan.depth:
-            (judge,) = {each.judge for each in layers.values() if each.judge}
-            files = tuple(Path(layers[layer].path).name for layer in sorted(layers))
-            self._launch.folder.keep_state(Beginning(position=event.position, judge=judge, layer_files=files))
+        event = arrived.event
+        if isinstance(event, CheckpointWritten):
+            checksums = self._checksums[event.epoch]
+            checksums[Path(event.path).name] = event.sha256
+            if len(checksums) == len(self._launch.plan.stages):
+                manifest = Manifest(epoch=event.epoch, files=dict(sorted(checksums.items())))
+                self._launch.folder.keep_checkpoint(manifest)
+        elif isinstance(event, StateWritten):
+            layers = self._states[event.position.name]
+            layers[event.layer] = event
+            if len(layers) == self._launch.plan.depth:
+                (judge,) = {each.judge for each in layers.values() if each.judge}
+                files = tuple(Path(layers[layer].path).name for layer in sorted(layers))
+                self._launch.folder.keep_state(Beginning(position=event.position, judge=judge, layer_files=files))
 
     def close(self) -> None:
         """Fetch nothing further."""

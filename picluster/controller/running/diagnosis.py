@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from picluster.controller.planning.planner import REPLICA_MARK
+from picluster.controller.planning.planner import machine_of
 from picluster.controller.planning.seating import better_order, memory_words
 from picluster.schema.events import Done, Ended, Failed
 from picluster.schema.job import LONGEST_GRACE_SECONDS, ORPHANED_EXIT_CODE
@@ -38,7 +38,7 @@ class Witness:
     done: bool = False
     silent_seconds: float | None = None
     """Set when it was given up on for saying nothing."""
-    order: int = field(default=0)
+    order: int = 0
     """When it first gave a sign of failing, counted over all workers."""
 
     def hear(self, event: AnyEvent, order: int) -> None:
@@ -146,8 +146,8 @@ def _words_of_the_end(ended: Ended | None) -> tuple[str, str]:
 
 def _stronger(node: str, plan: Plan, facts: Mapping[str, NodeFacts]) -> str:
     """Which node has more memory than one that had too little, and what to type; nothing where there is none."""
-    machine = node if node in facts else node.rpartition(REPLICA_MARK)[0]
-    order = list(dict.fromkeys(name if name in facts else name.rpartition(REPLICA_MARK)[0] for name in plan.nodes))
+    machine = machine_of(node, facts) or node
+    order = list(dict.fromkeys(machine_of(name, facts) or name for name in plan.nodes))
     found = better_order(machine, order, facts)
     if found is None or plan.strategy == "data-parallel":
         return ""

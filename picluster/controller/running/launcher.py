@@ -56,8 +56,9 @@ class Launcher:
             raise Stopped(f"run {self._folder.name} was stopped by {by}", by=by) from error
         except BaseException as error:
             self._stop_workers()
+            cause, fix = (error.what, error.fix) if isinstance(error, PiclusterError) else (one_line(error), "")
             with suppress(DataError):  # the reason why it failed may be the reason why that cannot be written
-                self._end("failed", _own_failure(error))
+                self._end("failed", Failure(node=None, layers=(), cause=cause, fix=fix, log=None))
             raise
         for node, event in self._stop_workers():
             if isinstance(event, Logged) and failure and node == failure.node:
@@ -152,9 +153,3 @@ class Launcher:
         )
         self._folder.end(result)
         return result
-
-
-def _own_failure(error: BaseException) -> Failure:
-    """Describe a failure of the controller itself."""
-    cause, fix = (error.what, error.fix) if isinstance(error, PiclusterError) else (one_line(error), "")
-    return Failure(node=None, layers=(), cause=cause, fix=fix, log=None)

@@ -110,7 +110,9 @@ def _made_ready(
         if only_plan:
             _say_unseen(survey, observer)
         if earlier:
-            _say_other_numerics(earlier, placement, observer)
+            known = {node.name: node.numerics for node in placement.facts}
+            if mixed := mixed_numerics({f"run {earlier.run.run}": earlier.numerics(), **known}):
+                observer.note("note", mixed)
         yield placement, task, plan
 
 
@@ -121,13 +123,6 @@ def _say_unseen(survey: NodeSurvey, observer: Observer) -> None:
         reasons.setdefault(error.what, []).append(name)
     for reason, names in reasons.items():
         observer.note("note", f"planned without a look at {', '.join(names)}: {reason}")
-
-
-def _say_other_numerics(earlier: EarlierRun, placement: Placement, observer: Observer) -> None:
-    """Say that what is learnt again may differ in last bits, where nodes compute otherwise than those of then."""
-    known = {node.name: node.numerics for node in placement.facts}
-    if mixed := mixed_numerics({f"run {earlier.run.run}": earlier.numerics(), **known}):
-        observer.note("note", mixed)
 
 
 def _say_choices(request: LaunchRequest, observer: Observer) -> None:

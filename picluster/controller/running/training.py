@@ -6,7 +6,8 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,23 +15,33 @@ from typing import TYPE_CHECKING
 import psutil
 
 import picluster
+from picluster.controller.nodes.data_plane import data_planes
+from picluster.controller.nodes.fan_out import NodesFailed, all_or_none
+from picluster.controller.nodes.fitness import Busy, notes, without_engine
+from picluster.controller.nodes.reaching import enter_all, leave_all, look_all
+from picluster.controller.nodes.shipping import files_of, state_of
 from picluster.controller.record.leader import this_controller
 from picluster.controller.record.run_folder import RunFolder
-from picluster.controller.running.cluster import reached
 from picluster.controller.running.launch import Launch, Prediction
 from picluster.controller.running.launcher import Launcher
 from picluster.errors import RunFailed
+from picluster.graph.folder import DTYPES
 from picluster.schema.run import Environment, Run
 
 if TYPE_CHECKING:
+    from picluster.controller.nodes.machine import Machine
     from picluster.controller.planning.request import LaunchRequest
     from picluster.controller.running.observer import Observer
     from picluster.controller.running.placement import Placement
     from picluster.controller.running.task import Task
     from picluster.graph.folder import GraphFolder
+    from picluster.schema.facts import NodeFacts
     from picluster.schema.plan import Plan
     from picluster.schema.run import Failure, Result
     from picluster.schema.spec import Spec
+
+WAIT_SECONDS = 2.0
+"""Between two looks at a node that is busy."""
 
 
 def train(task: Task, plan: Plan, placement: Placement, observer: Observer) -> RunFolder:
@@ -57,10 +68,7 @@ def make_run(
     begin: Callable[[], RunFolder],
     prediction: Prediction | None = None,
 ) -> tuple[RunFolder, Result]:
-    """Carry a plan out; with a `prediction`, predict instead of training.
-
-    `begin` makes the run folder, which has the model's file in it.
-    """
+    """Carry a plan out, in the folder that `begin` makes, which has the model's file in it; or predict."""
     request, machines = placement.request, placement.machines(plan)
     with reached(
         machines, plan, graph.path, observer.note, silence_seconds=request.grace, waits=request.wait
@@ -81,6 +89,62 @@ def make_run(
         )
         with observer.running(folder, spec, plan, graph.meta) as watch:
             return folder, Launcher(launch, watch).run()
+
+
+@contextmanager
+def reached(
+    machines: Mapping[str, Machine],
+    plan: Plan,
+    graph: Path,
+    note: Callable[[str, str], None],
+    *,
+    silence_seconds: float,
+    waits: bool = False,
+) -> Iterator[dict[str, Machine]]:
+    """Connect to the nodes of a plan, when all of them are fit for it, and let go of them at the end.
+
+    `note` is told of what works and should be known nevertheless, and with `waits` of busy nodes that are waited for. A
+    connection over which nothing is acknowledged for `silence_seconds` breaks.
+
+    Raises:
+        NodesFailed: some cannot be used; nothing was started anywhere.
+    """
+    try:
+        all_or_none(enter_all(machines, silence_seconds))
+        seen = _find_fit(machines, plan, graph, note if waits else None)
+        lacking = {name: without_engine(each.packages, plan.engine) for name, each in seen.items()}
+        if errors := {name: error for name, error in lacking.items() if error}:
+            raise NodesFailed(errors)
+        for name, (address, interface) in all_or_none(data_planes(machines, seen)).items():
+            machines[name].address, machines[name].interface = address, interface
+        for text in notes(seen):
+            note("note", text)
+        yield {name: machines[name] for name in plan.nodes}
+    finally:
+        leave_all(machines)
+
+
+def _find_fit(
+    machines: Mapping[str, Machine], plan: Plan, graph: Path, wait: Callable[[str, str], None] | None
+) -> dict[str, NodeFacts]:
+    """Facts of the nodes, when all of them are fit."""
+
+    def wanted(name: str) -> dict[str, list[int]]:
+        return state_of(files_of(graph, plan.arrays_of(name)))
+
+    sizes = {file.name: file.stat().st_size for file in files_of(graph, DTYPES)}
+    told = ""
+    while True:
+        seen = all_or_none(look_all(machines, graph.name, wanted))
+        reasons = {name: machines[name].unfit(each, sizes) for name, each in seen.items()}
+        errors = {name: reason for name, reason in reasons.items() if reason}
+        if not errors:
+            return seen
+        if wait is None or not all(isinstance(error, Busy) for error in errors.values()):
+            raise NodesFailed(errors)
+        if (reason := "; ".join(f"{name} is {error.what}" for name, error in errors.items())) != told:
+            wait("waiting", told := reason)
+        time.sleep(WAIT_SECONDS)
 
 
 def _failed(failure: Failure, folder: RunFolder) -> RunFailed:

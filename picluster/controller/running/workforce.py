@@ -104,11 +104,10 @@ class Workforce:
         """Hang up on all workers, kill those that do not end by it; returns their last words."""
         with self._lock:
             self._over.set()
-        for worker in self._started():
+            started = dict(self._workers)
+        for worker in started.values():
             worker.hang_up()
         deadline = self._system.now() + HANG_UP_SECONDS
-        with self._lock:
-            started = dict(self._workers)
         left = [node for node, each in started.items() if each.wait(max(0.0, deadline - self._system.now())) is None]
         try_all(left, lambda node: started[node].kill(), timeout_seconds=KILL_SECONDS, doing="killing the worker")
         deadline = self._system.now() + FLUSH_SECONDS
