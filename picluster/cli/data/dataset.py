@@ -97,7 +97,7 @@ def remove(
     from rich.filesize import decimal
 
     from picluster.cli.terminal.asking import agrees
-    from picluster.controller.record.history import training_on
+    from picluster.controller.record.report import training_on
     from picluster.graph import catalogue
 
     folders = catalogue.removable(GRAPHS, names)

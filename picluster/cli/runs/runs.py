@@ -22,7 +22,7 @@ Tag = Annotated[str | None, typer.Option(metavar="WORD", help="Only runs with th
 
 def runs(*, tag: Tag = None, as_json: options.Json = False) -> None:
     """List the runs in runs/, the newest first."""
-    from picluster.controller.record.history import history
+    from picluster.controller.record.report import history
     from picluster.schema.record import to_json
 
     found = history(tag)

@@ -14,7 +14,7 @@ import msgspec
 
 from picluster.controller.comparison.compared_run import Entry, Kind, read_entry
 from picluster.controller.comparison.notes import all_notes, all_unlike, same_bits, tested_alike
-from picluster.controller.record.history import history
+from picluster.controller.record.report import history
 from picluster.controller.record.run_folder import RunFolder
 from picluster.errors import PiclusterError
 from picluster.project import RUNS

@@ -66,10 +66,9 @@ class LaunchRow:
 
 
 def read_rows(file: Path, further: str = "") -> list[RowLine]:
-    """The lines that are neither empty nor comments (`#`), each with the words of `further` behind its own.
+    """Read the lines that are neither empty nor comments (`#`), each with the words of `further` behind its own.
 
-    Raises:
-        InputError: the file cannot be read, has no rows, or a line ends within quotes.
+    InputError where the file cannot be read, has no rows, or a line ends within quotes.
     """
     try:
         text = file.read_text(encoding="utf-8")

@@ -67,10 +67,9 @@ class Series:
     """Launches that have ended, in order."""
 
     def plan(self) -> list[PlannedRow]:
-        """Each row's plan: what cannot be launched is found before anything runs.
+        """Plan each row: what cannot be launched is found before anything runs.
 
-        Raises:
-            PiclusterError: of the kind that the launch itself would raise, with the row's place.
+        PiclusterError of the kind that the launch itself would raise, with the row's place.
         """
         planned = []
         for row in self.rows:
@@ -90,12 +89,10 @@ class Series:
         begin: Callable[[PlannedRow, int], Observer],
         done: Callable[[Attempt], None],
     ) -> None:
-        """Launch after launch; a failure does not stop the others.
+        """Launch one after the other; a failure does not stop the others.
 
-        `begin` is told which one is next, and gives who observes it; `done` is told how it ended.
-
-        Raises:
-            Stopped: somebody asked to end; `attempts` has what was launched by then.
+        `begin` is told which one is next, and gives who observes it; `done` is told how it ended. Stopped where
+        somebody asked to end: `attempts` has what was launched by then.
         """
         for seed in range(self.seeds):
             for each in planned:

@@ -10,8 +10,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from picluster.controller.drawing.layout import layout
-from picluster.controller.drawing.network import MOST_LINES, Network, draw_network
-from picluster.controller.drawing.sample import edges_among, forest_fire
+from picluster.controller.drawing.network import MOST_LINES, Network, draw_network, edges_among, forest_fire
 from picluster.controller.drawing.style import (
     BETWEEN_CLASSES,
     DOTS_PER_INCH,

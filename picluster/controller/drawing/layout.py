@@ -6,7 +6,7 @@ SIGMOD 2011). A sparse graph is nearly its own backbone.
 """
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -156,23 +156,17 @@ def packed(parts: Sequence[NDArray[np.float64]]) -> list[NDArray[np.float64]]:
     if parts and len(parts[order[0]]) >= _GIANT * sum(map(len, parts)):
         width = float(sizes[0, 0])
     done = list(parts)
-    for place, corner in zip(order, _corners(sizes, width), strict=True):
-        low = parts[place].min(axis=0)
-        done[place] = parts[place] - low + corner
-    return done
-
-
-def _corners(sizes: NDArray[np.float64], width: float) -> Iterator[NDArray[np.float64]]:
-    """Yield the lower left corner of each box, in rows from the top down that are centred."""
-    top, start = 0.0, 0
+    top, start = 0.0, 0  # in rows from the top down, which are centred
     while start < len(sizes):
         ends = np.cumsum(sizes[start:, 0])
         count = max(1, int(np.searchsorted(ends, width * (1 + 1e-9), side="right")))
         row = sizes[start : start + count]
         height = float(row[:, 1].max())
         left = (width - float(row[:, 0].sum())) / 2
-        for box in row:
-            yield np.array([left, top - (height + box[1]) / 2])
+        for place, box in zip(order[start : start + count], row, strict=True):
+            corner = np.array([left, top - (height + box[1]) / 2])
+            done[place] = parts[place] - parts[place].min(axis=0) + corner
             left += float(box[0])
         top -= height
         start += count
+    return done

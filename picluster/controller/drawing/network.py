@@ -1,7 +1,13 @@
-"""The network in a picture: lines, nodes upon them, and the names or numbers of classes that lie together."""
+"""The network in a picture: a part of the graph to look at, its lines, its nodes, names or numbers of its classes.
 
+The part is drawn by a forest fire: a few neighbours of a node catch fire, then a few of theirs. It keeps degrees and
+communities better than nodes or edges drawn by themselves (Leskovec and Faloutsos, "Sampling from Large Graphs", KDD
+2006).
+"""
+
+from collections import deque
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -10,6 +16,7 @@ from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
 from picluster.controller.drawing.style import BETWEEN_CLASSES, HUES, INK, node_colours
+from picluster.randomness import Purpose, key
 from picluster.wording import printable
 
 MOST_LINES = 60_000
@@ -20,6 +27,10 @@ _COMPACT = 0.1
 _FEWEST_NUMBERED = 4
 _NAME_LETTERS = 12
 _SIZES = 24
+_BURNING = 0.7
+"""Each further neighbour catches fire with this probability: 2.3 of them on average. The paper's best value."""
+_FIRES = 10
+"""Number of fires that burn at the same time: a single one would stay for long in the community where it began."""
 
 
 class Network(NamedTuple):
@@ -33,6 +44,54 @@ class Network(NamedTuple):
     """(N,) Class of each node; -1 = unlabelled."""
     degrees: NDArray[np.int64]
     """(N,) Degree of each node in the whole graph."""
+
+
+def forest_fire(indptr: NDArray[np.int64], indices: NDArray[Any], count: int, *, seed: int) -> NDArray[np.int64]:
+    """Ids of `count` nodes, ascending; of all nodes where there are no more. The same for the same seed.
+
+    A fire that dies flares up again where a neighbour is left to burn, and elsewhere only where none is: the drawn part
+    is connected as far as the fires meet.
+    """
+    nodes = len(indptr) - 1
+    if nodes <= count:
+        return np.arange(nodes)
+    random = np.random.default_rng(key(seed, Purpose.SAMPLE).word)
+    burnt = np.zeros(nodes, bool)
+    beginnings = iter(random.permutation(nodes))
+    burning: deque[int] = deque()
+    fires, left = 0, count
+    while left:
+        if fires < _FIRES or not burning:
+            fires += 1
+            caught = np.array([next(node for node in beginnings if not burnt[node])])
+        else:
+            node = burning.popleft()
+            neighbours = indices[indptr[node] : indptr[node + 1]]
+            fresh = neighbours[~burnt[neighbours]]
+            wanted = min(len(fresh), left, int(random.geometric(1 - _BURNING)) - 1)
+            caught = random.choice(fresh, wanted, replace=False)
+            if len(fresh) > wanted:
+                burning.append(node)
+        burnt[caught] = True
+        burning.extend(caught.tolist())
+        left -= len(caught)
+    return np.flatnonzero(burnt)
+
+
+def edges_among(indptr: NDArray[np.int64], indices: NDArray[Any], nodes: NDArray[np.int64]) -> NDArray[np.int32]:
+    """(P, 2) Pairs of places in `nodes` that an edge joins, in either direction; each pair once, in order.
+
+    The neighbours of one node are read at a time: memory is of the size of the result.
+    """
+    places = np.full(len(indptr) - 1, -1, np.int32)
+    places[nodes] = np.arange(len(nodes), dtype=np.int32)
+    keys = [np.zeros(0, np.int64)]
+    for place, node in enumerate(nodes):
+        others = places[indices[indptr[node] : indptr[node + 1]]]
+        others = others[others >= 0].astype(np.int64)
+        keys.append(np.minimum(others, place) * len(nodes) + np.maximum(others, place))
+    distinct = np.unique(np.concatenate(keys))
+    return np.stack(np.divmod(distinct, max(len(nodes), 1)), axis=1).astype(np.int32)
 
 
 def draw_network(axes: Axes, network: Network, colours: list[str], names: Sequence[str] = ()) -> None:

@@ -45,18 +45,10 @@ def describe_model(
     options: dict[str, OptionValue],
     tell: Callable[[str], None] = lambda _line: None,
 ) -> ModelDescription:
-    """Describe a model: layers, widths, parameters. Cached by the file's content.
+    """Describe a model with these `options` for its `layers`, on a graph of so many features and classes.
 
-    Args:
-        file: the model file.
-        features: width of the graph's features.
-        classes: of the graph.
-        options: for its `layers`.
-        tell: takes each line that the model file prints while it is described.
-
-    Raises:
-        InputError: the worker's program refuses the model; its words are passed on.
-        MissingError: torch is not installed here.
+    The answer is cached by the file's content. `tell` takes each line that the file prints while it is described.
+    InputError where the worker's program refuses the model; MissingError where torch is not installed here.
     """
     question = [f"--features={features}", f"--classes={classes}"]
     question += [f"--option={name}={msgspec.json.encode(value).decode()}" for name, value in sorted(options.items())]
@@ -97,13 +89,11 @@ def _ask(file: Path, question: list[str], tell: Callable[[str], None]) -> bytes:
 
 def _without_prints(words: str, file: Path, tell: Callable[[str], None]) -> str:
     """Messages of the worker's program itself; what the model file printed is told."""
-    mark, own = f"{file.name} prints: ", []
-    for line in words.splitlines():
+    lines, mark = words.splitlines(), f"{file.name} prints: "
+    for line in lines:
         if line.startswith(mark):
             tell(line)
-        else:
-            own.append(line)
-    return "\n".join(own).strip()
+    return "\n".join(line for line in lines if not line.startswith(mark)).strip()
 
 
 def _how(exit_code: int) -> str:

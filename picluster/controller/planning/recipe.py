@@ -50,10 +50,8 @@ def make_spec(request: LaunchRequest, graph: GraphMeta, model: ModelDescription,
     """The spec, with the defaults for a graph of this size filled in.
 
     Small graphs are trained as Kipf and Welling (2017) do: full batch, 200 epochs, learning rate 0.01, weight decay
-    5e-4 on the first layer. Larger ones as Hamilton et al. (2017) do: sampled mini-batches.
-
-    Raises:
-        InputError: values that do not fit the model or each other.
+    5e-4 on the first layer. Larger ones as Hamilton et al. (2017) do: sampled mini-batches. InputError where values do
+    not fit the model or each other.
     """
     depth, training_nodes = len(model.layers), graph.splits["train"]
     if training_nodes == 0:
@@ -110,19 +108,16 @@ def _check_all_count(request: LaunchRequest, spec: Spec, graph: GraphMeta, model
         if value == "sampled" and spec.fanout is None:
             what = f"{option} sampled does not go with training on all neighbours: then it sees all of them, too"
             raise InputError(what, fix="leave it out, or sample in training: --fanout 25,10")
-    needs: dict[str, dict[str, object]] = {
-        "validation": {
-            "--patience": request.patience,
-            "--monitor": request.monitor,
-            "--validation": request.validation,
-        },
-        "test": {"--test": request.test},
-    }
-    for split, options in needs.items():
-        for option, asked in options.items():
-            if asked is not None and graph.splits[split] == 0:
-                what = f"{option} needs {split} nodes, and graph {graph.name} has none"
-                raise InputError(what, fix="leave it out, or import the graph with a split that has some")
+    needs: tuple[tuple[str, object, str], ...] = (
+        ("--patience", request.patience, "validation"),
+        ("--monitor", request.monitor, "validation"),
+        ("--validation", request.validation, "validation"),
+        ("--test", request.test, "test"),
+    )
+    for option, asked, split in needs:
+        if asked is not None and graph.splits[split] == 0:
+            what = f"{option} needs {split} nodes, and graph {graph.name} has none"
+            raise InputError(what, fix="leave it out, or import the graph with a split that has some")
     if request.dense_weight_decay is not None and model.dense_layers == 0:
         what = f"--dense-weight-decay is for layers without neighbours, and {model.name} has none"
         raise InputError(what, fix="leave it out; --weight-decay is for the others")

@@ -30,15 +30,6 @@ def refuse(action: str, path: Path, error: OSError) -> Never:
     raise DataError(what, fix=fix) from error
 
 
-def require_text(path: Path) -> None:
-    """Raise DataError where a name in a path is no text: it could not stand in a record."""
-    try:
-        str(path.absolute()).encode()
-    except UnicodeEncodeError:
-        what = f"the folder {str(path.absolute())!r} has a name that is not UTF-8"
-        raise DataError(what, fix="rename it, or work in another folder") from None
-
-
 def require_folder_or_nothing(path: Path) -> None:
     """Raise DataError where something else has the name of a folder."""
     if path.is_symlink() and not path.exists():

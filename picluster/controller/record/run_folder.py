@@ -20,7 +20,6 @@ from picluster.controller.record.record_files import (
     read_record,
     refuse,
     require_folder_or_nothing,
-    require_text,
     write_record,
     write_whole,
 )
@@ -70,7 +69,11 @@ class RunFolder:
         """Make a new folder, named after date, model, data and four random letters."""
         date = time.strftime("%Y-%m-%d")
         path = root / f"{date}-{model}-{dataset}-{new_letters()}"
-        require_text(root)
+        try:
+            str(root.absolute()).encode()
+        except UnicodeEncodeError:  # it could not stand in a record
+            what = f"the folder {str(root.absolute())!r} has a name that is not UTF-8"
+            raise DataError(what, fix="rename it, or work in another folder") from None
         if root.is_symlink():
             require_folder_or_nothing(root)
         try:

@@ -19,20 +19,16 @@ if TYPE_CHECKING:
 
     from picluster.controller.record.run_folder import RunFolder
 
-WEIGHTS_SUFFIXES = (".safetensors",)
-
 
 def check_weights_file(file: Path) -> None:
     """InputError where weights cannot be written there."""
-    check_output(file, "--output", WEIGHTS_SUFFIXES, "file that weights are written to, which is safetensors")
+    check_output(file, "--output", (".safetensors",), "file that weights are written to, which is safetensors")
 
 
 def read_weights(folder: RunFolder) -> dict[str, NDArray[Any]]:
-    """The weights of the best epoch, from the files of all stages.
+    """Read the weights of the best epoch, from the files of all stages.
 
-    Raises:
-        DataError: the run wrote none, or a file is damaged.
-        MissingError: safetensors is not installed.
+    DataError where the run wrote none, or a file is damaged; MissingError where safetensors is not installed.
     """
     try:
         from safetensors.numpy import load

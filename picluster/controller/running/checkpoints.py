@@ -98,19 +98,17 @@ class Fetcher:
 
     def _fetch(self, node: str, event: FileWritten) -> None:
         """Fetch a file aside and rename it; DataError where it arrives damaged, or the disk does not take it."""
-        file = self._destination(event)
+        folder, name = self._launch.folder, Path(event.path).name
+        if isinstance(event, CheckpointWritten):
+            file = folder.checkpoint_folder(event.epoch) / name
+        elif isinstance(event, StateWritten):
+            file = folder.state_folder(event.position) / name
+        else:
+            assert self._launch.prediction is not None
+            file = self._launch.prediction.probabilities
         with written_aside(file) as aside:
             file.parent.mkdir(parents=True, exist_ok=True)
             self._launch.transports[node].fetch(event.path, aside)
             expected = None if isinstance(event, Predicted) else event.sha256
             if expected and hashlib.sha256(aside.read_bytes()).hexdigest() != expected:
                 raise DataError(f"{file} did not arrive as {event.path} was written")
-
-    def _destination(self, event: FileWritten) -> Path:
-        folder, name = self._launch.folder, Path(event.path).name
-        if isinstance(event, CheckpointWritten):
-            return folder.checkpoint_folder(event.epoch) / name
-        if isinstance(event, StateWritten):
-            return folder.state_folder(event.position) / name
-        assert self._launch.prediction is not None
-        return self._launch.prediction.probabilities

@@ -6,8 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from picluster.controller.planning.planner import machine_of
-from picluster.controller.planning.seating import better_order, memory_words
+from picluster.controller.planning.planner import better_order, machine_of, memory_words
 from picluster.schema.events import Done, Ended, Failed
 from picluster.schema.job import LONGEST_GRACE_SECONDS, ORPHANED_EXIT_CODE
 from picluster.schema.run import Failure

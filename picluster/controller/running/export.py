@@ -31,24 +31,20 @@ if TYPE_CHECKING:
     from picluster.controller.running.observer import Observer
     from picluster.graph.folder import GraphFolder
 
-PREDICTIONS_SUFFIXES = (".csv", ".npy", ".npz")
 _HERE = "this machine"
 
 
 def check_predictions_file(file: Path) -> None:
     """InputError where predictions cannot be written there."""
-    check_output(file, "--predictions", PREDICTIONS_SUFFIXES, "file that predictions are written to")
+    check_output(file, "--predictions", (".csv", ".npy", ".npz"), "file that predictions are written to")
 
 
 def write_predictions(folder: RunFolder, file: Path, observer: Observer) -> None:
     """Write the class probabilities of all nodes, from all of their neighbours, computed on this machine.
 
     The file is an array (N, classes) in fp32, as .npy or .npz, or a .csv with a line for each node; the last two call
-    nodes and classes by their names, where the graph has any.
-
-    Raises:
-        DataError: the run's graph is not here any more, or the disk is full.
-        RunFailed: the worker failed.
+    nodes and classes by their names, where the graph has any. DataError where the run's graph is not here any more, or
+    the disk is full; RunFailed where the worker failed.
     """
     earlier = EarlierRun(folder)
     graph = earlier.graph()
@@ -77,14 +73,14 @@ def _write_array(probabilities: NDArray[Any], source: Path, file: Path, graph: G
     if suffix == ".npy":
         source.replace(file)
         return
-    if suffix == ".npz":
-        content, names = io.BytesIO(), graph.node_names() or ()
-        arrays = {"class_names": graph.meta.class_names, "node_names": names[:]}
-        strings = {name: np.array(values, np.str_) for name, values in arrays.items()}
-        np.savez_compressed(content, allow_pickle=False, probabilities=probabilities, **strings)
-        write_whole(file, content.getvalue())
-    else:
+    if suffix == ".csv":
         write_whole(file, _table(probabilities, graph).encode("utf-8", "surrogatepass"))
+        return
+    content, names = io.BytesIO(), graph.node_names() or ()
+    arrays = {"class_names": graph.meta.class_names, "node_names": names[:]}
+    strings = {name: np.array(values, np.str_) for name, values in arrays.items()}
+    np.savez_compressed(content, allow_pickle=False, probabilities=probabilities, **strings)
+    write_whole(file, content.getvalue())
 
 
 def _table(probabilities: NDArray[Any], graph: GraphFolder) -> str:

@@ -41,8 +41,7 @@ class Launcher:
     def run(self) -> Result:
         """Make the run; whatever happens, the folder gets a result and no worker stays.
 
-        Raises:
-            Stopped: somebody asked to end (SIGINT, SIGTERM, SIGHUP); the result is written before.
+        Stopped where somebody asked to end (SIGINT, SIGTERM, SIGHUP); the result is written before.
         """
         failure: Failure | None = None
         try:

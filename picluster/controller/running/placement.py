@@ -11,9 +11,8 @@ import msgspec
 
 from picluster.controller.nodes.inventory import Node, RemoteNode, default_inventory, read_inventory, remote_nodes
 from picluster.controller.nodes.reaching import machines_of
-from picluster.controller.planning.planner import fit_plan, machine_of, make_plan
+from picluster.controller.planning.planner import are_unlike, fit_plan, machine_of, make_plan, memory_words
 from picluster.controller.planning.request import LaunchRequest, spelt
-from picluster.controller.planning.seating import are_unlike, memory_words
 from picluster.errors import InputError
 from picluster.schema.plan import Plan
 from picluster.schema.record import from_json

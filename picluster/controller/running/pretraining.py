@@ -73,11 +73,7 @@ class Embedding:
         return GraphFolder.open(path)
 
     def take(self, folder: RunFolder) -> None:
-        """Store what a run has learnt.
-
-        Raises:
-            DataError: it has no weight `embedding` with a row for each node.
-        """
+        """Store what a run has learnt. DataError where it has no weight `embedding` with a row for each node."""
         weights = {name.removeprefix("convs.0."): weight for name, weight in read_weights(folder).items()}
         table = weights.get("embedding.weight")
         if table is None or len(table) != self.graph.meta.nodes:

@@ -44,9 +44,7 @@ class Left:
 def stop(folder: RunFolder) -> bool:
     """End a run by asking its controller; False where that is gone, and with it the run.
 
-    Raises:
-        InputError: the run has ended, or is led from another machine.
-        RunFailed: the controller does not end.
+    InputError where the run has ended, or is led from another machine; RunFailed where the controller does not end.
     """
     controller = folder.run().controller
     if folder.result() is not None:

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from picluster.controller.nodes.survey import NodeSurvey
 from picluster.controller.planning.request import LaunchRequest
-from picluster.controller.record.history import history
-from picluster.controller.record.report import make_report
+from picluster.controller.record.report import history, make_report
 from picluster.controller.record.run_folder import RunFolder
 from picluster.controller.record.weights import check_weights_file, write_weights
 from picluster.controller.running.export import check_predictions_file, write_predictions
@@ -24,8 +23,6 @@ from picluster.schema.facts import mixed_numerics
 if TYPE_CHECKING:
     from picluster.schema.plan import Plan
     from picluster.schema.report import Report, RunSummary
-
-_ENGINES = "--engine rpc, mpi or ray for others"
 
 
 class FinishedRun:
@@ -74,9 +71,8 @@ class FinishedRun:
 def carry_out(request: LaunchRequest, observer: Observer) -> FinishedRun:
     """Train as a request says.
 
-    Raises:
-        PiclusterError: it does not fit (InputError), nodes cannot be used (NodesFailed), a node failed (RunFailed), or
-            somebody stopped it (Stopped), among others.
+    PiclusterError where it does not fit (InputError), nodes cannot be used (NodesFailed), a node failed (RunFailed), or
+    somebody stopped it (Stopped), among others.
     """
     with _made_ready(request, observer, only_plan=False) as (placement, task, plan):
         return FinishedRun(train(task, plan, placement, observer))
@@ -131,7 +127,7 @@ def _say_choices(request: LaunchRequest, observer: Observer) -> None:
         others = [name for name in model_names() if name != request.model]
         observer.note("model", f"{request.model} (--model {', '.join(others[:2])}, … for others)")
     if request.engine is None and request.plan is None:
-        observer.note("engine", f"gloo ({_ENGINES})")
+        observer.note("engine", "gloo (--engine rpc, mpi or ray for others)")
 
 
 def launch(

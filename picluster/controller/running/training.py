@@ -47,10 +47,8 @@ WAIT_SECONDS = 2.0
 def train(task: Task, plan: Plan, placement: Placement, observer: Observer) -> RunFolder:
     """Train, in a run folder of its own.
 
-    Raises:
-        NodesFailed: some nodes cannot be used; nothing has begun.
-        Stopped: Ctrl-C, or another signal that asks to end.
-        RunFailed: a node failed; the message says which, why, and where its log is.
+    NodesFailed where some nodes cannot be used, and nothing has begun; Stopped by a signal that asks to end; RunFailed,
+    which says which node failed, why, and where its log is.
     """
     begin = partial(_begin, task, plan, placement.request)
     folder, result = make_run(task.spec, task.graph, plan, placement, observer, begin)
@@ -104,10 +102,8 @@ def reached(
     """Connect to the nodes of a plan, when all of them are fit for it, and let go of them at the end.
 
     `note` is told of what works and should be known nevertheless, and with `waits` of busy nodes that are waited for. A
-    connection over which nothing is acknowledged for `silence_seconds` breaks.
-
-    Raises:
-        NodesFailed: some cannot be used; nothing was started anywhere.
+    connection over which nothing is acknowledged for `silence_seconds` breaks. NodesFailed where some cannot be used;
+    nothing was started anywhere.
     """
     try:
         all_or_none(enter_all(machines, silence_seconds))

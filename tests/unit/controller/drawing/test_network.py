@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from picluster.controller.drawing.sample import edges_among, forest_fire
+from picluster.controller.drawing.network import edges_among, forest_fire
 from picluster.graph.folder import GraphFolder
 from picluster.graph.statistics import UnionFind
 
