@@ -103,7 +103,11 @@ def read_entry(folder: RunFolder) -> Entry:
         step_ms=step_ms.p50 if step_ms else None,
         sent_bytes_per_step=_sum([node.sent_bytes_per_step for node in report.nodes]),
         sent_payload_bytes_per_step=_sum([node.sent_payload_bytes_per_step for node in report.nodes]),
-        memory=tuple(_peaks(report.nodes)),
+        memory=tuple(
+            NodePeak(node=node.name, anonymous_bytes=peak + (node.memory.peak_engine_bytes or 0))
+            for node in report.nodes
+            if (peak := node.memory.peak_anonymous_bytes) is not None
+        ),
         learnt=_fingerprint(folder, report, judge),
         pretraining=run.pretraining,
     )
@@ -113,7 +117,11 @@ def read_entry(folder: RunFolder) -> Entry:
 
 
 def kind_of_plan(plan: Plan, *, model: str, dataset: str, learnt: Traits) -> Kind:
-    """Kind of runs on this plan, before any of them has begun."""
+    """Kind of runs on this plan, before any of them has begun.
+
+    Layers and roles stand by position: in `stages=1@2+3|2@4` the second and the third node hold layer 1.
+    """
+    stages = (f"{_words(stage.layers)}@{_places(plan, stage.nodes)}" for stage in plan.stages)
     return Kind(
         model=model,
         dataset=dataset,
@@ -121,7 +129,11 @@ def kind_of_plan(plan: Plan, *, model: str, dataset: str, learnt: Traits) -> Kin
         engine=plan.engine,
         nodes=len(plan.nodes),
         learnt=learnt,
-        placed=_placed(plan),
+        placed=(
+            ("cuts", "|".join(stage.receives for stage in plan.stages[1:])),
+            ("samplers", _places(plan, plan.sampler)),
+            ("stages", "|".join(stages)),
+        ),
         machines=(),
     )
 
@@ -161,17 +173,6 @@ def _learnt(run: Run) -> dict[str, str]:
     options = {name if name not in fields else f"option {name}": value for name, value in spec.model.options.items()}
     named = {name.replace("_", "-"): value for name, value in {**options, **fields}.items()}
     return {name: _NONE.get(name, "none") if value is None else _words(value) for name, value in named.items()}
-
-
-def _placed(plan: Plan) -> Traits:
-    """Layers and roles by position: in `stages=1@2+3|2@4` the second and the third node hold layer 1."""
-    stages = (f"{_words(stage.layers)}@{_places(plan, stage.nodes)}" for stage in plan.stages)
-    cuts = (stage.receives for stage in plan.stages[1:])
-    return (
-        ("cuts", "|".join(cuts)),
-        ("samplers", _places(plan, plan.sampler)),
-        ("stages", "|".join(stages)),
-    )
 
 
 def _places(plan: Plan, nodes: tuple[str, ...]) -> str:
@@ -218,16 +219,6 @@ def _problem(report: Report) -> str:
 def _sum(values: list[float | None]) -> float | None:
     known = [value for value in values if value is not None]
     return sum(known) if len(known) == len(values) else None
-
-
-def _peaks(nodes: tuple[NodeReport, ...]) -> list[NodePeak]:
-    return [
-        NodePeak(
-            node=node.name, anonymous_bytes=node.memory.peak_anonymous_bytes + (node.memory.peak_engine_bytes or 0)
-        )
-        for node in nodes
-        if node.memory.peak_anonymous_bytes is not None
-    ]
 
 
 def _fingerprint(folder: RunFolder, report: Report, judge: str) -> str | None:

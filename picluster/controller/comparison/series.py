@@ -96,21 +96,18 @@ class Series:
         """
         for seed in range(self.seeds):
             for each in planned:
-                attempt = _attempt(each, seed, begin(each, seed))
+                observer = begin(each, seed)
+                started, error = time.time(), None  # type: float, Exception | None
+                try:
+                    carry_out(each.row.with_seed(seed), observer)
+                except Exception as failure:  # noqa: BLE001  the others are launched nevertheless
+                    error = failure
+                attempt = Attempt(each, seed, started, error, _entry(observer.folders, each.row.model, error))
                 if attempt.entry or not isinstance(attempt.error, Stopped):
                     self.attempts.append(attempt)
                     done(attempt)
                 if isinstance(attempt.error, Stopped):
                     raise attempt.error
-
-
-def _attempt(planned: PlannedRow, seed: int, observer: Observer) -> Attempt:
-    started, error = time.time(), None  # type: float, Exception | None
-    try:
-        carry_out(planned.row.with_seed(seed), observer)
-    except Exception as failure:  # noqa: BLE001  the others are launched nevertheless
-        error = failure
-    return Attempt(planned, seed, started, error, _entry(observer.folders, planned.row.model, error))
 
 
 def entries_of(attempts: Sequence[Attempt]) -> list[Entry]:

@@ -52,8 +52,7 @@ def make_plan(
     long as a step has micro-batches for them. Rows cross each cut in the form that is expected to be smaller. Mirrored:
     `replicas` processes on the first node (None: two), each with a name of its own, such as pi1.2.
 
-    Raises:
-        InputError: fewer nodes than stages, or options that do not go together.
+    InputError where there are fewer nodes than stages, or options do not go together.
     """
     depth = spec.model.depth
     if not in_order:

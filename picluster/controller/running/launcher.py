@@ -68,7 +68,11 @@ class Launcher:
         """Handle events until all workers are done and their files fetched (None), or one has failed."""
         while self._fetcher.is_busy or not all(witness.ended for witness in self._witnesses.values()):
             self._hear(_TICK_SECONDS)
-            self._look_for_silence()
+            now = self._system.now()
+            for node, witness in self._witnesses.items():
+                # Imports hold the interpreter for long on a slow Pi: only a worker that is ready must keep talking.
+                if node in self._ready and not witness.ended and now - self._last_word[node] > SILENCE_SECONDS:
+                    witness.silent_seconds = now - self._last_word[node]
             if self._is_failing:
                 return self._find_cause()
         return None
@@ -114,13 +118,6 @@ class Launcher:
         assert port is not None
         start = Start(rendezvous_address=self._launch.transports[first].address, rendezvous_port=port)
         self._workforce.tell_all(start)
-
-    def _look_for_silence(self) -> None:
-        now = self._system.now()
-        for node, witness in self._witnesses.items():
-            # Imports hold the interpreter for long on a slow Pi: only a worker that is ready must keep talking.
-            if node in self._ready and not witness.ended and now - self._last_word[node] > SILENCE_SECONDS:
-                witness.silent_seconds = now - self._last_word[node]
 
     def _find_cause(self) -> Failure | None:
         """Find the cause of a failure; where only echoes of it were heard so far, wait a little for it."""

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from picluster.graph.folder import GraphFolder
     from picluster.schema.facts import NodeFacts
     from picluster.schema.plan import Plan
-    from picluster.schema.run import Failure, Result
+    from picluster.schema.run import Result
     from picluster.schema.spec import Spec
 
 WAIT_SECONDS = 2.0
@@ -52,8 +52,12 @@ def train(task: Task, plan: Plan, placement: Placement, observer: Observer) -> R
     """
     begin = partial(_begin, task, plan, placement.request)
     folder, result = make_run(task.spec, task.graph, plan, placement, observer, begin)
-    if result.failure:
-        raise _failed(result.failure, folder)
+    if failure := result.failure:
+        who = f"node {failure.node}" if failure.node else "the run"
+        layers = ", ".join(map(str, failure.layers))
+        held = f" (layer{'s' if len(failure.layers) > 1 else ''} {layers})" if layers else ""
+        log = f"{folder.path}/{failure.log}" if failure.log else ""
+        raise RunFailed(f"{who}{held} failed: {failure.cause}", fix=failure.fix, log=log)
     return folder
 
 
@@ -66,7 +70,7 @@ def make_run(
     begin: Callable[[], RunFolder],
     prediction: Prediction | None = None,
 ) -> tuple[RunFolder, Result]:
-    """Carry a plan out, in the folder that `begin` makes, which has the model's file in it; or predict."""
+    """Carry a plan out, in the folder that `begin` makes with the model's file; with a `prediction`, predict."""
     request, machines = placement.request, placement.machines(plan)
     with reached(
         machines, plan, graph.path, observer.note, silence_seconds=request.grace, waits=request.wait
@@ -141,14 +145,6 @@ def _find_fit(
         if (reason := "; ".join(f"{name} is {error.what}" for name, error in errors.items())) != told:
             wait("waiting", told := reason)
         time.sleep(WAIT_SECONDS)
-
-
-def _failed(failure: Failure, folder: RunFolder) -> RunFailed:
-    who = f"node {failure.node}" if failure.node else "the run"
-    layers = ", ".join(map(str, failure.layers))
-    held = f" (layer{'s' if len(failure.layers) > 1 else ''} {layers})" if layers else ""
-    log = f"{folder.path}/{failure.log}" if failure.log else ""
-    return RunFailed(f"{who}{held} failed: {failure.cause}", fix=failure.fix, log=log)
 
 
 def _begin(task: Task, plan: Plan, request: LaunchRequest) -> RunFolder:
