@@ -33,7 +33,7 @@ _PANELS = ((0.22, 0.27), (0.61, 0.11), (0.84, 0.085))
 _NUMBER, _NAME = 0.02, 0.042
 """Left ends of a row's number and name."""
 _LETTERS, _SMALL_LETTERS = 31, 36
-"""That have room in the two lines of a name."""
+"""Most letters that have room in the two lines of a name."""
 _LOG_FROM = 30.0
 """Ratio of the largest to the smallest value from which an axis is logarithmic."""
 _BAR = 0.6

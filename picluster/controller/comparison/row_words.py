@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from picluster.schema.comparison import ComparedRow
 
-
 _MINUTE = 60
 
 

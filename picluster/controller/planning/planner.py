@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from picluster.schema.model import ModelDescription
     from picluster.schema.spec import Spec
 
-
 REPLICA_MARK = "."
 """Sign between a node's name and the number of one of several replicas on it."""
 USUAL_REPLICAS = 2
@@ -205,7 +204,7 @@ def seated(
 
 
 def memory_words(node: NodeFacts) -> str:
-    """Such as `3.8 GB`."""
+    """Memory of a node in words, such as `3.8 GB`."""
     return f"{(node.usable_bytes or 0) / 1e9:.1f} GB"
 
 

@@ -153,7 +153,7 @@ def training_on(dataset: str, root: Path = RUNS) -> list[str]:
 
 
 def summary(folder: RunFolder) -> RunSummary:
-    """Summary of one run; it says what is wrong with the run's folder, if anything is: it hides no other run."""
+    """Summary of one run. A damaged folder is listed as such, with what is wrong, and hides no other."""
     try:
         run, plan, result = folder.run(), folder.plan(), result_of(folder)
         epochs = [each.event for each in folder.events() if isinstance(each.event, EpochDone)]

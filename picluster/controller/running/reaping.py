@@ -27,7 +27,6 @@ ASK_SECONDS = 20.0
 STOP_SECONDS = 30.0
 """For a controller to end its run: it fetches nothing more, but waits for its workers."""
 
-
 Outcome = TypeVar("Outcome")
 
 
