@@ -112,11 +112,10 @@ def same_bits(rows: Sequence[ComparedRow]) -> tuple[tuple[int, ...], ...]:
     """Numbers of rows that share a seed, and learnt the same with all that they share."""
     groups: list[list[ComparedRow]] = []
     for row in rows:
-        group = next((group for group in groups if all(_agree(row, other) for other in group)), None)
-        if group is None:
-            groups.append([row])
-        else:
-            group.append(row)
+        group = next((group for group in groups if all(_agree(row, other) for other in group)), [])
+        if not group:
+            groups.append(group)
+        group.append(row)
     return tuple(tuple(row.number for row in group) for group in groups if len(group) > 1)
 
 

@@ -77,11 +77,11 @@ def read_rows(file: Path, further: str = "") -> list[RowLine]:
     except UnicodeDecodeError as error:
         raise InputError(f"{file} is not a text in UTF-8", fix=_EXAMPLE) from error
     added = _split(further, "--with")
-    rows = []
-    for number, line in enumerate(text.splitlines(), start=1):
-        words = _split(line, f"{file}:{number}")
-        if words:
-            rows.append(RowLine(file, number, (*words, *added)))
+    rows = [
+        RowLine(file, number, (*words, *added))
+        for number, line in enumerate(text.splitlines(), start=1)
+        if (words := _split(line, f"{file}:{number}"))
+    ]
     if not rows:
         raise InputError(f"{file} has no rows", fix=_EXAMPLE)
     return rows

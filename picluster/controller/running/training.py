@@ -128,14 +128,10 @@ def _find_fit(
     machines: Mapping[str, Machine], plan: Plan, graph: Path, wait: Callable[[str, str], None] | None
 ) -> dict[str, NodeFacts]:
     """Facts of the nodes, when all of them are fit."""
-
-    def wanted(name: str) -> dict[str, list[int]]:
-        return state_of(files_of(graph, plan.arrays_of(name)))
-
     sizes = {file.name: file.stat().st_size for file in files_of(graph, DTYPES)}
     told = ""
     while True:
-        seen = all_or_none(look_all(machines, graph.name, wanted))
+        seen = all_or_none(look_all(machines, graph.name, lambda name: state_of(files_of(graph, plan.arrays_of(name)))))
         reasons = {name: machines[name].unfit(each, sizes) for name, each in seen.items()}
         errors = {name: reason for name, reason in reasons.items() if reason}
         if not errors:
