@@ -59,9 +59,9 @@ def draw_comparison(found: Comparison, file: Path) -> None:
             figure.text(_NUMBER, above, words, size=10, color=ink, va="center")
         bottom, tall = _FOOT / height, _ROW * len(rows) / height
         accuracy, time, memory = (figure.add_axes((left, bottom, width, tall)) for left, width in _PANELS)
-        words = next(iter(words_apart(rows).values()), [""] * len(rows))  # of the first column that tells rows apart
-        distinct = list(dict.fromkeys(words))
-        colours = [HUES[distinct.index(word) % len(HUES)] for word in words]
+        apart = next(iter(words_apart(rows).values()), [""] * len(rows))  # of the first column that tells rows apart
+        distinct = list(dict.fromkeys(apart))
+        colours = [HUES[distinct.index(word) % len(HUES)] for word in apart]
         _draw_accuracy(accuracy, rows, colours)
         _draw_time(time, rows, colours)
         _draw_memory(memory, rows, colours)
