@@ -1,18 +1,15 @@
 """Refusals of the operating system: why it refused a file, in plain words, and what to do about it."""
 
-from __future__ import annotations
-
 import errno
 import os
 import shutil
 from contextlib import suppress
 from pathlib import Path
 
-_MAKE_ROOM = "make room on the disk"
 _ANOTHER_FOLDER = "work in a folder that you may write to"
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _FIXES = {
-    **dict.fromkeys(_FULL, _MAKE_ROOM),
+    **dict.fromkeys(_FULL, "make room on the disk"),
     errno.EACCES: _ANOTHER_FOLDER,
     errno.EPERM: _ANOTHER_FOLDER,
     errno.EROFS: _ANOTHER_FOLDER,
@@ -21,7 +18,6 @@ _FIXES = {
     errno.ENFILE: "end what keeps so many files open on this machine",
     errno.EIO: "see whether the disk is still well: dmesg tells",
 }
-_NO_TEMPORARY_FOLDER = "No usable temporary directory"
 
 
 def words(action: str, path: Path, error: OSError) -> tuple[str, str]:
@@ -36,7 +32,7 @@ def words(action: str, path: Path, error: OSError) -> tuple[str, str]:
 
 def refusal(error: OSError) -> tuple[str, str] | None:
     """Message and fix of an error that any code may have raised; None where it may be a bug of picluster."""
-    if _NO_TEMPORARY_FOLDER in str(error):
+    if "No usable temporary directory" in str(error):
         told = "there is no folder for temporary files that can be written to: /tmp may be full"
         return told, "make room there, or name another: TMPDIR=FOLDER before the command"
     if error.errno not in _FIXES:

@@ -1,7 +1,5 @@
 """Words that messages share: counts with nouns, names on one line, errors of JSON and YAML in plain English."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 

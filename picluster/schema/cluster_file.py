@@ -1,7 +1,5 @@
 """The cluster file: a few lines in which a person describes a shelf of Pis before their first start."""
 
-from __future__ import annotations
-
 import re
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 

@@ -4,8 +4,6 @@ from picluster.schema.events import Status
 from picluster.schema.plan import EngineName, Strategy
 from picluster.schema.record import Record
 
-COMPARISON_SCHEMA_VERSION = 1
-
 
 class Spread(Record, frozen=True, kw_only=True):
     """One measure over the finished runs of a row."""
@@ -117,7 +115,7 @@ class Unlike(Record, frozen=True, kw_only=True):
 class Comparison(Record, frozen=True, kw_only=True):
     """Several runs, side by side."""
 
-    schema_version: int = COMPARISON_SCHEMA_VERSION
+    schema_version: int = 1
     tag: str
     """Tag by which the runs were chosen; may be empty."""
     rows: tuple[ComparedRow, ...]

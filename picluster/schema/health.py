@@ -4,8 +4,6 @@ from typing import Literal
 
 from picluster.schema.record import Record
 
-HEALTH_SCHEMA_VERSION = 1
-
 Severity = Literal["note", "warning", "problem"]
 """Good to know; works, yet should be mended; the node cannot be used."""
 
@@ -132,7 +130,7 @@ class NodeHealth(Record, frozen=True, kw_only=True):
 class Health(Record, frozen=True, kw_only=True):
     """All nodes side by side."""
 
-    schema_version: int = HEALTH_SCHEMA_VERSION
+    schema_version: int = 1
     ready: bool
     nodes: tuple[NodeHealth, ...]
     links: tuple[Link, ...]

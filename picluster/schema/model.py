@@ -3,8 +3,6 @@
 from picluster.schema.record import Record
 from picluster.schema.spec import Loss, Monitor, OptionValue
 
-DESCRIPTION_SCHEMA_VERSION = 1
-
 
 class TrainingDefaults(Record, frozen=True, kw_only=True):
     """Recommendations of a model's author; None = picluster's default for a graph of this size."""
@@ -63,7 +61,7 @@ class LayerDescription(Record, frozen=True, kw_only=True):
 class ModelDescription(Record, frozen=True, kw_only=True):
     """An ordered list of layers."""
 
-    schema_version: int = DESCRIPTION_SCHEMA_VERSION
+    schema_version: int = 1
     name: str
     """The model file's name without `.py`."""
     options: dict[str, OptionValue]

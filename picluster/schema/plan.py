@@ -6,8 +6,6 @@ from typing import Literal
 from picluster.errors import InputError, MissingError
 from picluster.schema.record import Record
 
-PLAN_SCHEMA_VERSION = 1
-
 Strategy = Literal["single", "data-parallel", "mirrored", "layer-split"]
 EngineName = Literal["gloo", "rpc", "mpi", "ray"]
 Cut = Literal["aggregated", "rows"]
@@ -37,7 +35,7 @@ class StagePlan(Record, frozen=True, kw_only=True):
 class Plan(Record, frozen=True, kw_only=True):
     """The placement of one spec on named nodes."""
 
-    schema_version: int = PLAN_SCHEMA_VERSION
+    schema_version: int = 1
     strategy: Strategy
     engine: EngineName
     """Way in which tensors travel."""

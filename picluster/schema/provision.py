@@ -1,13 +1,9 @@
 """Record of `picluster provision --json`: the outcome of every node."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 from picluster.schema.health import Health
 from picluster.schema.record import Record
-
-PROVISION_SCHEMA_VERSION = 1
 
 NodeState = Literal["ready", "done", "failed", "unreachable", "untouched"]
 """Untouched: it was only examined, as a rule because another node was refused before anything was changed anywhere.
@@ -39,7 +35,7 @@ class NodeOutcome(Record, frozen=True, kw_only=True):
 class Provisioned(Record, frozen=True, kw_only=True):
     """Outcome of all nodes together."""
 
-    schema_version: int = PROVISION_SCHEMA_VERSION
+    schema_version: int = 1
     nodes: tuple[NodeOutcome, ...]
     notes: tuple[str, ...]
     """Remarks of the playbook for a person."""

@@ -9,8 +9,6 @@ from picluster.errors import InputError
 from picluster.schema.record import Record
 from picluster.wording import counted
 
-SPEC_SCHEMA_VERSION = 1
-
 OptionValue = bool | int | float | str | None
 Evaluation = Literal["sampled", "exact"]
 Monitor = Literal["accuracy", "loss"]
@@ -81,7 +79,7 @@ class Adam(Record, frozen=True, kw_only=True):
 class Spec(Record, frozen=True, kw_only=True):
     """Model, data, sampling, partition of a step, seed, optimiser."""
 
-    schema_version: int = SPEC_SCHEMA_VERSION
+    schema_version: int = 1
     dataset: str
     """Name of the graph folder."""
     model: ModelChoice
