@@ -1,7 +1,5 @@
 """`picluster`: the table of commands. Each imports what it needs only when it runs, so that --help answers at once."""
 
-from __future__ import annotations
-
 import signal
 import sys
 from typing import Annotated

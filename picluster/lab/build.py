@@ -1,31 +1,38 @@
 """Makes a lab and takes it away."""
 
-from __future__ import annotations
-
+import json
 import os
+import re
+import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from math import ceil
+from pathlib import Path
 
-from picluster.errors import InputError
+from picluster.errors import InputError, MissingError
 from picluster.lab.faults import restore, start
-from picluster.lab.kernel.commands import check_programs, check_root, run_all
+from picluster.lab.kernel.commands import check_programs, check_root, run, run_all
+from picluster.lab.kernel.control_groups import hierarchies, kill, processes, remove_groups
 from picluster.lab.kernel.host import check_inotify, invoker, locked
 from picluster.lab.kernel.network import bridge_commands, node_commands, routed_networks
 from picluster.lab.machine.base import USER, BaseKind, ensure_base, python_version
 from picluster.lab.machine.disk import make_disk
-from picluster.lab.machine.emulation import begin_emulation
+from picluster.lab.machine.emulation import begin_emulation, end_emulation_without_labs
 from picluster.lab.machine.environment import own_environment
 from picluster.lab.machine.identity import give_identity, known_hosts, make_key
 from picluster.lab.machine.machine import wait_for_ssh
-from picluster.lab.places import LabPlaces, boot_id, write
+from picluster.lab.places import NAMESPACES, LabPlaces, boot_id, write
 from picluster.lab.spec import LabRequest, LabSpec, check_name, free_network, specify
 from picluster.lab.state import is_whole, read_spec
-from picluster.lab.sweep import sweep
 from picluster.schema.record import to_json
 
 Tell = Callable[[str], None]
+
+UNMOUNT_TIMEOUT_SECONDS = 10
+_POLL_SECONDS = 0.05
+_NSPAWN = Path("/run/systemd/nspawn")
+_OCTAL = re.compile(r"\\([0-7]{3})")
 
 
 def up(wanted: LabRequest, tell: Tell) -> LabSpec:
@@ -100,7 +107,7 @@ def _hand_over(lab: LabSpec) -> None:
     write(places.inventory, inventory_text(lab))
     write(places.known_hosts, known_hosts(lab))
     for file in (places.inventory, places.known_hosts, places.key, places.public_key):
-        owner.give(file)
+        os.chown(file, *owner)
 
 
 def inventory_text(lab: LabSpec) -> str:
@@ -128,3 +135,73 @@ def _timed(what: str, tell: Tell) -> Iterator[None]:
     began = time.monotonic()
     yield
     tell(f"{what:<9} {time.monotonic() - began:.1f} s")
+
+
+def sweep(name: str) -> list[str]:
+    """Remove every trace of a lab, as the kernel lists it, not as it was written down; returns in words what it was."""
+    places, groups = LabPlaces(name), hierarchies()
+    places.stamp.unlink(missing_ok=True)  # from here on it is no whole lab, should this be interrupted too
+    done: list[str] = []
+    if left := processes(groups, places.group):
+        kill(groups, places.group)
+        done.append(f"{len(left)} processes")
+    if remove_groups(groups, places.group):
+        done.append("control groups")
+    for kind, take in (("mounts", _unmount), ("loop devices", _detach), ("namespaces", _delete_namespaces)):
+        if count := take(places):
+            done.append(f"{count} {kind}")
+    for leftover in (_NSPAWN / "propagate").glob(f"{places.namespace}-*"):
+        shutil.rmtree(leftover, ignore_errors=True)
+    if places.folder.exists():
+        shutil.rmtree(places.folder)
+        done.append(str(places.folder))
+    if end_emulation_without_labs():
+        done.append("the entry of qemu")
+    return done
+
+
+def mounted_below(mounts: str, folder: Path) -> list[Path]:
+    """List the mount points below a folder from the text of /proc/mounts, the last one first."""
+    found = (Path(_OCTAL.sub(lambda code: chr(int(code[1], 8)), line.split(" ")[1])) for line in mounts.splitlines())
+    return [place for place in found if place.is_relative_to(folder)][::-1]
+
+
+def _unmount(places: LabPlaces) -> int:
+    found = mounted_below(Path("/proc/mounts").read_text(), places.folder)
+    for place in found:
+        deadline = time.monotonic() + UNMOUNT_TIMEOUT_SECONDS
+        while time.monotonic() < deadline:
+            with suppress(MissingError):  # the last process is on its way out, or somebody looks into it
+                run(["umount", place])
+                break
+            time.sleep(_POLL_SECONDS)
+        else:
+            run(["umount", "--lazy", place])
+    return len(found)
+
+
+def _detach(places: LabPlaces) -> int:
+    """Detach loop devices that a crash has left between their making and their mounting."""
+    listed = run(["losetup", "--json", "--list", "--output", "NAME,BACK-FILE"])
+    devices = json.loads(listed)["loopdevices"] if listed.strip() else []
+    # The name of a file that is gone has " (deleted)" at its end.
+    found = [each["name"] for each in devices if Path(each["back-file"] or "/").is_relative_to(places.folder)]
+    for device in found:
+        with suppress(MissingError):  # it was on its way out already
+            run(["losetup", "--detach", device])
+    return len(found)
+
+
+def _delete_namespaces(places: LabPlaces) -> int:
+    """Delete the namespaces of the nodes and of the bridge; bridges and cables go with them."""
+    found = [*NAMESPACES.glob(places.namespace), *NAMESPACES.glob(f"{places.namespace}-*")]
+    for file in found:
+        run(["ip", "netns", "delete", file.name])
+    interface = Path("/sys/class/net") / places.interface
+    # The kernel takes the cable away with the namespace of its other end, a moment later.
+    deadline = time.monotonic() + 1
+    while interface.exists() and time.monotonic() < deadline:
+        time.sleep(_POLL_SECONDS)
+    if interface.exists():
+        run(["ip", "link", "delete", places.interface])
+    return len(found)

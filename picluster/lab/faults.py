@@ -1,7 +1,5 @@
 """Faults of a node, and their repair."""
 
-from __future__ import annotations
-
 import errno
 import os
 from collections.abc import Callable, Iterator
@@ -9,7 +7,15 @@ from enum import Enum
 from pathlib import Path
 
 from picluster.lab.kernel.commands import check_root, run_all
-from picluster.lab.kernel.group_acts import freeze, hierarchies, is_frozen, kill, make_groups, processes, remove_groups
+from picluster.lab.kernel.control_groups import (
+    freeze,
+    hierarchies,
+    is_frozen,
+    kill,
+    make_groups,
+    processes,
+    remove_groups,
+)
 from picluster.lab.kernel.host import locked
 from picluster.lab.kernel.network import disconnect, links_up, node_commands, port_names, set_links
 from picluster.lab.machine.base import BaseKind, base_folder

@@ -1,7 +1,5 @@
 """Names of a lab's files, namespaces, interfaces and control groups: no other place knows them."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 STATE = Path("/var/lib/picluster-lab")
@@ -42,7 +40,7 @@ class LabPlaces:
         self.group = f"picluster-lab-{name}"
         """Control group that holds those of the nodes."""
 
-    def node(self, name: str) -> NodePlaces:
+    def node(self, name: str) -> "NodePlaces":
         """Names of what belongs to one node."""
         return NodePlaces(self.name, name)
 

@@ -1,14 +1,11 @@
 """State of a lab, read from the kernel at the moment of asking."""
 
-from __future__ import annotations
-
 import os
 from contextlib import suppress
 from typing import Literal
 
 from picluster.errors import InputError
-from picluster.lab.kernel.control_groups import anonymous_bytes, memory_files
-from picluster.lab.kernel.group_acts import hierarchies, is_frozen, processes
+from picluster.lab.kernel.control_groups import anonymous_bytes, hierarchies, is_frozen, memory_files, processes
 from picluster.lab.kernel.network import links_up, port_names
 from picluster.lab.places import LabPlaces, NodePlaces, boot_id
 from picluster.lab.spec import LabSpec, NodeSpec, check_name

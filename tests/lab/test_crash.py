@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from picluster.lab.kernel.group_acts import hierarchies
+from picluster.lab.kernel.control_groups import hierarchies
 from picluster.lab.places import NAMESPACES, LabPlaces
 from tests.lab.running import PICLUSTER, RunningLab, lab_command
 

@@ -1,24 +1,18 @@
 """`picluster dataset`: graph folders."""
 
-from __future__ import annotations
-
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
 from picluster.cli.data.importing import import_own, summary
-from picluster.cli.show.words import note, plain
+from picluster.cli.show.words import note, plain, print_record
 from picluster.cli.terminal import complete
 from picluster.cli.terminal.options import Features, Json, Scale
-from picluster.controller.planning.request import FeatureType
 from picluster.errors import InputError
 from picluster.project import GRAPHS
-
-if TYPE_CHECKING:
-    from picluster.graph.folder import GraphFolder
 
 _MOST_DRAWN = 10_000
 """Nobody can see more nodes in one picture, and to lay them out takes half a minute."""
@@ -45,7 +39,9 @@ def prepare(
 
     Raw files are looked for in $PICLUSTER_INPUT (default: input/), then downloaded. reddit-like is generated.
     """
-    typer.echo(summary(_prepared(name, scale, features, split_seed=split_seed, force=force)))
+    from picluster.controller.planning.graphs import prepared
+
+    typer.echo(summary(prepared(name, scale, features, note, split_seed=split_seed, force=force)))
 
 
 app.command("import")(import_own)
@@ -54,16 +50,10 @@ app.command("import")(import_own)
 @app.command("list")
 def list_all(*, as_json: Json = False) -> None:
     """Show the graph folders under graphs/, and what can be prepared."""
-    from picluster.graph.catalogue import list_graphs
-    from picluster.schema.record import to_json
-
-    found = list_graphs(GRAPHS)
-    if as_json:
-        typer.echo(to_json(found, indent=True), nl=False)
-        return
     from picluster.cli.show.dataset_tables import show_list
+    from picluster.graph.catalogue import list_graphs
 
-    show_list(found)
+    print_record(list_graphs(GRAPHS), show_list, as_json=as_json)
 
 
 @app.command("show")
@@ -74,16 +64,10 @@ def show(
     as_json: Json = False,
 ) -> None:
     """Show what a graph is like: sizes, splits, degrees, homophily, labels, files."""
-    from picluster.graph.catalogue import graph_details
-    from picluster.schema.record import to_json
-
-    details = graph_details(GRAPHS, name)
-    if as_json:
-        typer.echo(to_json(details, indent=True), nl=False)
-        return
     from picluster.cli.show.dataset_tables import show_details
+    from picluster.graph.catalogue import graph_details
 
-    show_details(details)
+    print_record(graph_details(GRAPHS, name), show_details, as_json=as_json)
 
 
 @app.command("rm")
@@ -144,24 +128,13 @@ def draw(
     as_json: Json = False,
 ) -> None:
     """Draw a graph as a network, coloured by class, with its statistics beside it."""
+    from picluster.cli.show.dataset_tables import show_drawing
     from picluster.controller.drawing.draw import draw_graph
     from picluster.controller.drawing.style import check_picture
-    from picluster.schema.record import to_json
+    from picluster.controller.planning.graphs import prepared
 
     if output is not None:
         check_picture(output)
-    graph = _prepared(name, scale, features)
+    graph = prepared(name, scale, features, note)
     drawing = draw_graph(graph, output or Path(f"{graph.path.name}.png"), most_nodes=nodes, seed=seed)
-    if as_json:
-        typer.echo(to_json(drawing, indent=True), nl=False)
-        return
-    from picluster.cli.show.dataset_tables import show_drawing
-
-    show_drawing(drawing)
-
-
-def _prepared(name: str, scale: float | None, features: FeatureType | None, **further: Any) -> GraphFolder:
-    """The graph folder, made where it is missing. Says which choices were made for the person."""
-    from picluster.controller.planning.graphs import prepared
-
-    return prepared(name, scale, features, note, **further)
+    print_record(drawing, show_drawing, as_json=as_json)

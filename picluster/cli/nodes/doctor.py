@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from msgspec.structs import replace
 
+from picluster.cli.show.words import note, print_record
 from picluster.cli.terminal import complete, options
 from picluster.cli.terminal.typeable import typeable
 from picluster.errors import InputError, RunFailed
@@ -16,7 +18,6 @@ from picluster.project import GRAPHS
 
 if TYPE_CHECKING:
     from picluster.controller.health.doctor import Intent
-    from picluster.controller.nodes.inventory import Node
 
 EXAMPLES = """Examples:
 
@@ -43,27 +44,24 @@ def doctor(
     as_json: options.Json = False,
 ) -> None:
     """Examine all nodes: is each ready, and what should be mended? Changes nothing. Exit code 5: one is not ready."""
-    from msgspec.structs import replace
-
     from picluster.cli.show.health_tables import show_health
-    from picluster.cli.show.words import note
     from picluster.controller.health.doctor import Doctor
     from picluster.controller.running.placement import choose_nodes
-    from picluster.schema.record import to_json
 
     if plan_file is not None and nodes is not None:
         raise InputError("--plan and --nodes do not go together: the plan names its nodes", fix="leave one of them out")
     intent = _intent(plan_file, dataset)
     chosen, _ = choose_nodes(inventory, nodes, note)
     if intent is not None:
-        chosen = _taking_part(chosen, intent)
+        strangers = [name for name in intent.plan.nodes if name not in {node.name for node in chosen}]
+        if strangers:
+            what = f"the plan names {', '.join(strangers)}, which the inventory does not"
+            raise InputError(what, fix="have one written for it: picluster launch --dry-run > plan.json")
+        chosen = [node for node in chosen if node.name in intent.plan.nodes]
     health = Doctor(chosen, intent, partial(print, file=sys.stderr, flush=True)).visit()
     findings = tuple(replace(each, fix=typeable(each.fix)) for each in health.findings)
     health = replace(health, findings=findings)
-    if as_json:
-        typer.echo(to_json(health, indent=True), nl=False)
-    else:
-        show_health(health)
+    print_record(health, show_health, as_json=as_json)
     if not health.ready:
         raise typer.Exit(RunFailed.exit_code)
 
@@ -83,11 +81,3 @@ def _intent(plan_file: Path | None, dataset: str | None) -> Intent | None:
     plan = read_plan(plan_file)
     graph = GraphFolder.open(GRAPHS / (dataset_folder_name(dataset) if dataset in KNOWN else dataset))
     return Intent(plan, graph.path)
-
-
-def _taking_part(nodes: list[Node], intent: Intent) -> list[Node]:
-    strangers = [name for name in intent.plan.nodes if name not in {node.name for node in nodes}]
-    if strangers:
-        what = f"the plan names {', '.join(strangers)}, which the inventory does not"
-        raise InputError(what, fix="have one written for it: picluster launch --dry-run > plan.json")
-    return [node for node in nodes if node.name in intent.plan.nodes]

@@ -1,7 +1,5 @@
 """`picluster init`: from a short list of Pis to their SD cards and the inventory."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

@@ -1,23 +1,27 @@
 """`picluster lab`: virtual Pis on one Linux machine."""
 
-from __future__ import annotations
-
 import os
 import shlex
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from picluster.cli.show.words import NOTHING, mebibytes, print_record
 from picluster.cli.terminal import options
 from picluster.errors import InputError
 from picluster.wording import counted
 
+if TYPE_CHECKING:
+    from picluster.lab.state import LabState
+
 _NODES = 4
 _MEMORY, _CPUS, _RATE = "1GiB", 0.5, "940mbit"
+_GIB, _MEGABIT = 1 << 30, 10**6
+_STYLES = {"running": "green", "frozen": "yellow", "link down": "yellow", "dead": "red"}
 
 app = typer.Typer(help="Virtual Pis on this machine, to try things out without a Pi.", no_args_is_help=True)
 
@@ -63,9 +67,8 @@ def up(
     Each has its own file system, host name, address, systemd and sshd; the kernel enforces its limits.
     """
     from picluster.lab.build import up as make
-    from picluster.lab.limits import NodeLimits, parse_likeness, parse_rate, parse_size
     from picluster.lab.places import LabPlaces
-    from picluster.lab.spec import LabRequest
+    from picluster.lab.spec import LabRequest, NodeLimits, parse_likeness, parse_rate, parse_size
 
     pis = parse_likeness(like) if like is not None else ()
     given = {"--memory": memory, "--cpus": cpus, "--rate": rate}
@@ -114,16 +117,9 @@ def down(*, name: Name = "lab") -> None:
 def status(*, name: Name = "lab", as_json: options.Json = False) -> None:
     """Show the state of a lab's nodes. Only root sees links and disks."""
     from picluster.lab.state import look
-    from picluster.schema.record import to_json
 
     with _without_bytecode():
-        found = look(name)
-    if as_json:
-        typer.echo(to_json(found, indent=True), nl=False)
-        return
-    from picluster.cli.show.lab_table import show_lab
-
-    show_lab(found)
+        print_record(look(name), _show, as_json=as_json)
 
 
 @app.command("break")
@@ -147,6 +143,41 @@ def break_node(
     with _without_bytecode():
         for done in break_it(name, node, chosen[0], typer.echo):
             typer.echo(f"{node}: {done}")
+
+
+def _show(lab: "LabState") -> None:
+    """Print a line for each node, and the inventory's path."""
+    from rich.text import Text
+
+    from picluster.cli.show.screen import Screen, plain_table
+
+    screen = Screen()
+    table = plain_table(("node", "state", "address"), ("memory, MiB", "CPU", "link, Mbit/s", "disk, GiB"))
+    for node in lab.nodes:
+        memory = mebibytes(None if node.state == "dead" else node.memory_bytes)
+        disk = NOTHING if node.disk_used_bytes is None else f"{node.disk_used_bytes / _GIB:.1f}"
+        table.add_row(
+            node.name,
+            Text(node.state, style=_STYLES[node.state]),
+            node.address,
+            f"{memory} of {mebibytes(node.memory_limit_bytes)}",
+            f"{node.cpus:g}",
+            f"{node.rate_bits / _MEGABIT:,.4g}",
+            f"{disk} of {node.disk_bytes / _GIB:,.4g}",
+        )
+    screen.show(table)
+    screen.tell(f"{readiness(lab)}; inventory {lab.inventory}")
+
+
+def readiness(lab: "LabState") -> str:
+    """Number of nodes that can be used, and names of the others. Only root sees whether links are up."""
+    good = sum(node.state == "running" for node in lab.nodes)
+    is_known = all(node.disk_used_bytes is not None for node in lab.nodes)
+    kind = ("bare" if lab.fresh else "ready to train" if is_known else "running") + (", emulated" * lab.emulated)
+    bad = [f"{node.name} ({node.state})" for node in lab.nodes if node.state != "running"]
+    told = counted(good, "node") if not bad else f"{good} of {counted(len(lab.nodes), 'node')}"
+    told += f" {kind}; not so {', '.join(bad)}" if bad else f" {kind}"
+    return told if is_known else f"{told}; whether links are up is seen by root only"
 
 
 @contextmanager

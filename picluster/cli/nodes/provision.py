@@ -5,23 +5,22 @@ from __future__ import annotations
 import getpass
 import sys
 import time
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+import msgspec
 import typer
 
-from picluster.cli.show.words import plain
+from picluster.cli.show.words import plain, print_record
 from picluster.cli.terminal import options
 from picluster.cli.terminal.asking import agrees
 from picluster.errors import InputError, RunFailed
 from picluster.wording import counted
 
 if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
-
     from picluster.controller.nodes.inventory import RemoteNode
     from picluster.controller.provision.playbook import Playbook
     from picluster.schema.health import Health
@@ -157,8 +156,6 @@ def _run(book: Playbook, *, good: NodeState, as_json: bool) -> Provisioned:
 
 def _examined(done: Provisioned, chosen: list[RemoteNode], *, as_json: bool) -> Provisioned:
     """Let the doctor examine the nodes that were made ready; returns the outcome with its findings."""
-    import msgspec
-
     from picluster.cli.show.health_tables import show_health
     from picluster.controller.health.doctor import Doctor
 
@@ -170,12 +167,8 @@ def _examined(done: Provisioned, chosen: list[RemoteNode], *, as_json: bool) -> 
 
 def _end(done: Provisioned, *, as_json: bool) -> None:
     from picluster.cli.show.provision_view import show_outcome
-    from picluster.schema.record import to_json
 
-    if as_json:
-        typer.echo(to_json(done, indent=True), nl=False)
-    else:
-        show_outcome(done)
+    print_record(done, show_outcome, as_json=as_json)
     if not done.is_good:
         raise typer.Exit(RunFailed.exit_code)
 

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from picluster.cli.show.words import plain, plural
+from picluster.cli.show.words import note, plain
 from picluster.cli.terminal import complete, options
 from picluster.cli.terminal.asking import agrees
 from picluster.errors import InputError, PiclusterError, RunFailed
+from picluster.wording import counted
 
 if TYPE_CHECKING:
     from picluster.controller.nodes.ssh.failures import Verdict
@@ -42,7 +43,6 @@ COMPARE = "to compare, on a node's own screen: ssh-keygen -lf /etc/ssh/ssh_host_
 
 def trust(nodes: Nodes = None, inventory: options.InventoryFile = None, yes: Yes = False) -> None:
     """Show the fingerprints of the nodes' host keys, and record them where SSH, Ansible and rsync look for them."""
-    from picluster.cli.show.words import note
     from picluster.controller.nodes.fan_out import NodesFailed
     from picluster.controller.nodes.inventory import remote_nodes
     from picluster.controller.nodes.ssh.host_keys import look
@@ -72,6 +72,8 @@ def trust(nodes: Nodes = None, inventory: options.InventoryFile = None, yes: Yes
 
 def _decide(verdicts: Mapping[str, Verdict], named: set[str], *, yes: bool) -> list[str]:
     """Record what the person agrees to; returns the names of those nodes."""
+    from picluster.controller.nodes.ssh.host_keys import elsewhere, record
+
     new = [name for name, each in verdicts.items() if each.state == "new"]
     changed = [name for name, each in verdicts.items() if each.state == "changed"]
     if (new or changed) and not yes and not sys.stdin.isatty():
@@ -80,12 +82,17 @@ def _decide(verdicts: Mapping[str, Verdict], named: set[str], *, yes: bool) -> l
     taken = []
     if new and not yes:
         print(COMPARE)
-    if new and (yes or agrees(f"record {len(new)} new key{plural(new)}?")):
+    if new and (yes or agrees(f"record {counted(len(new), 'new key')}?")):
         taken += new
     for name in changed:
         if (yes and name in named) or (not yes and agrees(f"replace the key of {plain(name)}?")):
             taken.append(name)
-    _record({name: verdicts[name] for name in taken})
+    files = {str(record(verdicts[name])): None for name in taken}
+    for file in files:
+        print(f"recorded in {plain(file)}")
+    for name in taken:
+        for other in elsewhere(verdicts[name]):
+            print(f"note: {plain(str(other))} has another key for {plain(name)} as well: see whether that is right")
     return taken
 
 
@@ -102,14 +109,3 @@ def _show(seen: Mapping[str, Verdict | PiclusterError]) -> None:
             for key in each.recorded:
                 print(f"{'':<{width}}  it was   {key}")
             print(CHANGED.format(node=plain(name)))
-
-
-def _record(verdicts: Mapping[str, Verdict]) -> None:
-    from picluster.controller.nodes.ssh.host_keys import elsewhere, record
-
-    files = {str(record(each)): None for each in verdicts.values()}
-    for file in files:
-        print(f"recorded in {plain(file)}")
-    for name, each in verdicts.items():
-        for other in elsewhere(each):
-            print(f"note: {plain(str(other))} has another key for {plain(name)} as well: see whether that is right")

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from picluster.cli.show.words import print_record
 from picluster.cli.terminal import complete, options
 from picluster.controller.planning.request import LONGEST_TAG, LaunchRequest, spelt
 from picluster.errors import InputError, Stopped
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from picluster.controller.comparison.rows_file import LaunchRow, RowLine
     from picluster.schema.comparison import Comparison
 
@@ -119,12 +119,7 @@ def compare(
 def _run(
     file: Path, further: str, seeds: int, tag: str | None, inventory: Path | None, chart: Path | None, *, as_json: bool
 ) -> None:
-    """Launch the rows, and show what they came to, also when they were stopped.
-
-    Raises:
-        Stopped: a signal came.
-        typer.Exit: none has finished.
-    """
+    """Launch the rows, and show what they came to, also when they were stopped. Exits where none has finished."""
     from picluster.cli.show.series_view import SeriesView
     from picluster.cli.terminal.interrupts import EndSignals
     from picluster.controller.comparison.comparison import compare as compared
@@ -174,12 +169,8 @@ def _new_tag(file: Path) -> str:
 
 def _show(found: Comparison, chart: Path | None, *, as_json: bool) -> None:
     from picluster.cli.show.comparison_tables import show_comparison
-    from picluster.schema.record import to_json
 
-    if as_json:
-        typer.echo(to_json(found, indent=True), nl=False)
-    else:
-        show_comparison(found)
+    print_record(found, show_comparison, as_json=as_json)
     if chart is not None:
         from picluster.controller.comparison.chart import draw_comparison
 

@@ -1,7 +1,5 @@
 """`picluster export`: what a run has learnt, for use without picluster."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

@@ -1,12 +1,10 @@
 """`picluster launch`: from what was typed to a finished run."""
 
-from __future__ import annotations
-
 import shlex
 import sys
 from typing import Any
 
-import typer  # noqa: TC002 typer looks for its Context in the signature
+import typer
 
 from picluster.cli.terminal import options, streams
 from picluster.controller.planning.request import PLACING, LaunchRequest
@@ -66,7 +64,7 @@ def launch(
     tag: options.Tag = "",
 ) -> None:
     """Train a model on the nodes of the inventory. Without options: GraphSAGE on a small generated graph."""
-    from picluster.cli.runs.launch_screen import LaunchScreen
+    from picluster.cli.show.progress import LaunchScreen
     from picluster.cli.terminal.interrupts import EndSignals, pauses_told
     from picluster.controller.running.run import carry_out, plan_only
 
@@ -78,7 +76,8 @@ def launch(
         if words := request.words(without=PLACING):
             print(f"note       beside the plan, say it again: {shlex.join(words)}", file=sys.stderr)
         return
-    streams.go_on("the run goes on; later: picluster report")
+    if output := streams.standard_output():
+        output.word = "the run goes on; later: picluster report"
     with EndSignals(), pauses_told(grace):
         run = carry_out(request, LaunchScreen())
     if run.test_accuracy is not None:

@@ -1,13 +1,13 @@
 """`picluster logs`: what the workers of a run wrote, each line with its node."""
 
-from __future__ import annotations
-
 import sys
 from typing import Annotated
 
 import typer
 
+from picluster.cli.show.words import plain
 from picluster.cli.terminal import options, streams
+from picluster.errors import InputError
 
 EXAMPLES = """Examples:
 
@@ -21,10 +21,8 @@ Follow = Annotated[bool, typer.Option("--follow", "-f", help="Go on as lines com
 
 def logs(run: options.RunName = None, node: Node = None, follow: Follow = False) -> None:
     """Show what the workers of a run wrote to their logs."""
-    from picluster.cli.show.words import plain
     from picluster.controller.record.log_lines import follow_logs, read_logs
     from picluster.controller.record.run_folder import RunFolder
-    from picluster.errors import InputError
 
     folder = RunFolder.find(run)
     nodes = folder.plan().nodes
@@ -36,7 +34,8 @@ def logs(run: options.RunName = None, node: Node = None, follow: Follow = False)
     for name, line in follow_logs(folder, chosen) if follow else read_logs(folder, chosen):
         wrote = True
         typer.echo(f"{plain(name):<{longest}} │ {plain(line)}")
-        if streams.nobody_reads():  # --follow would wait for lines that nobody sees
+        output = streams.standard_output()
+        if output and output.has_no_reader:  # --follow would wait for lines that nobody sees
             return
     if not wrote:
         whose = "no worker has written anything" if len(chosen) > 1 else f"{plain(chosen[0])} has written nothing"

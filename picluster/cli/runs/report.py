@@ -1,9 +1,6 @@
 """`picluster report`: what every node of a run used, and where the time went."""
 
-from __future__ import annotations
-
-import typer
-
+from picluster.cli.show.words import print_record
 from picluster.cli.terminal import options
 
 EXAMPLES = """Examples:
@@ -18,10 +15,5 @@ def report(run: options.RunName = None, as_json: options.Json = False) -> None:
     from picluster.cli.show.run_tables import show_report
     from picluster.controller.record.report import make_report
     from picluster.controller.record.run_folder import RunFolder
-    from picluster.schema.record import to_json
 
-    made = make_report(RunFolder.find(run))
-    if as_json:
-        typer.echo(to_json(made, indent=True), nl=False)
-    else:
-        show_report(made)
+    print_record(make_report(RunFolder.find(run)), show_report, as_json=as_json)

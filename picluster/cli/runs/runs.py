@@ -1,15 +1,12 @@
 """`picluster runs`: what was trained here."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from picluster.cli.show.words import NOTHING, duration, fraction, plain, print_record
 from picluster.cli.terminal import options
-
-if TYPE_CHECKING:
-    from picluster.schema.report import RunSummary
+from picluster.schema.report import History, RunSummary
 
 EXAMPLES = """Examples:
 
@@ -23,39 +20,29 @@ Tag = Annotated[str | None, typer.Option(metavar="WORD", help="Only runs with th
 def runs(*, tag: Tag = None, as_json: options.Json = False) -> None:
     """List the runs in runs/, the newest first."""
     from picluster.controller.record.report import history
-    from picluster.schema.record import to_json
 
-    found = history(tag)
-    if as_json:
-        typer.echo(to_json(found, indent=True), nl=False)
-    else:
-        show_runs(found.runs)
+    print_record(history(tag), _show, as_json=as_json)
 
 
-def show_runs(found: tuple[RunSummary, ...]) -> None:
+def _show(found: History) -> None:
     """Two lines for each, since a name says model and data and may be long; a third where it did not finish."""
-    from rich.console import Console
     from rich.text import Text
 
-    from picluster.cli.show.words import plain
+    from picluster.cli.show.screen import Screen
 
-    console = Console(highlight=False, emoji=False)
-    console.print(Text("run, tag\n" + _columns("status", "plan", "epochs", "validation", "test", "time"), style="dim"))
-    for run in found:
-        name, tag = Text(plain(run.run)), Text(f"  {plain(run.tag)}" if run.tag else "", style="cyan")
-        console.print(name + tag, soft_wrap=True)
-        console.print(Text(_values(run)), soft_wrap=True)
+    screen = Screen()
+    screen.print("run, tag\n" + _columns("status", "plan", "epochs", "validation", "test", "time"), style="dim")
+    for run in found.runs:
+        screen.tell(plain(run.run), Text(f"  {plain(run.tag)}" if run.tag else "", style="cyan"))
+        screen.tell(_values(run))
         if run.problem and run.status != "unreadable":
-            console.print(Text(f"  {plain(run.problem)}"), soft_wrap=True)
+            screen.tell(f"  {plain(run.problem)}")
 
 
 def _values(run: RunSummary) -> str:
-    from picluster.cli.show.words import NOTHING, duration, plain
-
     if run.status == "unreadable":
         return f"  {run.status:<10}  {plain(run.problem)}"
-    accuracies = (run.best_validation_accuracy, run.test_accuracy)
-    validation, test = (NOTHING if accuracy is None else f"{accuracy:.4f}" for accuracy in accuracies)
+    validation, test = fraction(run.best_validation_accuracy), fraction(run.test_accuracy)
     time = NOTHING if run.seconds is None else duration(run.seconds)
     return _columns(run.status, run.strategy or "", f"{run.epochs}/{run.epochs_planned}", validation, test, time)
 

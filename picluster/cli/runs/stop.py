@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from picluster.cli.show.words import note
 from picluster.cli.terminal import options
 from picluster.errors import RunFailed
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from picluster.controller.record.run_folder import RunFolder
 
 STOP_EXAMPLES = """Examples:
@@ -47,7 +47,6 @@ def reap(inventory: options.InventoryFile = None, dry_run: DryRun = False) -> No
 
 def _end_what_is_left(inventory: Path | None, folder: RunFolder | None, *, dry_run: bool) -> None:
     """End what nobody leads any more, of one run or of all."""
-    from picluster.cli.show.words import note
     from picluster.controller.nodes.fan_out import NodesFailed
     from picluster.controller.running import reaping
     from picluster.controller.running.placement import choose_nodes

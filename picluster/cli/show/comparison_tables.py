@@ -1,21 +1,15 @@
 """Comparisons as text at 80 columns: results, cost, memory."""
 
-from __future__ import annotations
+from collections.abc import Callable, Sequence
 
-from typing import TYPE_CHECKING
+from rich.table import Table
 
 from picluster.cli.show.screen import Screen, plain_table
 from picluster.cli.show.words import NOTHING, fraction, kibibytes, mebibytes, plain
 from picluster.controller.comparison.notes import incomparable_words, sent_below_payload, unlike_words
 from picluster.controller.comparison.row_words import common_words, names_of, seconds_words, words_apart
+from picluster.schema.comparison import ComparedRow, Comparison, Spread
 from picluster.wording import counted
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from rich.table import Table
-
-    from picluster.schema.comparison import ComparedRow, Comparison, Spread
 
 _WORDS = ("model", "data", "strategy", "engine", "threads", "with")
 """Columns that tell rows apart in every table."""

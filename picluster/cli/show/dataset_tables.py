@@ -1,17 +1,11 @@
 """Graph folders as text at 80 columns."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 from rich.filesize import decimal
 
 from picluster.cli.show.screen import Screen
 from picluster.cli.show.words import plain
+from picluster.schema.datasets import DatasetDetails, DatasetDrawing, DatasetList
 from picluster.wording import counted, listed_name
-
-if TYPE_CHECKING:
-    from picluster.schema.datasets import DatasetDetails, DatasetDrawing, DatasetList
 
 _NAME_WIDTH = 24
 _CLASSES_SHOWN = 100

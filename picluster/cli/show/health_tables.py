@@ -1,22 +1,17 @@
 """Health of the nodes as text at 80 columns."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
+from rich.table import Table
 from rich.text import Text
 
 from picluster.cli.show.screen import Screen, plain_table
-from picluster.cli.show.words import NOTHING, mebibytes, plain, plural
+from picluster.cli.show.words import NOTHING, mebibytes, plain
 from picluster.cli.terminal.typeable import typeable
 from picluster.controller.health.findings_links import best_mbit
 from picluster.controller.health.findings_node import usable_bytes
 from picluster.schema.health import Finding, Health, Link, NodeHealth, Severity
 from picluster.wording import counted
-
-if TYPE_CHECKING:
-    from rich.table import Table
 
 _GIB = 1 << 30
 _STYLES: dict[Severity | None, str] = {"problem": "red", "warning": "yellow", "note": "green", None: "green"}
@@ -42,7 +37,7 @@ def show_health(health: Health) -> None:
         told = f"{ready} of {counted(len(health.nodes), 'node')} ready; not ready: {plain(', '.join(bad))}"
     else:
         warned = [node.name for node in health.nodes if _worst(node.name, health.findings) == "warning"]
-        told = f"{'all ' if ready > 1 else ''}{ready} node{plural(health.nodes)} ready"
+        told = f"{'all ' if ready > 1 else ''}{counted(ready, 'node')} ready"
         told += f"; warnings about {plain(', '.join(warned))}" if warned else ""
     screen.tell(told, style="bold")
 

@@ -1,23 +1,16 @@
 """Live view of a run: from its state to what rich prints, at 80 columns and at more. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
-from rich.console import Group
+from rich.console import Group, RenderableType
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from picluster.cli.show.words import NOTHING, duration, epochs, learnt, mebibytes, milliseconds, plain
+from picluster.cli.show.run_state import NodeActivity, RunState
+from picluster.cli.show.words import NOTHING, duration, epochs, fraction, learnt, mebibytes, milliseconds, plain
 from picluster.wording import counted
-
-if TYPE_CHECKING:
-    from rich.console import RenderableType
-
-    from picluster.cli.show.run_state import NodeActivity, RunState
 
 _LABEL = 11
 _HEAD_LINES = 7
@@ -55,7 +48,11 @@ def _headline(state: RunState, width: int) -> Table:
     line.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
     line.add_column(no_wrap=True, justify="right")
     phase = Text(state.phase, style=_PHASE_STYLES.get(state.phase, "bold"))
-    line.add_row(phase, Text(_place(state)), Text(_times(state)))
+    times = duration(state.seconds)
+    left = state.seconds_left if state.phase == "training" else None
+    if left is not None:
+        times += f", {'at most' if state.patience else 'about'} {duration(left)} left"
+    line.add_row(phase, Text(_place(state)), Text(times))
     return line
 
 
@@ -76,13 +73,6 @@ def _place(state: RunState) -> str:
     return f"after epoch {state.epochs_done} of {state.epochs}{why}"
 
 
-def _times(state: RunState) -> str:
-    left = state.seconds_left if state.phase == "training" else None
-    if left is None:
-        return duration(state.seconds)
-    return f"{duration(state.seconds)}, {'at most' if state.patience else 'about'} {duration(left)} left"
-
-
 def _bar(state: RunState, width: int) -> Table:
     line = Table.grid(padding=0)
     line.add_column(width=_LABEL)
@@ -96,7 +86,7 @@ def _bar(state: RunState, width: int) -> Table:
 def _learnt(state: RunState, width: int) -> Text:
     """Loss and accuracies so far."""
     last, best = state.last, state.best
-    parts = [f"{'loss':<{_LABEL}}{NOTHING if state.loss is None else f'{state.loss:.4f}'}"]
+    parts = [f"{'loss':<{_LABEL}}{fraction(state.loss)}"]
     if last:
         parts += learnt(last)
     if best and best.validation_accuracy is not None:

@@ -1,35 +1,55 @@
-"""Progress of a run: a live view where a person looks at a terminal, else plain lines."""
-
-from __future__ import annotations
+"""A launch on the screen: notes, plan, and progress, drawn where a person looks at a terminal, else told in lines."""
 
 import sys
 import threading
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
+from rich.console import Console, RenderableType
 from rich.live import Live
 
 from picluster.cli.show.live_view import view
 from picluster.cli.show.run_state import RunState
+from picluster.cli.show.run_tables import show_plan
 from picluster.cli.show.screen import Screen
-from picluster.cli.show.words import epochs, learnt, plain
+from picluster.cli.show.words import epochs, learnt, note, plain
+from picluster.controller.record.run_folder import RunFolder
+from picluster.controller.running.observer import Observer
 from picluster.errors import Stopped
 from picluster.schema.events import AnyEvent, EpochDone, Logged, Ready, StepDone, Tested
+from picluster.schema.graph import GraphMeta
+from picluster.schema.plan import Plan
+from picluster.schema.spec import Spec
 from picluster.wording import counted
-
-if TYPE_CHECKING:
-    from rich.console import Console, RenderableType
-
-    from picluster.schema.plan import Plan
-    from picluster.schema.spec import Spec
 
 _NEWS_SECONDS = 10.0
 _REFRESHES_PER_SECOND = 4
 
 
-def progress(spec: Spec, plan: Plan, training_nodes: int) -> LiveView | nullcontext[Lines]:
+class LaunchScreen(Observer):
+    """Prints a launch as it goes on."""
+
+    def __init__(self, *, plan_as_json: bool = False) -> None:
+        super().__init__()
+        self._plan_as_json = plan_as_json
+
+    def note(self, head: str, text: str) -> None:
+        """Print a line about the launch."""
+        note(head, text)
+
+    def planned(self, plan: Plan) -> None:
+        """Print who does what."""
+        show_plan(plan, as_json=self._plan_as_json)
+
+    def running(self, folder: RunFolder, spec: Spec, plan: Plan, graph: GraphMeta) -> "LiveView | nullcontext[Lines]":
+        """Print where the run's folder is, then how the run gets on."""
+        print(f"run        {folder.path}", flush=True)
+        return progress(spec, plan, graph.splits["train"])
+
+
+def progress(spec: Spec, plan: Plan, training_nodes: int) -> "LiveView | nullcontext[Lines]":
     """Display that suits standard output."""
     screen = Screen()
     if screen.can_draw:

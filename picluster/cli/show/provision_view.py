@@ -1,12 +1,11 @@
 """Progress of provisioning: a table that is redrawn in a terminal, else a line for each change."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from rich.console import RenderableType
 from rich.live import Live
 from rich.text import Text
 
@@ -14,12 +13,8 @@ from picluster.cli.show.screen import Screen, plain_table
 from picluster.cli.show.words import NOTHING, duration, plain
 from picluster.cli.terminal.typeable import typeable
 from picluster.controller.provision.progress import Progress
+from picluster.schema.provision import NodeOutcome, Provisioned
 from picluster.wording import counted
-
-if TYPE_CHECKING:
-    from rich.console import RenderableType
-
-    from picluster.schema.provision import NodeOutcome, Provisioned
 
 _STYLES = {"ready": "green", "done": "green", "failed": "red", "unreachable": "red", "untouched": "yellow"}
 _LOUD = ("failed", "unreachable")

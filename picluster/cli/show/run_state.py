@@ -1,19 +1,15 @@
 """State of a run under way, from its events and a clock. Draws nothing."""
 
-from __future__ import annotations
-
 import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from statistics import fmean, median
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from picluster.schema.events import AnyEvent, Done, Ended, EpochDone, Failed, Logged, Ready, Resources, StepDone, Tested
-
-if TYPE_CHECKING:
-    from picluster.schema.plan import Plan
-    from picluster.schema.spec import Spec
+from picluster.schema.plan import Plan
+from picluster.schema.spec import Spec
 
 Phase = Literal["starting", "training", "testing", "ending", "finished", "failed", "stopped"]
 
@@ -77,7 +73,6 @@ class RunState:
         self.loss: float | None = None
         self.last: EpochDone | None = None
         self.best: EpochDone | None = None
-        self.test_accuracy: float | None = None
         self._clock = clock
         self._began = self._phase_began = self._epoch_began = self._step_ended = clock()
         self._judge = plan.stages[-1].nodes[0]
@@ -97,7 +92,6 @@ class RunState:
         elif isinstance(event, EpochDone):
             self._end_epoch(event)
         elif isinstance(event, Tested):
-            self.test_accuracy = event.test_accuracy
             self._enter("ending")
 
     def end(self, *, stopped: bool = False) -> None:

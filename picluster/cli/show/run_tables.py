@@ -1,28 +1,21 @@
 """Plans and reports as text at 80 columns."""
 
-from __future__ import annotations
-
 import sys
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 import typer
+from rich.table import Table
 
 from picluster.cli.show.screen import Screen, plain_table
-from picluster.cli.show.words import NOTHING, epochs, fraction, kibibytes, listed, mebibytes, plain, plural
+from picluster.cli.show.words import NOTHING, epochs, fraction, kibibytes, listed, mebibytes, plain
 from picluster.cli.terminal.typeable import typeable
 from picluster.controller.comparison.notes import sent_below_payload, why_below_payload
 from picluster.schema.facts import mixed_numerics
+from picluster.schema.plan import Plan
 from picluster.schema.record import to_json
+from picluster.schema.report import NodeReport, Percentiles, Report
+from picluster.schema.spec import Evaluation
 from picluster.wording import counted, listed_name
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from rich.table import Table
-
-    from picluster.schema.plan import Plan
-    from picluster.schema.report import NodeReport, Percentiles, Report
-    from picluster.schema.spec import Evaluation
 
 _EPOCHS_SHOWN = 5
 _CLASSES_SHOWN, _CLASS_LETTERS = 12, 24
@@ -37,7 +30,7 @@ def show_plan(plan: Plan, *, as_json: bool) -> None:
     width = max(10, *map(len, plan.nodes))
     for node in plan.nodes:
         layers = plan.layers_of(node)
-        held = f", layer{plural(layers)} {listed(layers)}" if layers else ""
+        held = f", layer{'s' if len(layers) > 1 else ''} {listed(layers)}" if layers else ""
         screen.tell(f"  {plain(node):<{width}} {plan.role_of(node)}{held}")
     if plan.idle:
         screen.tell(f"  {plain(', '.join(plan.idle))}: not used by this plan")

@@ -1,17 +1,12 @@
 """The console and the tables of all screens."""
 
-from __future__ import annotations
-
 import os
 import textwrap
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
-
-if TYPE_CHECKING:
-    from rich.text import Text
+from rich.text import Text
 
 _ANY_WIDTH = 10_000
 

@@ -1,11 +1,9 @@
 """A series of launches as it goes on: a line for each that has ended, and in a terminal what the next one is doing."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from rich.text import Text
 
@@ -13,17 +11,13 @@ from picluster.cli.show.progress import Lines
 from picluster.cli.show.screen import Screen
 from picluster.cli.show.words import duration, plain
 from picluster.controller.comparison.row_words import seconds_words
+from picluster.controller.comparison.series import Attempt, PlannedRow, Series
+from picluster.controller.record.run_folder import RunFolder
 from picluster.controller.running.observer import Observer
+from picluster.schema.graph import GraphMeta
+from picluster.schema.plan import Plan
+from picluster.schema.spec import Spec
 from picluster.wording import counted
-
-if TYPE_CHECKING:
-    from rich.status import Status
-
-    from picluster.controller.comparison.series import Attempt, PlannedRow, Series
-    from picluster.controller.record.run_folder import RunFolder
-    from picluster.schema.graph import GraphMeta
-    from picluster.schema.plan import Plan
-    from picluster.schema.spec import Spec
 
 _SPINNER = 3
 """Columns that the status needs beside its words."""
@@ -38,7 +32,7 @@ class SeriesView:
         self._done = 0
         self._screen = Screen(stderr=True)
         self._began = time.monotonic()
-        self._status: Status | None = self._screen.status("checking the rows") if self._screen.can_draw else None
+        self._status = self._screen.status("checking the rows") if self._screen.can_draw else None
 
     def __enter__(self) -> Self:
         rows = self._series.rows
@@ -52,7 +46,7 @@ class SeriesView:
         if self._status:
             self._status.stop()
 
-    def begin(self, planned: PlannedRow, seed: int) -> LaunchWords:
+    def begin(self, planned: PlannedRow, seed: int) -> "LaunchWords":
         """Announce the next launch; returns what takes its lines."""
         if self._done == 0:
             self._began = time.monotonic()

@@ -1,15 +1,13 @@
-"""Numbers, times and names in their printed form."""
-
-from __future__ import annotations
+"""Numbers, times, names and records in their printed form."""
 
 import sys
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
 
+import typer
+
+from picluster.schema.events import EpochDone
+from picluster.schema.record import RecordType, to_json
 from picluster.wording import counted
-
-if TYPE_CHECKING:
-    from picluster.schema.events import EpochDone
 
 NOTHING = "–"
 _MEBIBYTE = 1 << 20
@@ -60,11 +58,6 @@ def listed(values: Sequence[object]) -> str:
     return ", ".join(map(str, values))
 
 
-def plural(values: Sequence[object]) -> str:
-    """Ending of a noun for so many values."""
-    return "" if len(values) == 1 else "s"
-
-
 def epochs(count: int | None) -> str:
     """Number of epochs, such as `1 epoch` or `5 epochs`."""
     return f"{NOTHING} epochs" if count is None else counted(count, "epoch")
@@ -73,3 +66,11 @@ def epochs(count: int | None) -> str:
 def note(head: str, text: str) -> None:
     """Print a line on standard error, below a head such as `inventory`."""
     print(f"{head:<10} {plain(text)}", file=sys.stderr, flush=True)
+
+
+def print_record(record: RecordType, show: Callable[[RecordType], None], *, as_json: bool) -> None:
+    """Print a record on standard output: as JSON, or by the function that shows it to a person."""
+    if as_json:
+        typer.echo(to_json(record, indent=True), nl=False)
+    else:
+        show(record)

@@ -1,7 +1,5 @@
 """Completion when Tab is pressed. Words that are not known here, such as paths, the shell completes itself."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 

@@ -1,7 +1,5 @@
 """The signals that end or pause a launch, and what a person sees of them."""
 
-from __future__ import annotations
-
 import os
 import signal
 import sys

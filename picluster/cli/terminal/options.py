@@ -1,7 +1,5 @@
 """The options of `picluster launch`, and those that several commands have, with the words of their help."""
 
-from __future__ import annotations
-
 from functools import partial
 from pathlib import Path
 from typing import Annotated

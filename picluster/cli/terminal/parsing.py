@@ -1,7 +1,5 @@
 """The parser in plain words: parameters in --help, and errors of lines that it refuses."""
 
-from __future__ import annotations
-
 import shlex
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches

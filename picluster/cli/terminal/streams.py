@@ -62,35 +62,25 @@ def open_streams() -> None:
     codecs.register_error("picluster", _plainer)
     for number in range(3):
         _fill(number)
-    _widen()
+    # A table that is wider than a very narrow terminal is wrapped or cut off by the terminal.
+    if 0 < shutil.get_terminal_size().columns < _FEWEST_COLUMNS or os.environ.get("COLUMNS") == "0":
+        os.environ["COLUMNS"] = str(_FEWEST_COLUMNS)
     if sys.stdout is sys.__stdout__:
         sys.stdout = _opened(sys.stdout, _STANDARD_OUTPUT)
     if sys.stderr is sys.__stderr__:
         sys.stderr = _opened(sys.stderr, _STANDARD_ERROR)
 
 
-def _widen() -> None:
-    """Set COLUMNS where a terminal is too narrow for a table, which is then wrapped or cut off by the terminal."""
-    if 0 < shutil.get_terminal_size().columns < _FEWEST_COLUMNS or os.environ.get("COLUMNS") == "0":
-        os.environ["COLUMNS"] = str(_FEWEST_COLUMNS)
-
-
-def go_on(word: str) -> None:
-    """From now on, tell on standard error of the loss of standard output, and what goes on nevertheless."""
-    if outlet := _outlet():
-        outlet.word = word
-
-
-def nobody_reads() -> bool:
-    """True where the reader of standard output has gone."""
-    outlet = _outlet()
-    return outlet is not None and outlet.has_no_reader
+def standard_output() -> Outlet | None:
+    """Outlet of standard output; None where `open_streams` has put none below it."""
+    raw = getattr(getattr(sys.stdout, "buffer", None), "raw", None)
+    return raw if isinstance(raw, Outlet) else None
 
 
 def problem() -> str:
     """Reason why output could not be printed; empty where that was said already, or nobody wanted to read it."""
     sys.stdout.flush()
-    outlet = _outlet()
+    outlet = standard_output()
     if outlet is None or outlet.error is None or outlet.has_no_reader or outlet.word:
         return ""
     return _reason(outlet.error)
@@ -98,11 +88,6 @@ def problem() -> str:
 
 def _reason(error: OSError) -> str:
     return f"cannot write to standard output: {error.strerror}"
-
-
-def _outlet() -> Outlet | None:
-    raw = getattr(getattr(sys.stdout, "buffer", None), "raw", None)
-    return raw if isinstance(raw, Outlet) else None
 
 
 def _fill(number: int) -> None:

@@ -3,8 +3,6 @@
 A message ends with its command, or goes on after a comma, a semicolon, a bar, a bracket or `>`.
 """
 
-from __future__ import annotations
-
 import re
 import shlex
 import shutil

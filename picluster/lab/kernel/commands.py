@@ -1,7 +1,5 @@
 """Programs of this machine: checked to be there, and run."""
 
-from __future__ import annotations
-
 import os
 import shlex
 import shutil
@@ -27,7 +25,6 @@ _PACKAGES = {
     "unshare": "util-linux",
 }
 QEMU = "qemu-aarch64-static"
-_EMULATION_PACKAGES = {QEMU: "qemu-user-static"}
 # `su` leaves root without the folders of root's programs. A locale that was never generated only yields complaints.
 _ENVIRONMENT = {
     **os.environ,
@@ -39,19 +36,15 @@ _ENVIRONMENT = {
 def check_root(command: str) -> None:
     """Raise MissingError without root's rights."""
     if os.geteuid() != 0:
-        raise MissingError(f"lab {command} needs root", fix=as_root(sys.argv))
-
-
-def as_root(typed: Sequence[str]) -> str:
-    """Write a command line so that root runs it; sudo searches other folders for programs than the person's shell."""
-    program, *words = typed
-    found = shlex.quote(str(Path(program).absolute())) if "/" in program else '"$(command -v picluster)"'
-    return f"sudo {found} {shlex.join(words)}"
+        program, *words = sys.argv
+        # sudo searches other folders for programs than the person's shell.
+        found = shlex.quote(str(Path(program).absolute())) if "/" in program else '"$(command -v picluster)"'
+        raise MissingError(f"lab {command} needs root", fix=f"sudo {found} {shlex.join(words)}")
 
 
 def check_programs(*, emulated: bool = False) -> None:
     """Raise MissingError where programs are missing; names the packages of all of them."""
-    needed = _PACKAGES | _EMULATION_PACKAGES if emulated else _PACKAGES
+    needed = _PACKAGES | {QEMU: "qemu-user-static"} if emulated else _PACKAGES
     if missing := [program for program in needed if shutil.which(program, path=_ENVIRONMENT["PATH"]) is None]:
         packages = dict.fromkeys(needed[program] for program in missing)
         raise MissingError(f"{', '.join(missing)} missing", fix=f"sudo apt install {' '.join(packages)}")

@@ -1,15 +1,13 @@
 """Host of labs: a lock, so that labs change one at a time; its inotify instances; the user who typed sudo."""
 
-from __future__ import annotations
-
 import fcntl
 import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from picluster.errors import MissingError
 from picluster.lab.places import LOCK
@@ -71,16 +69,11 @@ def instances_in_use() -> int:
     return count
 
 
-@dataclass(frozen=True)
-class Owner:
+class Owner(NamedTuple):
     """A user and a group, by number."""
 
     user: int
     group: int
-
-    def give(self, path: Path) -> None:
-        """Give a file to the owner."""
-        os.chown(path, self.user, self.group)
 
 
 def invoker(environment: Mapping[str, str]) -> Owner:
@@ -99,4 +92,4 @@ def give_back_bytecode(owner: Owner) -> None:
             continue
         for path in (Path(spec.cached), Path(spec.cached).parent):
             if path.stat().st_uid != owner.user:
-                owner.give(path)
+                os.chown(path, *owner)

@@ -4,8 +4,6 @@ The bridge has a network namespace of its own, joined to the host by one cable: 
 sets some for bridges) and no network manager comes between the nodes, and nothing but that cable is seen of the lab.
 """
 
-from __future__ import annotations
-
 import ipaddress
 import json
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Base of the nodes: the file system that they share, of this machine's own release, bootstrapped once and kept."""
 
-from __future__ import annotations
-
 import hashlib
 import platform
 import shutil

@@ -1,7 +1,5 @@
 """Disk of a node: a sparse ext4 image, so that the kernel limits it, mounted as the writable layer over the base."""
 
-from __future__ import annotations
-
 import os
 from contextlib import suppress
 from pathlib import Path

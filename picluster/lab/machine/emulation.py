@@ -4,8 +4,6 @@ The kernel starts qemu for a program by an entry of binfmt_misc. That of the dis
 the credentials of what it runs: sudo could not become root. So labs have an entry of their own, as long as one is up.
 """
 
-from __future__ import annotations
-
 import json
 import platform
 from contextlib import suppress

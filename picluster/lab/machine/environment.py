@@ -4,8 +4,6 @@ Nothing is copied. The packages are mounted read-only, so that a node always run
 own site-packages stand before them, and what is put there hides the controller's.
 """
 
-from __future__ import annotations
-
 import sys
 import sysconfig
 from dataclasses import dataclass

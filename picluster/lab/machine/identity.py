@@ -1,7 +1,5 @@
 """Identity of a node: its name, its keys, and the files that hold them."""
 
-from __future__ import annotations
-
 import os
 import uuid
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Boot of a node: systemd-nspawn inside the node's control groups and network namespace."""
 
-from __future__ import annotations
-
 import socket
 import time
 from collections.abc import Iterable, Mapping

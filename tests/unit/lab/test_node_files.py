@@ -7,10 +7,9 @@ import pytest
 import yaml  # type: ignore[import-untyped]
 
 from picluster.lab.build import inventory_text
-from picluster.lab.limits import NodeLimits
 from picluster.lab.machine.environment import SharedEnvironment
 from picluster.lab.machine.identity import identity_files
-from picluster.lab.spec import LabRequest, LabSpec, specify
+from picluster.lab.spec import LabRequest, LabSpec, NodeLimits, specify
 from picluster.lab.state import State, judge
 from picluster.schema.record import from_json, to_json
 

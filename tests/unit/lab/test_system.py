@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from picluster.errors import MissingError
+from picluster.lab.build import mounted_below
 from picluster.lab.kernel import commands
 from picluster.lab.kernel.commands import check_programs, check_root, run
 from picluster.lab.machine.base import Release, choose_mirror, read_release
 from picluster.lab.machine.environment import SharedEnvironment
-from picluster.lab.sweep import mounted_below
 
 BOOKWORM = Release("debian", "bookworm")
 

@@ -53,7 +53,7 @@ def test_bytecode_is_given_back_only_beside_the_persons_own_modules(
         source, compiled[name] = folder.parent / f"{name}.py", folder / f"{name}.pyc"
         for file in (source, compiled[name]):
             file.touch()
-        owner.give(source)
+        os.chown(source, *owner)
         module = ModuleType(name)
         module.__spec__ = spec_from_file_location(name, source)
         assert module.__spec__

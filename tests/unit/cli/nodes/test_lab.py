@@ -2,7 +2,7 @@
 
 import pytest
 
-from picluster.cli.show.lab_table import readiness
+from picluster.cli.nodes.lab import readiness
 from picluster.lab.state import LabNodeState, LabState, State
 
 
