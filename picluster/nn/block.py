@@ -6,15 +6,12 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from picluster.nn.bags import bag_means, bag_sums
-
-if TYPE_CHECKING:
-    from picluster.randomness import Key
+from picluster.randomness import Key
 
 
 @dataclass(frozen=True)

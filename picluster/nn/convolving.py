@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import torch
+from torch import Tensor
 
-if TYPE_CHECKING:
-    from torch import Tensor
-    from torch.nn import Module
-
-    from picluster.nn.block import Block
+from picluster.nn.block import Block
 
 BlockForm = Literal["bipartite", "square", "gcn"]
 """Form in which a convolution takes a block: rows of sources and of targets apart; the sources' rows alone, as a graph
 of their own; or that graph with the weights that `GCNConv` would have found in the whole one."""
 
 
-def normalises_as_gcn(convolution: Module) -> bool:
+def normalises_as_gcn(convolution: torch.nn.Module) -> bool:
     """True for PyG's `GCNConv` and its subclasses: they would take the degrees of a block for those of the graph."""
     made_from = {f"{kind.__module__}.{kind.__name__}" for kind in type(convolution).__mro__}
     return "torch_geometric.nn.conv.gcn_conv.GCNConv" in made_from and bool(convolution.normalize)
 
 
-def convolve(convolution: Module, form: BlockForm, block: Block, h: Tensor) -> Tensor:
+def convolve(convolution: torch.nn.Module, form: BlockForm, block: Block, h: Tensor) -> Tensor:
     """The targets' rows that a convolution gives: `h` (S, inputs) → (T, outputs)."""
     targets = torch.arange(len(block.ids))
     edges = torch.stack([block.neighbours.long(), torch.repeat_interleave(targets, block.counts.long())])

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Collection, Mapping
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 import torch
+from torch import Tensor
 
 from picluster.nn.block import Block, Rows
-
-if TYPE_CHECKING:
-    from torch import Tensor
-    from torch.nn import Parameter
 
 
 class Layer(torch.nn.Module):
@@ -47,7 +44,7 @@ class Layer(torch.nn.Module):
         """Apply the parameters row by row: (T, …) → (T, …); the last layer's `h` holds the class scores (logits)."""
         raise NotImplementedError
 
-    def weights(self) -> Mapping[str, Parameter]:
+    def weights(self) -> Mapping[str, torch.nn.Parameter]:
         """The parameters, by the names that PyG gives them where it has such a layer."""
         return {name: weight for name, weight in self.named_parameters() if weight.requires_grad}
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -13,9 +12,6 @@ from picluster.nn.convolving import BlockForm, convolve
 from picluster.nn.dropout import Dropout
 from picluster.nn.layer import Layer, state_beside
 from picluster.nn.pyg_trial import UnfitError, block_form
-
-if TYPE_CHECKING:
-    from torch.nn import Module, Parameter
 
 _EDGES_AT_ONCE = 1 << 16
 """Number of edges at a time outside training, when all neighbours are looked at: PyG makes a row for each edge."""
@@ -33,7 +29,7 @@ class PygLayer(Layer):
 
     def __init__(
         self,
-        convolution: Module,
+        convolution: torch.nn.Module,
         *,
         dropout: float = 0.0,
         activation: Callable[[Tensor], Tensor] = torch.relu,
@@ -78,7 +74,7 @@ class PygLayer(Layer):
         """`h` (T, outputs) → activation(`h`)."""
         return rows if self.last else rows.having(h=self.activation(rows["h"]))
 
-    def weights(self) -> Mapping[str, Parameter]:
+    def weights(self) -> Mapping[str, torch.nn.Parameter]:
         """Trained parameters of the convolution, by its own names."""
         return {name: weight for name, weight in self.convolution.named_parameters() if weight.requires_grad}
 
@@ -87,7 +83,7 @@ class PygLayer(Layer):
         return state_beside(self.convolution, self.weights())
 
 
-def _check_made(convolution: Module) -> None:
+def _check_made(convolution: torch.nn.Module) -> None:
     """UnfitError where the constructor's arguments alone tell that the convolution does not fit."""
     name, dropout = type(convolution).__name__, getattr(convolution, "dropout", 0)
     if isinstance(dropout, float | int) and dropout:

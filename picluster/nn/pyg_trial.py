@@ -7,19 +7,14 @@ import inspect
 import itertools
 import random
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from picluster.errors import InputError
+from picluster.nn.block import Block
 from picluster.nn.convolving import BlockForm, convolve, normalises_as_gcn
 from picluster.nn.trial_graph import TrialGraph, changes, trial_graphs
-
-if TYPE_CHECKING:
-    from torch.nn import Module
-
-    from picluster.nn.block import Block
 
 _TOLERANCES = {torch.float64: 1e-5, torch.float32: 1e-3}
 """Largest difference between rows of about 1. GCN's weights are in fp32 in any case."""
@@ -32,7 +27,7 @@ class UnfitError(InputError, ValueError):
 _OWN_LAYER = "write a layer of your own (docs/models.md)"
 
 
-def block_form(convolution: Module, width: int) -> BlockForm:
+def block_form(convolution: torch.nn.Module, width: int) -> BlockForm:
     """Form in which a convolution of rows (N, `width`) takes a block, found by trial on small random graphs.
 
     Forward and gradients, in training and outside, must equal those of the whole graph.
@@ -62,14 +57,14 @@ def block_form(convolution: Module, width: int) -> BlockForm:
 class _Trial:
     """A copy of a convolution with redrawn weights: weights that begin as zeros would hide what they act on."""
 
-    def __init__(self, convolution: Module, width: int) -> None:
+    def __init__(self, convolution: torch.nn.Module, width: int) -> None:
         self._name = type(convolution).__name__
         self._caches = any(getattr(module, "cached", False) for module in convolution.modules())
         self._graphs = trial_graphs(width)
         self._fresh, self._dtype = self._runnable(convolution)
         self._convolution = copy.deepcopy(self._fresh)
 
-    def _runnable(self, convolution: Module) -> tuple[Module, torch.dtype]:
+    def _runnable(self, convolution: torch.nn.Module) -> tuple[torch.nn.Module, torch.dtype]:
         """A twin and its type: fp64, where differences show best, or as it is; UnfitError where neither runs."""
         failure: Exception | None = None
         for dtype, redraw in itertools.product(_TOLERANCES, (True, False)):
@@ -171,7 +166,7 @@ class _Trial:
         return UnfitError(f"{self._name} {reason}", fix=instead)
 
 
-def _twin(convolution: Module, dtype: torch.dtype, *, redraw: bool) -> Module:
+def _twin(convolution: torch.nn.Module, dtype: torch.dtype, *, redraw: bool) -> torch.nn.Module:
     """A copy to try out, with weights redrawn around its own; a GCN's cached edges are left out."""
     twin = copy.deepcopy(convolution).to(dtype).train()
     if normalises_as_gcn(twin):
@@ -186,7 +181,7 @@ def _twin(convolution: Module, dtype: torch.dtype, *, redraw: bool) -> Module:
     return twin
 
 
-def _cause(convolution: Module, failure: Exception) -> tuple[str, str]:
+def _cause(convolution: torch.nn.Module, failure: Exception) -> tuple[str, str]:
     """Reason why a convolution does not run on rows and edges, and the fix."""
     beside = list(inspect.signature(convolution.forward).parameters.values())[1:]
     edges = next((each for each in beside if each.name == "edge_index"), beside[0] if beside else None)

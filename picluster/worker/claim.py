@@ -9,17 +9,14 @@ import fcntl
 import os
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from picluster.agent.claims import claims, claims_folder, is_held
 from picluster.errors import RunFailed
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from picluster.schema.job import Claim
+from picluster.schema.job import Claim
 
 PATIENCE_SECONDS = 5.0
 """Time that a launch that was typed earlier waits for a later one, which may be about to give way to it elsewhere."""

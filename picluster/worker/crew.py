@@ -2,33 +2,28 @@
 
 from __future__ import annotations
 
+import socket
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from picluster.graph.folder import GraphFolder
+from picluster.schema.events import WorkerEvent
+from picluster.schema.job import Job, Start
 from picluster.system import SYSTEM, System
 from picluster.worker.compute.checkpoint import read_state
 from picluster.worker.compute.model_file import build
 from picluster.worker.compute.stage import Stage, StageData
 from picluster.worker.engines import check, connect
-from picluster.worker.engines.base import Peers, rendezvous
+from picluster.worker.engines.base import Engine, Peers, rendezvous
 from picluster.worker.measuring.memory import fits_easily
 from picluster.worker.roles.context import RoleContext
 from picluster.worker.roles.sampler_role import SamplerRole
 from picluster.worker.roles.stage_role import StageRole
 from picluster.worker.wire.links import Channel, Links, Mailroom, ring_sum
-
-if TYPE_CHECKING:
-    import socket
-    from collections.abc import Callable
-
-    from picluster.schema.events import WorkerEvent
-    from picluster.schema.job import Job, Start
-    from picluster.worker.engines.base import Engine
 
 
 class Crew:

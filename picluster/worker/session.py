@@ -11,17 +11,14 @@ import threading
 import time
 import traceback
 from contextlib import suppress
-from typing import TYPE_CHECKING, BinaryIO, NoReturn
+from typing import BinaryIO, NoReturn
 
 from picluster.errors import DataError, PeerLost, PiclusterError
 from picluster.refusals import refusal
-from picluster.schema.events import Done, Failed, Ready, StepDone
+from picluster.schema.events import Done, Failed, Ready, StepDone, WorkerEvent
 from picluster.schema.job import ORPHANED_EXIT_CODE, Claim, Job, Start
 from picluster.schema.record import RecordType, from_json, to_json
 from picluster.worker.claim import hold, release
-
-if TYPE_CHECKING:
-    from picluster.schema.events import WorkerEvent
 
 FAILED_EXIT_CODE = 5
 CLAIM_SECONDS = 30.0

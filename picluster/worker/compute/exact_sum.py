@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from torch import Tensor
+from torch import Tensor
 
 _QUANTUM_BITS = 46
 # Adding this and taking it away again rounds an fp64 number to a multiple of 2^-46.

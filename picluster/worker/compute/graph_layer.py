@@ -4,22 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
+from torch import Tensor
 
 from picluster.errors import InputError
 from picluster.nn import Block, Dropout, Layer, RowLayer, Rows
 from picluster.nn.block import Draws
+from picluster.randomness import Key
 
-if TYPE_CHECKING:
-    from torch import Tensor
-    from torch.nn import Parameter
-
-    from picluster.randomness import Key
-
-    DropoutKeys = Callable[[int], Key | None]
-    """Function from a layer's place in the model file's list, from 1, to the key of its dropout."""
+DropoutKeys = Callable[[int], Key | None]
+"""Function from a layer's place in the model file's list, from 1, to the key of its dropout."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +28,7 @@ class Part:
     """Name in PyG's models: `convs.0` for the first graph layer, `lins.0` for the first one without neighbours."""
     layer: Layer
 
-    def weights(self) -> dict[str, Parameter]:
+    def weights(self) -> dict[str, torch.nn.Parameter]:
         """Trained values by full name, such as `convs.0.lin.weight`."""
         return {f"{self.name}.{name}": parameter for name, parameter in self.layer.weights().items()}
 
@@ -71,7 +67,7 @@ class GraphLayer:
         """All parts, in the order of the list."""
         return (*self.before, self.main, *self.after)
 
-    def weights(self) -> dict[str, Parameter]:
+    def weights(self) -> dict[str, torch.nn.Parameter]:
         """All trained values, by full name."""
         return {name: weight for part in self.parts for name, weight in part.weights().items()}
 

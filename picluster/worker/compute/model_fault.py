@@ -7,16 +7,12 @@ import difflib
 import re
 import sys
 import traceback
+from collections.abc import Collection
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import FrameType
 
 from picluster.errors import InputError
-
-if TYPE_CHECKING:
-    from collections.abc import Collection
-    from types import FrameType
-
-    from picluster.nn import Layer
+from picluster.nn import Layer
 
 MODULE_PREFIX = "picluster_model_"
 """Names of the modules that model files become begin with it."""

@@ -2,31 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
-from typing import TYPE_CHECKING
 
 import torch
+from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from picluster.errors import DataError
-from picluster.nn import RowLayer, Rows
+from picluster.nn import Block, RowLayer, Rows
 from picluster.randomness import Purpose, key
+from picluster.schema.plan import Cut
+from picluster.schema.spec import Adam, Spec
 from picluster.worker.compute.adam import AdamOptimizer
 from picluster.worker.compute.checkpoint import LayerState, copy_of, fill
 from picluster.worker.compute.exact_sum import summand
-from picluster.worker.compute.graph_layer import no_dropout
+from picluster.worker.compute.graph_layer import DropoutKeys, GraphLayer, Part, no_dropout
 from picluster.worker.compute.tracing import trace
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from torch import Tensor
-
-    from picluster.nn import Block
-    from picluster.schema.plan import Cut
-    from picluster.schema.spec import Adam, Spec
-    from picluster.worker.compute.graph_layer import DropoutKeys, GraphLayer, Part
 
 
 @dataclass(frozen=True)

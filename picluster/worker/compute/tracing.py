@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Sequence
+from typing import Literal
 
 import torch
 
 from picluster.errors import InputError
 from picluster.nn import Block, Rows
 from picluster.randomness import Purpose, key
+from picluster.worker.compute.graph_layer import GraphLayer, Part
 from picluster.worker.compute.model_fault import TooLong, definition_of, is_misfit, made_at, place_of, refusal
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from picluster.worker.compute.graph_layer import GraphLayer, Part
 
 Half = Literal["aggregate", "transform"]
 

@@ -6,21 +6,18 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING
 
 import torch
 
 from picluster.errors import InputError
 from picluster.schema.spec import OptionValue
+from picluster.worker.compute.graph_layer import GraphLayer, Part
 from picluster.worker.compute.model_fault import definition_of
 from picluster.worker.compute.model_file import load, make, parameters_of
 from picluster.worker.compute.tracing import name_of
 from picluster.worker.describing import generators
 from picluster.worker.describing.isolation import muted, on_another_node
 from picluster.worker.describing.lines import line_that_changes
-
-if TYPE_CHECKING:
-    from picluster.worker.compute.graph_layer import GraphLayer, Part
 
 
 @dataclass(frozen=True)

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
+from types import ModuleType
 
 from picluster.errors import InputError
 from picluster.schema.model import LayerDescription, ModelDescription, Pretraining, TrainingDefaults
 from picluster.schema.spec import OptionValue
+from picluster.worker.compute.graph_layer import GraphLayer
 from picluster.worker.compute.model_fault import TooLong
 from picluster.worker.compute.tracing import trace
 from picluster.worker.describing.building import Built, ModelBuilder, refuse_other_weights
 from picluster.worker.describing.isolation import muted
 from picluster.worker.describing.probe import probe
 from picluster.worker.measuring.memory import memory_limit
-
-if TYPE_CHECKING:
-    from pathlib import Path
-    from types import ModuleType
-
-    from picluster.worker.compute.graph_layer import GraphLayer
 
 MOST_LAYERS = 1000
 TRAINING_BYTES = 4 + 4 + 8 + 4 + 4 + 4

@@ -6,26 +6,22 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from picluster.errors import InputError
 from picluster.nn import Dropout, Rows
+from picluster.worker.compute.graph_layer import Part
 from picluster.worker.compute.model_fault import definition_of, made_at
 from picluster.worker.compute.tracing import name_of
 from picluster.worker.describing import generators
-from picluster.worker.describing.building import FROM_TORCH, drawn_while_built
+from picluster.worker.describing.building import FROM_TORCH, Built, drawn_while_built
 from picluster.worker.describing.fingerprints import first_rows_in, numbers_in, state_between_calls
 from picluster.worker.describing.isolation import muted, on_another_node
 from picluster.worker.describing.lines import line_that_changes, line_that_parts
-from picluster.worker.describing.trial import largest, near, same
-
-if TYPE_CHECKING:
-    from picluster.worker.compute.graph_layer import Part
-    from picluster.worker.describing.building import Built
-    from picluster.worker.describing.trial import Answer, Trial, Values
+from picluster.worker.describing.trial import Answer, Trial, Values, largest, near, same
 
 _DROPOUT_FIX = "h = dropout(h, 0.5, rows), with `from picluster.nn import dropout`"
 _FROM_ROWS = "compute it from the rows and weights alone; random numbers: picluster.nn.dropout(h, 0.5, rows)"

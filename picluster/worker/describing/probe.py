@@ -6,19 +6,15 @@ other rows beside; as a whole and in two divisions; and once more in a model bui
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
 import torch
 
 from picluster.errors import InputError
+from picluster.worker.compute.graph_layer import GraphLayer, Part
+from picluster.worker.describing.building import Built
 from picluster.worker.describing.layer_check import LayerCheck
 from picluster.worker.describing.trial import ToyGraph, Trial, Values, drawn_graph, toy_graphs
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from picluster.worker.compute.graph_layer import GraphLayer, Part
-    from picluster.worker.describing.building import Built
 
 _SEED = 12
 _FEW = 5

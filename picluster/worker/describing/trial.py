@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from picluster.nn import Block, Rows
+from picluster.worker.compute.graph_layer import Part
 from picluster.worker.compute.tracing import Half, run_half
-
-if TYPE_CHECKING:
-    from picluster.worker.compute.graph_layer import Part
 
 Values = Mapping[str, Tensor]
 """Tensors (N, width) by the name of the rows; a row for each node."""

@@ -1,22 +1,17 @@
 """The engine protocol: messages between numbered workers, in order for each pair and channel."""
 
-from __future__ import annotations
-
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
-from torch.distributed import TCPStore  # type: ignore[attr-defined]  # documented, yet not in __all__
+from torch import Tensor
+from torch.distributed import TCPStore, Work  # type: ignore[attr-defined]  # documented, yet not in __all__
+from torch.futures import Future
 
 from picluster.errors import PeerLost
-
-if TYPE_CHECKING:
-    from torch import Tensor
-    from torch.distributed import Work
-    from torch.futures import Future
 
 CONNECT_TIMEOUT = timedelta(minutes=2)
 # The controller's heartbeat is what finds a dead link; an engine only must not give up on a slow peer before that.

@@ -3,23 +3,19 @@
 Arguments of such a call are pickled by torch; the mailbox takes nothing but numbers and one tensor.
 """
 
-from __future__ import annotations
-
 import os
 import threading
 from collections import defaultdict
 from itertools import count
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
+from torch import Tensor
 from torch.distributed import rpc
 from torch.distributed.rendezvous import register_rendezvous_handler
 from torch.futures import Future
 
 from picluster.errors import PeerLost
 from picluster.worker.engines.base import PEER_TIMEOUT, Peers, Sending, TorchSending, peer_errors
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 _SCHEME = "picluster"
 

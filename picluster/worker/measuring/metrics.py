@@ -6,8 +6,9 @@ import os
 import platform
 import threading
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import psutil
 import torch
@@ -15,15 +16,11 @@ import torch
 from picluster.agent.premises import processor
 from picluster.schema.events import Hardware, Resources, StepDone
 from picluster.system import SYSTEM, System
+from picluster.worker.measuring.kernel_sockets import SocketBytes
 from picluster.worker.measuring.memory import AnonymousPeak, memory_limit, memory_of_children, read_memory
 from picluster.worker.measuring.numerics import fingerprint, remembered
 from picluster.worker.measuring.sockets import SocketCounter
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from picluster.worker.measuring.kernel_sockets import SocketBytes
-    from picluster.worker.wire.links import Clock
+from picluster.worker.wire.links import Clock
 
 SAMPLE_SECONDS = 0.5
 OBSERVE_SECONDS = 0.1

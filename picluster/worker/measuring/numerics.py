@@ -10,20 +10,16 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Iterator
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
 import torch
+from torch import Tensor
 from torch.nn.functional import cross_entropy, linear
 
 from picluster.agent.premises import numerics, numerics_file, processor
 from picluster.nn.bags import bag_means, bag_sums
 from picluster.randomness import Key, row_words
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from torch import Tensor
 
 SHAPES = ((1, 64, 16), (3, 1433, 16), (7, 256, 41), (11, 602, 64), (64, 33, 7), (64, 602, 128))
 """Rows, inputs and outputs of products: kernels differ below a dozen rows and at odd widths."""

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from picluster.schema.events import WorkerEvent
+from picluster.schema.graph import GraphMeta
+from picluster.schema.job import Job
+from picluster.schema.plan import Plan
 from picluster.schema.state import Position
 from picluster.system import SYSTEM, System
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from picluster.schema.events import WorkerEvent
-    from picluster.schema.graph import GraphMeta
-    from picluster.schema.job import Job
-    from picluster.schema.plan import Plan
-    from picluster.worker.roles.judgement import EpochVerdict
-    from picluster.worker.wire.links import Links
+from picluster.worker.roles.judgement import EpochVerdict
+from picluster.worker.wire.links import Links
 
 VALIDATION_STEP = 0
 """Stands in messages of an evaluation: training steps count from 1."""

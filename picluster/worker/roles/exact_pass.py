@@ -8,30 +8,25 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from picluster.errors import RunFailed
 from picluster.nn import Block, Rows
+from picluster.schema.plan import Plan
 from picluster.worker.compute.graph_layer import no_dropout
+from picluster.worker.compute.stage import Stage
 from picluster.worker.measuring.memory import give_back_freed_memory
+from picluster.worker.roles.context import RoleContext
 from picluster.worker.roles.schedule import holder
+from picluster.worker.sampling.sampler import Ids
 from picluster.worker.wire.links import Channel
 from picluster.worker.wire.messages import Message
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-    from pathlib import Path
-
-    from numpy.typing import NDArray
-    from torch import Tensor
-
-    from picluster.schema.plan import Plan
-    from picluster.worker.compute.stage import Stage
-    from picluster.worker.roles.context import RoleContext
 
 NODES_AT_ONCE = 1 << 12
 EDGES_AT_ONCE = 1 << 21
@@ -39,7 +34,7 @@ _REMEMBERED_BYTES = 32 << 20
 _SMALL_BYTES = 16 << 20
 
 
-def chunks(degrees: NDArray[np.int32]) -> list[slice]:
+def chunks(degrees: Ids) -> list[slice]:
     """Cut nodes with these `degrees` (n,) into successive slices of bounded nodes and edges, each of one at least."""
     ends, begin, found = np.cumsum(degrees, dtype=np.int64), 0, []
     while begin < len(degrees):
@@ -51,7 +46,7 @@ def chunks(degrees: NDArray[np.int32]) -> list[slice]:
     return found
 
 
-def nodes_of_layer(layer: int, depth: int, nodes: NDArray[np.int32], count: int) -> NDArray[np.int32]:
+def nodes_of_layer(layer: int, depth: int, nodes: Ids, count: int) -> Ids:
     """Choose the nodes whose rows an exact pass computes in a layer: all `count`; in the last layer `nodes`."""
     return nodes if layer == depth else np.arange(count, dtype=np.int32)
 
@@ -96,7 +91,7 @@ class ExactPass:
 
     @torch.no_grad()
     def run(
-        self, nodes: NDArray[np.int32], epoch: int, take: Callable[[Rows], None] | None, at_the_end: Sequence[int] = ()
+        self, nodes: Ids, epoch: int, take: Callable[[Rows], None] | None, at_the_end: Sequence[int] = ()
     ) -> Mapping[str, Tensor]:
         """Bring the rows of all nodes through the layers, and those of `nodes` through the last.
 

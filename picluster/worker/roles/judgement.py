@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import inf
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import torch
 
 from picluster.errors import RunFailed
+from picluster.schema.spec import Spec
 from picluster.schema.state import JudgeState
 from picluster.worker.wire.messages import Message
-
-if TYPE_CHECKING:
-    from picluster.schema.spec import Spec
 
 _NOTHING_YET = JudgeState()
 

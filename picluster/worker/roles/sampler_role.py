@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 
+from picluster.graph.folder import GraphFolder
 from picluster.randomness import Purpose
 from picluster.worker.measuring.memory import fits_easily
 from picluster.worker.measuring.metrics import StepMeter
@@ -15,15 +16,9 @@ from picluster.worker.roles.exact_pass import Holders, chunks, nodes_of_layer, p
 from picluster.worker.roles.judgement import EpochVerdict
 from picluster.worker.roles.schedule import holder, share
 from picluster.worker.sampling.blocks import message_for
-from picluster.worker.sampling.sampler import NeighbourSampler, cut, shuffled
+from picluster.worker.sampling.sampler import Ids, NeighbourSampler, cut, shuffled
 from picluster.worker.wire.links import Channel
 from picluster.worker.wire.messages import Message
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from picluster.graph.folder import GraphFolder
-    from picluster.worker.sampling.sampler import Ids
 
 
 class SamplerRole:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from torch import Tensor
 
+from picluster.graph.folder import GraphFolder
 from picluster.schema.events import CheckpointWritten, EpochDone, Predicted, StateWritten, Tested
-from picluster.schema.state import JudgeState
+from picluster.schema.state import JudgeState, Position
 from picluster.worker.compute.checkpoint import read_weights, write, write_state
 from picluster.worker.compute.stage import MicroBatch, Moment, Stage
 from picluster.worker.measuring.metrics import StepMeter
@@ -19,17 +21,8 @@ from picluster.worker.roles.exact_pass import ExactPass, write_probabilities
 from picluster.worker.roles.judgement import EpochVerdict, Judgement, Score, no_number
 from picluster.worker.roles.schedule import holder, one_forward_one_backward, share, window
 from picluster.worker.sampling.blocks import micro_batch_of
-from picluster.worker.wire.links import Channel, ring_sum
+from picluster.worker.wire.links import Channel, Clock, ring_sum
 from picluster.worker.wire.messages import Message
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from torch import Tensor
-
-    from picluster.graph.folder import GraphFolder
-    from picluster.schema.state import Position
-    from picluster.worker.wire.links import Clock
 
 
 class StageRole:

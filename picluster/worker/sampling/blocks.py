@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import torch
+from torch import Tensor
 
 from picluster.nn import Block
 from picluster.worker.compute.stage import MicroBatch
+from picluster.worker.sampling.sampler import Sample
 from picluster.worker.wire.messages import Message
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from picluster.worker.sampling.sampler import Sample
 
 
 def message_for(sample: Sample, first: int, aggregated: range, place: tuple[int, ...]) -> Message:

@@ -6,21 +6,17 @@ not depend on who else is in the frontier or in which process.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from picluster.randomness import Key, Purpose, draw_words, key, row_words
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from numpy.typing import NDArray
-
-    Ids = NDArray[np.int32]
-    Counts = NDArray[np.uint8] | NDArray[np.int32]
+Ids = NDArray[np.int32]
+Counts = NDArray[np.uint8] | NDArray[np.int32]
 
 _WIDEST_BYTE = 255
 _CHUNK = 1 << 15

@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 from collections import defaultdict, deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import TYPE_CHECKING
+from queue import Queue
 
 import torch
+from torch import Tensor
 
 from picluster.system import SYSTEM, System
+from picluster.worker.engines.base import Engine, Sending
 from picluster.worker.wire.messages import Message, pack, unpack
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from queue import Queue
-
-    from torch import Tensor
-
-    from picluster.worker.engines.base import Engine, Sending
 
 LOOKAHEAD = 3
 """Messages on their way to one worker before the sender waits: how far the sampler runs ahead."""

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 _TYPES = (torch.uint8, torch.int32, torch.int64, torch.float32, torch.float64)
 # As torch aligns its own memory: BLAS may add in another order where its operands are aligned otherwise.

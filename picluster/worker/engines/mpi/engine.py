@@ -12,16 +12,14 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
+from torch import Tensor
 
 from picluster.errors import PeerLost
 from picluster.worker.engines.base import CONNECT_TIMEOUT, PEER_TIMEOUT, Peers
 from picluster.worker.engines.mpi.start import Membership
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 SHORTEST_NAP_SECONDS = 50e-6
 LONGEST_NAP_SECONDS = 1e-3

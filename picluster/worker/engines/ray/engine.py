@@ -23,20 +23,18 @@ from contextlib import suppress
 from dataclasses import asdict
 from datetime import timedelta
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import ray
 import torch
 from ray.exceptions import RayError
+from torch import Tensor
 from torch.distributed import DistError
 
 from picluster.errors import PeerLost, RunFailed
 from picluster.worker.engines.base import CONNECT_TIMEOUT, PEER_TIMEOUT, Peers, Sending
 from picluster.worker.engines.ray.node import RayCluster, RayNode, resource_of
 from picluster.worker.engines.ray.office import PostOffice
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 INLINE_BYTES = 64 << 10
 """A message up to this size travels within the call; Ray would put one above 100 KB into its store by itself."""
