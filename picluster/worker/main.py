@@ -80,7 +80,7 @@ def _check(arguments: argparse.Namespace) -> None:
     import platform
     from importlib.metadata import version
 
-    from picluster.worker.engines.trial import exchange
+    from picluster.worker.engines.gloo import exchange
 
     output, seconds = _own_output(), exchange(arguments.address, arguments.interface)
     told = {"python": platform.python_version(), "machine": platform.machine(), "torch": version("torch")}

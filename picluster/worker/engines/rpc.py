@@ -7,7 +7,6 @@ import os
 import threading
 from collections import defaultdict
 from itertools import count
-from typing import ClassVar
 
 from torch import Tensor
 from torch.distributed import rpc
@@ -18,6 +17,9 @@ from picluster.errors import PeerLost
 from picluster.worker.engines.base import PEER_TIMEOUT, Peers, Sending, TorchSending, peer_errors
 
 _SCHEME = "picluster"
+_arrived: dict[tuple[int, int, int], tuple[Tensor, Future[None]]] = {}
+"""Messages that the other workers' calls have brought, by sender, channel and number."""
+_changed = threading.Condition()
 
 
 class RpcEngine:
@@ -52,41 +54,27 @@ class RpcEngine:
 
     def receive(self, source: int, channel: int) -> Tensor:
         """The next message of that worker; see `Engine.receive`."""
-        return _Received.take((source, channel, next(self._taken[source, channel])))
+        address = (source, channel, next(self._taken[source, channel]))
+        with _changed:
+            if not _changed.wait_for(lambda: address in _arrived, timeout=PEER_TIMEOUT.total_seconds()):
+                raise PeerLost(f"worker {source} sent nothing for {PEER_TIMEOUT}")
+            message, taken = _arrived.pop(address)
+        taken.set_result(None)
+        return message
 
     def close(self) -> None:
         """Leave the agents' group."""
         rpc.shutdown(graceful=True)
 
 
-class _Received:
-    """Messages that the other workers' calls have brought. A call is answered when its message is taken."""
-
-    _messages: ClassVar[dict[tuple[int, int, int], tuple[Tensor, Future[None]]]] = {}
-    _changed: ClassVar[threading.Condition] = threading.Condition()
-
-    @classmethod
-    def put(cls, address: tuple[int, int, int], message: Tensor) -> Future[None]:
-        taken: Future[None] = Future()
-        with cls._changed:
-            cls._messages[address] = (message, taken)
-            cls._changed.notify_all()
-        return taken
-
-    @classmethod
-    def take(cls, address: tuple[int, int, int]) -> Tensor:
-        with cls._changed:
-            if not cls._changed.wait_for(lambda: address in cls._messages, timeout=PEER_TIMEOUT.total_seconds()):
-                raise PeerLost(f"worker {address[0]} sent nothing for {PEER_TIMEOUT}")
-            message, taken = cls._messages.pop(address)
-        taken.set_result(None)
-        return message
-
-
 @rpc.functions.async_execution  # type: ignore[untyped-decorator]
 def _deliver(source: int, channel: int, number: int, message: Tensor) -> Future[None]:
-    """Put a message down; the receiver's process runs this."""
-    return _Received.put((source, channel, number), message)
+    """Put a message down; the receiver's process runs this. The call is answered when the message is taken."""
+    taken: Future[None] = Future()
+    with _changed:
+        _arrived[source, channel, number] = (message, taken)
+        _changed.notify_all()
+    return taken
 
 
 def _name(rank: int) -> str:

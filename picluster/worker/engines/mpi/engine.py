@@ -62,7 +62,14 @@ class MpiEngine(threading.Thread):
         self._failure: Exception | None = None
         self._idle_since = self._watched = 0.0
         self._membership = Membership(peers)
-        os.environ.update(_settings(peers))
+        os.environ.update(
+            # Plain TCP also within one host, where shared memory would hide what crosses.
+            OMPI_MCA_pml="ob1",
+            OMPI_MCA_btl="tcp,self",
+            OMPI_MCA_btl_tcp_if_include=peers.interface,
+            # Others take nodes for one where all have the same name, as freshly flashed Pis do, and then hang.
+            OMPI_MCA_coll="basic,libnbc",
+        )
         self.start()
         self.wait_for(lambda: self._is_connected, CONNECT_TIMEOUT.total_seconds(), "everybody")
         self._membership.guard()
@@ -197,15 +204,3 @@ class _Inbox:
     messages: deque[Tensor] = field(default_factory=deque)
     arriving: tuple[Tensor, Any] | None = None
     """A message and MPI's request for it."""
-
-
-def _settings(peers: Peers) -> dict[str, str]:
-    """List the settings of Open MPI, by its own names."""
-    return {
-        # Plain TCP also within one host, where shared memory would hide what crosses.
-        "OMPI_MCA_pml": "ob1",
-        "OMPI_MCA_btl": "tcp,self",
-        "OMPI_MCA_btl_tcp_if_include": peers.interface,
-        # Others take nodes for one where all have the same name, as freshly flashed Pis do, and then hang.
-        "OMPI_MCA_coll": "basic,libnbc",
-    }

@@ -49,11 +49,8 @@ class Membership:
         """Join: set the environment that makes this process a rank; RunFailed where Open MPI does not start."""
         self._peers = peers
         self._environment, self._held, self._requests = Pipe(), Pipe(), Pipe()
-        own = Place(
-            peers.address,
-            self._environment.path(self._environment.write_end),
-            self._held.path(self._held.read_end),
-        )
+        environment = self._environment.path(self._environment.write_end)
+        own = Place(peers.address, environment, self._held.path(self._held.read_end))
         self._places = [Place(**json.loads(each)) for each in peers.exchange("mpi/place", json.dumps(vars(own)))]
         self._daemon = self._start_daemon()
         os.environ.update(self._receive_environment())
@@ -132,18 +129,8 @@ def mpirun_words(places: list[Place], agent: str) -> list[str]:
     words = [*parameters(wanted), "--with-ft", "ulfm", "--leave-session-attached", "--bind-to", "none"]
     for place in places:
         words += [":"] if place is not places[0] else []
-        words += [
-            "-n",
-            "1",
-            "--host",
-            f"{place.address}:1",
-            "sh",
-            "-c",
-            _STAND_IN,
-            "rank",
-            place.environment,
-            place.held,
-        ]
+        words += ["-n", "1", "--host", f"{place.address}:1"]
+        words += ["sh", "-c", _STAND_IN, "rank", place.environment, place.held]
     return words
 
 
