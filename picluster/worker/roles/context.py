@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from picluster.schema.events import WorkerEvent
 from picluster.schema.graph import GraphMeta
 from picluster.schema.job import Job
-from picluster.schema.plan import Plan
 from picluster.schema.state import Position
 from picluster.system import SYSTEM, System
 from picluster.worker.roles.judgement import EpochVerdict
@@ -74,25 +73,3 @@ class RoleContext:
             return ()
         steps = range(spec.steps(nodes))
         return tuple(size for step in steps for size in spec.micro_batch_sizes(spec.seeds_of_step(nodes, step)))
-
-
-@dataclass(frozen=True)
-class Ranks:
-    """Ranks of the roles that one replica of a stage works with."""
-
-    samplers: tuple[int, ...]
-    before: tuple[int, ...]
-    """The stage before; nobody for the first."""
-    replicas: tuple[int, ...]
-    """All replicas of the stage, itself among them."""
-    after: tuple[int, ...]
-    judge: int
-    """The first replica of the last stage, who decides at the end of an epoch."""
-
-    @staticmethod
-    def of_stage(plan: Plan, index: int) -> Ranks:
-        """Ranks around the replicas of a plan's stage."""
-        stages = [plan.ranks(stage.nodes) for stage in plan.stages]
-        before = stages[index - 1] if index > 0 else ()
-        after = stages[index + 1] if index + 1 < len(stages) else ()
-        return Ranks(plan.ranks(plan.sampler), before, stages[index], after, stages[-1][0])

@@ -16,7 +16,7 @@ from picluster.schema.state import JudgeState, Position
 from picluster.worker.compute.checkpoint import read_weights, write, write_state
 from picluster.worker.compute.stage import MicroBatch, Moment, Stage
 from picluster.worker.measuring.metrics import StepMeter
-from picluster.worker.roles.context import TEST_EPOCH, VALIDATION_STEP, Ranks, RoleContext
+from picluster.worker.roles.context import TEST_EPOCH, VALIDATION_STEP, RoleContext
 from picluster.worker.roles.exact_pass import ExactPass, write_probabilities
 from picluster.worker.roles.judgement import EpochVerdict, Judgement, Score, no_number
 from picluster.worker.roles.schedule import holder, one_forward_one_backward, share, window
@@ -34,19 +34,21 @@ class StageRole:
         plan, index = context.job.plan, context.job.plan.stage_of(context.job.node)
         assert index is not None
         self._stage, self._graph = stage, graph
-        self._ranks = Ranks.of_stage(plan, index)
-        self._replica = self._ranks.replicas.index(context.links.rank)
+        rank, stages = context.links.rank, [plan.ranks(each.nodes) for each in plan.stages]
+        self._samplers, self._replicas = plan.ranks(plan.sampler), stages[index]
+        self._before = stages[index - 1] if index > 0 else ()
+        self._after = stages[index + 1] if index + 1 < len(stages) else ()
+        self._judge = stages[-1][0]
+        """The first replica of the last stage, who decides at the end of an epoch."""
+        self._others = [other for ranks in stages for other in ranks if other != rank]
+        self._judges, self._replica = self._judge == rank, self._replicas.index(rank)
         self._aggregated = plan.aggregated_by(index)
-        self._window = window(index, [len(each.nodes) for each in plan.stages])
+        self._window = window(index, [len(ranks) for ranks in stages])
         self._exact_pass = ExactPass(context, stage)
         self._other_clocks = [sampler_clock] if sampler_clock else []
         self._judgement = Judgement(context.job.spec, context.job.begin.judge)
         self._loss, self._right = context.job.begin.judge.loss, context.job.begin.judge.right
         """Sum of the losses of the epoch's seeds so far, and right predictions; the last stage knows them."""
-
-    @property
-    def _judges(self) -> bool:
-        return self._ranks.judge == self._links.rank
 
     def run(self) -> None:
         """Work from the position at which the job begins to the one at which it stops, or through the test."""
@@ -58,7 +60,12 @@ class StageRole:
         self._links.flush()
 
     def _validate(self, epoch: int) -> EpochVerdict:
-        verdict = self._meet(epoch)
+        score = self._evaluate("validation", epoch)
+        if self._judges:
+            verdict = self._judgement.of(epoch, score)
+            self._announce(verdict, epoch, score)
+        else:
+            verdict = EpochVerdict.read(self._links.receive(self._judge, Channel.VERDICT, (epoch, 0, 0)))
         if verdict.best:
             self._stage.keep_best(epoch)
         self._loss, self._right = 0.0, 0
@@ -82,21 +89,20 @@ class StageRole:
         """Write one file for each layer, from which any plan can go on; the judge tells what it knows."""
         if self._replica > 0:
             return
-        judge = self._judge_state() if self._judges else None
+        judge = None
+        if self._judges:
+            merit = self._judgement.best_merit
+            judge = JudgeState(
+                best_merit=merit if math.isfinite(merit) else None,
+                best_epoch=self._judgement.best_epoch,
+                loss=self._loss,
+                right=self._right,
+                seconds=self._context.system.now() - self._epoch_begun,
+            )
         for layer, state in self._stage.give_state().items():
             file = self._file(f"{position.name}-layer-{layer}")
             sha256 = write_state(file, state)
             self._context.emit(StateWritten(position=position, layer=layer, path=str(file), sha256=sha256, judge=judge))
-
-    def _judge_state(self) -> JudgeState:
-        merit = self._judgement.best_merit
-        return JudgeState(
-            best_merit=merit if math.isfinite(merit) else None,
-            best_epoch=self._judgement.best_epoch,
-            loss=self._loss,
-            right=self._right,
-            seconds=self._context.system.now() - self._epoch_begun,
-        )
 
     def _file(self, name: str) -> Path:
         return Path(self._context.job.output_folder) / f"{name}.safetensors"
@@ -105,7 +111,7 @@ class StageRole:
         """Class probabilities of all nodes, by weights that were trained before; the judge writes them."""
         read_weights(weights_file, self._stage.parameters, self._stage.fixed_values)
         everybody = np.arange(self._context.meta.nodes, dtype=np.int32)
-        scores = self._exact_pass.run(everybody, TEST_EPOCH, take=None, at_the_end=(self._ranks.judge,))
+        scores = self._exact_pass.run(everybody, TEST_EPOCH, take=None, at_the_end=(self._judge,))
         if self._judges:
             path = Path(self._context.job.output_folder) / "predictions.npy"
             write_probabilities(scores["h"], path)
@@ -115,13 +121,14 @@ class StageRole:
     def _train_step(self, epoch: int, step: int) -> None:
         sizes = self._context.micro_batch_sizes(step)
         moment = Moment(epoch, step, sum(sizes))
-        mine = share(self._replica, len(self._ranks.replicas), len(sizes))
+        mine = share(self._replica, len(self._replicas), len(sizes))
         for action, number in one_forward_one_backward(mine, self._window):
+            place = (epoch, step, number)
             if action == "forward":
-                self._forward(number, moment)
+                self._pass_on(place, self._stage.forward(number, self._blocks(place), self._rows(place), moment))
             else:
-                self._backward(number, moment)
-        ring_sum(self._links, self._ranks.replicas, self._stage.sums, (epoch, step, 0))
+                self._backward(place)
+        ring_sum(self._links, self._replicas, self._stage.sums, (epoch, step, 0))
         loss, right = self._stage.update()
         is_last = step == self._context.train_steps[-1]
         if is_last:
@@ -132,19 +139,13 @@ class StageRole:
         self._loss += loss * sum(sizes)
         self._right += right
 
-    def _forward(self, number: int, moment: Moment) -> None:
-        place = (moment.epoch, moment.step, number)
-        outputs = self._stage.forward(number, self._blocks(place), self._rows(place), moment)
-        self._pass_on(place, outputs)
-
-    def _backward(self, number: int, moment: Moment) -> None:
-        place, gradients = (moment.epoch, moment.step, number), list[torch.Tensor]()
-        if self._ranks.after:
-            source = holder(self._ranks.after, number)
-            gradients = list(self._links.receive(source, Channel.BACKWARD, place).tensors)
+    def _backward(self, place: tuple[int, int, int]) -> None:
+        number, gradients = place[2], list[Tensor]()
+        if self._after:
+            gradients = list(self._links.receive(holder(self._after, number), Channel.BACKWARD, place).tensors)
         gradients = self._stage.backward(number, gradients)
-        if self._ranks.before:
-            self._links.send(holder(self._ranks.before, number), Channel.BACKWARD, Message(place, gradients))
+        if self._before:
+            self._links.send(holder(self._before, number), Channel.BACKWARD, Message(place, gradients))
 
     def _evaluate(self, split: str, epoch: int) -> Score | None:
         """Score the predictions of a split, for the last stage's replicas; None for an empty split."""
@@ -157,7 +158,7 @@ class StageRole:
             self._exact_pass.run(ids, epoch, lambda rows: self._stage.add_score(sums, rows, nodes))
         else:
             self._evaluate_sampled(split, epoch, sums)
-        ring_sum(self._links, self._ranks.replicas, sums, (epoch, VALIDATION_STEP, 0))
+        ring_sum(self._links, self._replicas, sums, (epoch, VALIDATION_STEP, 0))
         right, loss = sums.tolist()
         return Score(accuracy=self._accuracy(right, nodes), loss=loss)
 
@@ -166,7 +167,7 @@ class StageRole:
 
     def _evaluate_sampled(self, split: str, epoch: int, sums: Tensor) -> None:
         nodes = self._context.meta.splits[split]
-        for number in share(self._replica, len(self._ranks.replicas), len(self._context.evaluation_sizes(split))):
+        for number in share(self._replica, len(self._replicas), len(self._context.evaluation_sizes(split))):
             place = (epoch, VALIDATION_STEP, number)
             rows = self._stage.evaluate(self._blocks(place), self._rows(place))
             if self._stage.is_last:
@@ -174,12 +175,11 @@ class StageRole:
             else:
                 self._pass_on(place, list(rows.tensors.values()))
 
-    def _meet(self, epoch: int) -> EpochVerdict:
-        score = self._evaluate("validation", epoch)
-        if not self._judges:
-            return EpochVerdict.read(self._links.receive(self._ranks.judge, Channel.VERDICT, (epoch, 0, 0)))
-        verdict = self._judgement.of(epoch, score)
-        self._announce(verdict, epoch)
+    def _announce(self, verdict: EpochVerdict, epoch: int, score: Score | None) -> None:
+        for rank in self._samplers:
+            self._links.send(rank, Channel.SAMPLER_VERDICT, verdict.message(epoch))
+        for rank in self._others:
+            self._links.send(rank, Channel.VERDICT, verdict.message(epoch))
         seeds = self._context.meta.splits["train"]
         done = EpochDone(
             epoch=epoch,
@@ -191,26 +191,16 @@ class StageRole:
             seconds=self._context.system.now() - self._epoch_begun,
         )
         self._context.emit(done)
-        return verdict
-
-    def _announce(self, verdict: EpochVerdict, epoch: int) -> None:
-        plan = self._context.job.plan
-        for rank in self._ranks.samplers:
-            self._links.send(rank, Channel.SAMPLER_VERDICT, verdict.message(epoch))
-        for stage in plan.stages:
-            for rank in plan.ranks(stage.nodes):
-                if rank != self._ranks.judge:
-                    self._links.send(rank, Channel.VERDICT, verdict.message(epoch))
 
     def _blocks(self, place: tuple[int, int, int]) -> MicroBatch:
-        message = self._links.receive(holder(self._ranks.samplers, place[2]), Channel.BLOCKS, place)
+        message = self._links.receive(holder(self._samplers, place[2]), Channel.BLOCKS, place)
         return micro_batch_of(message, self._aggregated, self._stage.data.graph_degrees)
 
     def _rows(self, place: tuple[int, int, int]) -> Sequence[Tensor]:
-        if not self._ranks.before:
+        if not self._before:
             return []
-        return self._links.receive(holder(self._ranks.before, place[2]), Channel.FORWARD, place).tensors
+        return self._links.receive(holder(self._before, place[2]), Channel.FORWARD, place).tensors
 
     def _pass_on(self, place: tuple[int, int, int], rows: list[Tensor]) -> None:
-        if self._ranks.after:
-            self._links.send(holder(self._ranks.after, place[2]), Channel.FORWARD, Message(place, rows))
+        if self._after:
+            self._links.send(holder(self._after, place[2]), Channel.FORWARD, Message(place, rows))
