@@ -17,9 +17,11 @@ from picluster.schema.plan import Cut
 from picluster.schema.spec import Adam, Spec
 from picluster.worker.compute.adam import AdamOptimizer
 from picluster.worker.compute.checkpoint import LayerState, copy_of, fill
-from picluster.worker.compute.exact_sum import summand
 from picluster.worker.compute.graph_layer import DropoutKeys, GraphLayer, Part, no_dropout
 from picluster.worker.compute.tracing import trace
+
+# Adding this and taking it away again rounds an fp64 number to a multiple of 2^-46.
+_ROUNDER = 1.5 * 2.0 ** (52 - 46)
 
 
 @dataclass(frozen=True)
@@ -240,3 +242,12 @@ def _weight_decays(optimizer: Adam, number: int, part: Part) -> list[float]:
     dense = isinstance(part.layer, RowLayer)
     decay, decayed = optimizer.dense_weight_decay if dense else optimizer.weight_decay[number - 1], part.layer.decayed()
     return [decay if name in decayed else 0.0 for name in part.layer.weights()]
+
+
+def summand(values: Tensor) -> Tensor:
+    """`values` in fp64, rounded to multiples of 2⁻⁴⁶ ≈ 1.4e-14, so that sums of them are exact in any order.
+
+    Exact while single values stay below 32 and sums below 128; beyond, sums are ordinary fp64 sums. Pre-rounding is
+    the method of reproducible summation (Demmel and Nguyen, "Fast reproducible floating-point summation", 2013).
+    """
+    return (values.double() + _ROUNDER).sub_(_ROUNDER)

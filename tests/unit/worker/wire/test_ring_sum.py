@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from picluster.worker.compute.exact_sum import summand
+from picluster.worker.compute.stage import summand
 from picluster.worker.wire.links import Links, Mailroom, ring_sum
 from tests.unit.worker.fake_engine import TIMEOUT_SECONDS, FakeNetwork
 
