@@ -166,7 +166,18 @@ def _how_to_wrap(module: ModuleType, file: Path) -> str:
     if name is None:
         return ""
     convolutions = _convolutions(file, name) or ["SAGEConv", "SAGEConv"]
-    return f"{name} is an ordinary torch.nn.Module; write its layers as a list:\n{_written(convolutions)}"
+    last = len(convolutions) - 1
+    widths = ["features", *["hidden"] * last, "classes"]
+    layers = ", ".join(
+        f"PygLayer({convolution}({widths[at]}, {widths[at + 1]}){', last=True' if at == last else ''})"
+        for at, convolution in enumerate(convolutions)
+    )
+    return (
+        f"{name} is an ordinary torch.nn.Module; write its layers as a list:\n"
+        "    from picluster.nn import PygLayer\n"
+        "    def layers(*, features, classes, hidden=64):\n"
+        f"        return [{layers}]"
+    )
 
 
 def _convolutions(file: Path, name: str) -> list[str]:
@@ -176,17 +187,3 @@ def _convolutions(file: Path, name: str) -> list[str]:
     calls = [node for each in classes for node in ast.walk(each) if isinstance(node, ast.Call)]
     names = [ast.unparse(call.func).rpartition(".")[2] for call in sorted(calls, key=lambda call: call.lineno)]
     return [each for each in names if each.endswith("Conv")]
-
-
-def _written(convolutions: list[str]) -> str:
-    widths = ["features", *["hidden"] * (len(convolutions) - 1), "classes"]
-    last = len(convolutions) - 1
-    layers = ", ".join(
-        f"PygLayer({name}({widths[at]}, {widths[at + 1]}){', last=True' if at == last else ''})"
-        for at, name in enumerate(convolutions)
-    )
-    return (
-        "    from picluster.nn import PygLayer\n"
-        "    def layers(*, features, classes, hidden=64):\n"
-        f"        return [{layers}]"
-    )

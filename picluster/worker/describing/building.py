@@ -16,7 +16,7 @@ from picluster.worker.compute.model_fault import definition_of
 from picluster.worker.compute.model_file import load, make, parameters_of
 from picluster.worker.compute.tracing import name_of
 from picluster.worker.describing import generators
-from picluster.worker.describing.isolation import muted, on_another_node
+from picluster.worker.describing.isolation import muted
 from picluster.worker.describing.lines import line_that_changes
 
 
@@ -52,13 +52,8 @@ class ModelBuilder:
         layers = make(module, self.file, self.features, self.classes, self.options, seed=0, on_meta=on_meta)
         return Built(self, module, layers)
 
-    def build_again(self) -> Built:
-        """Build the model as another node does: whatever was drawn there before, and without a second print."""
-        with muted(), generators.seeded(_ANOTHER_NODE), on_another_node():
-            return self.build()
 
-
-_ANOTHER_NODE = 20201
+ANOTHER_SEED = 20201
 FROM_TORCH = (
     "draw it from torch's generator, which picluster seeds alike on every node: torch.randn(…); "
     "seed none by clock, process or name"
@@ -96,7 +91,7 @@ def _compare(builder: ModelBuilder, part: Part, twin: Part) -> None:
 def drawn_while_built(builder: ModelBuilder) -> tuple[str, str]:
     """A generator that picluster does not seed and the model file draws from while it is built, and the line."""
     for name in ("numpy", "python"):
-        with muted(), generators.seeded(_ANOTHER_NODE):
+        with muted(), generators.seeded(ANOTHER_SEED):
             line = line_that_changes(builder.build, partial(generators.state, name))
         if line:
             return generators.NAMES[name], line

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import ModuleType
 
 from picluster.errors import InputError
 from picluster.schema.model import LayerDescription, ModelDescription, Pretraining, TrainingDefaults
 from picluster.schema.spec import OptionValue
-from picluster.worker.compute.graph_layer import GraphLayer
 from picluster.worker.compute.model_fault import TooLong
 from picluster.worker.compute.tracing import trace
-from picluster.worker.describing.building import Built, ModelBuilder, refuse_other_weights
-from picluster.worker.describing.isolation import muted
+from picluster.worker.describing import generators
+from picluster.worker.describing.building import ANOTHER_SEED, Built, ModelBuilder, refuse_other_weights
+from picluster.worker.describing.isolation import muted, on_another_node
 from picluster.worker.describing.probe import probe
 from picluster.worker.measuring.memory import memory_limit
 
@@ -35,24 +34,7 @@ def describe(file: Path, features: int, classes: int, options: dict[str, OptionV
     if widths[-1][1] != {"h": classes}:
         message = f"the last layer of {file.stem} gives {widths[-1][1]}, but the graph has {classes} classes"
         raise InputError(message, fix="its transform must give one tensor `h` with a column for each class")
-    described = _described(built.layers, widths)
-    again = builder.build_again()
-    refuse_other_weights(built, again)
-    probe(built, again, features)
-    return ModelDescription(
-        name=file.stem,
-        options=built.options,
-        layers=described,
-        dense_layers=sum(len(layer.parts) - 1 for layer in built.layers),
-        training=_training(built.module, file),
-        pretraining=_pretraining(built.module, file),
-    )
-
-
-def _described(
-    layers: list[GraphLayer], widths: list[tuple[dict[str, int], dict[str, int]]]
-) -> tuple[LayerDescription, ...]:
-    return tuple(
+    layers = tuple(
         LayerDescription(
             name=layer.main.layer.title,
             parameters=sum(parameter.numel() for parameter in layer.weights().values()),
@@ -60,23 +42,28 @@ def _described(
             aggregated=aggregated,
             output=output,
         )
-        for layer, (aggregated, output) in zip(layers, widths, strict=True)
+        for layer, (aggregated, output) in zip(built.layers, widths, strict=True)
     )
-
-
-def _training(module: ModuleType, file: Path) -> TrainingDefaults:
-    training = getattr(module, "TRAINING", TrainingDefaults())
+    # As another node builds it: whatever was drawn there before, and without a second print.
+    with muted(), generators.seeded(ANOTHER_SEED), on_another_node():
+        again = builder.build()
+    refuse_other_weights(built, again)
+    probe(built, again, features)
+    training = getattr(built.module, "TRAINING", TrainingDefaults())
     if not isinstance(training, TrainingDefaults):
         raise InputError(f"TRAINING of {file} is not a picluster.nn.TrainingDefaults", fix="see models/gcnii.py")
-    return training
-
-
-def _pretraining(module: ModuleType, file: Path) -> Pretraining | None:
-    pretraining = getattr(module, "PRETRAINING", None)
+    pretraining = getattr(built.module, "PRETRAINING", None)
     if not isinstance(pretraining, Pretraining | None):
         what = f"PRETRAINING of {file} is not a picluster.nn.Pretraining"
         raise InputError(what, fix="see models/graph_embedding.py")
-    return pretraining
+    return ModelDescription(
+        name=file.stem,
+        options=built.options,
+        layers=layers,
+        dense_layers=sum(len(layer.parts) - 1 for layer in built.layers),
+        training=training,
+        pretraining=pretraining,
+    )
 
 
 def _refuse_what_no_node_holds(builder: ModelBuilder) -> None:

@@ -34,17 +34,13 @@ def state_between_calls(layer: torch.nn.Module, module: ModuleType) -> dict[str,
         }
         found |= {name: buffer.view(-1).view(torch.uint8).numpy().tobytes() for name, buffer in buffers.items()}
     for name, value in vars(module).items():
-        if not name.startswith("__"):
-            found[name] = _state(value)
-            found |= _definition_state(name, value)
+        if name.startswith("__"):
+            continue
+        found[name] = _state(value)
+        if str(getattr(value, "__module__", "")).startswith(MODULE_PREFIX) and hasattr(value, "__dict__"):
+            # A class or function of the file may keep something, too.
+            found |= {f"{name}.{key}": _state(each) for key, each in vars(value).items() if not key.startswith("__")}
     return found
-
-
-def _definition_state(name: str, value: object) -> dict[str, Any]:
-    """Fingerprints of the attributes of the file's classes and functions."""
-    if not str(getattr(value, "__module__", "")).startswith(MODULE_PREFIX) or not hasattr(value, "__dict__"):
-        return {}
-    return {f"{name}.{key}": _state(each) for key, each in vars(value).items() if not key.startswith("__")}
 
 
 def _state(value: object, depth: int = 2) -> Any:

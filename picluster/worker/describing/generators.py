@@ -30,11 +30,6 @@ def state(name: str) -> Any:
     return (kind, np.asarray(words).tobytes(), *rest)
 
 
-def moved(before: States, after: States) -> list[str]:
-    """Names of the generators from which somebody has drawn in between."""
-    return [name for name, state in before.items() if after[name] != state]
-
-
 def restore(states: States) -> None:
     """Bring each generator back to a state."""
     torch.set_rng_state(torch.frombuffer(bytearray(states["torch"]), dtype=torch.uint8))

@@ -40,11 +40,6 @@ class LayerCheck:
         self._left, self._right = order[:few], order[few:]
         self._others = {name: tensor.roll(1, 0) for name, tensor in values.items()}
 
-    def outside_training(self) -> LayerCheck:
-        """The checks of the same rows where the half runs as for an accuracy."""
-        trial = replace(self._trial, training=False)
-        return LayerCheck(trial, self._built, self._values, self._order, len(self._left))
-
     def values_of_all(self) -> Values:
         """Rows that the half gives for all nodes."""
         inverse = torch.argsort(self._order)
@@ -149,12 +144,13 @@ class LayerCheck:
     def _drawn(self) -> InputError | None:
         before = generators.states()
         _ = self._whole
-        moved = generators.moved(before, generators.states())
-        if not moved:
+        after = generators.states()
+        moved = next((name for name in before if after[name] != before[name]), None)
+        if moved is None:
             return None
         with generators.seeded(_ANOTHER_STATE):  # a layer that seeds it would leave it as it was
-            line = self._line(partial(generators.state, moved[0]))
-        source = generators.NAMES[moved[0]]
+            line = self._line(partial(generators.state, moved))
+        source = generators.NAMES[moved]
         what = f"draws random numbers from {source} in `{self._trial.half}`, others under each plan"
         return self._refusal(what, line, _DROPOUT_FIX)
 

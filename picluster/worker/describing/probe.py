@@ -7,6 +7,7 @@ other rows beside; as a whole and in two divisions; and once more in a model bui
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import torch
 
@@ -57,8 +58,10 @@ def _try_on(graph: ToyGraph, built: Built, again: Built, features: torch.Tensor)
     values: Values = {"h": features}
     for layer, layer_of_twin in zip(built.layers, again.layers, strict=True):
         for trial, twin in _trials(layer, layer_of_twin, graph):
-            check = LayerCheck(trial, built, values, order, few=min(_FEW, graph.nodes // 3))
-            if reason := _plain_checks(check) or check.check_rebuilt(twin) or _plain_checks(check.outside_training()):
+            few = min(_FEW, graph.nodes // 3)
+            check = LayerCheck(trial, built, values, order, few)
+            outside = LayerCheck(replace(trial, training=False), built, values, order, few)
+            if reason := _plain_checks(check) or check.check_rebuilt(twin) or _plain_checks(outside):
                 return reason
             values = check.values_of_all()
     return None
