@@ -50,13 +50,6 @@ class Crew:
         store = rendezvous(start.rendezvous_address, start.rendezvous_port, world_size, listener)
         peers = Peers(self._rank, world_size, self._job.interface, self._job.address, store, self._fail)
         engine = connect(self._job.plan.engine, peers)
-        self._work_together(engine)
-        links = Links(engine, Mailroom(), self._rank)
-        ring_sum(links, range(world_size), torch.zeros(1), (0, 0, 0), Channel.GOODBYE)
-        links.flush()
-        engine.close()
-
-    def _work_together(self, engine: Engine) -> None:
         mailroom, weights = Mailroom(self._system), self._job.weights_file
         works: list[Callable[[], None]] = []
         clock = None
@@ -72,6 +65,10 @@ class Crew:
         last()
         for thread in threads:
             thread.join()
+        links = Links(engine, Mailroom(), self._rank)
+        ring_sum(links, range(world_size), torch.zeros(1), (0, 0, 0), Channel.GOODBYE)
+        links.flush()
+        engine.close()
 
     def _role_context(self, engine: Engine, mailroom: Mailroom) -> RoleContext:
         links = Links(engine, mailroom, self._rank, self._system)

@@ -86,9 +86,9 @@ def drawn_graph(nodes: int, fewest: int, most: int, dice: torch.Generator) -> To
         count = int(torch.randint(fewest, most + 1, (), generator=dice))
         others = torch.randperm(nodes - 1, generator=dice)[:count]
         lists.append((others + (others >= node)).sort().values)
-    further = torch.randint(0, 3, (nodes,), generator=dice)
-    degrees = torch.tensor([len(each) for each in lists]) + further * (torch.tensor(list(map(len, lists))) > 0)
-    return ToyGraph(lists, degrees.to(torch.int32))
+    counts = torch.tensor([len(each) for each in lists])
+    further = torch.randint(0, 3, (nodes,), generator=dice) * (counts > 0)
+    return ToyGraph(lists, (counts + further).to(torch.int32))
 
 
 @dataclass(frozen=True)
@@ -166,7 +166,9 @@ class Trial:
         gradients: Sequence[Tensor | None] = torch.autograd.grad(torch.stack(weighted).sum(), wanted, allow_unused=True)
         back = zip([*leaves, *weights], gradients, strict=True)
         return {
-            name: self._spread(gradient, given.ids) if name in leaves else gradient
+            name: torch.zeros(self.graph.nodes, gradient.shape[1]).index_copy(0, given.ids.long(), gradient)
+            if name in leaves
+            else gradient
             for name, gradient in back
             if gradient is not None
         }
@@ -176,6 +178,3 @@ class Trial:
             dice = torch.Generator().manual_seed(len(self._cotangents))
             self._cotangents[name] = torch.randn(self.graph.nodes, like.shape[1], generator=dice)
         return self._cotangents[name]
-
-    def _spread(self, gradient: Tensor, ids: Tensor) -> Tensor:
-        return torch.zeros(self.graph.nodes, gradient.shape[1]).index_copy(0, ids.long(), gradient)

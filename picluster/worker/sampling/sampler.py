@@ -106,7 +106,10 @@ class NeighbourSampler:
         starts, degrees = self._starts(ids)
         if len(ids) and (np.diff(ids) == 1).all():  # successive nodes lie one behind the other
             return degrees, np.array(self._indices[starts[0] : starts[-1] + degrees[-1]])
-        return degrees, self._indices[_ranges(starts, degrees)]
+        ends = np.cumsum(degrees, dtype=np.int64)
+        total = int(ends[-1]) if len(ends) else 0
+        # starts[0], starts[0] + 1, … for degrees[0] places, then the same for each further node.
+        return degrees, self._indices[np.arange(total) + np.repeat(starts - ends + degrees, degrees)]
 
     def _extend(self, frontier: Ids, neighbours: Ids) -> tuple[Ids, Ids]:
         """The frontier with its new neighbours behind it, and the neighbours as positions in that."""
@@ -137,23 +140,12 @@ def distinct_draws(ids: Ids, sizes: NDArray[np.int32], count: int, draw_key: Key
     chosen = np.empty((count, len(ids)), np.int32)
     for draw in range(count):
         last = sizes - (count - draw)
-        drawn = _below(last + 1, draw_words(draw_key, words, draw))
+        # By multiplication (Lemire, 2019); the bias is below bound / 2³².
+        products = draw_words(draw_key, words, draw).view(np.uint32).astype(np.uint64) * (last + 1).astype(np.uint64)
+        drawn = (products >> np.uint64(32)).astype(np.int32)
         seen = (chosen[:draw] == drawn).any(axis=0)
         chosen[draw] = np.where(seen, last, drawn)
     return np.ascontiguousarray(chosen.T)
-
-
-def _below(bounds: NDArray[np.int32], words: NDArray[np.int32]) -> NDArray[np.int32]:
-    """Numbers in [0, bounds) by multiplication (Lemire, 2019); the bias is below bound / 2³²."""
-    products = words.view(np.uint32).astype(np.uint64) * bounds.astype(np.uint64)
-    return (products >> np.uint64(32)).astype(np.int32)
-
-
-def _ranges(starts: NDArray[np.int64], counts: NDArray[np.int32]) -> NDArray[np.int64]:
-    """starts[0], starts[0] + 1, … for counts[0] numbers, then the same for each further row."""
-    ends = np.cumsum(counts, dtype=np.int64)
-    total = int(ends[-1]) if len(ends) else 0
-    return np.arange(total) + np.repeat(starts - ends + counts, counts)
 
 
 def shuffled(ids: Ids, seed: int, epoch: int) -> Ids:

@@ -138,7 +138,15 @@ class RayEngine:
         """Join the cluster, open this worker's office, and find those of all others."""
         cluster = RayCluster(**json.loads(self._peers.store.get("ray/cluster")))
         try:
-            _join(cluster, self._peers.address)
+            before = signal.getsignal(signal.SIGTERM)
+            ray.init(
+                address=f"{cluster.address}:{cluster.port}",
+                _node_ip_address=self._peers.address,
+                namespace=_NAMESPACE,
+                log_to_driver=False,
+                configure_logging=False,
+            )
+            signal.signal(signal.SIGTERM, before)  # Ray has replaced it
             office = ray.remote(PostOffice).options(
                 name=_name(self._peers.rank), num_cpus=0, resources={resource_of(self._peers.rank): 1}
             )
@@ -175,19 +183,6 @@ class _RaySending:
             ray.get(self._delivery, timeout=PEER_SECONDS)
         except RayError as error:
             raise self._engine.lost(f"cannot send to worker {self._to}", error) from error
-
-
-def _join(cluster: RayCluster, address: str) -> None:
-    """Become a driver of the cluster, and take back the handler of SIGTERM, which Ray replaces."""
-    before = signal.getsignal(signal.SIGTERM)
-    ray.init(
-        address=f"{cluster.address}:{cluster.port}",
-        _node_ip_address=address,
-        namespace=_NAMESPACE,
-        log_to_driver=False,
-        configure_logging=False,
-    )
-    signal.signal(signal.SIGTERM, before)
 
 
 def _name(rank: int) -> str:

@@ -146,6 +146,8 @@ class RayNode:
 
     def _start_raylet(self, ranks: list[int], *, is_head: bool) -> None:
         sockets = self._session / "sockets"
+        memory = Path("/dev/shm")  # noqa: S108  Ray makes files there that nobody else can open
+        roomy = memory.is_dir() and shutil.disk_usage(memory).free > STORE_BYTES
         resources = ["CPU,1", f"object_store_memory,{STORE_BYTES}", *(f"{resource_of(rank)},1" for rank in ranks)]
         self._start(
             "raylet",
@@ -158,7 +160,7 @@ class RayNode:
             resource_dir=self._session / "resources",
             static_resource_list=",".join(resources),
             object_store_memory=STORE_BYTES,
-            plasma_directory=_shared_memory(),
+            plasma_directory=memory if roomy else tempfile.gettempdir(),
             fallback_directory=tempfile.gettempdir(),
             maximum_startup_concurrency=len(ranks),
             python_worker_command=subprocess.list2cmdline(self._actor_command(sockets)),
@@ -221,10 +223,3 @@ class RayNode:
 def resource_of(rank: int) -> str:
     """Name the resource that pins a worker's actor to its machine."""
     return f"picluster-rank-{rank}"
-
-
-def _shared_memory() -> str:
-    """Choose the folder of messages on their way: in memory, where there is room for them."""
-    folder = Path("/dev/shm")  # noqa: S108  Ray makes files there that nobody else can open
-    roomy = folder.is_dir() and shutil.disk_usage(folder).free > STORE_BYTES
-    return str(folder) if roomy else tempfile.gettempdir()
