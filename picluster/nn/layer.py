@@ -60,10 +60,6 @@ class Layer(torch.nn.Module):
 class RowLayer(Layer):
     """A layer without neighbours: only `transform`. It belongs to the stage of the graph layer beside it."""
 
-    def aggregate(self, block: Block, rows: Rows) -> Rows:
-        """Never called."""
-        raise NotImplementedError
-
 
 def state_beside(module: torch.nn.Module, weights: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
     """Entries of the state of `module` beside `weights`: buffers, frozen parameters, further names of tied weights.

@@ -41,7 +41,15 @@ class PygLayer(Layer):
             UnfitError: the convolution has dropout of its own, or does not compute in fp32.
         """
         super().__init__()
-        _check_made(convolution)
+        name, own_dropout = type(convolution).__name__, getattr(convolution, "dropout", 0)
+        if isinstance(own_dropout, float | int) and own_dropout:
+            raise UnfitError(f"{name} would drop other values under every plan", fix="PygLayer(…, dropout=…)")
+        if getattr(convolution, "flow", "source_to_target") != "source_to_target":
+            fix = "leave out flow=, and import the edges with --directed the other way round"
+            raise UnfitError(f"{name} sends from targets to sources, which a block does not show", fix=fix)
+        if any(weight.dtype != torch.float32 for weight in convolution.parameters() if weight.requires_grad):
+            fix = "leave out .double(), .half() and dtype="
+            raise UnfitError(f"{name} has weights of another type than float32", fix=fix)
         self.dropout = Dropout(dropout)
         self.convolution = convolution
         self.activation, self.last = activation, last
@@ -81,16 +89,3 @@ class PygLayer(Layer):
     def fixed_values(self) -> Mapping[str, Tensor]:
         """Further entries of the convolution's `state_dict`."""
         return state_beside(self.convolution, self.weights())
-
-
-def _check_made(convolution: torch.nn.Module) -> None:
-    """UnfitError where the constructor's arguments alone tell that the convolution does not fit."""
-    name, dropout = type(convolution).__name__, getattr(convolution, "dropout", 0)
-    if isinstance(dropout, float | int) and dropout:
-        raise UnfitError(f"{name} would drop other values under every plan", fix="PygLayer(…, dropout=…)")
-    if getattr(convolution, "flow", "source_to_target") != "source_to_target":
-        fix = "leave out flow=, and import the edges with --directed the other way round"
-        raise UnfitError(f"{name} sends from targets to sources, which a block does not show", fix=fix)
-    if any(weight.dtype != torch.float32 for weight in convolution.parameters() if weight.requires_grad):
-        fix = "leave out .double(), .half() and dtype="
-        raise UnfitError(f"{name} has weights of another type than float32", fix=fix)

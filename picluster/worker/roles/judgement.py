@@ -13,8 +13,6 @@ from picluster.schema.spec import Spec
 from picluster.schema.state import JudgeState
 from picluster.worker.wire.messages import Message
 
-_NOTHING_YET = JudgeState()
-
 
 @dataclass(frozen=True)
 class Score:
@@ -48,7 +46,7 @@ class EpochVerdict(NamedTuple):
 class Judgement:
     """Early stopping (Prechelt, "Early stopping – but when?", 1998): after `patience` epochs without a better one."""
 
-    def __init__(self, spec: Spec, begin: JudgeState = _NOTHING_YET) -> None:
+    def __init__(self, spec: Spec, begin: JudgeState) -> None:
         """`begin`: what was found before, by whichever node judged then."""
         self._spec = spec
         self.best_merit = -inf if begin.best_merit is None else begin.best_merit

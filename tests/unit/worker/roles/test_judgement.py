@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from picluster.schema.spec import Adam, ModelChoice, Monitor, Spec
+from picluster.schema.state import JudgeState
 from picluster.worker.roles.judgement import Judgement, Score, no_number
 
 EPOCHS = 12
@@ -29,7 +30,7 @@ def spec_of(patience: int | None = None, monitor: Monitor = "accuracy", epochs: 
 
 
 def judgement(patience: int | None, monitor: Monitor = "accuracy", epochs: int = EPOCHS) -> Judgement:
-    return Judgement(spec_of(patience, monitor, epochs))
+    return Judgement(spec_of(patience, monitor, epochs), JudgeState())
 
 
 def verdicts(judge: Judgement, scores: list[Score | None]) -> tuple[list[int], int | None]:
