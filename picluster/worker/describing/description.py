@@ -78,7 +78,7 @@ def describe(file: Path, features: int, classes: int, options: dict[str, OptionV
 
 
 def _refuse_what_no_node_holds(builder: ModelBuilder) -> None:
-    """InputError with the sizes, where a layer's training or the weights of all layers need more than this machine has.
+    """InputError with the sizes, where memory is short: every node makes all layers, and trains at least one.
 
     A model whose `layers` wants real memory is not measured.
     """
@@ -92,11 +92,7 @@ def _refuse_what_no_node_holds(builder: ModelBuilder) -> None:
         if isinstance(error.__cause__, TooLong):
             raise
         return  # it comes again where the model is made, with its reason
-    _refuse_too_large(built, memory_limit())
-
-
-def _refuse_too_large(built: Built, memory: int) -> None:
-    """Raise InputError where memory is short: every node makes all layers, and trains at least one."""
+    memory = memory_limit()
     sizes = [sum(weight.numel() for weight in layer.weights().values()) for layer in built.layers]
     largest = max(range(len(sizes)), key=sizes.__getitem__)
     all_weights, training = sum(sizes) * _WEIGHT_BYTES, sizes[largest] * TRAINING_BYTES
@@ -104,7 +100,7 @@ def _refuse_too_large(built: Built, memory: int) -> None:
         return
     name = built.layers[largest].main.layer.title
     message = (
-        f"model {built.builder.file.stem} has {sum(sizes):,} parameters: {_gigabytes(all_weights)} of weights, and "
+        f"model {builder.file.stem} has {sum(sizes):,} parameters: {_gigabytes(all_weights)} of weights, and "
         f"{_gigabytes(training)} to train graph layer {largest + 1} ({name}) alone; here are {_gigabytes(memory)}"
     )
     raise InputError(message, fix="give smaller numbers, such as --hidden 256")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from picluster.errors import MissingError
-from picluster.schema.plan import EngineName, missing_engine
+from picluster.schema.plan import ENGINE_PACKAGES, EngineName, missing_engine
 
 if TYPE_CHECKING:
     from picluster.worker.engines.base import Engine, Peers
@@ -25,12 +25,15 @@ def check(name: EngineName) -> None:
             raise MissingError("this torch has no torch.distributed.rpc", fix="use --engine gloo")
     if name == "mpi" and sys.platform != "linux":
         raise MissingError("the mpi engine needs Linux", fix="use --engine gloo")
-    if name in ("mpi", "ray"):
-        if lacking := _lacking_packages(name):
-            raise missing_engine(name, lacking)
-        if not find_program("setpriv"):  # what an engine starts must not outlive a worker that is killed
-            what = f"the {name} engine needs setpriv, which this node lacks"
-            raise MissingError(what, fix="sudo apt install util-linux")
+    lacking = [package for package in ENGINE_PACKAGES[name] if not find_spec(package)]
+    if name == "mpi" and not (find_program("mpirun") and find_program("prted")):
+        lacking.append("Open MPI 5")
+    if lacking:
+        raise missing_engine(name, lacking)
+    # What an engine starts must not outlive a worker that is killed.
+    if name in ("mpi", "ray") and not find_program("setpriv"):
+        what = f"the {name} engine needs setpriv, which this node lacks"
+        raise MissingError(what, fix="sudo apt install util-linux")
 
 
 def connect(name: EngineName, peers: Peers) -> Engine:
@@ -55,10 +58,3 @@ def connect(name: EngineName, peers: Peers) -> Engine:
 def find_program(name: str) -> str | None:
     """Find a program of this environment, else of the system."""
     return shutil.which(name, path=f"{Path(sys.prefix) / 'bin'}{os.pathsep}{os.environ.get('PATH', '')}")
-
-
-def _lacking_packages(name: EngineName) -> list[str]:
-    if name == "ray":
-        return [] if find_spec("ray") else ["ray"]
-    lacking = [] if find_spec("mpi4py") else ["mpi4py"]
-    return lacking if find_program("mpirun") and find_program("prted") else [*lacking, "Open MPI 5"]
