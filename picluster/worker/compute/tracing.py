@@ -46,23 +46,14 @@ def run_half(part: Part, half: Half, rows: Rows, block: Block | None = None, *, 
     """Run one half of one layer; InputError where it fails, or gives something else than rows of the right nodes."""
     try:
         dropout_key = key(0, Purpose.DROPOUT, part.place) if training else None
-        found = part.transform(rows, dropout_key) if block is None else part.aggregate(block, rows, dropout_key)
+        found: object = part.transform(rows, dropout_key) if block is None else part.aggregate(block, rows, dropout_key)
     except (Exception, SystemExit, TooLong) as error:
         does = "cannot take what comes before it" if is_misfit(error) else f"fails in `{half}`"
         widths = ", ".join(f"`{name}` of width {tensor.shape[-1]}" for name, tensor in rows.tensors.items())
         made = "" if place_of(error)[0] else f" ({made_at(part.layer)})"
         raise refusal(error, f"{name_of(part)} {does}{made}", given=rows.tensors.keys(), widths=widths) from error
     what = f"{name_of(part)} fails in `{half}` ({definition_of(part.layer, half) or made_at(part.layer)})"
-    _check(found, what, rows.ids if block is None else block.ids)
-    return found
-
-
-def name_of(part: Part) -> str:
-    """Name a layer in messages: its place in the model file's list, and its class."""
-    return f"layer {part.place} ({part.layer.title})"
-
-
-def _check(found: object, what: str, ids: torch.Tensor) -> None:
+    ids = rows.ids if block is None else block.ids
     if not isinstance(found, Rows) or not found.tensors:
         kind = "no tensor" if isinstance(found, Rows) else type(found).__name__
         raise InputError(
@@ -79,3 +70,9 @@ def _check(found: object, what: str, ids: torch.Tensor) -> None:
         raise InputError(
             f"{what}: its rows are of other nodes", fix="return rows.having(…); in aggregate block.rows(…)"
         )
+    return found
+
+
+def name_of(part: Part) -> str:
+    """Name a layer in messages: its place in the model file's list, and its class."""
+    return f"layer {part.place} ({part.layer.title})"

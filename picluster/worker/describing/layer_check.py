@@ -63,10 +63,16 @@ class LayerCheck:
         if self._trial.in_place:
             return None
         count = len(self._left)
-        found = self._run(self._disturbed, self._order)
+        seen = torch.zeros(len(self._order), dtype=torch.bool)
+        seen[self._left] = True
+        if self._trial.half == "aggregate":
+            seen = self._trial.graph.around(self._left)
+        # Other rows everywhere but where the left division looks.
+        disturbed = {name: torch.where(seen[:, None], own, self._others[name]) for name, own in self._values.items()}
+        found = self._run(disturbed, self._order)
         if all(same(self._whole.rows[name][:count], found.rows[name][:count]) for name in found.rows):
             return None
-        line = self._parting(self._disturbed, partial(first_rows_in, count=count, targets=len(self._order)))
+        line = self._parting(disturbed, partial(first_rows_in, count=count, targets=len(self._order)))
         return self._refusal("mixes rows of a micro-batch that have no edge between them", line, _BY_ROW)
 
     def check_divisions(self) -> InputError | None:
@@ -111,15 +117,6 @@ class LayerCheck:
     @cached_property
     def _whole(self) -> Answer:
         return self._run(self._values, self._order)
-
-    @cached_property
-    def _disturbed(self) -> Values:
-        """Rows that are other ones everywhere but where the left division looks."""
-        seen = torch.zeros(len(self._order), dtype=torch.bool)
-        seen[self._left] = True
-        if self._trial.half == "aggregate":
-            seen = self._trial.graph.around(self._left)
-        return {name: torch.where(seen[:, None], tensor, self._others[name]) for name, tensor in self._values.items()}
 
     def _opposed(self, scale: float, row: int) -> Values:
         """Rows that are much alike in each division, but large in the one and of the other sign in the other."""

@@ -10,9 +10,6 @@ from typing import Any
 
 from picluster.worker.compute.model_fault import file_of, is_of_model
 
-See = Callable[[FrameType, str, object], None]
-"""Called with a frame of the model file, the event (line, return) and what is returned."""
-
 
 def line_that_changes(run: Callable[[], object], observe: Callable[[], object]) -> str:
     """The line at which the model file first changes what `observe` tells; empty where it is no line of the file."""
@@ -67,7 +64,9 @@ def _place_after(frame: FrameType, event: str) -> str:
     return _place(frame)
 
 
-def _watched(run: Callable[[], object], see: See) -> None:
+def _watched(run: Callable[[], object], see: Callable[[FrameType, str, object], None]) -> None:
+    """Run; `see` is given each frame of the model file, the event (line, return) and what is returned."""
+
     def of_frame(frame: FrameType, event: str, value: object) -> Any:
         if event in ("line", "return"):
             see(frame, event, value)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -71,12 +71,6 @@ class ToyGraph:
         mask[targets] = True
         mask[torch.cat([self.neighbours[target] for target in targets.tolist()]).long()] = True
         return mask
-
-
-def toy_graphs(dice: torch.Generator) -> Iterator[ToyGraph]:
-    """Yield graphs from the most general to the kindest: some models have an option for the number of nodes."""
-    for nodes, fewest, most in ((24, 0, 4), (24, 1, 4), (24, 2, 2), (3, 2, 2)):
-        yield drawn_graph(nodes, fewest, most, dice)
 
 
 def drawn_graph(nodes: int, fewest: int, most: int, dice: torch.Generator) -> ToyGraph:

@@ -49,8 +49,7 @@ def read_memory() -> Memory:
 def memory_of_children() -> int:
     """Bytes that the processes below this one hold and that cannot be dropped: anonymous and shared memory.
 
-    Of memory that several processes share each counts its share of it (the kernel's "proportional set size"), so the
-    sum is right; but what this process shares with them is not all in it, since `read_memory` has that.
+    Memory that several share is counted in shares (the kernel's "proportional set size"); `read_memory` has our own.
     """
     return sum(_share(child) for child in children())
 
@@ -86,12 +85,11 @@ os.register_at_fork(after_in_child=_status.cache_clear)  # it tells of the proce
 
 
 class AnonymousPeak:
-    """High-water mark of anonymous memory, which the kernel keeps only for resident memory as a whole.
+    """High-water mark of anonymous memory; the kernel has one for resident memory as a whole, which no peak escapes.
 
-    Where the whole mark has risen since the last reading, the anonymous part stood at that mark less the mapped
-    files at the time, which were no more than the larger of the two readings around it: nothing is overstated. It is
-    understated only by what files grew in the same interval as a passing peak, so read it often. However short a peak
-    is, the mark has it: readings need not be as frequent as peaks.
+    Where that mark has risen since the last reading, anonymous memory stood at the mark less the mapped files of that
+    time, which were no more than the larger of the two readings around it: nothing is overstated. It is understated
+    only by the growth of files in the interval of a passing peak, so read it often.
     """
 
     def __init__(self) -> None:

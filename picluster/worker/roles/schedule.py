@@ -21,9 +21,8 @@ def holder(ranks: Sequence[int], micro_batch: int) -> int:
 def window(stage: int, replicas: Sequence[int]) -> int:
     """Return how far a stage may run forward: micro-batch m before m - window has come back.
 
-    `replicas` are the numbers of nodes of all stages. The last stage takes each one back at once; a stage before it
-    has one more under way on each of its nodes than what follows it. The windows shrink strictly from stage to
-    stage, so no two stages can wait for each other.
+    `replicas` are the numbers of nodes of all stages. The last stage takes each one back at once; one before it has one
+    more under way on each of its nodes than what follows. Windows shrink strictly: no two stages wait for each other.
     """
     return 1 + sum(replicas[stage : len(replicas) - 1])
 

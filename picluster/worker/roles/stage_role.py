@@ -157,23 +157,19 @@ class StageRole:
             ids = self._graph.array(split)
             self._exact_pass.run(ids, epoch, lambda rows: self._stage.add_score(sums, rows, nodes))
         else:
-            self._evaluate_sampled(split, epoch, sums)
+            for number in share(self._replica, len(self._replicas), len(self._context.evaluation_sizes(split))):
+                place = (epoch, VALIDATION_STEP, number)
+                rows = self._stage.evaluate(self._blocks(place), self._rows(place))
+                if self._stage.is_last:
+                    self._stage.add_score(sums, rows, nodes)
+                else:
+                    self._pass_on(place, list(rows.tensors.values()))
         ring_sum(self._links, self._replicas, sums, (epoch, VALIDATION_STEP, 0))
         right, loss = sums.tolist()
         return Score(accuracy=self._accuracy(right, nodes), loss=loss)
 
     def _accuracy(self, right: float, nodes: int) -> float | None:
         return right / nodes if self._context.job.spec.loss == "cross-entropy" else None
-
-    def _evaluate_sampled(self, split: str, epoch: int, sums: Tensor) -> None:
-        nodes = self._context.meta.splits[split]
-        for number in share(self._replica, len(self._replicas), len(self._context.evaluation_sizes(split))):
-            place = (epoch, VALIDATION_STEP, number)
-            rows = self._stage.evaluate(self._blocks(place), self._rows(place))
-            if self._stage.is_last:
-                self._stage.add_score(sums, rows, nodes)
-            else:
-                self._pass_on(place, list(rows.tensors.values()))
 
     def _announce(self, verdict: EpochVerdict, epoch: int, score: Score | None) -> None:
         for rank in self._samplers:

@@ -47,10 +47,9 @@ LEAVE_TIMEOUT = timedelta(seconds=20)
 class RayEngine:
     """A message lies in the sender's object store; what the receiver's actor is given is the reference.
 
-    The receiver, who has it from there, lets Ray copy the object into its own store. So its actor, which runs on the
-    receiver's machine, never touches what it passes on, and a store holds what its worker sends and the one message
-    that it is taking: nothing that comes unasked can fill it. Calls carry a sequence number: an actor may begin two of
-    one caller in either order.
+    The receiver has Ray copy the object into its own store. So its actor never touches what it passes on, and a store
+    holds what its worker sends and the one message that it is taking: nothing that comes unasked can fill it. Calls
+    carry a sequence number: an actor may begin two of one caller in either order.
     """
 
     def __init__(self, peers: Peers) -> None:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import base64
 import json
+import multiprocessing.connection
 import os
 import secrets
-import select
 import shutil
 import signal
 import subprocess
@@ -112,13 +112,10 @@ class RayNode:
         Ray ends a worker that misses its raylet at the next message, without a word: most times this is quicker. One
         that misses the server of the cluster's state is so ended after a minute.
         """
-        poll = select.poll()
         handles = [os.pidfd_open(process.number) for process in self._processes.values()]
 
         def wait() -> None:
-            for handle in handles:
-                poll.register(handle, select.POLLIN)
-            poll.poll()
+            multiprocessing.connection.wait(handles)
             for handle in handles:
                 os.close(handle)
             try:
