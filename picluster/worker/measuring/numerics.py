@@ -22,7 +22,6 @@ from picluster.randomness import Key, row_words
 
 SHAPES = ((1, 64, 16), (3, 1433, 16), (7, 256, 41), (11, 602, 64), (64, 33, 7), (64, 602, 128))
 """Rows, inputs and outputs of products: kernels differ below a dozen rows and at odd widths."""
-_DIGITS = 12
 _BAGS, _MEMBERS = 40, 25
 
 
@@ -35,7 +34,7 @@ def fingerprint() -> str:
             digest.update(result.detach().contiguous().numpy().tobytes())
     finally:
         torch.set_num_threads(threads)
-    return digest.hexdigest()[:_DIGITS]
+    return digest.hexdigest()[:12]
 
 
 def remembered(found: str) -> str:

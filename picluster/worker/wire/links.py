@@ -54,10 +54,7 @@ class Mailroom:
     """Messages between the roles of one worker: they never leave the process."""
 
     def __init__(self, system: System = SYSTEM) -> None:
-        self._queues: dict[Channel, Queue[Message]] = {channel: system.queue(LOOKAHEAD) for channel in Channel}
-
-    def __getitem__(self, channel: Channel) -> Queue[Message]:
-        return self._queues[channel]
+        self.queues: dict[Channel, Queue[Message]] = {channel: system.queue(LOOKAHEAD) for channel in Channel}
 
 
 class Links:
@@ -68,14 +65,14 @@ class Links:
         self._now = system.now
         self.clock = Clock()
         self._engine = engine
-        self._mailroom = mailroom
+        self._queues = mailroom.queues
         self._sendings: dict[int, deque[Sending]] = defaultdict(deque)
 
     def send(self, to: int, channel: Channel, message: Message) -> None:
         """Send without waiting, unless `LOOKAHEAD` messages are still on their way to that worker."""
         begin = self._now()
         if to == self.rank:
-            self._mailroom[channel].put(message)
+            self._queues[channel].put(message)
         else:
             sendings = self._sendings[to]
             while len(sendings) >= LOOKAHEAD:
@@ -88,7 +85,7 @@ class Links:
         """The next message of that worker and channel; it must belong to `place`."""
         begin = self._now()
         if source == self.rank:
-            message = self._mailroom[channel].get()
+            message = self._queues[channel].get()
         else:
             message = unpack(self._engine.receive(source, channel))
             self.clock.received_payload_bytes += message.payload_bytes()
