@@ -175,7 +175,7 @@ def run_plan(plan: Plan, file: Path, graph: GraphFolder, folder: Path) -> Scores
         role, everybody = StageRole(context, stage, graph, None), np.arange(NODES, dtype=np.int32)
 
         def work() -> Scores | None:
-            judge = role._ranks.judge
+            judge = role._judge
             found = ExactPass(context, stage).run(everybody, TEST_EPOCH, take=None, at_the_end=(judge,))
             score = role._evaluate("test", TEST_EPOCH)
             context.links.flush()
