@@ -26,7 +26,7 @@ def answer_all(answers: dict[str, Callable[..., Answer]]) -> None:
         question = json.loads(line)
         version, do = question.pop("version", None), question.pop("do", None)
         if refusal := refused(version, do, question, answers):
-            _write({"version": VERSION, "refusal": refusal})
+            say(refusal, "refusal")
         else:
             say(answers[do](**question))
 
@@ -49,13 +49,9 @@ def refused(version: object, do: str, details: Answer, answers: dict[str, Callab
     return ""
 
 
-def say(answer: Answer) -> None:
-    """Give an answer."""
-    _write({"version": VERSION, "answer": answer})
-
-
-def _write(reply: Answer) -> None:
-    sys.stdout.buffer.write(json.dumps(reply).encode() + b"\n")
+def say(reply: Answer | str, kind: str = "answer") -> None:
+    """Give an answer, or a refusal."""
+    sys.stdout.buffer.write(json.dumps({"version": VERSION, kind: reply}).encode() + b"\n")
     sys.stdout.buffer.flush()
 
 

@@ -1,9 +1,14 @@
-"""Claims of the workers on this machine: files that each holds locked for as long as it lives."""
+"""Claims of the workers on this machine: files that each holds locked for as long as it lives.
+
+As a program, which Ansible's role base installs for apt's timers: exit code 1 and the runs' names while a worker holds
+its claim, else 0.
+"""
 
 from __future__ import annotations
 
 import fcntl
 import json
+import sys
 from contextlib import suppress
 from pathlib import Path
 
@@ -41,3 +46,14 @@ def claims_folder() -> Path:
     import tempfile
 
     return Path(tempfile.gettempdir()) / CLAIMS
+
+
+def main() -> int:
+    """The exit code."""
+    runs = sorted({str(claim.get("run", "?")) for claim in claims()})
+    sys.stdout.writelines(f"{run}\n" for run in runs)
+    return 1 if runs else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -82,13 +82,10 @@ def _memory(root: Path) -> Answer:
 
 def memory_controller(root: Path) -> bool | None:
     """True where the kernel can bound and count memory by control groups; None where it has no such groups at all."""
-    unified = text(root / "sys/fs/cgroup/cgroup.controllers")
-    if unified is not None and "memory" in unified.split():
+    unified, listed = text(root / "sys/fs/cgroup/cgroup.controllers"), text(root / "proc/cgroups")
+    if "memory" in (unified or "").split() or (root / "sys/fs/cgroup/memory").is_dir():
         return True
-    if (root / "sys/fs/cgroup/memory").is_dir():
-        return True
-    listed = text(root / "proc/cgroups")
-    if listed is not None and re.search(r"^memory\s+\d+\s+\d+\s+1$", listed, re.MULTILINE):
+    if re.search(r"^memory\s+\d+\s+\d+\s+1$", listed or "", re.MULTILINE):
         return True
     return None if unified is None and listed is None else False
 
@@ -116,11 +113,10 @@ def _name_addresses(name: str) -> list[str] | None:
     found: list[list[str]] = []
 
     def resolve() -> None:
+        told: list[Any] = []
         with suppress(OSError):
             told = socket.getaddrinfo(name, None, socket.AF_INET, socket.SOCK_STREAM)
-            found.append(sorted({str(each[4][0]) for each in told}))
-            return
-        found.append([])
+        found.append(sorted({str(each[4][0]) for each in told}))
 
     thread = threading.Thread(target=resolve, daemon=True)
     thread.start()

@@ -50,12 +50,6 @@ def told_by(name: str, *words: str, seconds: float) -> str | None:
     return None
 
 
-def worker(home: Path) -> str | None:
-    """The worker's program, where it is installed."""
-    found = home / ".venv" / "bin" / "picluster-worker"
-    return str(found) if os.access(found, os.X_OK) else None
-
-
 def version(home: Path, program: str) -> tuple[str | None, str]:
     """Version of the worker's program, and what it says where it does not start.
 
@@ -178,14 +172,14 @@ def oom_kills() -> int | None:
     return None
 
 
-def routes(peers: list[str]) -> dict[str, list[str]]:
+def routes(peers: list[str]) -> dict[str, tuple[str, str]]:
     """For each peer the own address and the interface that packets to it would take: what `ip route get` tells."""
     names, found = interfaces(), {}
     for peer in peers:
         with suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
             probe.connect((peer, 9))  # of UDP: the kernel only looks the route up
             own = probe.getsockname()[0]
-            found[peer] = [own, names.get(own, "")]
+            found[peer] = (own, names.get(own, ""))
     return found
 
 

@@ -29,7 +29,6 @@ SENDING_SECONDS = 1.0
 SENT_BYTES = 8 << 20
 """Most data that are sent."""
 ROUND_TRIPS = 21
-_MESSAGE = b"x"
 _CHUNK = bytes(1 << 16)
 _BUFFER_BYTES = 1 << 18  # what waits in it on a slow link delays the end of the measurement
 _LONGEST_GREETING = 200
@@ -96,7 +95,7 @@ def _round_trip_ms(peer: socket.socket) -> float:
     times = []
     for _ in range(ROUND_TRIPS):
         began = time.perf_counter()
-        peer.sendall(_MESSAGE)
+        peer.sendall(b"x")
         if not peer.recv(1):
             raise ConnectionError("hung up")
         times.append(time.perf_counter() - began)

@@ -36,13 +36,14 @@ def look(*, name: str, home: str, cache: str, graph: str, wanted: dict[str, list
     """Facts that a launch must know of the node, as `Look` asks for them. Nothing is changed."""
     place = Path(home).expanduser()
     kept = Path(cache).expanduser()
-    program = premises.worker(place)
-    version, trouble = premises.version(place, program) if program else (None, "")
+    program = str(place / ".venv" / "bin" / "picluster-worker")
+    is_there = os.access(program, os.X_OK)
+    version, trouble = premises.version(place, program) if is_there else (None, "")
     torch, status = premises.installed(place, "torch"), premises.file_system(kept)
     return {
         "name": name,
         **premises.machine(torch),
-        "worker": program,
+        "worker": program if is_there else None,
         "version": version,
         "trouble": trouble,
         "python": premises.python(place),

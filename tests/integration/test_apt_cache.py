@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from picluster.controller.provision.apt_cache import _free_port, apt_cache, is_there
+from picluster.controller.provision.apt_cache import _free_port, apt_cache, program
 from picluster.errors import MissingError
 
 
@@ -45,7 +45,7 @@ def archive() -> Iterator[tuple[str, list[str]]]:
         server.shutdown()
 
 
-@pytest.mark.skipif(not is_there(), reason="apt-cacher-ng is not installed")
+@pytest.mark.skipif(program() is None, reason="apt-cacher-ng is not installed")
 def test_a_package_is_asked_of_the_archive_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, archive: tuple[str, list[str]]
 ) -> None:
@@ -64,6 +64,6 @@ def test_a_package_is_asked_of_the_archive_once(
 
 def test_where_it_is_missing_the_fix_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shutil.which", lambda *_, **__: None)
-    assert not is_there()
+    assert program() is None
     with pytest.raises(MissingError, match="apt install apt-cacher-ng"), apt_cache():
         pass

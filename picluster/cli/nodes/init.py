@@ -23,7 +23,7 @@ def init(
     force: Annotated[bool, typer.Option("--force", help="Replace what an earlier one has written.")] = False,
 ) -> None:
     """Write inventory/hosts.yml, and for every node's SD card what it needs at its first start."""
-    from picluster.controller.first_boot.files import CARDS, read_cluster, read_public_key, write_all
+    from picluster.controller.first_boot.cards import CARDS, read_cluster, read_public_key, write_all
     from picluster.project import HOSTS, find
 
     cluster = read_cluster(file)

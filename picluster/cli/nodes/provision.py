@@ -126,7 +126,7 @@ def _apt_port() -> AbstractContextManager[int | None]:
     """Start the cache for apt, where this machine has one; yields its port."""
     from picluster.controller.provision import apt_cache
 
-    if apt_cache.is_there():
+    if apt_cache.program():
         return apt_cache.apt_cache()
     told = "packages   nodes fetch Debian's by themselves; sudo apt install apt-cacher-ng lets this machine do it once"
     print(told, file=sys.stderr)
@@ -139,7 +139,7 @@ def _run(book: Playbook, *, good: NodeState, as_json: bool) -> Provisioned:
     from picluster.controller.provision.progress import Progress
     from picluster.schema.provision import Provisioned
 
-    progress, began = Progress.of(book.chosen), time.monotonic()
+    progress, began = Progress(book.chosen), time.monotonic()
     with watched(progress, quiet=as_json) as on_event:
         trouble = book.run(on_event)
     if trouble:

@@ -45,7 +45,7 @@ def trust(nodes: Nodes = None, inventory: options.InventoryFile = None, yes: Yes
     """Show the fingerprints of the nodes' host keys, and record them where SSH, Ansible and rsync look for them."""
     from picluster.controller.nodes.fan_out import NodesFailed
     from picluster.controller.nodes.inventory import remote_nodes
-    from picluster.controller.nodes.ssh.host_keys import look
+    from picluster.controller.nodes.ssh.connection import look
     from picluster.controller.running.placement import choose_nodes
 
     chosen, _ = choose_nodes(inventory, f"{','.join(nodes)}," if nodes else None, note)
@@ -72,7 +72,7 @@ def trust(nodes: Nodes = None, inventory: options.InventoryFile = None, yes: Yes
 
 def _decide(verdicts: Mapping[str, Verdict], named: set[str], *, yes: bool) -> list[str]:
     """Record what the person agrees to; returns the names of those nodes."""
-    from picluster.controller.nodes.ssh.host_keys import elsewhere, record
+    from picluster.controller.nodes.ssh.known_hosts import elsewhere, record
 
     new = [name for name, each in verdicts.items() if each.state == "new"]
     changed = [name for name, each in verdicts.items() if each.state == "changed"]

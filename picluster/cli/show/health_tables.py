@@ -8,7 +8,7 @@ from rich.text import Text
 from picluster.cli.show.screen import Screen, plain_table
 from picluster.cli.show.words import NOTHING, mebibytes, plain
 from picluster.cli.terminal.typeable import typeable
-from picluster.controller.health.findings_links import best_mbit
+from picluster.controller.health.findings import best_mbit
 from picluster.controller.health.findings_node import usable_bytes
 from picluster.schema.health import Finding, Health, Link, NodeHealth, Severity
 from picluster.wording import counted

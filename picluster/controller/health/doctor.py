@@ -1,10 +1,12 @@
 """Visits all nodes at once, examines them, lets them try torch and their links, and changes nothing.
 
-What goes wrong on one node is put down and hides nothing of the others. What it means is decided in `findings`.
+For links each node listens, and in every round each measures with one other, there and back. What goes wrong on one
+node is put down and hides nothing of the others. What it means is decided in `findings`.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,30 +15,35 @@ from typing import TYPE_CHECKING, TypeVar
 import picluster
 from picluster.controller.health.findings import judge
 from picluster.controller.health.findings_node import Patient
-from picluster.controller.health.link_trials import LinkTrials
 from picluster.controller.nodes.data_plane import data_planes
-from picluster.controller.nodes.fan_out import try_all
+from picluster.controller.nodes.fan_out import parted, try_all
 from picluster.controller.nodes.fitness import busy
 from picluster.controller.nodes.reaching import REACH_SECONDS, enter_all, leave_all, look_all, machines_of, visited_as
 from picluster.controller.nodes.shipping import files_of, state_of
-from picluster.errors import PiclusterError
+from picluster.errors import PiclusterError, RunFailed
 from picluster.graph.folder import META_FILE
-from picluster.schema.agent import Examine, TryTorch
+from picluster.schema.agent import Examine, Listen, MeasureLink, TellTime, TryTorch
 from picluster.schema.facts import NodeFacts
+from picluster.schema.health import Link
 
 if TYPE_CHECKING:
     from picluster.controller.nodes.inventory import Node
-    from picluster.controller.nodes.machine import Machine
-    from picluster.schema.health import Facts, Health, Link, TorchTrial
+    from picluster.controller.nodes.machine import Agent, Machine
+    from picluster.schema.health import Facts, Health, TorchTrial
     from picluster.schema.plan import Plan
 
 EXAMINE_SECONDS = 40.0
 TORCH_SECONDS = 90.0
 """Longer than the node's own limit for it."""
+LISTEN_SECONDS = 10.0
+ROUND_SECONDS = 30.0
+"""Time for a pair, in both directions."""
+CLOCK_QUESTIONS = 3
 _TRIAL = Path(picluster.__file__).parent / "worker" / "torch_trial.py"
 
 Outcome = TypeVar("Outcome")
 Tell = Callable[[str], None]
+Pair = tuple[str, str]
 
 
 @dataclass(frozen=True)
@@ -88,12 +95,9 @@ class Doctor:
 
     def _good(self, outcomes: Mapping[str, Outcome | PiclusterError], check: str) -> dict[str, Outcome]:
         """The outcomes of those that have one; the others' errors are put down."""
-        good = {}
-        for name, outcome in outcomes.items():
-            if isinstance(outcome, PiclusterError):
-                self._errors[name][check] = outcome
-            else:
-                good[name] = outcome
+        good, errors = parted(outcomes)
+        for name, error in errors.items():
+            self._errors[name][check] = error
         return good
 
     def _look(self, machines: Mapping[str, Machine]) -> dict[str, NodeFacts]:
@@ -111,10 +115,10 @@ class Doctor:
         return self._intent.wanted(name) if self._intent else {META_FILE: [0, 0]}
 
     def _examine(self, name: str) -> tuple[Facts, float | None]:
-        """Facts, and how far the node's clock is ahead."""
+        """Facts, and the seconds by which the clock of a machine other than this one is ahead."""
         machine = self._machines[name]
         examiner = machine.agent("examiner", timeout_seconds=EXAMINE_SECONDS)
-        ahead = machine.seconds_ahead(examiner)
+        ahead = _seconds_ahead(examiner) if machine.is_exclusive else None
         return examiner.ask(Examine(folder=machine.data_folder)), ahead
 
     def _try_torch(self, name: str) -> TorchTrial:
@@ -126,13 +130,11 @@ class Doctor:
         """Every pair of machines, where there are two."""
         if len(addresses) < 2:  # noqa: PLR2004  a pair
             return []
-        probers = self._at_all(
-            addresses,
-            lambda name: self._machines[name].agent("prober", timeout_seconds=REACH_SECONDS),
-            REACH_SECONDS,
-            "asking",
-            "reach",
-        )
+
+        def prober(name: str) -> Agent:
+            return self._machines[name].agent("prober", timeout_seconds=REACH_SECONDS)
+
+        probers = self._at_all(addresses, prober, REACH_SECONDS, "asking", "reach")
         trials = LinkTrials(probers, addresses)
         trials.measure(self._tell)
         for name, error in trials.errors.items():
@@ -163,3 +165,88 @@ class Doctor:
             interface=interface,
             data_bytes=sum(state[0] for state in self._intent.wanted(node).values()) if self._intent else 0,
         )
+
+
+def _seconds_ahead(examiner: Agent) -> float:
+    """Seconds by which a node's clock is ahead, by the quickest of some questions: told in the middle of their way."""
+    tries = []
+    for _ in range(CLOCK_QUESTIONS):
+        before = time.time()
+        there = examiner.ask(TellTime()).time
+        after = time.time()
+        tries.append((after - before, there - (before + after) / 2))
+    return min(tries)[1]
+
+
+class LinkTrials:
+    """The links between some nodes."""
+
+    def __init__(self, probers: Mapping[str, Agent], addresses: Mapping[str, str]) -> None:
+        """`probers` run on the nodes, whose data planes have these addresses."""
+        self._probers, self._addresses = probers, addresses
+        self._ports: dict[str, int] = {}
+        self.links: list[Link] = []
+        self.errors: dict[str, PiclusterError] = {}
+        """Errors of nodes that did not take part to the end."""
+
+    def measure(self, tell: Tell) -> None:
+        """Measure every pair in both directions; `tell` is called with what is being done."""
+        listening = try_all(self._probers, self._listen, timeout_seconds=LISTEN_SECONDS, doing="listening")
+        self._ports, self.errors = parted(listening)
+        schedule = rounds(list(self._ports))
+        for number, pairs in enumerate(schedule, start=1):
+            tell(f"measuring  links, round {number} of {len(schedule)}")
+            self._play([pair for pair in pairs if not set(pair) & set(self.errors)])
+
+    def _listen(self, name: str) -> int:
+        address = self._addresses[name]
+        answer = self._probers[name].ask(Listen(address=address, greeting=_greeting(name)))
+        if answer.port is None:
+            fix = "set picluster_address in the inventory to an address that it has"
+            raise RunFailed(f"it cannot listen at {address}: {answer.error}", fix=fix)
+        return answer.port
+
+    def _play(self, pairs: list[Pair]) -> None:
+        titles = {" – ".join(pair): pair for pair in pairs}
+        done = try_all(
+            titles, lambda title: self._both_ways(titles[title]), timeout_seconds=ROUND_SECONDS, doing="measuring links"
+        )
+        for title, outcome in done.items():
+            if isinstance(outcome, PiclusterError):
+                self.errors |= dict.fromkeys(titles[title], outcome)
+            else:
+                self.links += outcome
+
+    def _both_ways(self, pair: Pair) -> list[Link]:
+        """Measure there and back; a node that does not answer any more is put down."""
+        links = []
+        for source, target in (pair, pair[::-1]):
+            address, port = self._addresses[target], self._ports[target]
+            try:
+                told = self._probers[source].ask(MeasureLink(address=address, port=port, greeting=_greeting(target)))
+            except PiclusterError as error:
+                self.errors[source] = error
+                continue
+            measured = {"round_trip_ms": told.round_trip_ms, "mbit_per_second": told.mbit_per_second}
+            links.append(Link(source=source, target=target, problem=told.error, **measured))
+        return links
+
+
+def _greeting(name: str) -> str:
+    """Words by which a listener is known: another machine may have the address, too."""
+    return f"picluster {name}"
+
+
+def rounds(names: Sequence[str]) -> list[list[Pair]]:
+    """Every pair once, in as few rounds as can be, nobody twice in a round: a tournament by the circle method.
+
+    One node keeps its seat, the others move on by one after each round. With an odd number, one rests.
+    """
+    seats: list[str | None] = [*names, *([None] if len(names) % 2 else [])]
+    played = []
+    for _ in range(len(seats) - 1):
+        half = len(seats) // 2
+        met = zip(seats[:half], reversed(seats[half:]), strict=True)
+        played.append([(first, second) for first, second in met if first is not None and second is not None])
+        seats = [seats[0], seats[-1], *seats[1:-1]]
+    return played

@@ -6,6 +6,7 @@ import functools
 import json
 import shlex
 import signal
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
@@ -54,7 +55,6 @@ class AgentSession:
         """Send the program there, and start it. RunFailed where the connection breaks."""
         source = program_text(program)
         try:
-            assert connection.transport is not None
             self._channel = connection.transport.open_session(timeout=timeout_seconds)
             self._channel.settimeout(timeout_seconds)
             self.output: BinaryIO = cast("BinaryIO", self._channel.makefile("rb"))
@@ -67,12 +67,7 @@ class AgentSession:
             raise RunFailed(f"SSH broke off: {str(error) or type(error).__name__}", fix="try again") from error
 
     def ask(self, question: Question[AnswerType]) -> AnswerType:
-        """The program's answer.
-
-        Raises:
-            MissingError: the node has no python3.
-            RunFailed: it gives no answer within the time, or another than is expected.
-        """
+        """The program's answer. MissingError: there is no python3; RunFailed: none comes in time, or another one."""
         try:
             self._channel.sendall(to_json(question) + b"\n")
             line = self.output.readline()
@@ -102,9 +97,15 @@ class AgentSession:
         told = _last_line(said) or f"exit code {code}"
         return RunFailed(f"its shell does not start python3: {told}", fix="see what `ssh` to it says, and its python3")
 
-    def wait_for_words(self) -> None:
-        """From now on reading waits for as long as it takes: what runs there is no steward any more."""
+    def become_worker(self, kill: Callable[[], None]) -> None:
+        """From now on a worker runs there, which `kill` ends: reading waits for as long as it takes."""
+        self._kill = kill
         self._channel.settimeout(None)
+
+    def kill(self) -> None:
+        """End the worker, and let go of the channel."""
+        self._kill()
+        self.close()
 
     def tell(self, line: bytes) -> None:
         """Write a line to its standard input; says nothing when it is gone."""

@@ -63,13 +63,17 @@ def try_all(
     return {name: outcomes.get(name, late) for name in names}
 
 
-def all_or_none(outcomes: Mapping[str, Outcome | PiclusterError]) -> dict[str, Outcome]:
-    """Every node's outcome.
+def parted(
+    outcomes: Mapping[str, Outcome | PiclusterError],
+) -> tuple[dict[str, Outcome], dict[str, PiclusterError]]:
+    """Outcomes of the nodes that have one, and the errors of the others."""
+    good = {name: each for name, each in outcomes.items() if not isinstance(each, PiclusterError)}
+    return good, {name: each for name, each in outcomes.items() if isinstance(each, PiclusterError)}
 
-    Raises:
-        NodesFailed: some have none.
-    """
-    errors = {name: each for name, each in outcomes.items() if isinstance(each, PiclusterError)}
+
+def all_or_none(outcomes: Mapping[str, Outcome | PiclusterError]) -> dict[str, Outcome]:
+    """Every node's outcome; NodesFailed where some have none."""
+    good, errors = parted(outcomes)
     if errors:
         raise NodesFailed(errors)
-    return {name: each for name, each in outcomes.items() if not isinstance(each, PiclusterError)}
+    return good

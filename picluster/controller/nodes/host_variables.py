@@ -65,13 +65,10 @@ def _text(name: str, variable: str, value: object, context: Mapping[str, Any]) -
     try:
         return _render(str(value), context)
     except (jinja2.TemplateError, LookupError, TypeError, ValueError, ArithmeticError) as error:
-        what = f"{variable} of {name} is {value!r}, which cannot be worked out without Ansible: {_why(error)}"
+        is_unread = type(error) is jinja2.TemplateSyntaxError  # an unknown filter is a kind of it
+        why = "its braces do not fit together" if is_unread else str(error)
+        what = f"{variable} of {name} is {value!r}, which cannot be worked out without Ansible: {why}"
         raise InputError(what, fix="write it in plain, or with variables of the inventory only") from None
-
-
-def _why(error: Exception) -> str:
-    is_unread = type(error) is jinja2.TemplateSyntaxError  # an unknown filter is a kind of it
-    return "its braces do not fit together" if is_unread else str(error)
 
 
 def _render(text: str, context: Mapping[str, Any]) -> str:

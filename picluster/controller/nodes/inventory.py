@@ -89,14 +89,14 @@ def read_inventory(path: Path) -> list[Node]:
         raise InputError(f"there is no inventory {path}", fix=_make_one(path))
     inventory_file.check(path)
     listing = _ansible_inventory(path)
-    names = list(dict.fromkeys(_hosts(listing, _GROUP if _GROUP in listing else "all")))
+    groups = {group: list(dict.fromkeys(_hosts(listing, group))) for group in listing if group != "_meta"}
+    names = groups.get(_GROUP if _GROUP in groups else "all", [])
     if not names:
         raise InputError(f"inventory {path} names no host", fix=inventory_file.see_example())
     strange = [name for name in names if "/" in name or name.startswith(".")]
     if strange:
         raise InputError(f"inventory {path} names {strange[0]!r}: no host may contain / or begin with a dot")
     variables = listing.get("_meta", {}).get("hostvars", {})
-    groups = {group: list(dict.fromkeys(_hosts(listing, group))) for group in listing if group != "_meta"}
     return [_node(name, host_variables(name, variables, groups)) for name in names]
 
 
@@ -109,8 +109,12 @@ def _make_one(path: Path) -> str:
 
 def _node(name: str, variables: Mapping[str, str]) -> Node:
     connection, address = variables.get("ansible_connection", "ssh"), variables.get("picluster_address")
-    if address is not None:
-        _check_address(name, address)
+    try:
+        if address is not None:
+            ipaddress.IPv4Address(address)
+    except ValueError:
+        what = f"picluster_address of {name} is {address!r}, and no IPv4 address"
+        raise InputError(what, fix="see `ip -4 address` on it") from None
     if connection.rpartition(".")[2] == "local":
         return Node(name, owned_address=address, **_strength(name, variables))
     if connection.rpartition(".")[2] not in _OVER_SSH:
@@ -131,14 +135,6 @@ def _strength(name: str, variables: Mapping[str, str]) -> dict[str, Any]:
         found.append(int(text or 0))
     memory_mb, cores = found
     return {"memory_bytes": memory_mb << 20, "cores": cores} if memory_mb and cores else {}
-
-
-def _check_address(name: str, address: str) -> None:
-    try:
-        ipaddress.IPv4Address(address)
-    except ValueError:
-        what = f"picluster_address of {name} is {address!r}, and no IPv4 address"
-        raise InputError(what, fix="see `ip -4 address` on it") from None
 
 
 def _hosts(listing: Mapping[str, Any], group: str) -> Iterator[str]:

@@ -24,11 +24,7 @@ _TEXT = "tag:yaml.org,2002:str"
 
 
 def check(path: Path) -> None:
-    """See whether a file is one that Ansible can read. Programs that print an inventory are left to it.
-
-    Raises:
-        InputError: it is not; names the line.
-    """
+    """Raise InputError, with the line, where Ansible cannot read a file. Programs that print one are left to it."""
     if path.is_dir():
         for file in sorted(path.iterdir()):
             if file.suffix in _YAML and file.is_file():
@@ -114,13 +110,11 @@ def _mistakes_of_members(kind: str, members: Any) -> Iterator[tuple[int, str]]:
             yield from _mistakes_of_group(name.value, value)
         elif kind == "hosts" and name.tag != _TEXT and name.value != "<<":
             yield _line(name), f"the host {name.value} is a number or the like: put its name into quotes"
-        elif kind == "hosts" and value.id != "mapping" and not _is_empty(value):
-            yield (
-                _line(value),
-                f"{name.value} is {_kind(value)}: its variables are expected below it, each with a colon",
-            )
         elif kind == "hosts" and value.id == "mapping":
             yield from _repeated(value)
+        elif kind == "hosts" and not _is_empty(value):
+            expected = "its variables are expected below it, each with a colon"
+            yield _line(value), f"{name.value} is {_kind(value)}: {expected}"
 
 
 def _repeated(mapping: Any) -> Iterator[tuple[int, str]]:

@@ -14,8 +14,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import BinaryIO
 
-import msgspec
-
 import picluster
 from picluster.agent import premises
 from picluster.controller.nodes.inventory import Node
@@ -53,9 +51,8 @@ class LocalMachine:
         """Facts, without starting anything. Nothing has to be brought, and no claim keeps anybody out."""
         names = sorted(name for each in ENGINE_PACKAGES.values() for name in each)
         torch = metadata.version("torch") if find_spec("torch") else None
-        facts = NodeFacts(
-            name="here",
-            **premises.machine(torch),
+        return NodeFacts(
+            **{**premises.machine(torch), **self._words},
             worker=worker_command()[0],
             version=picluster.__version__,
             python=".".join(platform.python_version_tuple()[:2]),
@@ -65,17 +62,13 @@ class LocalMachine:
             interfaces=premises.interfaces(),
             cache=self.data_folder,
         )
-        return msgspec.structs.replace(facts, **self._words)
 
     def unfit(self, seen: NodeFacts, sizes: Mapping[str, int]) -> None:
         """None: what runs here is this very installation, and has its data here."""
 
     def routes(self, peers: Sequence[str]) -> Mapping[str, tuple[str, str]]:
         """Own address and interface towards each of these addresses."""
-        return {peer: (own, interface) for peer, (own, interface) in premises.routes(list(peers)).items()}
-
-    def seconds_ahead(self, examiner: Agent) -> None:
-        """None: the clock is the one that others are compared with."""
+        return premises.routes(list(peers))
 
     def start(self, parcel: Parcel, environment: Mapping[str, str]) -> WorkerProcess:
         """Start a child in a session of its own: Ctrl-C is for the controller alone."""

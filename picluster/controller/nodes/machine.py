@@ -121,9 +121,6 @@ class Machine(Protocol):
     def routes(self, peers: Sequence[str]) -> Mapping[str, tuple[str, str]]:
         """Own address and interface towards each of these addresses."""
 
-    def seconds_ahead(self, examiner: Agent) -> float | None:
-        """Seconds by which its clock is ahead of this machine's; None for this machine itself."""
-
     def start(self, parcel: Parcel, environment: Mapping[str, str]) -> WorkerProcess:
         """Start `picluster-worker` with these variables besides its own."""
 

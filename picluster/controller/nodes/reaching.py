@@ -1,10 +1,13 @@
-"""The machines of several nodes at once: entered, looked at, and let go of. Each gives its outcome or its error."""
+"""The machines of several nodes at once: entered, looked at, and let go of. Each gives its outcome or its error.
+
+`NodeSurvey` does so before anything is planned.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from picluster.controller.nodes.fan_out import try_all
+from picluster.controller.nodes.fan_out import parted, try_all
 from picluster.controller.nodes.inventory import Node, RemoteNode
 from picluster.controller.nodes.local import LocalMachine
 from picluster.controller.nodes.machine import Machine
@@ -15,6 +18,8 @@ from picluster.schema.facts import NodeFacts
 REACH_SECONDS = 9.0
 """To connect to a node, and again to hear what is there."""
 LEAVE_SECONDS = 10.0
+SURVEY_SECONDS = 6.0
+"""A node that a survey has not reached by then is one of which nothing is known; who starts it will say why."""
 
 
 def new_machine(node: Node) -> Machine:
@@ -57,3 +62,26 @@ def look_all(
 def leave_all(machines: Mapping[str, Machine]) -> None:
     """Let go of all of them."""
     try_all(machines, lambda name: machines[name].close(), timeout_seconds=LEAVE_SECONDS, doing="leaving")
+
+
+class NodeSurvey:
+    """Facts of some nodes, and the machines of those that told them, which keep their connection if they then start."""
+
+    def __init__(self, nodes: Sequence[Node], *, silence_seconds: float) -> None:
+        """Reach all of them; a connection over which nothing is acknowledged for so long breaks."""
+        self._machines, unreached = parted(enter_all(machines_of(nodes), silence_seconds, SURVEY_SECONDS))
+        self.facts, unseen = parted(look_all(self._machines, "", lambda _: {}))
+        """Facts by the node's name, of those that told them."""
+        self.errors = unreached | unseen
+        """Reasons why others could not be looked at."""
+
+    def take(self, nodes: Iterable[Node]) -> dict[str, Machine]:
+        """The machine of each node, entered already where it told its facts; the caller lets go of it. Once."""
+        told = {node.name: self._machines.pop(node.name, None) for node in nodes if node.name in self.facts}
+        self.close()
+        return {node.name: told.get(node.name) or new_machine(node) for node in nodes}
+
+    def close(self) -> None:
+        """Let go of the machines that nobody took."""
+        leave_all(self._machines)
+        self._machines = {}

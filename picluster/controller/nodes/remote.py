@@ -3,32 +3,23 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
+from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 import msgspec
 import paramiko
 
 from picluster.controller.nodes.agent_session import AgentSession
 from picluster.controller.nodes.fitness import unfit
-from picluster.controller.nodes.machine import ANSWER_SECONDS, Agent, Parcel, Places
+from picluster.controller.nodes.machine import ANSWER_SECONDS, Parcel, Places
 from picluster.controller.nodes.shipping import Shipment, files_of, rsync_command
 from picluster.controller.nodes.ssh.address import resolve
 from picluster.controller.nodes.ssh.connection import connect
 from picluster.errors import DataError, PiclusterError, RunFailed
-from picluster.schema.agent import (
-    BecomeWorker,
-    CountOomKills,
-    EndGroups,
-    FindRoutes,
-    Look,
-    RemoveFolder,
-    TellClaims,
-    TellTime,
-)
+from picluster.schema.agent import BecomeWorker, CountOomKills, EndGroups, FindRoutes, Look, RemoveFolder, TellClaims
 from picluster.schema.facts import NodeFacts
 
 if TYPE_CHECKING:
@@ -38,7 +29,6 @@ if TYPE_CHECKING:
 
 CLOSE_SECONDS = 5.0
 FETCH_SECONDS = 60.0
-CLOCK_QUESTIONS = 3
 
 
 class RemoteMachine:
@@ -53,7 +43,7 @@ class RemoteMachine:
         self.address = self.interface = ""
         self._entered: fabric.Connection | None = None
         self._first_steward: AgentSession | None = None
-        self._seen: NodeFacts | None = None
+        self._seen = node.facts
         self._folder: PurePosixPath | None = None
         self._shipment: Shipment | None = None
 
@@ -93,19 +83,8 @@ class RemoteMachine:
         """Own address and interface towards each of these addresses, as its kernel would send."""
         return self._steward.ask(FindRoutes(peers=list(peers))).routes
 
-    def seconds_ahead(self, examiner: Agent) -> float:
-        """Seconds by which its clock is ahead, by the quickest of some questions: told in the middle of their way."""
-        tries = []
-        for _ in range(CLOCK_QUESTIONS):
-            before = time.time()
-            there = examiner.ask(TellTime()).time
-            after = time.time()
-            tries.append((after - before, there - (before + after) / 2))
-        return min(tries)[1]
-
-    def start(self, parcel: Parcel, environment: Mapping[str, str]) -> _RemoteWorker:
+    def start(self, parcel: Parcel, environment: Mapping[str, str]) -> AgentSession:
         """Let the steward become the worker."""
-        assert self._seen is not None
         assert self._seen.worker is not None
         folder = PurePosixPath(self._seen.cache, "runs", parcel.run, parcel.node)
         self._folder = folder
@@ -120,11 +99,11 @@ class RemoteMachine:
         if error := self._steward.ask(order).error:
             kind = DataError if "No space" in error else RunFailed
             raise kind(f"the worker cannot be started: {error}", fix="picluster doctor")
-        return _RemoteWorker(self, self._steward, parcel)
+        self._steward.become_worker(partial(self._kill, parcel))
+        return self._steward
 
     def deliver(self, parcel: Parcel) -> Places:
         """Ship the files that are lacking there."""
-        assert self._seen is not None
         assert self._folder is not None
         graph = self._graph_folder(parcel)
         files = [file for file in files_of(parcel.graph_folder, parcel.arrays) if file.name in self._seen.lacking]
@@ -149,16 +128,18 @@ class RemoteMachine:
             files.get(path, str(destination))
             files.remove(path)
 
-    def kill(self, run: str, node: str) -> None:
-        """End the worker of that run and node, by a steward of its own."""
+    def _kill(self, parcel: Parcel) -> None:
+        """End the worker, by a steward of its own."""
         with suppress(PiclusterError), closing(self.agent(timeout_seconds=CLOSE_SECONDS)) as steward:
             claims = steward.ask(TellClaims()).claims
-            steward.ask(EndGroups(groups=[each.group for each in claims if (each.run, each.node) == (run, node)]))
+            steward.ask(
+                EndGroups(groups=[each.group for each in claims if (each.run, each.node) == (parcel.run, parcel.node)])
+            )
 
     def ran_out_of_memory(self) -> bool:
         """True where the kernel counts more kills than before the run."""
         with suppress(PiclusterError), closing(self.agent(timeout_seconds=CLOSE_SECONDS)) as steward:
-            before, now = self._seen.oom_kills if self._seen else None, steward.ask(CountOomKills()).oom_kills
+            before, now = self._seen.oom_kills, steward.ask(CountOomKills()).oom_kills
             return before is not None and now is not None and now > before
         return False
 
@@ -174,36 +155,15 @@ class RemoteMachine:
         self._connection.close()
 
     def _graph_folder(self, parcel: Parcel) -> PurePosixPath:
-        assert self._seen is not None
         return PurePosixPath(self._seen.cache, "graphs", parcel.graph_folder.name)
 
     @contextmanager
     def _files(self) -> Iterator[paramiko.SFTPClient]:
         """The node's files, by SFTP."""
         try:
-            assert self._connection.transport is not None
-            client = paramiko.SFTPClient.from_transport(self._connection.transport)
-            assert client is not None
-            with client:
-                channel = client.get_channel()
-                assert channel is not None
-                channel.settimeout(FETCH_SECONDS)
+            with self._connection.client.open_sftp() as client:
+                client.get_channel().settimeout(FETCH_SECONDS)
                 yield client
         except (paramiko.SSHException, OSError, EOFError) as error:
             what = f"copying a file failed: {str(error) or type(error).__name__}"
             raise RunFailed(what, fix="picluster doctor") from error
-
-
-class _RemoteWorker:
-    """A steward that has become a worker."""
-
-    def __init__(self, machine: RemoteMachine, steward: AgentSession, parcel: Parcel) -> None:
-        self._machine, self._steward, self._parcel = machine, steward, parcel
-        self.output: BinaryIO = steward.output
-        self.log: BinaryIO = steward.log
-        self.tell, self.hang_up, self.wait = steward.tell, steward.hang_up, steward.wait
-        steward.wait_for_words()
-
-    def kill(self) -> None:
-        self._machine.kill(self._parcel.run, self._parcel.node)
-        self._steward.close()

@@ -58,13 +58,7 @@ class Shipment:
             raise MissingError("rsync is not installed here", fix="sudo apt install rsync") from None
 
     def finish(self) -> None:
-        """Wait for its end.
-
-        Raises:
-            MissingError: the node has no rsync.
-            DataError: the node's disk is full.
-            RunFailed: it failed otherwise.
-        """
+        """Wait for its end. MissingError: the node has no rsync; DataError: its disk is full; RunFailed: otherwise."""
         try:
             _, told = self._process.communicate(timeout=SHIP_TIMEOUT_SECONDS)
         except subprocess.TimeoutExpired:

@@ -26,16 +26,16 @@ _PORTS = range(20000, 32768)  # it cannot bind to ports above these
 END_SECONDS = 5.0
 
 
-def is_there() -> bool:
-    """Tell whether apt-cacher-ng is installed on this machine."""
-    return _program() is not None
+def program() -> str | None:
+    """Path of apt-cacher-ng on this machine; None where it is not installed."""
+    return shutil.which(PROGRAM) or shutil.which(PROGRAM, path="/usr/sbin")
 
 
 @contextmanager
 def apt_cache() -> Iterator[int]:
     """Run apt-cacher-ng, and yield its port on the loopback; MissingError where it is missing or does not start."""
-    program = _program()
-    if program is None:
+    path = program()
+    if path is None:
         raise MissingError(f"{PROGRAM} is not installed on this machine", fix=f"sudo apt install {PROGRAM}")
     cache, port = user_cache() / "apt", _free_port()
     cache.mkdir(parents=True, exist_ok=True)
@@ -43,7 +43,7 @@ def apt_cache() -> Iterator[int]:
         (Path(folder) / "acng.conf").write_text(_settings(Path(folder), cache, port))
         log = Path(folder) / "output"
         with log.open("wb") as output:
-            process = subprocess.Popen([program, "-c", folder], stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+            process = subprocess.Popen([path, "-c", folder], stdin=subprocess.DEVNULL, stdout=output, stderr=output)
         try:
             _wait(process, port, log)
             yield port
@@ -54,10 +54,6 @@ def apt_cache() -> Iterator[int]:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-
-
-def _program() -> str | None:
-    return shutil.which(PROGRAM) or shutil.which(PROGRAM, path="/usr/sbin")
 
 
 def _settings(folder: Path, cache: Path, port: int) -> str:

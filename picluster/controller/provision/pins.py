@@ -1,12 +1,13 @@
-"""Packages of a node, pinned: read from poetry.lock and from a requirements file. Pure."""
+"""Packages of a node, pinned: read from poetry.lock and from a requirements file."""
 
 from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 from packaging.markers import Marker
 from packaging.requirements import Requirement
@@ -15,6 +16,9 @@ from packaging.utils import canonicalize_name
 
 from picluster.errors import InputError, MissingError
 
+POETRY = Path("ansible/poetry.txt")
+ENGINES = ("mpi", "ray")
+"""Extras of the project that a person may add to what every node has."""
 _HASH = re.compile(r"--hash=(sha256:[0-9a-f]{64})")
 _CUDA = ("cuda-", "nvidia-", "triton")
 _OLDEST_GLIBC = {"aarch64": 17, "x86_64": 5}
@@ -97,6 +101,27 @@ class Pin:
         return f"{self.name}=={self.version}"
 
 
+@dataclass(frozen=True)
+class NodePackages:
+    """Packages of the two environments on a node."""
+
+    poetry: Sequence[Pin]
+    """Packages of Poetry's own environment."""
+    project: Sequence[Pin]
+    """Packages of the worker's environment."""
+    engines: Sequence[str] = ()
+    """Engines, of `ENGINES`, whose packages are among the worker's."""
+
+    @classmethod
+    def read(cls, checkout: Path, target: Target, engines: Sequence[str] = ()) -> NodePackages:
+        """Read the packages from the lock and `POETRY`; raises MissingError where CUDA packages are among them."""
+        lock = (checkout / "poetry.lock").read_text()
+        pins = dict.fromkeys(pin for extra in ("worker", *engines) for pin in locked(lock, extra, target))
+        project = with_cpu_torch(list(pins), cuda_of_torch(lock), target)
+        refuse_cuda(project, target)
+        return cls(required((checkout / POETRY).read_text(), target), project, engines)
+
+
 def locked(lock: str, extra: str, target: Target) -> list[Pin]:
     """Read the packages of a kind of node, with an extra of the project, from the text of poetry.lock (version 2.1)."""
     environment = {**target.markers, "extra": extra}
@@ -135,6 +160,17 @@ def cuda_of_torch(lock: str) -> frozenset[str]:
         left += wanted - found
         found |= wanted
     return frozenset(found)
+
+
+def with_cpu_torch(pins: Sequence[Pin], cuda: Collection[str], target: Target) -> list[Pin]:
+    """Replace torch by its CPU build for x86, where PyPI's torch requires CUDA; leave other kinds of node as they are.
+
+    That build is not on PyPI, which takes no versions such as 2.13.0+cpu. `cuda`: packages that PyPI's alone requires.
+    """
+    if target.machine != "x86_64":
+        return list(pins)
+    kept = (pin for pin in pins if pin.name not in cuda)
+    return [Pin(pin.name, f"{pin.version}+cpu", frozenset()) if pin.name == "torch" else pin for pin in kept]
 
 
 def refuse_cuda(pins: Iterable[Pin], target: Target) -> None:

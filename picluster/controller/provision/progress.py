@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from picluster.controller.provision.playbook import Event
@@ -43,25 +43,23 @@ class NodeProgress:
         return bool(self.failed or self.unreachable)
 
 
-@dataclass
 class Progress:
     """Progress of all nodes."""
 
-    nodes: dict[str, NodeProgress]
-    notes: list[str] = field(default_factory=list)
-    """Messages of the playbook that people should know."""
-
-    @classmethod
-    def of(cls, names: Sequence[str]) -> Progress:
-        """Make the progress before the first event."""
-        return cls({name: NodeProgress() for name in names})
+    def __init__(self, names: Sequence[str]) -> None:
+        self.nodes = {name: NodeProgress() for name in names}
+        self.notes: list[str] = []
+        """Messages of the playbook that people should know."""
 
     def update(self, event: Event) -> str | None:
         """Take an event into account; returns the node that it concerns."""
         kind, data = event.get("event", ""), event.get("event_data", {})
         node = self.nodes.get(data.get("host", ""))
         if kind == "playbook_on_stats":
-            self._settle(data)
+            # Ansible's own counts know of failures that were rescued.
+            counts = [data.get(count, {}) for count in ("ok", "changed", "skipped", "failures", "dark")]
+            for name, each in self.nodes.items():
+                each.ok, each.changed, each.skipped, each.failed, each.unreachable = (of.get(name, 0) for of in counts)
         if node is None and kind in ("runner_on_failed", "runner_on_unreachable") and not data.get("ignore_errors"):
             self._note(f"{data.get('host')} was not told of the others: {reason(data.get('res') or {})}")
         if node is None or not kind.startswith("runner_"):
@@ -93,12 +91,6 @@ class Progress:
     def _note(self, words: str) -> None:
         if words and words not in self.notes:
             self.notes.append(words)
-
-    def _settle(self, stats: Mapping[str, Mapping[str, int]]) -> None:
-        """Take over Ansible's own counts, which know of failures that were rescued."""
-        counts = [stats.get(count, {}) for count in ("ok", "changed", "skipped", "failures", "dark")]
-        for name, node in self.nodes.items():
-            node.ok, node.changed, node.skipped, node.failed, node.unreachable = (each.get(name, 0) for each in counts)
 
     def outcomes(self, good: NodeState) -> tuple[NodeOutcome, ...]:
         """Outcomes of the nodes; `good` is the state of a node on which no task failed."""

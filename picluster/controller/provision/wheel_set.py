@@ -7,26 +7,24 @@ import fcntl
 import hashlib
 import os
 import shutil
+import subprocess
 import sys
 import urllib.request
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
+from packaging.version import Version
 
-from picluster.controller.provision.pins import Pin, Target, cuda_of_torch, locked, refuse_cuda, required
-from picluster.controller.provision.wheelhouse import hash_file, provide, requirement, sha256
+from picluster.controller.provision.pins import ENGINES, NodePackages, Pin, Target, locked
 from picluster.errors import InputError, MissingError, PiclusterError
 from picluster.project import BUNDLED, user_cache
 from picluster.schema.record import Record, to_json
 
-POETRY = Path("ansible/poetry.txt")
-ENGINES = ("mpi", "ray")
-"""Extras of the project that a person may add to what every node has."""
 INDEX = "https://download.pytorch.org/whl/cpu"
 PROBE_SECONDS = 5
-_X86 = "x86_64"
+DOWNLOAD_TIMEOUT_SECONDS = 3600
 
 
 class WheelSet(Record, frozen=True, kw_only=True):
@@ -40,48 +38,6 @@ class WheelSet(Record, frozen=True, kw_only=True):
     """Fingerprint of the packages of the worker's environment."""
     torch: str
     """Version of torch."""
-
-
-@dataclass(frozen=True)
-class NodePackages:
-    """Packages of the two environments on a node."""
-
-    poetry: Sequence[Pin]
-    """Packages of Poetry's own environment."""
-    project: Sequence[Pin]
-    """Packages of the worker's environment."""
-    engines: Sequence[str] = ()
-    """Engines, of `ENGINES`, whose packages are among the worker's."""
-
-    @classmethod
-    def read(cls, checkout: Path, target: Target, engines: Sequence[str] = ()) -> NodePackages:
-        """Read the packages from the lock and `POETRY`; raises MissingError where CUDA packages are among them."""
-        lock = (checkout / "poetry.lock").read_text()
-        pins = dict.fromkeys(pin for extra in ("worker", *engines) for pin in locked(lock, extra, target))
-        project = with_cpu_torch(list(pins), cuda_of_torch(lock), target)
-        refuse_cuda(project, target)
-        return cls(required((checkout / POETRY).read_text(), target), project, engines)
-
-    def describe(self, cache: Path, target: Target) -> WheelSet:
-        """Name the folder and fingerprint the packages."""
-        (torch,) = (pin.version for pin in self.project if pin.name == "torch")
-        return WheelSet(
-            folder=str(cache / "sets" / "-".join([target.name, *self.engines])),
-            poetry=_fingerprint(self.poetry, target),
-            project=_fingerprint(self.project, target),
-            torch=torch,
-        )
-
-
-def with_cpu_torch(pins: Sequence[Pin], cuda: Collection[str], target: Target) -> list[Pin]:
-    """Replace torch by its CPU build for x86, where PyPI's torch requires CUDA; leave other kinds of node as they are.
-
-    That build is not on PyPI, which takes no versions such as 2.13.0+cpu. `cuda`: packages that PyPI's alone requires.
-    """
-    if target.machine != _X86:
-        return list(pins)
-    kept = (pin for pin in pins if pin.name not in cuda)
-    return [Pin(pin.name, f"{pin.version}+cpu", frozenset()) if pin.name == "torch" else pin for pin in kept]
 
 
 def provide_all(folder: Path, pins: Sequence[Pin], target: Target) -> dict[Pin, Path]:
@@ -129,6 +85,80 @@ def _sources() -> list[str]:
     return ["--index-url", INDEX]
 
 
+def provide(folder: Path, pins: Sequence[Pin], target: Target, sources: Sequence[str] = ()) -> dict[Pin, Path]:
+    """Provide a wheel for each pin, downloaded where it is missing or damaged.
+
+    Args:
+        folder: wheels of this kind of node alone; so what lies there fits, and only pip needs to know what fits.
+        pins: packages with the hashes that are allowed; where there are none, that of the first download counts.
+        target: kind of node.
+        sources: further words for pip, such as an index.
+
+    Raises:
+        MissingError: pip cannot get one.
+    """
+    held = _find(folder, pins)
+    if missing := [pin for pin in pins if pin not in held]:
+        requirements = folder / "missing.txt"
+        requirements.write_text("".join(map(requirement, missing)))
+        words = ["--no-deps", "--only-binary", ":all:", "--implementation", "cp", "--abi", target.interpreter]
+        words += ["--python-version", target.python]
+        words += [word for platform in target.platforms for word in ("--platform", platform)]
+        _pip("download", *words, *sources, "--requirement", str(requirements), "--dest", str(folder), target=target)
+        held |= _find(folder, missing, vouch=True)
+    return held
+
+
+def _find(folder: Path, pins: Sequence[Pin], *, vouch: bool = False) -> dict[Pin, Path]:
+    """Find the good wheels that are here, and remove damaged ones; `vouch` records a hash for pins that name none."""
+    wanted = {(pin.name, Version(pin.version)): pin for pin in pins}
+    found = {}
+    for file in folder.glob("*.whl"):
+        pin = wanted.get(parse_wheel_filename(file.name)[:2])
+        if pin is None:
+            continue
+        if vouch and not pin.hashes:
+            hash_file(file).write_text(sha256(file))
+        own = hash_file(file)
+        if sha256(file) in (pin.hashes or (own.read_text() if own.exists() else "")):
+            found[pin] = file
+        else:
+            file.unlink()
+    return found
+
+
+def requirement(pin: Pin) -> str:
+    """Write a pin as a line for pip."""
+    return f"{pin}{''.join(f' --hash={each}' for each in sorted(pin.hashes))}\n"
+
+
+def sha256(file: Path) -> str:
+    """Hash of a file, as pip writes it: `sha256:…`."""
+    with file.open("rb") as stream:
+        return f"sha256:{hashlib.file_digest(stream, 'sha256').hexdigest()}"
+
+
+def hash_file(wheel: Path) -> Path:
+    """Path of the file that keeps a wheel's hash, for pins that name none."""
+    return wheel.with_name(f"{wheel.name}.sha256")
+
+
+def _pip(*words: str, target: Target) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-m", "pip", *words, "--quiet", "--no-input", "--disable-pip-version-check"],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PIP_REQUIRE_HASHES": ""},
+        timeout=DOWNLOAD_TIMEOUT_SECONDS,
+    )
+    if ended.returncode != 0:
+        errors = [line for line in ended.stderr.splitlines() if line.startswith("ERROR: ")]
+        said = errors[-1].removeprefix("ERROR: ") if errors else "it gives no reason"
+        raise MissingError(f"pip cannot get the wheels for {target.name}: {said}", fix="is the internet reachable?")
+
+
 def torch_of_pis() -> str:
     """Version of torch that the lock gives an aarch64 node; the preflight looks whether its processor can run it."""
     target = Target("3.12", "aarch64", "2.39")
@@ -136,9 +166,20 @@ def torch_of_pis() -> str:
     return next(pin.version for pin in pins if pin.name == "torch")
 
 
+def described(packages: NodePackages, cache: Path, target: Target) -> WheelSet:
+    """Name the folder and fingerprint the packages."""
+    (torch,) = (pin.version for pin in packages.project if pin.name == "torch")
+    return WheelSet(
+        folder=str(cache / "sets" / "-".join([target.name, *packages.engines])),
+        poetry=_fingerprint(packages.poetry, target),
+        project=_fingerprint(packages.project, target),
+        torch=torch,
+    )
+
+
 def make(cache: Path, wanted: NodePackages, target: Target) -> WheelSet:
     """Download wheels that are missing, remove those of an earlier lock; MissingError where one cannot be had."""
-    made = wanted.describe(cache, target)
+    made = described(wanted, cache, target)
     folder = Path(made.folder)
     folder.mkdir(parents=True, exist_ok=True)
     with (cache / "lock").open("w") as lock:
@@ -182,7 +223,7 @@ def main() -> int:
     try:
         target = Target(arguments.python, arguments.machine, arguments.glibc)
         wanted = NodePackages.read(BUNDLED, target, _engines(arguments.engines))
-        made = wanted.describe(cache, target) if arguments.dry_run else make(cache, wanted, target)
+        made = described(wanted, cache, target) if arguments.dry_run else make(cache, wanted, target)
     except PiclusterError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code

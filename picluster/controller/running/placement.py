@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from picluster.controller.nodes.inventory import Node, RemoteNode, default_inventory, read_inventory, remote_nodes
-from picluster.controller.nodes.reaching import machines_of
+from picluster.controller.nodes.reaching import NodeSurvey, machines_of
 from picluster.controller.planning.planner import are_unlike, fit_plan, machine_of, make_plan, memory_words
 from picluster.controller.planning.request import LaunchRequest, spelt
 from picluster.errors import InputError
@@ -20,7 +20,6 @@ from picluster.wording import counted
 
 if TYPE_CHECKING:
     from picluster.controller.nodes.machine import Machine
-    from picluster.controller.nodes.survey import NodeSurvey
     from picluster.controller.running.task import EarlierRun, Task
     from picluster.schema.facts import NodeFacts
 

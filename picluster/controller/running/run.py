@@ -7,7 +7,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from picluster.controller.nodes.survey import NodeSurvey
+from picluster.controller.nodes.reaching import NodeSurvey
 from picluster.controller.planning.request import LaunchRequest
 from picluster.controller.record.report import history, make_report
 from picluster.controller.record.run_folder import RunFolder

@@ -55,8 +55,7 @@ class SshAddress:
     def way(self, longest: int = 8) -> list[SshAddress]:
         """The hosts on the way, each entered as ~/.ssh/config says of it; to the first of them there may be a way, too.
 
-        Raises:
-            InputError: it leads through more hosts than `longest`.
+        InputError where it leads through more hosts than `longest`.
         """
         if self.jumps and not longest:
             raise InputError(
@@ -80,8 +79,7 @@ def _jump_words(jump: str) -> list[str]:
 def ssh_words(name: str, variables: Mapping[str, object]) -> list[str]:
     """The words between `ssh` and the command, as Ansible would have them for a host; the last is the destination.
 
-    Raises:
-        InputError: they make no sense.
+    InputError where they make no sense.
     """
 
     def first(*variants: str) -> str | None:
@@ -118,12 +116,7 @@ def _no_option(name: str, variable: str, value: str) -> str:
 
 
 def resolve(words: Sequence[str]) -> SshAddress:
-    """Ask OpenSSH what these words mean.
-
-    Raises:
-        InputError: it does not understand them.
-        MissingError: it is not installed.
-    """
+    """Ask OpenSSH what these words mean; InputError where it does not know, MissingError where it is not installed."""
     command = ["ssh", "-G", *words[:-1], "--", words[-1]]
     try:
         told = subprocess.run(command, capture_output=True, text=True, check=False, timeout=RESOLVE_TIMEOUT_SECONDS)

@@ -46,11 +46,7 @@ class ClientKeys(AuthStrategy):
 
 
 def private_key(file: Path) -> paramiko.PKey:
-    """The key in a file.
-
-    Raises:
-        Exception: one of `UNREADABLE`, such as paramiko.PasswordRequiredException.
-    """
+    """The key in a file; one of `UNREADABLE`, such as paramiko.PasswordRequiredException, where it cannot be had."""
     try:
         return paramiko.PKey.from_path(file)
     except paramiko.PasswordRequiredException:

@@ -8,22 +8,25 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Callable
-from contextlib import ExitStack, closing
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import fabric
 import paramiko
 
+from picluster.controller.nodes.fan_out import try_all
+from picluster.controller.nodes.ssh.address import SshAddress, resolve
 from picluster.controller.nodes.ssh.client_keys import ClientKeys
 from picluster.controller.nodes.ssh.failures import HostKeyShown, Verdict, in_words, was_turned_away
 from picluster.controller.nodes.ssh.known_hosts import HostKey, known_keys, lines_of
+from picluster.errors import PiclusterError, RunFailed
 
 if TYPE_CHECKING:
     from paramiko.pkey import PKey
 
-    from picluster.controller.nodes.ssh.address import SshAddress
+    from picluster.controller.nodes.inventory import RemoteNode
 
 # It would print tracebacks of what is said in words here.
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
@@ -41,15 +44,20 @@ KEEPALIVE_SECONDS = 15
 """Interval that keeps routers from forgetting a connection over which nothing is said."""
 RETRY_SECONDS = 0.3
 """Between attempts at an sshd that hung up at once: it does so when many ask at the same time (MaxStartups)."""
+LOOK_SECONDS = 20.0
+"""For a look at a node behind several others, each of which is entered first."""
 
 
-def connect(name: str, address: SshAddress, *, silence_seconds: float | None = None) -> fabric.Connection:
+def connect(
+    name: str, address: SshAddress, *, silence_seconds: float | None = None, only_look: bool = False
+) -> fabric.Connection:
     """Open a connection to a node, through the hosts on the way.
 
     Args:
         name: name of the node, for the words of an error.
         address: address of the node.
         silence_seconds: the connection breaks when the other side's kernel acknowledges nothing for so long.
+        only_look: see the node's host key and go no further: that is an error, caused by HostKeyShown.
 
     Raises:
         RunFailed: it cannot be entered; says why and what to do.
@@ -57,7 +65,7 @@ def connect(name: str, address: SshAddress, *, silence_seconds: float | None = N
     way: fabric.Connection | None = None
     for place in (*address.way(), address):
         try:
-            way = _enter(place, way)
+            way = _enter(place, way, only_look=only_look and place is address)
         except (OSError, EOFError, paramiko.SSHException) as error:
             if way is not None:
                 way.close()
@@ -67,22 +75,26 @@ def connect(name: str, address: SshAddress, *, silence_seconds: float | None = N
     return way
 
 
-def host_key(name: str, address: SshAddress) -> Verdict:
-    """The key that a node shows; or that of a host on the way to it, where that one's is not trusted yet.
+def look(nodes: Sequence[RemoteNode]) -> dict[str, Verdict | PiclusterError]:
+    """The host key of every node, or why it cannot be had.
 
-    Raises:
-        RunFailed: it shows none, or a host on the way cannot be entered.
+    Where a host on the way to a node is not trusted yet, the verdict is on that one: look again once it is.
     """
-    way: fabric.Connection | None = None
-    with ExitStack() as stack:
-        for place in (*address.way(), address):
-            try:
-                way = stack.enter_context(closing(_enter(place, way, only_look=place is address)))
-            except HostKeyShown as shown:
-                return replace(shown.verdict, on_the_way=place is not address)
-            except (OSError, EOFError, paramiko.SSHException) as error:
-                raise in_words(name, place, error, on_the_way=place is not address) from error
-    raise AssertionError("a look ends with a verdict")
+    words = {node.name: node.ssh_words for node in nodes}
+
+    def show(name: str) -> Verdict:
+        address = resolve(words[name])
+        try:
+            connect(name, address, only_look=True)
+        except RunFailed as failed:
+            if not isinstance(shown := failed.__cause__, HostKeyShown):
+                raise
+            if shown.verdict.state == "revoked":
+                raise in_words(name, shown.verdict.address, shown) from None
+            return replace(shown.verdict, on_the_way=shown.verdict.address is not address)
+        raise AssertionError("a look ends with a verdict")
+
+    return try_all(words, show, timeout_seconds=LOOK_SECONDS, doing="looking at its host key")
 
 
 class _Connection(fabric.Connection):  # type: ignore[misc]  # it has no types
@@ -103,23 +115,17 @@ class _Check(paramiko.MissingHostKeyPolicy):
         self._recorded, self._revoked = known_keys(lines, address.known_name)
         # OpenSSH takes a key that was recorded without the port, too; another one there means nothing.
         self._without_port = [] if address.alias else known_keys(lines, address.host.lower())[0]
-
-    @property
-    def kinds(self) -> set[str]:
+        self.kinds = {key.kind for key in (*self._recorded, *self._without_port)}
         """Kinds of the keys that are recorded."""
-        return {key.kind for key in (*self._recorded, *self._without_port)}
 
     def missing_host_key(self, client: paramiko.SSHClient, hostname: str, key: PKey) -> None:  # noqa: ARG002
-        verdict = self._verdict(HostKey(key.get_name(), key.asbytes()))
-        if self._only_look or verdict.state != "known":
-            raise HostKeyShown(verdict)
-
-    def _verdict(self, key: HostKey) -> Verdict:
-        if key in self._revoked:
-            return Verdict(self._address, key, tuple(self._recorded), "revoked")
-        if key in (*self._recorded, *self._without_port):
-            return Verdict(self._address, key, (key,), "known")
-        return Verdict(self._address, key, tuple(self._recorded), "changed" if self._recorded else "new")
+        shown, recorded = HostKey(key.get_name(), key.asbytes()), tuple(self._recorded)
+        if shown in self._revoked:
+            raise HostKeyShown(Verdict(self._address, shown, recorded, "revoked"))
+        if shown not in (*recorded, *self._without_port):
+            raise HostKeyShown(Verdict(self._address, shown, recorded, "changed" if recorded else "new"))
+        if self._only_look:
+            raise HostKeyShown(Verdict(self._address, shown, (shown,), "known"))
 
 
 def _enter(address: SshAddress, way: fabric.Connection | None, *, only_look: bool = False) -> fabric.Connection:
@@ -144,7 +150,7 @@ def _connection(address: SshAddress, way: fabric.Connection | None, check: _Chec
         "auth_timeout": AUTHENTICATE_SECONDS,
         "channel_timeout": CHANNEL_SECONDS,
         "auth_strategy": ClientKeys(address),
-        "transport_factory": _transports_preferring(check.kinds),
+        "transport_factory": partial(_Transport, kinds=check.kinds),
     }
     if address.proxy_command and way is None:
         arguments["sock"] = _start_proxy(address)
@@ -183,25 +189,18 @@ def proxy_words(address: SshAddress) -> list[str]:
 
 
 class _Transport(paramiko.Transport):
-    """Has time of its own for the first exchange, rather than that of the TCP connection."""
+    """Asks for a key of the kinds that are recorded, and has time of its own for the first exchange."""
 
-    def start_client(self, event: threading.Event | None = None, timeout: float | None = None) -> None:  # noqa: ARG002
-        super().start_client(event, timeout=NEGOTIATE_SECONDS)
-
-
-def _transports_preferring(kinds: set[str]) -> Callable[..., paramiko.Transport]:
-    """The host shall show a key of one of these kinds, where it has one."""
-
-    def make(sock: socket.socket, **options: Any) -> paramiko.Transport:
-        transport = _Transport(sock, **options)
-        security = transport.get_security_options()
+    def __init__(self, sock: socket.socket, *, kinds: set[str], **options: Any) -> None:
+        super().__init__(sock, **options)
+        security = self.get_security_options()
         # RSA keys sign under several names.
         security.key_types = sorted(
             security.key_types, key=lambda name: ("ssh-rsa" if name.startswith("rsa-") else name) not in kinds
         )
-        return transport
 
-    return make
+    def start_client(self, event: threading.Event | None = None, timeout: float | None = None) -> None:  # noqa: ARG002
+        super().start_client(event, timeout=NEGOTIATE_SECONDS)
 
 
 def _keep_alive(connection: fabric.Connection, silence_seconds: float | None) -> None:

@@ -23,9 +23,6 @@ if TYPE_CHECKING:
 UNREADABLE = (OSError, ValueError, TypeError, paramiko.SSHException, UnknownKeyType)
 """Errors of reading a key file: not a key, of a kind that is not known, locked by a passphrase."""
 
-_TOO_SLOW = "No existing session"
-"""paramiko's word for keys that were not agreed upon in time."""
-
 
 @dataclass(frozen=True)
 class Verdict:
@@ -56,7 +53,7 @@ def in_words(name: str, address: SshAddress, error: Exception, *, on_the_way: bo
         if isinstance(error, kind):
             what, fix = words(name, address, error)
             return RunFailed(way + what.format(place=place), fix=fix)
-    if was_turned_away(error) or str(error) == _TOO_SLOW:
+    if was_turned_away(error) or str(error) == "No existing session":  # keys were not agreed upon in time
         return RunFailed(f"{way}{place} takes the connection, but says nothing in time", fix="restart it, or its sshd")
     told = " ".join(str(error).split()) or type(error).__name__
     return RunFailed(f"{way}SSH to {place} failed: {told}", fix=f"see what `ssh {address.user}@{address.host}` says")

@@ -1,17 +1,27 @@
-"""Files of host keys, in the form of sshd(8): which keys a host is known by, and the text with other ones."""
+"""Files of host keys, in the form of sshd(8): which keys a host is known by, and how another one is recorded.
+
+They are OpenSSH's own, so that Ansible, rsync and picluster trust the same.
+"""
 
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
-import hmac
-import re
+import os
+import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import paramiko
+
+from picluster.errors import InputError
+
+if TYPE_CHECKING:
+    from picluster.controller.nodes.ssh.failures import Verdict
 
 _HASHED = "|1|"
 _REVOKED = "@revoked"
@@ -59,14 +69,40 @@ def known_keys(lines: Iterable[str], name: str) -> tuple[list[HostKey], list[Hos
     return [each.key for each in found if not each.marker], [each.key for each in found if each.marker == _REVOKED]
 
 
+def record(verdict: Verdict) -> Path:
+    """Write a host's key down, in place of what was recorded of it; returns the file. InputError where none can be."""
+    address, key = verdict.address, verdict.key
+    if address.new_keys is None or (address.new_keys.exists() and not address.new_keys.is_file()):
+        what = f"UserKnownHostsFile of {address.host} is {address.new_keys or 'none'}: nothing can be recorded there"
+        raise InputError(what, fix="name a file, in ~/.ssh/config or ansible_ssh_common_args")
+    file = address.new_keys.resolve()  # it may be a link into somebody's collection of settings
+    name = address.known_name
+    try:
+        text = file.read_bytes().decode(errors="surrogateescape") if file.exists() else ""
+        known, _ = known_keys(text.splitlines(), name)
+        if known == [key]:
+            return file
+        kept = without(text, name)
+        line = key.line(paramiko.HostKeys.hash_host(name) if address.hashes_names else name)
+        _replace(file, kept + ("" if kept.endswith("\n") or not kept else "\n") + line)
+    except OSError as error:
+        raise InputError(f"cannot write {file}: {error.strerror}", fix="see its permissions, and free space") from error
+    return file
+
+
+def elsewhere(verdict: Verdict) -> list[Path]:
+    """Files that still give the host another key than the one that it shows, and that `record` leaves alone."""
+    name = verdict.address.known_name
+    return [
+        file
+        for file in verdict.address.known_hosts
+        if any(key != verdict.key for key in known_keys(lines_of([file]), name)[0])
+    ]
+
+
 def without(text: str, name: str) -> str:
     """The text without what is recorded of that host; a line that names others too keeps those."""
     return "".join(filter(None, (_line_without(line, name) for line in text.splitlines(keepends=True))))
-
-
-def hashed(name: str, salt: bytes) -> str:
-    """A host's name as HashKnownHosts writes it; 20 random bytes of salt."""
-    return f"{_HASHED}{base64.b64encode(salt).decode()}|{base64.b64encode(_digest(name, salt)).decode()}"
 
 
 def _line_without(line: str, name: str) -> str:
@@ -89,27 +125,34 @@ def _entry(line: str) -> _Entry | None:
     try:
         hosts, kind, key = words[:3]
         return _Entry(marker, hosts, HostKey(kind, base64.b64decode(key, validate=True)))
-    except (ValueError, binascii.Error):  # a comment, or nothing that we understand
+    except ValueError:  # a comment, or nothing that we understand
         return None
 
 
 def _matches(hosts: str, name: str) -> bool:
     if hosts.startswith(_HASHED):
-        try:
-            salt, digest = (base64.b64decode(part) for part in hosts.removeprefix(_HASHED).split("|"))
-        except ValueError:
-            return False
-        return hmac.compare_digest(_digest(name, salt), digest)
-    patterns = hosts.lower().split(",")
-    if any(fnmatchcase(name, _literal(pattern[1:])) for pattern in patterns if pattern.startswith("!")):
+        # Salt of another length than SHA-1's is no salt to paramiko, as to OpenSSH.
+        with suppress(ValueError, AssertionError):
+            return hosts == paramiko.HostKeys.hash_host(name, hosts)
         return False
-    return any(fnmatchcase(name, _literal(pattern)) for pattern in patterns)
+    # Brackets stand for themselves here, as in [host]:port; fnmatch would take them for a choice.
+    patterns = hosts.lower().replace("[", "[[]").split(",")
+    if any(fnmatchcase(name, pattern[1:]) for pattern in patterns if pattern.startswith("!")):
+        return False
+    return any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
-def _literal(pattern: str) -> str:
-    """Brackets stand for themselves here, as in [host]:port; fnmatch would take them for a choice."""
-    return re.sub(r"\[", "[[]", pattern)
-
-
-def _digest(name: str, salt: bytes) -> bytes:
-    return hmac.new(salt, name.encode(), hashlib.sha1).digest()
+def _replace(file: Path, text: str) -> None:
+    """Write aside and rename, so that no reader ever sees half of it; its mode stays, or is 0600."""
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    mode = file.stat().st_mode & 0o777 if file.exists() else 0o600
+    descriptor, aside = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(text.encode(errors="surrogateescape"))
+            os.fchmod(stream.fileno(), mode)
+            os.fsync(stream.fileno())
+        Path(aside).replace(file)
+    except BaseException:
+        Path(aside).unlink()
+        raise

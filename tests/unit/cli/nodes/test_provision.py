@@ -62,7 +62,7 @@ def test_a_node_that_is_not_ready_is_named_with_place_and_reason(capsys: pytest.
 
 def test_where_nobody_watches_each_change_and_each_failure_is_a_line(capsys: pytest.CaptureFixture[str]) -> None:
     data = {"host": "pi1", "play": "Make", "role": "base", "task": "Install"}
-    with watched(Progress.of(["pi1"]), quiet=False) as hear:
+    with watched(Progress(["pi1"]), quiet=False) as hear:
         hear({"event": "runner_on_ok", "event_data": {**data, "res": {"changed": True}}})
         hear({"event": "runner_on_ok", "event_data": {**data, "res": {}}})
         hear({"event": "runner_on_failed", "event_data": {**data, "res": {"msg": "no space"}}})

@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 import yaml  # type: ignore[import-untyped]
 
-from picluster.controller.first_boot.cards import card, inventory
-from picluster.controller.first_boot.files import read_cluster, read_public_key, write_all
+from picluster.controller.first_boot.cards import card, inventory, read_cluster, read_public_key, write_all
 from picluster.errors import DataError, InputError
 from picluster.schema.cluster_file import ClusterFile
 

@@ -1,145 +1,24 @@
-"""What the doctor makes of facts: nothing of a node in good health, and one finding with one fix for each fault."""
+"""What the doctor makes of all nodes side by side, and of measured links."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import msgspec
 import pytest
 
-from picluster.controller.health.findings import judge
-from picluster.controller.health.findings_node import Patient, about
+from picluster.controller.health.findings import between, judge
+from picluster.controller.health.findings_node import Patient
 from picluster.controller.nodes.fitness import busy
-from picluster.errors import DataError, RunFailed
+from picluster.errors import RunFailed
 from picluster.schema.facts import Claimed
-from picluster.schema.health import TorchTrial
+from picluster.schema.health import Interface, Link
 from picluster.schema.run import Controller
-from tests.unit.controller.healthy import GIB, SEEN, VERSIONS, WORKS, a_patient, links_between
-
-MIB = 1 << 20
-WARNED = "warning"
-SICK: list[tuple[str, str, str, dict[str, Any]]] = [
-    ("system", "problem", "32-bit", {"bits": 32}),
-    ("memory", "problem", "only 100 MiB of memory are left, and torch alone takes 142", {"available_bytes": 100 * MIB}),
-    ("memory", WARNED, "only 200 MiB", {"available_bytes": 200 * MIB}),
-    ("memory", WARNED, "only 200 MiB", {"limit_bytes": 200 * MIB}),
-    ("cgroup", WARNED, "lack the memory controller", {"memory_controller": False}),
-    ("disk", "problem", "read-only", {"read_only": True}),
-    ("disk", WARNED, "only 300 MiB of its disk", {"free_bytes": 300 * MIB}),
-    ("sudo", WARNED, "asks for a password", {"sudo": False}),
-    ("name", "note", "resolves to 127.0.1.1", {"name_addresses": ("127.0.1.1",)}),
-    ("name", WARNED, "takes over 3 s", {"name_addresses": None}),
-    ("governor", WARNED, "powersave", {"governor": "powersave"}),
-    ("temperature", WARNED, "81 °C", {"celsius": 81.2}),
-    ("power", WARNED, "voltage is too low", {"throttled": 0x50005}),
-    ("power", WARNED, "voltage has been too low", {"throttled": 0x10000}),
-    ("throttled", WARNED, "is slowed down now", {"throttled": 0x4}),
-    ("throttled", WARNED, "has been slowed down", {"throttled": 0x40000}),
-    ("swap", WARNED, "/dev/mmcblk0p3", {"swaps_on_card": ("/dev/mmcblk0p3",)}),
-    ("apt", WARNED, "unattended-upgr is installing", {"package_locks": ("unattended-upgr",)}),
-]
+from tests.unit.controller.healthy import SEEN, VERSIONS, WORKS, a_patient, links_between
 
 
 def test_of_a_node_in_good_health_nothing_is_said() -> None:
     health = judge([a_patient("pi1"), a_patient("pi2")], links_between("pi1", "pi2"))
     assert health.findings == ()
     assert health.ready
-
-
-def test_a_machine_without_firmware_governor_or_thermometer_is_in_good_health() -> None:
-    absent = {"board": None, "governor": None, "celsius": None, "throttled": None, "memory_controller": None}
-    assert about(a_patient(facts={**absent, "atomics": None, "interfaces": {}})) == []
-
-
-@pytest.mark.parametrize(("check", "severity", "words", "facts"), SICK, ids=[each[2] for each in SICK])
-def test_each_fault_is_told_with_its_gravity_and_a_fix(
-    check: str, severity: str, words: str, facts: dict[str, Any]
-) -> None:
-    found = {finding.check: finding for finding in about(a_patient(facts=facts))}
-    assert found[check].severity == severity
-    assert words in found[check].what
-    assert found[check].fix
-    assert found[check].nodes == ("pi1",)
-
-
-def test_a_pi_that_has_swap_may_have_little_memory() -> None:
-    found = about(a_patient(facts={"available_bytes": 100 * MIB, "swap_free_bytes": GIB}))
-    assert [finding.severity for finding in found] == [WARNED]
-
-
-def test_memory_that_cannot_hold_a_node_s_part_of_the_graph_is_told_with_the_numbers() -> None:
-    (finding,) = about(a_patient(data_bytes=458 * MIB, facts={"available_bytes": 500 * MIB}))
-    assert finding.what == "500 MiB of memory are left; torch takes 142, its part of the graph 458"
-    assert about(a_patient(data_bytes=300 * MIB, facts={"available_bytes": 500 * MIB})) == []
-
-
-@pytest.mark.parametrize(
-    ("trial", "what", "fix"),
-    [
-        (
-            {"step": "multiplying", "signal": "SIGILL"},
-            "torch 2.10.0 dies while multiplying: the processor lacks instructions (SIGILL)",
-            "install torch 2.9.1",
-        ),
-        (
-            {"step": "importing torch", "signal": "SIGKILL"},
-            "torch is killed while importing torch: there is no memory left",
-            "end other programs",
-        ),
-        (
-            {"step": "importing the worker", "error": "ModuleNotFoundError: No module named 'msgspec'"},
-            "importing the worker fails: ModuleNotFoundError: No module named 'msgspec'",
-            "install it anew there: picluster provision",
-        ),
-        (
-            {"step": "", "error": "/x/python: No such file"},
-            "starting its python fails: /x/python",
-            "install it anew there: picluster provision",
-        ),
-    ],
-)
-def test_torch_that_does_not_work_makes_a_node_unusable(trial: dict[str, str], what: str, fix: str) -> None:
-    told = TorchTrial(**{"signal": None, "error": "", "versions": {}, **trial})  # type: ignore[arg-type]
-    seen = msgspec.structs.replace(SEEN, torch="2.10.0")
-    (finding,) = about(a_patient(torch=told, seen=seen))
-    assert (finding.check, finding.severity) == ("torch", "problem")
-    assert finding.what.startswith(what)
-    assert finding.fix.startswith(fix)
-
-
-@pytest.mark.parametrize(
-    ("torch", "atomics", "refused"),
-    [("2.10.0", False, True), ("2.13.0+cpu", False, True), ("2.9.1", False, False), ("2.10.0", True, False)],
-)
-def test_torch_that_needs_atomics_is_refused_where_there_are_none(torch: str, atomics: bool, refused: bool) -> None:
-    trial = msgspec.structs.replace(WORKS, versions={**VERSIONS, "torch": torch})
-    found = about(a_patient(torch=trial, facts={"atomics": atomics}))
-    assert bool(found) is refused
-    assert all(finding.severity == "problem" and "atomics" in finding.what for finding in found)
-
-
-@pytest.mark.parametrize(("skew", "words"), [(75.04, "75.0 s ahead of"), (-3600.0, "3,600.0 s behind"), (1.5, "")])
-def test_a_clock_that_is_wrong_is_told_with_its_direction(skew: float, words: str) -> None:
-    found = about(a_patient(clock_seconds=skew))
-    assert [words in finding.what for finding in found] == [True] * bool(words)
-
-
-def test_an_old_python_matters_only_where_picluster_is_not_installed_yet() -> None:
-    old = {"python": "3.9.2"}
-    assert about(a_patient(facts=old)) == []
-    bare = a_patient(facts=old, seen=msgspec.structs.replace(SEEN, worker=None), torch=None)
-    assert [finding.check for finding in about(bare)] == ["python"]
-
-
-def test_a_disk_that_is_too_full_is_told_once() -> None:
-    full = DataError("its disk is too full", fix="free space there")
-    found = about(a_patient(errors={"fit": full}, facts={"free_bytes": 0}))
-    assert [finding.check for finding in found] == ["fit"]
-
-
-def test_sudo_and_names_of_this_machine_do_not_matter_to_local_nodes() -> None:
-    facts = {"sudo": False, "name_addresses": ("127.0.0.1",)}
-    assert about(a_patient(local=True, seen=None, clock_seconds=None, facts=facts)) == []
 
 
 def test_nodes_of_which_the_same_is_to_be_said_stand_together() -> None:
@@ -199,3 +78,111 @@ def test_groups_of_nodes_whose_numerics_differ_are_a_note() -> None:
     (finding,) = health.findings
     assert (finding.check, finding.severity, health.ready) == ("numerics", "note", True)
     assert finding.what.startswith("numerics differ between pi1, pi3 (53a0); pi2 (72a0): ")
+
+
+def unreached(source: str, target: str) -> Link:
+    return Link(source=source, target=target, problem="no answer")
+
+
+def test_a_node_that_nobody_reaches_is_told_of_once() -> None:
+    links = [each for each in links_between("pi1", "pi2", "pi3") if each.target != "pi2"]
+    found = between(
+        [a_patient(name) for name in ("pi1", "pi2", "pi3")], [*links, unreached("pi1", "pi2"), unreached("pi3", "pi2")]
+    )
+    assert [(each.nodes, each.severity) for each in found] == [(("pi2",), "problem")]
+    assert found[0].what == "no other node reaches it over TCP: no answer"
+
+
+def test_a_pair_that_does_not_meet_is_told_of_who_tried() -> None:
+    links = [each for each in links_between("pi1", "pi2", "pi3") if (each.source, each.target) != ("pi1", "pi2")]
+    found = between([a_patient(name) for name in ("pi1", "pi2", "pi3")], [*links, unreached("pi1", "pi2")])
+    assert [(each.nodes, each.what) for each in found] == [(("pi1",), "it does not reach pi2 over TCP: no answer")]
+
+
+@pytest.mark.parametrize(
+    ("interface", "rate", "words"),
+    [
+        (
+            Interface(speed_mbit=100, wireless=False, half_duplex=False),
+            94.0,
+            "gives 94 Mbit/s at best, being linked at 100",
+        ),
+        (
+            Interface(speed_mbit=1000, wireless=False, half_duplex=False),
+            400.0,
+            "gives 400 Mbit/s at best; others have more",
+        ),
+        (
+            Interface(speed_mbit=None, wireless=False, half_duplex=False),
+            300.0,
+            "gives 300 Mbit/s at best; others have more",
+        ),
+        (Interface(speed_mbit=None, wireless=True, half_duplex=False), 38.0, "is Wi-Fi: 38 Mbit/s at best"),
+        (Interface(speed_mbit=1000, wireless=False, half_duplex=True), 900.0, "one direction at a time"),
+    ],
+)
+def test_a_slow_interface_is_told_of_its_node_alone(interface: Interface, rate: float, words: str) -> None:
+    patients = [a_patient("pi1"), a_patient("pi2", facts={"interfaces": {"eth0": interface}}), a_patient("pi3")]
+    (finding,) = between(patients, links_between("pi1", "pi2", "pi3", pi2=rate))
+    assert (finding.nodes, finding.severity) == (("pi2",), "warning")
+    assert words in finding.what
+
+
+def test_what_an_interface_cannot_do_is_not_asked_of_it() -> None:
+    """Of two nodes, one on 2.5 Gbit/s."""
+    fast = Interface(speed_mbit=2500, wireless=False, half_duplex=False)
+    patients = [a_patient("pi1"), a_patient("pi2", facts={"interfaces": {"eth0": fast}})]
+    assert between(patients, links_between("pi1", "pi2", mbit=940.0)) == []
+
+
+def test_long_round_trips_are_told() -> None:
+    links = [msgspec.structs.replace(each, round_trip_ms=22.0) for each in links_between("pi1", "pi2")]
+    found = between([a_patient("pi1"), a_patient("pi2")], links)
+    assert [each.check for each in found] == ["round-trip", "round-trip"]
+
+
+@pytest.mark.parametrize(("speed_mbit", "wireless"), [(100, False), (None, True)])
+def test_a_fast_node_is_not_blamed_for_a_slow_peer(speed_mbit: int | None, wireless: bool) -> None:
+    slow = Interface(speed_mbit=speed_mbit, wireless=wireless, half_duplex=False)
+    patients = [a_patient("pi1"), a_patient("pi2", facts={"interfaces": {"eth0": slow}})]
+    found = between(patients, links_between("pi1", "pi2", mbit=94.0))
+    assert [each.nodes for each in found] == [("pi2",)]
+
+
+def test_nodes_that_are_all_slow_for_no_visible_reason_are_told_of() -> None:
+    found = between([a_patient("pi1"), a_patient("pi2")], links_between("pi1", "pi2", mbit=60.0))
+    assert [each.nodes for each in found] == [("pi1", "pi2")]
+    assert "does not tell whose end is slow" in found[0].what
+
+
+def test_a_fast_node_among_slow_ones_is_not_blamed_alone() -> None:
+    """Its links are as slow as those of the others: nothing points to its cable."""
+    names = ("pi1", "pi2", "pi3", "pi4")
+    (finding,) = between([a_patient(name) for name in names], links_between(*names, mbit=94.0))
+    assert finding.nodes == names
+
+
+def test_of_slow_links_the_node_is_blamed_whose_peers_have_shown_more() -> None:
+    names = ("pi1", "pi2", "pi3")
+    found = between([a_patient(name) for name in names], links_between(*names, pi3=60.0))
+    assert [each.nodes for each in found] == [("pi3",)]
+
+
+def test_links_to_limited_nodes_tell_nothing_of_a_fast_one() -> None:
+    slow = {"interfaces": {"eth0": Interface(speed_mbit=100, wireless=False, half_duplex=False)}}
+    patients = [a_patient("pi1"), a_patient("pi2", facts=slow), a_patient("pi3", facts=slow), a_patient("pi4")]
+    found = between(patients, links_between("pi1", "pi2", "pi3", "pi4", pi2=94.0, pi3=94.0))
+    assert [each.nodes for each in found] == [("pi2",), ("pi3",)]
+
+
+@pytest.mark.parametrize(("speed_mbit", "wireless"), [(100, False), (None, True)])
+def test_nodes_that_are_all_limited_are_told_of_one_by_one(speed_mbit: int | None, wireless: bool) -> None:
+    slow = {"interfaces": {"eth0": Interface(speed_mbit=speed_mbit, wireless=wireless, half_duplex=False)}}
+    found = between(
+        [a_patient("pi1", facts=slow), a_patient("pi2", facts=slow)], links_between("pi1", "pi2", mbit=94.0)
+    )
+    assert [each.nodes for each in found] == [("pi1",), ("pi2",)]
+
+
+def test_links_of_a_cluster_that_were_not_measured_say_nothing() -> None:
+    assert between([a_patient("pi1"), a_patient("pi2")], []) == []

@@ -4,8 +4,16 @@ from pathlib import Path
 
 import pytest
 
-from picluster.controller.provision.pins import Pin, Target, cuda_of_torch, locked, refuse_cuda, required
-from picluster.controller.provision.wheel_set import POETRY, with_cpu_torch
+from picluster.controller.provision.pins import (
+    POETRY,
+    Pin,
+    Target,
+    cuda_of_torch,
+    locked,
+    refuse_cuda,
+    required,
+    with_cpu_torch,
+)
 from picluster.errors import MissingError
 
 ROOT = Path(__file__).parents[4]

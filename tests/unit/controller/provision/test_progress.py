@@ -18,7 +18,7 @@ def stats(**counts: dict[str, int]) -> dict[str, Any]:
 
 
 def test_nodes_that_came_through_are_ready_with_ansible_s_counts() -> None:
-    progress = Progress.of(["pi1", "pi2"])
+    progress = Progress(["pi1", "pi2"])
     assert progress.update(event("runner_on_ok", "pi1", res={"changed": True})) == "pi1"
     progress.update(event("runner_on_skipped", "pi2"))
     progress.update(event("runner_on_ok", "pi2", res={}))
@@ -32,7 +32,7 @@ def test_nodes_that_came_through_are_ready_with_ansible_s_counts() -> None:
 
 
 def test_a_node_that_failed_says_where_and_why_and_does_not_hide_the_others() -> None:
-    progress = Progress.of(["pi1", "pi2", "pi3"])
+    progress = Progress(["pi1", "pi2", "pi3"])
     for name in progress.nodes:
         progress.update(event("runner_on_ok", name, res={}))
     progress.update(event("runner_on_failed", "pi1", task="Fetch", res={"msg": "no route\n to host"}))
@@ -51,7 +51,7 @@ def test_a_node_that_failed_says_where_and_why_and_does_not_hide_the_others() ->
 
 
 def test_when_one_is_refused_by_looking_the_others_are_untouched() -> None:
-    progress, look = Progress.of(["pi1", "pi2"]), "Look at all nodes before any of them is changed"
+    progress, look = Progress(["pi1", "pi2"]), "Look at all nodes before any of them is changed"
     progress.update(event("runner_on_ok", "pi1", look, res={}))
     progress.update(event("runner_on_failed", "pi2", look, res={"msg": "pi2: 32-bit"}))
     progress.update(stats(ok={"pi1": 1}, failures={"pi2": 1}))
@@ -59,7 +59,7 @@ def test_when_one_is_refused_by_looking_the_others_are_untouched() -> None:
 
 
 def test_what_was_rescued_or_may_fail_is_no_failure() -> None:
-    progress = Progress.of(["pi1"])
+    progress = Progress(["pi1"])
     progress.update(event("runner_on_failed", "pi1", ignore_errors=True, res={"msg": "never mind"}))
     assert not progress.nodes["pi1"].has_failed
     progress.update(event("runner_on_failed", "pi1", res={"msg": "rescued"}))
@@ -68,14 +68,14 @@ def test_what_was_rescued_or_may_fail_is_no_failure() -> None:
 
 
 def test_a_member_that_could_not_be_told_of_a_new_one_is_named() -> None:
-    progress = Progress.of(["pi5"])
+    progress = Progress(["pi5"])
     progress.update(event("runner_on_unreachable", "pi2", res={"msg": "no route to host"}))
     assert progress.notes == ["pi2 was not told of the others: no route to host"]
     assert [node.name for node in progress.outcomes("ready")] == ["pi5"]
 
 
 def test_words_of_the_playbook_are_noted_once() -> None:
-    progress = Progress.of(["pi1", "pi2"])
+    progress = Progress(["pi1", "pi2"])
     for name in progress.nodes:
         progress.update(event("runner_on_ok", name, task_action="ansible.builtin.debug", res={"msg": "a mixed shelf"}))
     assert progress.notes == ["a mixed shelf"]

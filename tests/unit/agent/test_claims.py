@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from picluster.agent import claims, idle
+from picluster.agent import claims
 
-ERRANDS = Path(claims.__file__).parent
 HOLD = """
 import fcntl, sys
 stream = open(sys.argv[1], "r+")
@@ -25,26 +24,24 @@ Ask = Callable[[], "subprocess.CompletedProcess[str]"]
 
 @pytest.fixture
 def ask(tmp_path: Path) -> Ask:
-    """Ask the two files as they lie on a node, by whatever python3 there is, with claims in a folder of the test's."""
+    """Ask the file as it lies on a node, by whatever python3 there is, with claims in a folder of the test's."""
     installed = tmp_path / "picluster/agent"
     installed.mkdir(parents=True)
-    for name in ("idle.py", "claims.py"):
-        shutil.copy(ERRANDS / name, installed)
-    (tmp_path / "claims").mkdir()
+    shutil.copy(claims.__file__, installed)
+    (tmp_path / "shared" / claims.CLAIMS).mkdir(parents=True)
     start = (
-        "import runpy, sys; from pathlib import Path; from picluster.agent import claims;"
-        f"claims.claims_folder = lambda: Path({str(tmp_path / 'claims')!r});"
-        "runpy.run_module('picluster.agent.idle', run_name='__main__')"
+        "import runpy; from pathlib import Path; Path.is_dir = lambda _: False;"  # so there is no /run/lock
+        "runpy.run_module('picluster.agent.claims', run_name='__main__')"
     )
     words = [sys.executable, "-S", "-B", "-c", start]
-    environment = os.environ | {"PYTHONPATH": str(tmp_path)}
+    environment = os.environ | {"PYTHONPATH": str(tmp_path), "TMPDIR": str(tmp_path / "shared")}
     return lambda: subprocess.run(
         words, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=30
     )
 
 
 def test_a_machine_is_busy_for_as_long_as_a_worker_lives(ask: Ask, tmp_path: Path) -> None:
-    claim = tmp_path / "claims" / "17.json"
+    claim = tmp_path / "shared" / claims.CLAIMS / "17.json"
     claim.write_text('{"run": "cora-abcd"}')
     words = [sys.executable, "-c", HOLD, str(claim)]
     with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as worker:
@@ -58,6 +55,6 @@ def test_a_machine_is_busy_for_as_long_as_a_worker_lives(ask: Ask, tmp_path: Pat
 
 
 def test_each_run_is_named_once(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(idle, "claims", lambda: [{"run": "b"}, {"run": "a"}, {"run": "b"}, {}])
-    assert idle.main() == 1
+    monkeypatch.setattr(claims, "claims", lambda: [{"run": "b"}, {"run": "a"}, {"run": "b"}, {}])
+    assert claims.main() == 1
     assert capsys.readouterr().out == "?\na\nb\n"

@@ -4,7 +4,7 @@ from itertools import chain, combinations
 
 import pytest
 
-from picluster.controller.health.link_trials import rounds
+from picluster.controller.health.doctor import rounds
 
 
 @pytest.mark.parametrize("count", [2, 3, 4, 7, 10, 11])
