@@ -39,10 +39,12 @@ def clock() -> Answer:
 
 def examine(*, folder: str) -> Answer:
     """All facts; `folder` is where the node keeps its data."""
+    disk = premises.file_system(Path(folder).expanduser())
     return {
         **_system(ROOT),
         **_memory(ROOT),
-        **_disk(Path(folder).expanduser()),
+        "free_bytes": disk and disk.f_bavail * disk.f_frsize,
+        "read_only": bool(disk and disk.f_flag & os.ST_RDONLY),
         "sudo": os.getuid() == 0 or told_by("sudo", "-n", "true", seconds=SUDO_SECONDS) is not None,
         "name_addresses": _name_addresses(socket.gethostname()),
         "interfaces": interfaces(ROOT, [name for _, name in socket.if_nameindex()]),
@@ -98,14 +100,6 @@ def on_card(root: Path, path: str) -> bool:
         device = (root / path.lstrip("/")).stat().st_dev
         return "mmcblk" in str((root / f"sys/dev/block/{os.major(device)}:{os.minor(device)}").resolve())
     return False
-
-
-def _disk(folder: Path) -> Answer:
-    status = premises.file_system(folder)
-    return {
-        "free_bytes": status and status.f_bavail * status.f_frsize,
-        "read_only": bool(status and status.f_flag & os.ST_RDONLY),
-    }
 
 
 def _name_addresses(name: str) -> list[str] | None:

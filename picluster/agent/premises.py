@@ -88,11 +88,6 @@ def packages(home: Path) -> list[Path]:
     return [*own, *(Path(line) for line in lines if line.startswith("/"))]
 
 
-def python(home: Path) -> str | None:
-    """Version of the environment's Python, such as 3.11."""
-    return next((folder.name[len("python") :] for folder in home.glob(".venv/lib/python3*")), None)
-
-
 def machine(torch: str | None) -> dict[str, Any]:
     """Facts of the machine itself; of its numerics as far as a worker with this torch has left them here."""
     from picluster.agent.control_groups import memory_limit

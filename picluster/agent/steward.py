@@ -46,7 +46,7 @@ def look(*, name: str, home: str, cache: str, graph: str, wanted: dict[str, list
         "worker": program if is_there else None,
         "version": version,
         "trouble": trouble,
-        "python": premises.python(place),
+        "python": next((folder.name[len("python") :] for folder in place.glob(".venv/lib/python3*")), None),
         "torch": torch,
         "packages": {name: premises.installed(place, name) for name in ("mpi4py", "ray")},
         "rsync": premises.program("rsync") is not None,

@@ -68,14 +68,16 @@ def read_cluster(file: Path) -> ClusterFile:
     except OSError as error:
         raise InputError(f"cannot read {file}: {error.strerror}") from None
     try:
-        return msgspec.convert(_read_yaml(file, text), ClusterFile)
+        return msgspec.convert(_read_yaml(text), ClusterFile)
     except msgspec.ValidationError as error:
         raise InputError(
             f"{file} does not fit: {in_words(error)}", fix=f"see {find(_EXAMPLE)}; what YAML mistakes goes in quotes"
         ) from None
+    except InputError as error:
+        raise InputError(f"{file}: {error.what}", fix=error.fix) from None
 
 
-def _read_yaml(file: Path, text: str) -> Any:
+def _read_yaml(text: str) -> Any:
 
     class Loader(yaml.SafeLoader):  # type: ignore[misc]
         """Loader that refuses a name that stands there twice, of which YAML would take the last."""
@@ -84,8 +86,7 @@ def _read_yaml(file: Path, text: str) -> Any:
             keys = [self.construct_object(key, deep=True) for key, _ in node.value]
             for key in keys:
                 if keys.count(key) > 1:
-                    fix = f"see line {node.start_mark.line + 1} and after"
-                    raise InputError(f"{file}: {key} stands there twice", fix=fix)
+                    raise InputError(f"{key} stands there twice", fix=f"see line {node.start_mark.line + 1} and after")
             return super().construct_mapping(node, deep)
 
     try:
@@ -94,7 +95,7 @@ def _read_yaml(file: Path, text: str) -> Any:
         mark = getattr(error, "problem_mark", None)
         where = f"line {mark.line + 1}: " if mark else ""
         reason = yaml_in_words(str(getattr(error, "problem", None) or getattr(error, "reason", "")))
-        raise InputError(f"{file}: {where}{reason}", fix=f"see {find(_EXAMPLE)}") from None
+        raise InputError(f"{where}{reason}", fix=f"see {find(_EXAMPLE)}") from None
 
 
 def read_public_key(cluster: ClusterFile, beside: Path) -> str:
@@ -126,11 +127,9 @@ def _is_public_key(text: str) -> bool:
 
 
 def write_all(cluster: ClusterFile, public_key: str, *, force: bool) -> None:
-    """Write `cards/` and `inventory/hosts.yml` of this folder.
+    """Write `cards/` and `inventory/hosts.yml` of this folder; InputError where they may not be replaced.
 
-    Raises:
-        InputError: they are there already, and may not be replaced.
-        DataError: the disk does not allow it; then all is as it was.
+    DataError where the disk does not allow it; then all is as it was.
     """
     there = [str(path) for path in (HOSTS, CARDS) if path.exists()]
     if there and not force:

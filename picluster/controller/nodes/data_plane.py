@@ -22,9 +22,7 @@ ROUTES_SECONDS = 9.0
 def meeting_address(entered_at: str, interfaces: Mapping[str, str]) -> str:
     """The address at which the others shall look for a node; RunFailed where it has none but for itself.
 
-    Args:
-        entered_at: the node's own address on the SSH connection, which its network leads to; may be of IPv6.
-        interfaces: the node's IPv4 addresses, each with its interface.
+    `entered_at` is its own address on the SSH connection, which its network leads to; it may be of IPv6.
     """
     if entered_at in interfaces:
         return entered_at
@@ -37,10 +35,7 @@ def meeting_address(entered_at: str, interfaces: Mapping[str, str]) -> str:
 def data_address(own: str, interfaces: Mapping[str, str], routes: Mapping[str, tuple[str, str]]) -> tuple[str, str]:
     """Address and interface of a node's data plane; RunFailed where the kernel knows no interface for it.
 
-    Args:
-        own: where the others look for it.
-        interfaces: its IPv4 addresses, each with its interface.
-        routes: the others' addresses, each with its own address and interface towards it.
+    The others look for it at `own`; `routes` has its own address and interface towards each of theirs.
     """
     outward = ((address, interface) for peer, (address, interface) in routes.items() if address != peer)
     address, interface = next(outward, (own, interfaces.get(own, "")))

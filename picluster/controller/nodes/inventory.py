@@ -79,9 +79,7 @@ def default_inventory() -> Path:
 def read_inventory(path: Path) -> list[Node]:
     """All hosts of the group `picluster`, or of all groups where there is no such group, in the file's order.
 
-    Raises:
-        InputError: the file is missing, unreadable or names no host.
-        MissingError: Ansible is not installed.
+    InputError: the file is missing, unreadable or names no host. MissingError: Ansible is not installed.
     """
     if "," in str(path):
         raise InputError(f"Ansible takes {path} for a list of hosts", fix="give it a name without a comma")

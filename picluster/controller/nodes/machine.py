@@ -38,13 +38,10 @@ class Agent(Protocol):
 class WorkerProcess(Protocol):
     """A worker on some node."""
 
-    @property
-    def output(self) -> BinaryIO:
-        """Its standard output: events."""
-
-    @property
-    def log(self) -> BinaryIO:
-        """Its standard error."""
+    output: BinaryIO
+    """Its standard output: events."""
+    log: BinaryIO
+    """Its standard error."""
 
     def tell(self, line: bytes) -> None:
         """Write a line to its standard input; says nothing when the worker is gone."""

@@ -43,9 +43,7 @@ class WheelSet(Record, frozen=True, kw_only=True):
 def provide_all(folder: Path, pins: Sequence[Pin], target: Target) -> dict[Pin, Path]:
     """Provide a wheel for each pin; the CPU build from TORCH_WHEEL, from PyTorch's index, or where pip is told to look.
 
-    Raises:
-        MissingError: one cannot be had.
-        InputError: TORCH_WHEEL is another build.
+    MissingError where one cannot be had, InputError where TORCH_WHEEL is another build.
     """
     found = provide(folder, [pin for pin in pins if pin.hashes], target)
     own = [pin for pin in pins if not pin.hashes]
@@ -86,16 +84,10 @@ def _sources() -> list[str]:
 
 
 def provide(folder: Path, pins: Sequence[Pin], target: Target, sources: Sequence[str] = ()) -> dict[Pin, Path]:
-    """Provide a wheel for each pin, downloaded where it is missing or damaged.
+    """Provide a wheel for each pin, downloaded where it is missing or damaged; MissingError where pip cannot get one.
 
-    Args:
-        folder: wheels of this kind of node alone; so what lies there fits, and only pip needs to know what fits.
-        pins: packages with the hashes that are allowed; where there are none, that of the first download counts.
-        target: kind of node.
-        sources: further words for pip, such as an index.
-
-    Raises:
-        MissingError: pip cannot get one.
+    The folder has wheels of this kind of node alone; so what lies there fits, and only pip needs to know what fits. Of
+    a pin without hashes that of the first download counts. `sources`: further words for pip, such as an index.
     """
     held = _find(folder, pins)
     if missing := [pin for pin in pins if pin not in held]:

@@ -51,16 +51,10 @@ LOOK_SECONDS = 20.0
 def connect(
     name: str, address: SshAddress, *, silence_seconds: float | None = None, only_look: bool = False
 ) -> fabric.Connection:
-    """Open a connection to a node, through the hosts on the way.
+    """Open a connection to a node, through the hosts on the way; RunFailed says why it cannot be entered.
 
-    Args:
-        name: name of the node, for the words of an error.
-        address: address of the node.
-        silence_seconds: the connection breaks when the other side's kernel acknowledges nothing for so long.
-        only_look: see the node's host key and go no further: that is an error, caused by HostKeyShown.
-
-    Raises:
-        RunFailed: it cannot be entered; says why and what to do.
+    It breaks when the other side's kernel acknowledges nothing for `silence_seconds`. With `only_look` it goes no
+    further than the node's host key: that is an error, too, caused by HostKeyShown.
     """
     way: fabric.Connection | None = None
     for place in (*address.way(), address):
