@@ -209,4 +209,4 @@ def test_what_old_runs_left_is_swept_and_what_is_young_or_at_work_stays(tmp_path
 
 
 def test_routes_name_the_interface_towards_each_peer() -> None:
-    assert steward.routes(peers=["127.0.0.1"]) == {"routes": {"127.0.0.1": ["127.0.0.1", "lo"]}}
+    assert steward.routes(peers=["127.0.0.1"]) == {"routes": {"127.0.0.1": ("127.0.0.1", "lo")}}
