@@ -50,14 +50,11 @@ class FakeWorker:
         self.told: queue.Queue[bytes] = queue.Queue()
         self.starts = 0
         self.hardware = HARDWARE
-        self.log = io.BytesIO(b"a line of the log\n")
+        self.output = cast("BinaryIO", self._lines())
+        self.log: BinaryIO = io.BytesIO(b"a line of the log\n")
         self.killed = False
         self._script, self._exit = script, end
         self._gone = threading.Event()
-
-    @property
-    def output(self) -> BinaryIO:
-        return cast("BinaryIO", self._lines())
 
     def _lines(self) -> Iterator[bytes]:
         from_json(Claim, self.told.get(timeout=5), source="claim")
