@@ -153,11 +153,8 @@ def _meant(error: NameError | AttributeError) -> str:
     """Suggest a name that is much like the missing one."""
     owner = error.obj if isinstance(error, AttributeError) else None
     around = [*dir(builtins), *(name for frame in _frames(error)[-1:] for name in (*frame.f_globals, *frame.f_locals))]
-    names = around if owner is None else [name for name in _names(owner) if not name.startswith("__")]
+    parts = ("_parameters", "_buffers", "_modules")
+    own = [*dir(owner), *(name for part in parts for name in getattr(owner, part, None) or {})]
+    names = around if owner is None else [name for name in own if not name.startswith("__")]
     found = difflib.get_close_matches(str(error.name), names, 1)
     return f"did you mean {found[0]}?" if found else ""
-
-
-def _names(owner: object) -> list[str]:
-    parts = ("_parameters", "_buffers", "_modules")
-    return [*dir(owner), *(name for part in parts for name in getattr(owner, part, None) or {})]

@@ -56,9 +56,8 @@ def run_half(part: Part, half: Half, rows: Rows, block: Block | None = None, *, 
     ids = rows.ids if block is None else block.ids
     if not isinstance(found, Rows) or not found.tensors:
         kind = "no tensor" if isinstance(found, Rows) else type(found).__name__
-        raise InputError(
-            f"{what}: it gives {kind}, not rows", fix="return rows.having(h=…); in aggregate block.rows(h=…)"
-        )
+        fix = "return rows.having(h=…); in aggregate block.rows(h=…)"
+        raise InputError(f"{what}: it gives {kind}, not rows", fix=fix)
     for name, tensor in found.tensors.items():
         if not isinstance(tensor, torch.Tensor):
             raise InputError(f"{what}: its rows `{name}` are {type(tensor).__name__}", fix="give a tensor")
@@ -67,9 +66,8 @@ def run_half(part: Part, half: Half, rows: Rows, block: Block | None = None, *, 
             message = f"{what}: its rows `{name}` are not (targets, width) in float32, but {is_}"
             raise InputError(message, fix="block.targets(h) gives the targets' rows; .float() makes float32 of others")
     if not torch.equal(found.ids, ids):
-        raise InputError(
-            f"{what}: its rows are of other nodes", fix="return rows.having(…); in aggregate block.rows(…)"
-        )
+        fix = "return rows.having(…); in aggregate block.rows(…)"
+        raise InputError(f"{what}: its rows are of other nodes", fix=fix)
     return found
 
 

@@ -78,9 +78,8 @@ def _compare(builder: ModelBuilder, part: Part, twin: Part) -> None:
         if weight._version > of_twin[name]._version:  # noqa: SLF001  the twin has not been used
             where = definition_of(part.layer, "transform") or builder.file.name
             message = f"{where}: {name_of(part)} changes its weight {name.split('.', 2)[-1]} when it is called"
-            raise InputError(
-                message, fix="leave weights to the optimizer: w = self.w.clamp(…) in `transform` keeps self.w"
-            )
+            fix = "leave weights to the optimizer: w = self.w.clamp(…) in `transform` keeps self.w"
+            raise InputError(message, fix=fix)
         if not torch.equal(weight.nan_to_num(), of_twin[name].nan_to_num()):
             generator, line = drawn_while_built(builder)
             source = f": it is drawn from {generator}" if generator else ", or is changed when the layer is called"

@@ -35,10 +35,9 @@ class Memory:
 
 def read_memory() -> Memory:
     """Read the sizes of this process, from /proc/self/status where there is one."""
-    try:
+    sizes = None
+    with suppress(OSError):
         sizes = _SIZES.search(os.pread(_status(), 1 << 16, 0))
-    except OSError:
-        sizes = None
     if sizes is None:
         rss = psutil.Process().memory_info().rss
         return Memory(rss, rss, rss, 0)
@@ -64,11 +63,9 @@ def children() -> list[psutil.Process]:
 
 
 def _share(process: psutil.Process) -> int:
-    try:
+    with suppress(OSError):  # it has ended, or belongs to another user, or the kernel does not tell
         parts = _SHARES.findall(Path(f"/proc/{process.pid}/smaps_rollup").read_bytes())
         return sum(int(part) * 1024 for part in parts)
-    except OSError:  # it has ended, or belongs to another user, or the kernel does not tell
-        pass
     with suppress(psutil.Error):
         memory = process.memory_info()
         return memory.rss - getattr(memory, "shared", 0)

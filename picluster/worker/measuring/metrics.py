@@ -7,6 +7,7 @@ import platform
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -153,7 +154,6 @@ class StepMeter:
 
 
 def _temperature() -> float | None:
-    try:
+    with suppress(OSError, ValueError):
         return int(_TEMPERATURE.read_text()) / 1000
-    except (OSError, ValueError):
-        return None
+    return None

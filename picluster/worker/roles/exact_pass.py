@@ -175,9 +175,8 @@ def _empty(nodes: int, width: int, folder: str) -> Tensor:
             mapped = np.memmap(file, np.float32, "w+", shape=(nodes, width))
     except OSError as error:
         text = f"no room for {size / 1e6:,.0f} MB of rows in {folder}: {error.strerror}"
-        raise RunFailed(
-            text, fix="make room there, or evaluate with sampled neighbours: --validation sampled --test sampled"
-        ) from error
+        fix = "make room there, or evaluate with sampled neighbours: --validation sampled --test sampled"
+        raise RunFailed(text, fix=fix) from error
     return torch.from_numpy(mapped)
 
 

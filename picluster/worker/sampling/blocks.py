@@ -29,8 +29,7 @@ def micro_batch_of(message: Message, aggregated: range, graph_degrees: Tensor) -
     """Unpack what `message_for` packed."""
     ids, *rest = message.tensors
     blocks = {}
-    for place, number in enumerate(aggregated):
-        counts, neighbours = rest[2 * place], rest[2 * place + 1]
+    for number, counts, neighbours in zip(aggregated, rest[::2], rest[1::2], strict=True):
         blocks[number] = Block(
             ids=ids[: len(counts)],
             counts=counts,

@@ -38,7 +38,6 @@ from picluster.worker.engines.ray.office import PostOffice
 
 INLINE_BYTES = 64 << 10
 """A message up to this size travels within the call; Ray would put one above 100 KB into its store by itself."""
-_NAMESPACE = "picluster"
 PEER_SECONDS = PEER_TIMEOUT.total_seconds()
 LEAVE_TIMEOUT = timedelta(seconds=20)
 """A small node under load takes its time."""
@@ -141,7 +140,7 @@ class RayEngine:
             ray.init(
                 address=f"{cluster.address}:{cluster.port}",
                 _node_ip_address=self._peers.address,
-                namespace=_NAMESPACE,
+                namespace="picluster",
                 log_to_driver=False,
                 configure_logging=False,
             )
@@ -157,10 +156,8 @@ class RayEngine:
                 for rank in range(self._peers.world_size)
             ]
         except (RayError, RuntimeError, ValueError, ConnectionError) as error:
-            raise RunFailed(
-                f"cannot join the Ray cluster: {str(error).splitlines()[0]}",
-                fix="picluster doctor; or another --engine",
-            ) from error
+            what = f"cannot join the Ray cluster: {str(error).splitlines()[0]}"
+            raise RunFailed(what, fix="picluster doctor; or another --engine") from error
 
     def _arrive(self, key: str, number: int) -> None:
         """Count this worker at a barrier; the last of `number` workers lets those go on that wait in `_await`."""
