@@ -1,4 +1,4 @@
-"""Words that messages share: counts with nouns, names on one line, errors of JSON and YAML in plain English."""
+"""Words that messages share: counts with nouns, times, names on one line, errors of JSON and YAML in plain English."""
 
 import re
 from collections.abc import Sequence
@@ -38,6 +38,13 @@ _QUOTED = ',:"'
 def counted(count: int, noun: str, several: str = "") -> str:
     """Count and noun, such as `1 node` or `5 nodes`; `several` is an irregular plural, such as `batches`."""
     return f"{count:,} {noun if count == 1 else several or f'{noun}s'}"
+
+
+def duration(seconds: float) -> str:
+    """Time such as 0:42, 12:05 or 1:02:33."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def printable(name: str, letters: int) -> str:

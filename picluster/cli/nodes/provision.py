@@ -18,13 +18,12 @@ from picluster.cli.show.words import plain, print_record
 from picluster.cli.terminal import options
 from picluster.cli.terminal.asking import agrees
 from picluster.errors import InputError, RunFailed
+from picluster.schema.provision import NodeState, Provisioned
 from picluster.wording import counted
 
 if TYPE_CHECKING:
     from picluster.controller.nodes.inventory import RemoteNode
     from picluster.controller.provision.playbook import Playbook
-    from picluster.schema.health import Health
-    from picluster.schema.provision import NodeState, Provisioned
 
 PROVISION_EXAMPLES = """Examples:
 
@@ -73,7 +72,13 @@ def provision(
         book = replace(book, tags=tags, is_check=check, apt_port=port, become_password=password, variables=variables)
         done = _run(book, good="done" if check or tags else "ready", as_json=as_json)
     if done.is_good and not check and not tags:
-        done = _examined(done, chosen, as_json=as_json)
+        from picluster.cli.show.health_tables import show_health
+        from picluster.controller.health.doctor import Doctor
+
+        health = Doctor(chosen, None, partial(print, file=sys.stderr, flush=True)).visit()
+        if not as_json:
+            show_health(health)
+        done = msgspec.structs.replace(done, health=health, is_good=health.ready)
     _end(done, as_json=as_json)
 
 
@@ -137,7 +142,6 @@ def _run(book: Playbook, *, good: NodeState, as_json: bool) -> Provisioned:
     """Run a playbook and show its progress."""
     from picluster.cli.show.provision_view import watched
     from picluster.controller.provision.progress import Progress
-    from picluster.schema.provision import Provisioned
 
     progress, began = Progress(book.chosen), time.monotonic()
     with watched(progress, quiet=as_json) as on_event:
@@ -152,17 +156,6 @@ def _run(book: Playbook, *, good: NodeState, as_json: bool) -> Provisioned:
         health=None,
         is_good=all(node.state == good for node in outcomes),
     )
-
-
-def _examined(done: Provisioned, chosen: list[RemoteNode], *, as_json: bool) -> Provisioned:
-    """Let the doctor examine the nodes that were made ready; returns the outcome with its findings."""
-    from picluster.cli.show.health_tables import show_health
-    from picluster.controller.health.doctor import Doctor
-
-    health: Health = Doctor(chosen, None, partial(print, file=sys.stderr, flush=True)).visit()
-    if not as_json:
-        show_health(health)
-    return msgspec.structs.replace(done, health=health, is_good=health.ready)
 
 
 def _end(done: Provisioned, *, as_json: bool) -> None:

@@ -4,9 +4,10 @@ from typing import Annotated
 
 import typer
 
-from picluster.cli.show.words import NOTHING, duration, fraction, plain, print_record
+from picluster.cli.show.words import NOTHING, fraction, plain, print_record
 from picluster.cli.terminal import options
 from picluster.schema.report import History, RunSummary
+from picluster.wording import duration
 
 EXAMPLES = """Examples:
 

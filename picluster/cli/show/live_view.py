@@ -9,8 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from picluster.cli.show.run_state import NodeActivity, RunState
-from picluster.cli.show.words import NOTHING, duration, epochs, fraction, learnt, mebibytes, milliseconds, plain
-from picluster.wording import counted
+from picluster.cli.show.words import NOTHING, epochs, fraction, learnt, mebibytes, milliseconds, plain
+from picluster.wording import counted, duration
 
 _LABEL = 11
 _HEAD_LINES = 7

@@ -10,11 +10,11 @@ from rich.live import Live
 from rich.text import Text
 
 from picluster.cli.show.screen import Screen, plain_table
-from picluster.cli.show.words import NOTHING, duration, plain
+from picluster.cli.show.words import NOTHING, plain
 from picluster.cli.terminal.typeable import typeable
 from picluster.controller.provision.progress import Progress
 from picluster.schema.provision import NodeOutcome, Provisioned
-from picluster.wording import counted
+from picluster.wording import counted, duration
 
 _STYLES = {"ready": "green", "done": "green", "failed": "red", "unreachable": "red", "untouched": "yellow"}
 _LOUD = ("failed", "unreachable")

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from picluster.cli.show.progress import Lines
 from picluster.cli.show.screen import Screen
-from picluster.cli.show.words import duration, plain
+from picluster.cli.show.words import plain
 from picluster.controller.comparison.row_words import seconds_words
 from picluster.controller.comparison.series import Attempt, PlannedRow, Series
 from picluster.controller.record.run_folder import RunFolder
@@ -17,7 +17,7 @@ from picluster.controller.running.observer import Observer
 from picluster.schema.graph import GraphMeta
 from picluster.schema.plan import Plan
 from picluster.schema.spec import Spec
-from picluster.wording import counted
+from picluster.wording import counted, duration
 
 _SPINNER = 3
 """Columns that the status needs beside its words."""

@@ -1,4 +1,4 @@
-"""Numbers, times, names and records in their printed form."""
+"""Numbers, names and records in their printed form."""
 
 import sys
 from collections.abc import Callable, Sequence
@@ -29,13 +29,6 @@ def learnt(done: EpochDone) -> list[str]:
         return [] if done.validation_loss is None else [f"validation loss {done.validation_loss:.4f}"]
     words = [f"train {done.train_accuracy:.4f}"]
     return words if done.validation_accuracy is None else [*words, f"validation {done.validation_accuracy:.4f}"]
-
-
-def duration(seconds: float) -> str:
-    """Time such as 0:42, 12:05 or 1:02:33."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def milliseconds(time_ms: float) -> str:

@@ -11,20 +11,23 @@ def _completing(names: Callable[[], Iterable[str]]) -> Callable[[str], list[str]
     return lambda incomplete: sorted({name for name in names() if name.startswith(incomplete)})
 
 
-def _datasets() -> Iterable[str]:
+@_completing
+def datasets() -> Iterable[str]:
     """Names of data sets that can be prepared, and of graph folders."""
     from picluster.graph.names import KNOWN
 
     return (*KNOWN, *(file.parent.name for file in GRAPHS.glob("*/meta.json")))
 
 
-def _graphs() -> Iterable[str]:
+@_completing
+def graphs() -> Iterable[str]:
     """Names of graph folders, damaged ones too."""
     folders = (path for path in GRAPHS.glob("*") if path.is_dir() or path.is_symlink())
     return (path.name for path in folders if not path.name.startswith("."))
 
 
-def _nodes() -> Iterable[str]:
+@_completing
+def nodes() -> Iterable[str]:
     """Names of the nodes in the usual inventory."""
     from picluster.controller.nodes.inventory import default_inventory, read_inventory
     from picluster.errors import PiclusterError
@@ -35,8 +38,5 @@ def _nodes() -> Iterable[str]:
 
 
 models = _completing(model_names)
-datasets = _completing(_datasets)
-graphs = _completing(_graphs)
 runs = _completing(lambda: (file.parent.name for file in RUNS.glob("*/run.json")))
-nodes = _completing(_nodes)
 inventories = _completing(lambda: map(str, INVENTORIES.glob("*.yml")))

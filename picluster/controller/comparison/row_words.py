@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+from picluster.wording import duration
+
 if TYPE_CHECKING:
     from picluster.schema.comparison import ComparedRow
 
@@ -14,11 +16,7 @@ _MINUTE = 60
 
 def seconds_words(seconds: float) -> str:
     """Time such as `4.9 s`, `12:05` or `1:02:33`: below a minute, tenths tell two rows apart."""
-    if round(seconds, 1) < _MINUTE:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+    return f"{seconds:.1f} s" if round(seconds, 1) < _MINUTE else duration(seconds)
 
 
 def spans(values: Sequence[int]) -> str:
