@@ -49,15 +49,19 @@ def distinct_edges(source: NDArray[Any], target: NDArray[Any], *, directed: bool
         fresh = _keys(source[chunk].astype(np.int64), target[chunk].astype(np.int64), directed=directed)
         keys[filled : filled + len(fresh)] = fresh
         filled += len(fresh)
-    keys = keys[:filled]
-    keys.sort()
-    distinct = _without_repetition(keys)
+    distinct = distinct_keys(keys[:filled])
     edges = Edges(distinct, directed, filled - len(distinct), len(source) - filled, len(distinct))
     if directed:
         return edges
     for chunk in _slices(len(distinct)):
         distinct[chunk] = (distinct[chunk] & ~_HALF) | ((distinct[chunk] & _HALF) >> 1)
     return edges._replace(keys=_without_repetition(distinct))
+
+
+def distinct_keys(keys: Keys) -> Keys:
+    """Distinct ones of `keys` (E,), ascending; `keys` are overwritten."""
+    keys.sort()
+    return _without_repetition(keys)
 
 
 def write_symmetric_csc(writer: GraphWriter, keys: Keys, nodes: int) -> None:

@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from picluster.graph.folder import SPLITS
-from picluster.graph.writer import GraphWriter
 from picluster.randomness import Purpose, draw_words, key, row_words
 
 Ids = NDArray[np.int32]
@@ -44,9 +43,3 @@ def empty_split_notes(counts: Mapping[str, int]) -> list[str]:
     if not counts["test"]:
         told.append("no test nodes: no test accuracy will be told")
     return told
-
-
-def write_splits(writer: GraphWriter, splits: Mapping[str, NDArray[np.integer]]) -> None:
-    """Write `train`, `validation` and `test`, ascending."""
-    for name in SPLITS:
-        writer.write(name, np.sort(splits[name]).astype(np.int32))

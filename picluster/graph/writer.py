@@ -4,7 +4,7 @@ import contextlib
 import errno
 import os
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import accumulate
 from pathlib import Path
 from types import TracebackType
@@ -73,6 +73,11 @@ class GraphWriter:
         mapped = self.create(name, array.shape, array.dtype.name)
         mapped[...] = array
         mapped.flush()
+
+    def write_splits(self, splits: Mapping[str, np.ndarray[Any, Any]]) -> None:
+        """Write the node ids of `train`, `validation` and `test`, ascending."""
+        for name in SPLITS:
+            self.write(name, np.sort(splits[name]).astype(np.int32))
 
     def write_node_names(self, names: Sequence[str]) -> None:
         """Write the names of the nodes, in order of their numbers (N,); see `create` for the errors."""

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from picluster.graph.folder import GraphFolder
-from picluster.graph.generated.reddit_like import write_reddit_like
 from picluster.graph.public.linqs import find_linqs
 from picluster.graph.public.prepare import prepare
+from picluster.graph.reddit_like import write_reddit_like
 
 REPOSITORY = Path(__file__).parents[2]
 

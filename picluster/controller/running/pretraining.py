@@ -17,7 +17,7 @@ from picluster.controller.record.weights import read_weights
 from picluster.errors import DataError
 from picluster.graph.folder import GraphFolder
 from picluster.graph.lock import maker_lock
-from picluster.graph.pretraining.folders import scaled_rows, write_embedded, write_pairs
+from picluster.graph.pretraining import scaled_rows, write_embedded, write_pairs
 from picluster.schema.record import Record
 from picluster.wording import counted
 

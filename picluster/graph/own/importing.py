@@ -18,7 +18,7 @@ from picluster.graph.own.node_ids import check_ids, nodes_of
 from picluster.graph.own.own_graph import OwnGraph, Table
 from picluster.graph.own.splits import read_splits
 from picluster.graph.own.words import words_of
-from picluster.graph.splits import empty_split_notes, split_by_share, write_splits
+from picluster.graph.splits import empty_split_notes, split_by_share
 from picluster.graph.writer import GraphWriter
 
 _MOST_NODES = (1 << 31) - 1
@@ -80,7 +80,7 @@ def import_graph(
             edges = distinct_edges(own.edges.rows[:, 0], own.edges.rows[:, 1], directed=directed)
             edges.write(writer, nodes)
             writer.write("labels", checked.labels)
-            write_splits(writer, checked.splits)
+            writer.write_splits(checked.splits)
             if own.node_names:
                 writer.write_node_names(own.node_names)
     graph = GraphFolder.open(path)

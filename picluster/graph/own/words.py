@@ -1,8 +1,9 @@
 """Columns of words, each distinct word once; and which words are numbers, or mean that something is missing."""
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable
-from itertools import islice
+from itertools import count, islice
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -44,12 +45,6 @@ class WordColumn(NamedTuple):
         return int(np.argmax(np.isin(self.codes, words)))
 
 
-class _Numbers(dict[str, int]):
-    def __missing__(self, word: str) -> int:
-        number = self[word] = len(self)
-        return number
-
-
 def to_words(values: Iterable[str]) -> WordColumn:
     """The column of some words."""
     return columns_of_words(([value] for value in values), 1)[0]
@@ -68,7 +63,7 @@ def words_of(column: NDArray[Any]) -> WordColumn:
 
 def columns_of_words(rows: Iterable[list[str]], width: int) -> list[WordColumn]:
     """The columns of rows that all have `width` words."""
-    numbers = [_Numbers() for _ in range(width)]
+    numbers = [defaultdict[str, int](count().__next__) for _ in range(width)]
     codes: list[list[NDArray[np.int32]]] = [[np.empty(0, np.int32)] for _ in range(width)]
     stream = iter(rows)
     while chunk := list(islice(stream, _CHUNK_ROWS)):

@@ -16,7 +16,7 @@ from picluster.graph.edges import distinct_edges
 from picluster.graph.names import CORA_LINQS
 from picluster.graph.precision import fitting_dtype
 from picluster.graph.public.planetoid import rows_to_sum_one
-from picluster.graph.splits import split_by_class, write_splits
+from picluster.graph.splits import split_by_class
 from picluster.graph.writer import GraphWriter
 
 FILES = ("cora.content", "cora.cites")
@@ -56,7 +56,7 @@ def write_linqs(path: Path, *, input_folder: Path, feature_dtype: str, split_see
         writer.write("features", rows.astype(fitting_dtype(rows, feature_dtype)))
         writer.write("labels", labels.astype(np.int16))
         split = split_by_class(labels.astype(np.int16), split_seed, per_class=PER_CLASS, validation=VALIDATION)
-        write_splits(writer, split)
+        writer.write_splits(split)
         writer.write_node_names(list(papers))
 
 

@@ -19,7 +19,6 @@ from picluster.errors import DataError, MissingError
 from picluster.graph.edges import distinct_edges
 from picluster.graph.folder import SPLITS
 from picluster.graph.public.raw_files import raw_files, run_download
-from picluster.graph.splits import write_splits
 from picluster.graph.writer import GraphWriter
 
 SPLIT_FOLDERS = {"ogbn-arxiv": "split/time", "ogbn-products": "split/sales_ranking"}
@@ -86,7 +85,7 @@ def write_ogb(
             splits = [_read(folder / file, np.int32)[:, 0] for file in split_files]
             for split, file in zip(splits, split_files, strict=True):
                 _check_ids(split, nodes, folder / file)
-            write_splits(writer, dict(zip(SPLITS, splits, strict=True)))
+            writer.write_splits(dict(zip(SPLITS, splits, strict=True)))
 
 
 def _read(file: Path, dtype: type, rows: int | None = None) -> NDArray[Any]:
@@ -117,8 +116,7 @@ def _fill(array: NDArray[Any], file: Path) -> None:
 
 
 def _next_rows(stream: TextIO, dtype: type, rows: int | None) -> NDArray[Any]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # numpy warns where there are none
+    with warnings.catch_warnings(action="ignore"):  # numpy warns where there are none
         return np.loadtxt(stream, dtype, delimiter=",", comments=None, ndmin=2, max_rows=rows)
 
 

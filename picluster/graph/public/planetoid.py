@@ -4,10 +4,9 @@ Read by PyG's own reader, from raw files that lie in the input folder or else ar
 PyG is imported only where it is used: it is heavy, and only the worker's extra brings it.
 """
 
-import contextlib
 import importlib
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,6 @@ from picluster.graph.edges import distinct_edges
 from picluster.graph.folder import SPLITS
 from picluster.graph.precision import fitting_dtype
 from picluster.graph.public.raw_files import damaged, raw_files, run_download
-from picluster.graph.splits import write_splits
 from picluster.graph.writer import GraphWriter
 
 _PYG_NAMES = {"cora": "Cora", "citeseer": "CiteSeer", "pubmed": "PubMed"}
@@ -54,14 +52,14 @@ def write_planetoid(
     without PyG.
     """
     try:
-        with _no_warnings():
+        with warnings.catch_warnings(action="ignore"):  # PyG's about torch; below numpy's and scipy's about old pickles
             reader = importlib.import_module("torch_geometric.io.planetoid")
     except ImportError as error:
         raise MissingError(f"reading this data set needs torch_geometric: {error}", fix="make setup") from None
     files = [f"ind.{name}.{part}" for part in PARTS]
     with raw_files(name, input_folder / "planetoid", files, lambda root: fetch(root, name), path) as folder:
         _check_readable(reader, folder, name)
-        with _no_warnings():
+        with warnings.catch_warnings(action="ignore"):
             data = reader.read_planetoid_data(str(folder), name)
     labels = data.y.numpy().astype(np.int16)
     origin = f"Planetoid {_PYG_NAMES[name]}, public split"
@@ -71,7 +69,7 @@ def write_planetoid(
         writer.write("features", rows.astype(fitting_dtype(rows, feature_dtype)))
         writer.write("labels", labels)
         masks = (data.train_mask, data.val_mask, data.test_mask)
-        write_splits(writer, {split: np.flatnonzero(mask.numpy()) for split, mask in zip(SPLITS, masks, strict=True)})
+        writer.write_splits({split: np.flatnonzero(mask.numpy()) for split, mask in zip(SPLITS, masks, strict=True)})
 
 
 def _check_readable(reader: Any, folder: Path, name: str) -> None:
@@ -80,7 +78,7 @@ def _check_readable(reader: Any, folder: Path, name: str) -> None:
     for part in PARTS:
         file = folder / f"ind.{name}.{part}"
         try:
-            with _no_warnings():
+            with warnings.catch_warnings(action="ignore"):
                 rows[part] = reader.read_file(str(folder), name, part)
         except Exception as error:  # noqa: BLE001 - unpickling damaged bytes may raise anything
             raise damaged(file, f"{type(error).__name__}: {error}") from None
@@ -88,14 +86,6 @@ def _check_readable(reader: Any, folder: Path, name: str) -> None:
     found = len(np.unique(test_nodes[test_nodes >= len(rows["allx"])]))
     if found != len(rows["tx"]):
         raise damaged(folder / f"ind.{name}.test.index", f"{found} test nodes instead of {len(rows['tx'])}")
-
-
-@contextlib.contextmanager
-def _no_warnings() -> Iterator[None]:
-    """Silence PyG's warnings about torch when it is imported, and numpy's and scipy's about the age of the pickles."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
 
 
 def rows_to_sum_one(rows: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from picluster.errors import InputError
 from picluster.graph.folder import GraphFolder
-from picluster.graph.generated.reddit_like import write_reddit_like
 from picluster.graph.lock import maker_lock
 from picluster.graph.names import (
     CORA_LINQS,
@@ -21,6 +20,7 @@ from picluster.graph.names import (
     remake_command,
 )
 from picluster.graph.public import linqs, ogb, planetoid, reddit
+from picluster.graph.reddit_like import write_reddit_like
 
 USUAL_DTYPE = "float16"
 _SEED = 0

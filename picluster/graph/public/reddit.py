@@ -17,7 +17,6 @@ from picluster.graph.folder import SPLITS
 from picluster.graph.names import REDDIT
 from picluster.graph.precision import fitting_dtype
 from picluster.graph.public.raw_files import damaged, raw_files, run_download
-from picluster.graph.splits import write_splits
 from picluster.graph.writer import GraphWriter
 
 FILES = ("reddit_data.npz", "reddit_graph.npz")
@@ -59,7 +58,7 @@ def write_reddit(
                 raise damaged(data, what)
             _read_edges(matrix, nodes).write(writer, nodes)
             writer.write("labels", labels.astype(np.int16))
-            write_splits(writer, {name: np.flatnonzero(types == kind) for kind, name in enumerate(SPLITS, 1)})
+            writer.write_splits({name: np.flatnonzero(types == kind) for kind, name in enumerate(SPLITS, 1)})
 
 
 def _write_features(writer: GraphWriter, file: Path, feature_dtype: str) -> int:

@@ -109,8 +109,7 @@ def _numbers(text: TextFile, places: tuple[int, ...], dtype: type) -> NDArray[An
         source = (line.replace(",", ".") for line in plain) if dialect.decimal_comma else plain
     numbers: NDArray[Any]
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # that it is empty is said later
+        with warnings.catch_warnings(action="ignore"):  # that it is empty is said later
             numbers = np.loadtxt(
                 source,
                 dtype,

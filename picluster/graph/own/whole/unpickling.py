@@ -75,8 +75,7 @@ def load(file: Path) -> Any:
             f"{file} is an archive of numpy arrays, not a file of torch.save", fix=f"--npz {shlex.quote(str(file))}"
         )
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with warnings.catch_warnings(action="ignore"):
             torch = importlib.import_module("torch")
     except ImportError as error:
         raise MissingError(f"reading {file} needs torch: {error}", fix="make setup") from None
@@ -100,8 +99,7 @@ def _only(torch: Any, known: dict[str, Any]) -> Iterator[None]:
     torch.serialization.clear_safe_globals()
     torch.serialization.add_safe_globals([(stand_in, path) for path, stand_in in known.items()])
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with warnings.catch_warnings(action="ignore"):
             yield
     finally:
         torch.serialization.clear_safe_globals()

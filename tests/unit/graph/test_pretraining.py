@@ -9,8 +9,15 @@ import numpy as np
 import pytest
 
 from picluster.graph.folder import GraphFolder
-from picluster.graph.pretraining.folders import VALIDATION_PAIRS, nearest, scaled_rows, write_embedded, write_pairs
-from picluster.graph.pretraining.shortest_paths import UNREACHABLE, path_lengths
+from picluster.graph.pretraining import (
+    UNREACHABLE,
+    VALIDATION_PAIRS,
+    nearest,
+    path_lengths,
+    scaled_rows,
+    write_embedded,
+    write_pairs,
+)
 from picluster.graph.writer import GraphWriter
 
 if TYPE_CHECKING:

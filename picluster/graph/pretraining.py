@@ -13,16 +13,20 @@ from numpy.typing import NDArray
 
 from picluster.errors import DataError
 from picluster.graph.folder import SPLITS, GraphFolder
-from picluster.graph.pretraining.shortest_paths import UNREACHABLE, path_lengths
 from picluster.graph.writer import GraphWriter
-from picluster.randomness import Key, Purpose, draw_words, key, row_words
+from picluster.randomness import Purpose, draw_words, key, row_words
 
 VALIDATION_PAIRS = 1 << 15
 MOST_SOURCES = 4096
 """Largest number of nodes at which random pairs begin: each costs a search through the whole graph."""
 
+UNREACHABLE = -1
+"""Length of the shortest path between nodes that no path joins."""
+_WORDS, _WORD_BITS = 8, 64
+_CHUNK_EDGES = 1 << 20
 _CHUNK_VALUES = 1 << 24
 
+Bits = NDArray[np.uint64]
 Table = NDArray[np.float32]
 
 
@@ -34,12 +38,22 @@ def write_pairs(path: Path, graph: GraphFolder, *, count: int, seed: int) -> Non
     if not graph.meta.edges:
         raise DataError(f"{graph.path} has no edges: there is nothing to learn an embedding from")
     indptr, indices = np.array(graph.array("indptr")), np.array(graph.array("indices"))
-    total = count + VALIDATION_PAIRS
-    draws = _Draws(total, key(seed, Purpose.PAIRS))
-    is_edge = draws.below(2, 0) == 0
-    edges = draws.below(len(indices), 1)
-    left = np.where(is_edge, indices[edges], _sources(draws, graph.meta.nodes)).astype(np.int32)
-    right = np.where(is_edge, np.searchsorted(indptr, edges, side="right") - 1, draws.below(graph.meta.nodes, 3))
+    nodes, total = graph.meta.nodes, count + VALIDATION_PAIRS
+    draw_key = key(seed, Purpose.PAIRS)
+    pairs = row_words(draw_key, np.arange(total, dtype=np.int32))
+
+    def below(bound: int, draw: int) -> NDArray[np.int64]:
+        """(total,) Uniform numbers in [0, bound), bound ≤ 2³¹, hashed from (key, pair, draw): the same everywhere."""
+        words: NDArray[np.int32] = draw_words(draw_key, pairs, draw)
+        products = words.view(np.uint32).astype(np.uint64) * np.uint64(bound)
+        return (products >> np.uint64(32)).astype(np.int64)
+
+    is_edge = below(2, 0) == 0
+    edges = below(len(indices), 1)
+    # Random pairs begin at any node, or in a large graph at one of some that lie evenly among all.
+    sources = below(nodes, 2) if nodes <= MOST_SOURCES else below(MOST_SOURCES, 2) * nodes // MOST_SOURCES
+    left = np.where(is_edge, indices[edges], sources).astype(np.int32)
+    right = np.where(is_edge, np.searchsorted(indptr, edges, side="right") - 1, below(nodes, 3))
     right = right.astype(np.int32)
     lengths = np.ones(total, np.int32)
     lengths[~is_edge] = path_lengths(indptr, indices, left[~is_edge], right[~is_edge])
@@ -51,8 +65,7 @@ def write_pairs(path: Path, graph: GraphFolder, *, count: int, seed: int) -> Non
         writer.write("features", scaled_rows(graph.array("features")))
         writer.write("labels", inverse.astype(np.float32))
         ids = np.arange(total, dtype=np.int32)
-        for name, part in (("train", ids[:count]), ("validation", ids[count:]), ("test", ids[:0])):
-            writer.write(name, part)
+        writer.write_splits({"train": ids[:count], "validation": ids[count:], "test": ids[:0]})
 
 
 def write_embedded(path: Path, graph: GraphFolder, embedding: Table, *, neighbours: int) -> None:
@@ -100,22 +113,61 @@ def scaled_rows(features: NDArray[np.floating]) -> NDArray[np.floating]:
     return scaled
 
 
-class _Draws:
-    """Random numbers of each pair, hashed from (key, pair, draw): the same everywhere."""
+def path_lengths(
+    indptr: NDArray[np.int64], indices: NDArray[np.int32], sources: NDArray[np.int32], targets: NDArray[np.int32]
+) -> NDArray[np.int32]:
+    """(P,) Edges on the shortest path of each pair, `UNREACHABLE` where there is none, without a table of all pairs.
 
-    def __init__(self, count: int, draw_key: Key) -> None:
-        self._key = draw_key
-        self._rows = row_words(draw_key, np.arange(count, dtype=np.int32))
+    `indptr` (N + 1,), `indices` (E,): in-neighbours; paths follow the edges from `sources` (P,) to `targets` (P,).
+    Breadth-first searches from 512 sources at a time, a bit for each ("The more the merrier: efficient multi-source
+    graph traversal", Then et al., PVLDB 8(4), 2014): a level costs one pass over the edges.
+    """
+    lengths = np.full(len(sources), UNREACHABLE, np.int32)
+    order = np.argsort(sources, kind="stable")
+    distinct, begins = np.unique(sources[order], return_index=True)
+    ends = np.append(begins[1:], len(order))
+    width = _WORDS * _WORD_BITS
+    for first in range(0, len(distinct), width):
+        chosen = slice(first, first + width)
+        pairs = order[begins[chosen][0] : ends[chosen][-1]]
+        places = np.repeat(np.arange(len(distinct[chosen])), ends[chosen] - begins[chosen])
+        lengths[pairs] = _search(indptr, indices, distinct[chosen], places, targets[pairs])
+    return lengths
 
-    def below(self, bound: int, draw: int) -> NDArray[np.int64]:
-        """(count,) Uniform numbers in [0, bound), bound ≤ 2³¹."""
-        words: NDArray[np.int32] = draw_words(self._key, self._rows, draw)
-        products = words.view(np.uint32).astype(np.uint64) * np.uint64(bound)
-        return (products >> np.uint64(32)).astype(np.int64)
+
+def _search(
+    indptr: NDArray[np.int64],
+    indices: NDArray[np.int32],
+    sources: NDArray[np.int32],
+    places: NDArray[np.int64],
+    targets: NDArray[np.int32],
+) -> NDArray[np.int32]:
+    """(P,) Lengths of the paths from `sources[places]` to `targets`."""
+    reached: Bits = np.zeros((len(indptr) - 1, _WORDS), np.uint64)
+    words, bits = np.divmod(np.arange(len(sources)), _WORD_BITS)
+    np.bitwise_or.at(reached, (sources, words), np.uint64(1) << bits.astype(np.uint64))
+    lengths = np.full(len(targets), UNREACHABLE, np.int32)
+    open_pairs, level = np.arange(len(targets)), 0
+    while len(open_pairs):
+        found = reached[targets[open_pairs], words[places[open_pairs]]] >> bits[places[open_pairs]].astype(np.uint64)
+        met = (found & np.uint64(1)).astype(bool)
+        lengths[open_pairs[met]] = level
+        open_pairs, level = open_pairs[~met], level + 1
+        if not _spread(indptr, indices, reached):
+            break
+    return lengths
 
 
-def _sources(draws: _Draws, nodes: int) -> NDArray[np.int64]:
-    """First nodes of random pairs: any node, or in a large graph one of some that lie evenly among all."""
-    if nodes <= MOST_SOURCES:
-        return draws.below(nodes, 2)
-    return draws.below(MOST_SOURCES, 2) * nodes // MOST_SOURCES
+def _spread(indptr: NDArray[np.int64], indices: NDArray[np.int32], reached: Bits) -> bool:
+    """Search one level further: sources that reach a node's in-neighbours reach the node. True where one is new."""
+    before, has_grown = reached.copy(), False
+    reachable = np.flatnonzero(np.diff(indptr))
+    parts = indptr[reachable] // _CHUNK_EDGES
+    for nodes in np.split(reachable, np.flatnonzero(np.diff(parts)) + 1) if len(reachable) else []:
+        begins = indptr[nodes]
+        stop = indptr[nodes[-1] + 1]
+        gathered = before[indices[begins[0] : stop]]
+        wider = before[nodes] | np.bitwise_or.reduceat(gathered, begins - begins[0], axis=0)
+        has_grown = has_grown or bool((wider != before[nodes]).any())
+        reached[nodes] = wider
+    return has_grown

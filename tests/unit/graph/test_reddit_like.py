@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from picluster.graph.folder import GraphFolder
-from picluster.graph.generated.reddit_like import CLASSES, FEATURES, HOMOPHILY, Sizes, write_reddit_like
+from picluster.graph.reddit_like import CLASSES, FEATURES, HOMOPHILY, Sizes, write_reddit_like
 
 
 def _generate(path: Path, scale: float = 0.002, seed: int = 0, feature_dtype: str = "float16") -> GraphFolder:

@@ -1,1 +1,0 @@
-"""Generated graphs: Reddit's shape at any scale."""

@@ -1,1 +1,0 @@
-"""Graph folders that pre-training reads and makes."""

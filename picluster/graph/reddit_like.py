@@ -1,0 +1,187 @@
+"""A generated graph of the shape of Reddit (Hamilton, Ying and Leskovec, NeurIPS 2017), at any scale.
+
+Scale 1 is its full size: 232,965 nodes, 114.6 million directed edges, 602 features, 41 classes. Nodes grow with the
+scale and the mean degree with its square root, so that small graphs stay sparse. The same (scale, seed) gives the
+same bytes.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from statistics import NormalDist
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from picluster.graph.edges import Keys, distinct_keys, write_symmetric_csc
+from picluster.graph.folder import SPLITS
+from picluster.graph.writer import GraphWriter
+from picluster.randomness import Purpose, key
+
+FEATURES = 602
+CLASSES = 41
+HOMOPHILY = 0.75
+"""Share of the edges that join two nodes of one class. Below scale 0.03 the classes are too small for that many."""
+
+_VERSION = 1
+"""Counts up with every change of the graph that a (scale, seed) gives."""
+_NODES = 232_965
+_MEAN_DEGREE = 492.0
+_SPLITS = (153_431, 23_831)  # train, validation; the rest is test
+_LABEL_NOISE = 0.045
+"""Share of the nodes whose label is that of a random other node: no model can know it."""
+_DEGREE_SIGMA = 1.16
+"""Sigma of the log-normal expected degrees: at scale 1 the largest degree comes out at Reddit's 21.7 thousand."""
+_CLASS_OFFSET = 7
+"""Class k has a share in proportion to 1 / (k + offset): the largest is six times the smallest."""
+_STUBS = 64
+"""Stubs of a node of mean degree: the resolution of expected degrees."""
+_ROUNDS = 24
+"""Largest number of times that duplicates are drawn anew: small dense blocks may have no more pairs to give."""
+_ENOUGH = 0.001
+"""Share of the wanted edges below which a shortfall is left as it is."""
+
+_SUBCLASSES = 4
+_MISLED_SHARE = 0.27
+"""Share of the nodes that carry another class's features."""
+_CLASS_SPREAD = 0.3125
+"""Standard deviation of the class means in each dimension; the noise has 1."""
+_SUBCLASS_SPREAD = 0.25
+_LOW_RANK = 16
+_LOW_RANK_SPREAD = 0.5
+_CHUNK_ROWS = 4096
+_QUANTILES = 1 << 16
+_STEP = 1 / 16
+"""Unit of which the values of every table of features are multiples."""
+
+Nodes = NDArray[np.int32]
+
+
+class Sizes(NamedTuple):
+    """Numbers of nodes and edges at a scale."""
+
+    nodes: int
+    edges: int
+    """Undirected edges, each of which is stored twice."""
+    train: int
+    validation: int
+
+    @classmethod
+    def at(cls, scale: float) -> "Sizes":
+        """Sizes at `scale`; 1 is Reddit's."""
+        nodes = round(_NODES * scale)
+        train, validation = (round(size * scale) for size in _SPLITS)
+        return cls(nodes, round(nodes * _MEAN_DEGREE * scale**0.5 / 2), train, validation)
+
+
+def write_reddit_like(path: Path, *, scale: float, seed: int, feature_dtype: str) -> None:
+    """Generate the graph folder `path`. `feature_dtype`: float16 or float32. DataError where the disk is too small."""
+    sizes = Sizes.at(scale)
+    random = np.random.default_rng(key(seed, Purpose.GENERATE).word)
+    source = f"generated in Reddit's shape, version {_VERSION}: scale {scale:g}, seed {seed}"
+    with GraphWriter(path, source=source, classes=CLASSES) as writer:
+        # The big arrays first: a disk that is too small shows at once.
+        features = writer.create("features", (sizes.nodes, FEATURES), feature_dtype)
+        block_of = _write_structure(writer, sizes, random)
+        labels = block_of.copy()
+        wrong = random.permutation(len(labels))[: round(_LABEL_NOISE * len(labels))]
+        labels[wrong] = block_of[random.integers(0, len(labels), len(wrong))]
+        writer.write("labels", labels)
+        order = random.permutation(sizes.nodes).astype(np.int32)
+        parts = np.split(order, [sizes.train, sizes.train + sizes.validation])
+        writer.write_splits(dict(zip(SPLITS, parts, strict=True)))
+        _fill_features(features, block_of, random)
+
+
+def _write_structure(writer: GraphWriter, sizes: Sizes, random: np.random.Generator) -> NDArray[np.int16]:
+    """Write `indptr` and `indices`; returns the true class of every node (N,)."""
+    ids = random.permutation(sizes.nodes).astype(np.int32)
+    ends = np.cumsum(1 / (np.arange(CLASSES) + _CLASS_OFFSET))
+    bounds = np.rint(ends / ends[-1] * sizes.nodes).astype(np.int64)
+    block_of = np.empty(sizes.nodes, np.int16)
+    block_of[ids] = np.repeat(np.arange(CLASSES, dtype=np.int16), np.diff(bounds, prepend=0))
+    # Expected degrees are the quantiles of a log-normal distribution with mean 1.
+    degrees = np.exp(_DEGREE_SIGMA * _normal_quantiles(sizes.nodes) - _DEGREE_SIGMA**2 / 2)
+    stubs = random.permutation(np.maximum(1, np.rint(_STUBS * degrees)).astype(np.int64))
+    write_symmetric_csc(writer, _draw_edges(np.repeat(ids, stubs), block_of, sizes.edges, random), sizes.nodes)
+    return block_of
+
+
+def _draw_edges(stubs: Nodes, block_of: NDArray[np.int16], edges: int, random: np.random.Generator) -> Keys:
+    """Keys (about `edges`,) of distinct edges of a degree-corrected stochastic block model; a block is a class.
+
+    Karrer and Newman, Phys. Rev. E 83, 2011, section II. `stubs`: every node as often as its expected degree asks for,
+    block after block; `block_of`: (N,). Edges for which a block has no room are drawn between blocks.
+    """
+    keys = np.empty(edges, np.int64)
+    filled = 0
+    for inside in np.split(stubs, np.cumsum(np.bincount(block_of[stubs]))[:-1]):
+        found = _distinct(partial(_draw, inside, None, random), round(edges * HOMOPHILY * (len(inside) / len(stubs))))
+        keys[filled : filled + len(found)] = found
+        filled += len(found)
+    found = _distinct(partial(_draw, stubs, block_of, random), edges - filled)
+    keys[filled : filled + len(found)] = found
+    return keys[: filled + len(found)]
+
+
+def _distinct(draw: Callable[[int], Keys], wanted: int) -> Keys:
+    found = distinct_keys(draw(wanted))
+    for _ in range(_ROUNDS):
+        missing = wanted - len(found)
+        if missing <= wanted * _ENOUGH:
+            break
+        found = distinct_keys(np.concatenate((found, draw(missing))))
+    return found
+
+
+def _draw(stubs: Nodes, block_of: NDArray[np.int16] | None, random: np.random.Generator, count: int) -> Keys:
+    """Keys of at most `count` edges between two stubs, of different blocks if these are given; some may be the same."""
+    left, right = (stubs[random.integers(0, len(stubs), count, np.int32)] for _ in range(2))
+    kept = left != right if block_of is None else block_of[left] != block_of[right]
+    left, right = left[kept], right[kept]
+    keys: Keys = np.minimum(left, right).astype(np.int64)
+    keys <<= 32
+    keys |= np.maximum(left, right)
+    return keys
+
+
+def _fill_features(features: NDArray[Any], block_of: NDArray[np.int16], random: np.random.Generator) -> None:
+    """Fill `features` (N, F), from which a node's class is hard to tell without its neighbours. `block_of`: (N,).
+
+    Class mean + mean of a sub-class + low-rank noise + noise; and a share of the nodes carries another class's
+    features: with plain means and noise, models without the graph would be right too. Every table holds small multiples
+    of a power of two: sums are exact in float32, so every machine writes the same bytes.
+    """
+    normal = _normal_quantiles(_QUANTILES)
+    width, classes = features.shape[1], int(block_of.max()) + 1
+    shown = block_of.copy()  # the class whose features a node carries
+    misled = random.permutation(len(block_of))[: round(_MISLED_SHARE * len(block_of))]
+    shown[misled] = block_of[random.integers(0, len(block_of), len(misled))]
+    centres = _table(normal, (classes, 1, width), _CLASS_SPREAD, random)
+    centres = centres + _table(normal, (classes, _SUBCLASSES, width), _SUBCLASS_SPREAD, random)
+    directions = _table(normal, (_LOW_RANK, width), _LOW_RANK_SPREAD, random)
+    noise = _rounded(normal)
+    for start in range(0, len(features), _CHUNK_ROWS):
+        chosen = shown[start : start + _CHUNK_ROWS]
+        rows = noise[random.integers(0, _QUANTILES, (len(chosen), width), np.uint16)]
+        rows += noise[random.integers(0, _QUANTILES, (len(chosen), _LOW_RANK), np.uint16)] @ directions
+        rows += centres[chosen, random.integers(0, _SUBCLASSES, len(chosen))]
+        features[start : start + _CHUNK_ROWS] = rows
+
+
+def _normal_quantiles(count: int) -> NDArray[np.float64]:
+    """(count,) Middles of equally probable slices of the standard normal distribution, ascending."""
+    inverse = NormalDist().inv_cdf
+    return np.array([inverse((position + 0.5) / count) for position in range(count)])
+
+
+def _table(
+    normal: NDArray[np.float64], shape: tuple[int, ...], spread: float, random: np.random.Generator
+) -> NDArray[np.float32]:
+    table: NDArray[np.float32] = _rounded(normal * spread)[random.integers(0, _QUANTILES, shape, np.uint16)]
+    return table
+
+
+def _rounded(values: NDArray[np.float64]) -> NDArray[np.float32]:
+    return (np.rint(values / _STEP) * _STEP).astype(np.float32)
