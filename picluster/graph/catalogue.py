@@ -3,7 +3,6 @@
 import os
 import shlex
 import shutil
-from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -93,15 +92,8 @@ class Removable(NamedTuple):
     """Space on the disk that is given back."""
 
 
-def removable(graphs_folder: Path, names: Sequence[str]) -> list[Removable]:
-    """Folders of these names, each once, damaged and partial ones too. All are checked before any is touched.
-
-    InputError where one is not there, is no graph folder, or is being made.
-    """
-    return [_removable(graphs_folder, name) for name in dict.fromkeys(names)]
-
-
-def _removable(graphs_folder: Path, name: str) -> Removable:
+def removable(graphs_folder: Path, name: str) -> Removable:
+    """The folder of a name, damaged or partial ones too. InputError: it is not there, no graph folder, or being made."""
     path = graphs_folder / name
     if not name or "/" in name or "\0" in name or name.startswith("."):
         last = Path(name).name

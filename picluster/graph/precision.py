@@ -121,7 +121,7 @@ class _Columns:
         return next((self.vanished(int(column), chunks) for column in np.flatnonzero(self.vanishes & one_sign)), None)
 
     def vanished(self, column: int, chunks: Chunks) -> Loss:
-        """First value of a column that becomes 0."""
+        """The first value of a column that becomes 0."""
         row, value = _place_of(chunks, column, lambda values: (values != 0) & (values.astype(self.dtype) == 0))
         return Loss(row, column, f"{TITLES[self.dtype]} makes 0 of {number(value)}")
 
@@ -135,12 +135,9 @@ class _Columns:
         if not len(coarse):
             return None
         column = int(coarse[0])
-
-        def is_it(values: NDArray[Any]) -> NDArray[np.bool_]:
-            found: NDArray[np.bool_] = np.abs(_wide(values.astype(self.dtype)) - _wide(values)) == self.error[column]
-            return found
-
-        row, value = _place_of(chunks, column, is_it)
+        row, value = _place_of(
+            chunks, column, lambda seen: np.abs(_wide(seen.astype(self.dtype)) - _wide(seen)) == self.error[column]
+        )
         stored = np.asarray(value).astype(self.dtype)[()]
         return Loss(row, column, f"{TITLES[self.dtype]} makes {number(stored)} of {number(value)}")
 

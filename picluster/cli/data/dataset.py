@@ -84,7 +84,7 @@ def remove(
     from picluster.controller.record.report import training_on
     from picluster.graph import catalogue
 
-    folders = catalogue.removable(GRAPHS, names)
+    folders = [catalogue.removable(GRAPHS, name) for name in dict.fromkeys(names)]
     for folder in folders:
         if runs := training_on(folder.path.name):
             what = f"{plain(str(folder.path))} is being trained on by {', '.join(runs)}"

@@ -37,11 +37,6 @@ dataset.NodePropPredDataset(sys.argv[2], root=sys.argv[1])
 _CHUNK_ROWS = 1 << 16
 
 
-def folder_name(name: str) -> str:
-    """Name of a data set in the package, such as `ogbn_arxiv`."""
-    return name.replace("-", "_")
-
-
 def download(root: Path, name: str) -> Path:
     """Download the raw files through ogb below `root`; returns their folder.
 
@@ -51,7 +46,7 @@ def download(root: Path, name: str) -> Path:
         raise MissingError(f"downloading {name} needs the package ogb", fix="pip install ogb")
     # It asks before it downloads more than 1 GB.
     run_download(_DOWNLOAD, str(root), name, timeout_s=DOWNLOAD_TIMEOUT_S, answer="y\n")
-    return root / folder_name(name)
+    return root / name.replace("-", "_")
 
 
 def write_ogb(
@@ -69,7 +64,7 @@ def write_ogb(
     where they would have to be and ogb is missing.
     """
     split_files = [f"{SPLIT_FOLDERS[name]}/{split}.csv.gz" for split in _SPLIT_FILES]
-    source = input_folder / folder_name(name)
+    source = input_folder / name.replace("-", "_")
     with raw_files(name, source, (*_RAW, *split_files), lambda root: fetch(root, name), path) as folder:
         nodes, edges = (int(_read(folder / file, np.int64)[0, 0]) for file in _RAW[:2])
         ids = np.empty((edges, 2), np.int32)
