@@ -93,7 +93,7 @@ class Removable(NamedTuple):
 
 
 def removable(graphs_folder: Path, name: str) -> Removable:
-    """The folder of a name, damaged or partial ones too. InputError: it is not there, no graph folder, or being made."""
+    """The folder of a name, perhaps damaged or partial. InputError: it is not there, no graph folder, or being made."""
     path = graphs_folder / name
     if not name or "/" in name or "\0" in name or name.startswith("."):
         last = Path(name).name

@@ -102,14 +102,13 @@ def _own_graph(
     if given and (others or len(given) > 1):
         together = " and ".join([*given, *others])
         raise InputError(f"{together} do not go together", fix=f"{given[0]} alone: its file holds the whole graph")
-    if whole["--pyg"]:
-        from picluster.graph.own.whole.pyg_file import read_pyg
+    if file := whole["--pyg"] or whole["--npz"]:
+        from picluster.graph.own.whole.archive import entries_in
+        from picluster.graph.own.whole.meaning import graph_in
+        from picluster.graph.own.whole.pyg_file import saved_entries
 
-        return read_pyg(whole["--pyg"], skip=skip, mask=mask, missing=missing)
-    if whole["--npz"]:
-        from picluster.graph.own.whole.archive import read_archive
-
-        return read_archive(whole["--npz"], skip=skip, mask=mask, missing=missing)
+        entries = saved_entries(file) if whole["--pyg"] else entries_in(file)
+        return graph_in(entries, skip=skip, mask=mask, missing=missing)
     if mask is not None:
         raise InputError("--mask goes with --pyg and --npz", fix="leave it out: tables have one split")
     edges, features, labels, splits = tables.values()

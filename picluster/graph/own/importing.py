@@ -1,6 +1,6 @@
 """One's own graph: how it is checked, and how it becomes a graph folder."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,12 +12,12 @@ from picluster.graph.edges import Edges, distinct_edges
 from picluster.graph.folder import SPLITS, GraphFolder
 from picluster.graph.lock import maker_lock
 from picluster.graph.names import check_own_name
-from picluster.graph.own.feature_type import choose_dtype, chunks_of
 from picluster.graph.own.labels import read_labels
 from picluster.graph.own.node_ids import check_ids, nodes_of
 from picluster.graph.own.own_graph import OwnGraph, Table
 from picluster.graph.own.splits import read_splits
 from picluster.graph.own.words import words_of
+from picluster.graph.precision import Loss, first_loss
 from picluster.graph.splits import empty_split_notes, split_by_share
 from picluster.graph.writer import GraphWriter
 
@@ -25,6 +25,8 @@ _MOST_NODES = (1 << 31) - 1
 _MOST_WORDS = 12
 _SHOWN_NODES = 3
 _SHOWN_VALUES = 4
+_CHUNK_VALUES = 1 << 22
+_SCALE = "scale the column, such as by its largest value"
 
 
 class Imported(NamedTuple):
@@ -74,7 +76,7 @@ def import_graph(
         classes = int(checked.labels.max()) + 1
         with GraphWriter(path, source=own.origin, classes=classes, class_names=checked.class_names) as writer:
             written = writer.create("features", own.features.rows.shape, checked.feature_dtype)
-            for place in chunks_of(own.features):
+            for place in _chunks_of(own.features):
                 written[place if own.features.nodes is None else own.features.nodes[place]] = own.features.rows[place]
             written.flush()
             edges = distinct_edges(own.edges.rows[:, 0], own.edges.rows[:, 1], directed=directed)
@@ -133,8 +135,59 @@ def _check(own: OwnGraph, feature_dtype: str | None, split_seed: int | None) -> 
         raise InputError(what, fix="leave it out, or leave out the split that the graph comes with")
     else:
         splits = read_splits(own.splits, own.splits_source, labels, own.missing)
-    dtype, lost = choose_dtype(own.features, own.feature_names, feature_dtype)
+    dtype, lost = _choose_dtype(own.features, own.feature_names, feature_dtype)
     return _Checked(labels, names, splits, dtype, [*notes, *lost])
+
+
+def _chunks_of(table: Table) -> list[slice]:
+    """Its rows, some at a time."""
+    rows = max(1, _CHUNK_VALUES // table.rows.shape[1])
+    return [slice(start, start + rows) for start in range(0, len(table.rows), rows)]
+
+
+def _choose_dtype(features: Table, names: Sequence[str], asked: str | None) -> tuple[str, list[str]]:
+    """The type, and sentences; what is asked for is obeyed, unless values would become infinite.
+
+    `names` of the columns, where they have any. DataError names the first feature that is no finite number, or beyond
+    the type.
+    """
+
+    def chunks() -> Iterable[NDArray[Any]]:
+        return (features.rows[place] for place in _chunks_of(features))
+
+    def say(loss: Loss) -> str:
+        return f"{loss.words} ({_place(features, names, loss.row, loss.column)})"
+
+    _check_finite(features, names)
+    in_fp16 = None if asked == "float32" else first_loss(chunks, "float16")
+    if asked == "float16" and in_fp16 and in_fp16.too_large:
+        raise DataError(say(in_fp16), fix=f"leave out --store fp16 (fp32 is taken then), or {_SCALE}")
+    if asked == "float16" and in_fp16:
+        return asked, [f"features: stored as fp16 as asked, although {say(in_fp16)}"]
+    if asked != "float32" and in_fp16 is None:
+        return "float16", []
+    notes = [f"features: stored as fp32, because {say(in_fp16)}"] if in_fp16 else []
+    in_fp32 = first_loss(chunks, "float32")
+    if in_fp32 and in_fp32.too_large:
+        raise DataError(say(in_fp32), fix=_SCALE)
+    if in_fp32:
+        subtract = "subtract what all have in common before importing"
+        notes.append(f"features: even fp32 has too few digits: {say(in_fp32)}; {subtract}")
+    return "float32", notes
+
+
+def _place(features: Table, names: Sequence[str], row: int, column: int) -> str:
+    named = f"{names[column]!r}" if column < len(names) else f"{column} (from 0)"
+    return f"{features.where(row)}, feature {named}"
+
+
+def _check_finite(features: Table, names: Sequence[str]) -> None:
+    for part in _chunks_of(features):
+        rows = features.rows[part]
+        if not np.isfinite(rows).all():
+            row, column = (int(index) for index in np.argwhere(~np.isfinite(rows))[0])
+            where = _place(features, names, part.start + row, column)
+            raise DataError(f"{where} is {rows[row, column]}, not a finite number", fix="replace it, such as by 0")
 
 
 def _named(names: tuple[str, ...], classes: int, given: Sequence[str]) -> tuple[str, ...]:

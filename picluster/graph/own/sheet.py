@@ -28,6 +28,8 @@ class Sheet:
     """Columns of words by their places."""
     where: Callable[[int], str]
     """Such as `edges.csv, line 5`, of a row from 0."""
+    skip: Callable[[int], str] = lambda place: f"--skip {place + 1}"
+    """The option to type to leave out a column, by its place."""
     names: tuple[str, ...] = ()
     """The head, where there is surely one."""
     doubtful: tuple[str, ...] = ()

@@ -1,11 +1,10 @@
 """The columns of an edge list: two hold source and target, and the others must be left out on purpose."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import NamedTuple
 
 from picluster.errors import DataError
 from picluster.graph.own.column_names import DOUBTFUL_ENDS, INDEX_NAMES, WEIGHTS, end_of, plain
-from picluster.graph.own.tables.skipping import FileColumns, skip_option
 from picluster.graph.own.words import is_number
 
 _ENDS = 2
@@ -35,8 +34,11 @@ class Ends(NamedTuple):
     notes: tuple[str, ...]
 
 
-def find_ends(edges: EdgeColumns, skipped: frozenset[int], files: Mapping[str, FileColumns], *, directed: bool) -> Ends:
-    """The columns of both ends, by their names where they say. DataError where columns are left over, or missing."""
+def find_ends(edges: EdgeColumns, skipped: frozenset[int], skip: Callable[[int], str], *, directed: bool) -> Ends:
+    """The columns of both ends, by their names where they say. DataError where columns are left over, or missing.
+
+    `skip`: the option to type to leave out a column, by its place.
+    """
     names = (*edges.names, *[""] * (edges.width - len(edges.names))) if edges.names else ()
     left = [place for place in range(edges.width) if place not in skipped]
     notes = []
@@ -47,7 +49,7 @@ def find_ends(edges: EdgeColumns, skipped: frozenset[int], files: Mapping[str, F
                 f"edges: column {place + 1} ({names[place] or 'no name'}) numbers the rows, and is passed over"
             )
     if len(left) != _ENDS:
-        raise _another_number(edges, names, left, files)
+        raise _another_number(edges, names, left, skip)
     first, second = left
     known = [end_of(names[place]) if names else "" for place in left]
     if names and directed and all(plain(names[place]) in DOUBTFUL_ENDS for place in left):
@@ -66,7 +68,7 @@ def find_ends(edges: EdgeColumns, skipped: frozenset[int], files: Mapping[str, F
 
 
 def _another_number(
-    edges: EdgeColumns, names: tuple[str, ...], left: list[int], files: Mapping[str, FileColumns]
+    edges: EdgeColumns, names: tuple[str, ...], left: list[int], skip: Callable[[int], str]
 ) -> DataError:
     count = len(left)
     what = f"{edges.place} has {count} column{'s' * (count != 1)}; edges have 2: source, target"
@@ -76,11 +78,11 @@ def _another_number(
     by_name = {end_of(names[place]): place for place in reversed(left) if names and end_of(names[place])}
     extra = [place for place in left if place not in by_name.values()] if len(by_name) == _ENDS else left[_ENDS:]
     told = [_told(edges, names, place) for place in extra]
-    skips = " ".join(skip_option("edges", place, files) for place in extra)
+    skips = " ".join(map(skip, extra))
     fix = f"leave {'it' if len(extra) == 1 else 'them'} out on purpose: {skips}"
     if not names and edges.counts(left[0]):
         told.append("column 1 counts the rows")
-        fix += f"; or, if column 1 is no node: {skip_option('edges', left[0], files)}"
+        fix += f"; or, if column 1 is no node: {skip(left[0])}"
     return DataError(f"{what}; {', '.join(told)}", fix=fix)
 
 

@@ -1,7 +1,7 @@
 """Edge lists: the columns of both ends read, the first line judged, ids looked up."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -102,7 +102,7 @@ class EdgeEnds:
         self,
         opened: TextEdges | ParquetFile | Table,
         skipped: frozenset[int],
-        files: Mapping[str, FileColumns],
+        skip: Callable[[int], str],
         *,
         directed: bool,
     ) -> None:
@@ -110,7 +110,7 @@ class EdgeEnds:
         described = _of_array(opened) if isinstance(opened, Table) else opened.described()
         if self._text and not skipped:
             self._text.check_shape()
-        self._ends = find_ends(described, skipped, files, directed=directed)
+        self._ends = find_ends(described, skipped, skip, directed=directed)
         places = self._places = (self._ends.source, self._ends.target)
         self.notes: list[str] = []
         if isinstance(opened, TextEdges):

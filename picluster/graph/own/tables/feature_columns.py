@@ -1,6 +1,5 @@
 """Which row of a features file is the head, which column has the ids of nodes, and which are features."""
 
-from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -12,7 +11,6 @@ from picluster.graph.own.node_ids import NodeIds, named
 from picluster.graph.own.own_graph import Table
 from picluster.graph.own.sheet import Sheet
 from picluster.graph.own.tables.id_column import SURE_IDS, Evidence, find_ids
-from picluster.graph.own.tables.skipping import FileColumns, skip_option
 from picluster.graph.own.words import WordColumn, is_missing, is_number, is_truth
 
 _STRANGE_NUMBERS = {
@@ -36,7 +34,7 @@ class Features(NamedTuple):
     """The head consists of numbers, as pandas writes it."""
 
 
-def read_features(sheet: Sheet, evidence: Evidence, files: Mapping[str, FileColumns]) -> Features:
+def read_features(sheet: Sheet, evidence: Evidence) -> Features:
     """Reads a features file in the light of the others. DataError where two readings are possible."""
     notes = list(sheet.notes)
     numbered_head = False
@@ -48,15 +46,14 @@ def read_features(sheet: Sheet, evidence: Evidence, files: Mapping[str, FileColu
         sheet = sheet.head_is(names=numbered_head)
     if not sheet.rows:
         raise DataError(f"{sheet.file} has no rows", fix="give every node a row of features")
-    found = find_ids(sheet, evidence, files)
+    found = find_ids(sheet, evidence)
     ids, order = NodeIds(count=sheet.rows, source=sheet.file), None
     if found.place is not None:
         ids, order = named(sheet.column(found.place), sheet.file, sheet.where)
         notes += _said(sheet, found.place, ids, order)
         sheet = sheet.without((found.place,))
-    sheet = sheet.without(found.passed_over)
-    sheet = sheet.with_numbers()
-    _check_numbers(sheet, files)
+    sheet = sheet.without(found.passed_over).with_numbers()
+    _check_numbers(sheet)
     if not sheet.number_columns:
         raise DataError(f"{sheet.where(0)} and on: no column of features is left", fix="give each node at least one")
     if not sheet.names and evidence.counts_exactly(sheet.rows - 1) and evidence.largest() < sheet.rows - 1:
@@ -87,13 +84,13 @@ def _is_head(sheet: Sheet, evidence: Evidence) -> bool:
     return head
 
 
-def _check_numbers(sheet: Sheet, files: Mapping[str, FileColumns]) -> None:
+def _check_numbers(sheet: Sheet) -> None:
     """DataError names the first word among features, and how to leave its column out."""
     for place, column in sorted(sheet.words.items()):
         strange = [code for code, word in enumerate(column.distinct) if not (is_number(word) or is_truth(word))]
         row = column.first_row(*strange)
         word = column.distinct[column.codes[row]]
-        skip = skip_option("features", place, files)
+        skip = sheet.skip(place)
         where = f"{sheet.where(row)}, {sheet.name(place)}"
         if is_missing(word):
             what = f"{where}: {repr(word) if word else 'nothing'} instead of a number"

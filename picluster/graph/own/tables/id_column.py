@@ -1,6 +1,5 @@
 """Which column of a features file has the ids of nodes: by its name, and by what edges use."""
 
-from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -9,7 +8,6 @@ from picluster.errors import DataError
 from picluster.graph.own.column_names import INDEX_NAMES, may_be_ids, plain
 from picluster.graph.own.node_ids import NodeIds, named, whole_ids
 from picluster.graph.own.sheet import Column, Sheet
-from picluster.graph.own.tables.skipping import FileColumns, skip_option
 from picluster.graph.own.words import WordColumn, whole_number
 
 SURE_IDS = ("node", "nodeid", "id")
@@ -65,7 +63,6 @@ class _Candidates(NamedTuple):
     """The columns that may hold ids."""
 
     sheet: Sheet
-    files: Mapping[str, FileColumns]
     index_columns: tuple[int, ...]
     """Called as pandas calls its index."""
     sure: tuple[int, ...]
@@ -87,20 +84,17 @@ class _Candidates(NamedTuple):
             if not isinstance(column, WordColumn) and column.min() in {0, 1} and np.ptp(column) == self.sheet.rows - 1
         ]
 
-    def skip(self, place: int) -> str:
-        return skip_option("features", place, self.files)
-
     def note(self, place: int, why: str) -> str:
         """A sentence on a column that is read as a feature, although it may hold ids."""
-        skip = f"({self.skip(place)} leaves it out)"
+        skip = f"({self.sheet.skip(place)} leaves it out)"
         return f"features: {self.sheet.name(place)} {why}; it is read as a feature {skip}"
 
 
-def find_ids(sheet: Sheet, evidence: Evidence, files: Mapping[str, FileColumns]) -> IdColumn:
+def find_ids(sheet: Sheet, evidence: Evidence) -> IdColumn:
     """The column that has the ids which edges use, or a name that says so. DataError where several may be it."""
     if len(sheet.columns) == 1:
         return IdColumn(None)
-    found = _candidates(sheet, files)
+    found = _candidates(sheet)
     positions = evidence.are_all_in(NodeIds(count=sheet.rows, source=""))
     called = [place for place in found.distinct if _calls(sheet, place, evidence)]
     chosen = [place for place in called if place in found.named_so]
@@ -111,7 +105,7 @@ def find_ids(sheet: Sheet, evidence: Evidence, files: Mapping[str, FileColumns])
         chosen = owned
     if len(chosen) > 1:
         told = " and ".join(sheet.name(place) for place in chosen)
-        skips = " or ".join(found.skip(place) for place in chosen)
+        skips = " or ".join(sheet.skip(place) for place in chosen)
         raise DataError(f"{sheet.where(0)} and on: {told} may both be the ids of nodes", fix=f"leave one out: {skips}")
     if chosen:
         rest = tuple(place for place in found.index_columns if place not in chosen)
@@ -124,13 +118,13 @@ def find_ids(sheet: Sheet, evidence: Evidence, files: Mapping[str, FileColumns])
     return IdColumn(None, notes=tuple(found.note(place, "has the number of a row in each") for place in found.counting))
 
 
-def _candidates(sheet: Sheet, files: Mapping[str, FileColumns]) -> _Candidates:
+def _candidates(sheet: Sheet) -> _Candidates:
     names = {place: sheet.names[place] for place in sheet.columns} if sheet.names else {}
     index = tuple(place for place, name in names.items() if name in INDEX_NAMES)
     sure = tuple(place for place, name in names.items() if place in index or plain(name) in SURE_IDS)
     likely = tuple(place for place, name in names.items() if may_be_ids(name) and place not in sure)
     distinct = tuple(place for place in sheet.columns if _is_distinct(sheet, place))
-    return _Candidates(sheet, files, index, sure, likely, distinct)
+    return _Candidates(sheet, index, sure, likely, distinct)
 
 
 def _is_distinct(sheet: Sheet, place: int) -> bool:
@@ -172,9 +166,9 @@ def _refuse_doubtful(found: _Candidates) -> None:
     for place in found.likely:
         if place in found.distinct and place in sheet.words:
             what = f"{sheet.name(place)} looks like the ids of nodes, but edges do not use them"
-            fix = f"use them in edges; or leave the column out: {found.skip(place)}"
+            fix = f"use them in edges; or leave the column out: {sheet.skip(place)}"
             raise DataError(f"{sheet.where(0)} and on: {what}", fix=fix)
     if not sheet.names and (place := sheet.columns[0]) in found.counting:  # where ids have no name, they stand first
         what = f"{sheet.name(place)} has the number of a row in each: ids of nodes, or a feature?"
-        fix = f"write a head above (node for ids), or leave it out: {found.skip(place)}"
+        fix = f"write a head above (node for ids), or leave it out: {sheet.skip(place)}"
         raise DataError(f"{sheet.where(0)} and on: {what}", fix=fix)

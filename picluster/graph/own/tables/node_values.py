@@ -1,6 +1,5 @@
 """Labels or splits from a file's columns: which row is the head, which column has ids, and what empty lines mean."""
 
-from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -11,7 +10,6 @@ from picluster.graph.own.node_ids import NodeIds
 from picluster.graph.own.own_graph import Table
 from picluster.graph.own.sheet import Sheet
 from picluster.graph.own.splits import is_split
-from picluster.graph.own.tables.skipping import FileColumns, skip_option
 from picluster.graph.own.words import WordColumn, is_missing, is_number, to_words, whole_number
 from picluster.wording import counted
 
@@ -29,9 +27,7 @@ class NodeValues(NamedTuple):
     """The head consists of numbers, as pandas writes it."""
 
 
-def read_node_values(
-    sheet: Sheet, role: str, ids: NodeIds, files: Mapping[str, FileColumns], *, shuffled: bool, numbered_head: bool
-) -> NodeValues:
+def read_node_values(sheet: Sheet, role: str, ids: NodeIds, *, shuffled: bool, numbered_head: bool) -> NodeValues:
     """`role`: labels or splits. `shuffled`: features are in another order than their nodes.
 
     `numbered_head`: features have a head of numbers, as pandas writes it.
@@ -45,7 +41,7 @@ def read_node_values(
     if len(sheet.columns) > _PAIR and sheet.doubtful and sheet.doubtful[sheet.columns[0]] in INDEX_NAMES:
         sheet = sheet.head_is(names=True).without(sheet.columns[:1])
     if len(sheet.columns) > _PAIR or not sheet.columns:
-        skips = ", ".join(f"{sheet.name(place)}: {skip_option(role, place, files)}" for place in sheet.columns)
+        skips = ", ".join(f"{sheet.name(place)}: {sheet.skip(place)}" for place in sheet.columns)
         what = f"{sheet.where(0)} has {len(sheet.columns)} columns; {role} have one, or two: node, {role[:-1]}"
         raise DataError(what, fix=f"leave out what is neither ({skips})" if skips else "skip fewer columns")
     if len(sheet.columns) == 1:
@@ -106,7 +102,7 @@ def _one_columns_head(sheet: Sheet, role: str, ids: NodeIds, notes: list[str]) -
     fits_head = ids.count == filled - 1 or (bool(sheet.empty_lines) and filled - 1 <= ids.count <= len(column))
     fits_row = ids.count == filled or (bool(sheet.empty_lines) and filled <= ids.count <= len(column) + 1)
     if head is None and is_value_name(word) and ids.count == filled:
-        if word in set(column.rows_from(1).array()):  # a class of that name
+        if word in column.rows_from(1).distinct:  # a class of that name
             return False
         what = f"{sheet.where(0)} is {word!r}: the name of the column, or the label of the first node?"
         fix = f"the file has {filled:,} lines for {ids.count:,} nodes: add a head, or the line that is missing"
@@ -125,7 +121,9 @@ def _headed_pairs(sheet: Sheet, role: str, ids: NodeIds, notes: list[str], *, nu
     if sheet.doubtful:
         head = _pairs_head(sheet, ids)
         if not head and sheet.doubtful == ("0", "1"):
-            head = _only_words_follow(sheet)
+            # Pandas names columns 0 and 1: below them values are words that are no numbers.
+            others = [word for word in sheet.words[sheet.columns[1]].rows_from(1).distinct if not is_missing(word)]
+            head = bool(others) and not any(map(is_number, others))
             if numbered_head and not head:
                 what = f"{sheet.where(0)} is 0,1: names of columns, as above the features, or a node and its value?"
                 raise DataError(what, fix=f"call the columns node,{role[:-1]}")
@@ -158,21 +156,10 @@ def _pairs_head(sheet: Sheet, ids: NodeIds) -> bool:
         if not called[1] or rest_called or is_value_name(cells[1]) or may_be_ids(cells[0]):
             # A number that is no node, or an unknown id with a label that others have, is an error of its own.
             number = cells[0].lstrip("+-").isdecimal() and not (cells == ["0", "1"] and rest_called)
-            return not number and (may_be_ids(cells[0]) or cells[1] not in _words_after_the_first(second))
+            return not number and (may_be_ids(cells[0]) or cells[1] not in second.rows_from(1).distinct)
         return False
-    again = cells[0] in _words_after_the_first(first)
-    counting = cells == ["0", "1"]
-    return again and (counting or may_be_ids(cells[0]) or is_value_name(cells[1]))
-
-
-def _only_words_follow(sheet: Sheet) -> bool:
-    """True where values are words that are no numbers, but for the first: pandas names columns 0 and 1."""
-    others = [word for word in _words_after_the_first(sheet.words[sheet.columns[1]]) if not is_missing(word)]
-    return bool(others) and not any(map(is_number, others))
-
-
-def _words_after_the_first(column: WordColumn) -> set[str]:
-    return {column.distinct[code] for code in np.unique(column.codes[1:])}
+    again = cells[0] in first.rows_from(1).distinct
+    return again and (cells == ["0", "1"] or may_be_ids(cells[0]) or is_value_name(cells[1]))
 
 
 def _second_has_ids(sheet: Sheet, first: int, second: int, ids: NodeIds) -> bool:
@@ -193,7 +180,7 @@ def _are_ids(column: WordColumn, ids: NodeIds) -> bool:
 def head_of_values(column: WordColumn, role: str) -> bool | None:
     """True where the first word of labels or splits is the column's name; None where the count of rows must tell."""
     word = column.distinct[column.codes[0]]
-    others = {column.distinct[code] for code in np.unique(column.codes[1:])}
+    others = column.rows_from(1).distinct
     numbers = [whole_number(other) is not None for other in others if not is_missing(other)]
     if is_missing(word):
         return False

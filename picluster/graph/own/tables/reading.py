@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,7 +19,7 @@ from picluster.graph.own.tables.feature_columns import Features, read_features
 from picluster.graph.own.tables.id_column import Evidence
 from picluster.graph.own.tables.node_values import possible_counts, read_node_values
 from picluster.graph.own.tables.parquet import ParquetFile, open_parquet
-from picluster.graph.own.tables.skipping import FileColumns, skip_notes, skipped_columns
+from picluster.graph.own.tables.skipping import FileColumns, skip_notes, skip_option, skipped_columns
 from picluster.graph.own.text.columns import read_numbers, read_words
 from picluster.graph.own.text.text_file import TextFile, open_text
 from picluster.graph.own.whole.archive import part_in, read_arrays
@@ -61,17 +62,16 @@ def read_own(
     given = {"edges": edges, "features": features, "labels": labels} | ({"splits": splits} if splits else {})
     files = _open_all(given, skip)
     roles = [role for role in ("labels", "splits") if role in files.columns]
-    sheets: dict[str, Sheet] = {role: _sheet_of(role, files.opened[role], files.skipped) for role in roles}
+    sheets: dict[str, Sheet] = {role: _sheet_of(role, files) for role in roles}
     edge_list = files.opened["edges"]
     assert isinstance(edge_list, TextEdges | ParquetFile | Table)
-    ends = EdgeEnds(edge_list, files.skipped.get("edges", frozenset()), files.columns, directed=directed)
+    skipped = files.skipped.get("edges", frozenset())
+    ends = EdgeEnds(edge_list, skipped, partial(skip_option, "edges", files=files.columns), directed=directed)
     found = _features(files, features, _evidence(ends, files.opened, sheets))
     _check_order(files.opened, found.table)
     shuffled, numbered_head = found.table.nodes is not None, found.numbered_head
     by_node = {
-        role: read_node_values(
-            sheet, role, found.ids, files.columns, shuffled=shuffled, numbered_head=found.numbered_head
-        )
+        role: read_node_values(sheet, role, found.ids, shuffled=shuffled, numbered_head=found.numbered_head)
         for role, sheet in sheets.items()
     }
     numbered_head |= any(read.numbered_head for read in by_node.values())
@@ -117,7 +117,7 @@ def _features(files: _Files, file: Path, evidence: Evidence) -> Features:
     opened = files.opened["features"]
     if isinstance(opened, Table):
         return Features(opened, NodeIds(count=len(opened.rows), source=str(file)), (), (), numbered_head=False)
-    return read_features(_sheet_of("features", opened, files.skipped), evidence, files.columns)
+    return read_features(_sheet_of("features", files), evidence)
 
 
 def _evidence(ends: EdgeEnds, opened: dict[str, _Opened], sheets: dict[str, Sheet]) -> Evidence:
@@ -184,11 +184,12 @@ def _columns_of(opened: _Opened) -> FileColumns | None:
     return None
 
 
-def _sheet_of(role: str, opened: _Opened, skipped: dict[str, frozenset[int]]) -> Sheet:
+def _sheet_of(role: str, files: _Files) -> Sheet:
     """The columns of features, labels or splits, read whole. DataError names the line that does not fit."""
-    left_out = skipped.get(role, frozenset())
+    opened, left_out = files.opened[role], files.skipped[role]
+    skip = partial(skip_option, role, files=files.columns)
     if isinstance(opened, ParquetFile):
-        return opened.sheet(_KINDS[role], left_out)
+        return replace(opened.sheet(_KINDS[role], left_out), skip=skip)
     assert isinstance(opened, TextFile)
     if role == "features":
         opened.check_numbers()
@@ -199,7 +200,7 @@ def _sheet_of(role: str, opened: _Opened, skipped: dict[str, frozenset[int]]) ->
     else:
         opened.check_comments()
         sheet = read_words(opened, left_out)
-    return replace(sheet, notes=opened.notes(role, slowly_read=bool(sheet.words)))
+    return replace(sheet, skip=skip, notes=opened.notes(role, slowly_read=bool(sheet.words)))
 
 
 def _are_codes(cells: list[str]) -> bool:

@@ -14,11 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from picluster.errors import DataError, InputError
-from picluster.graph.own.own_graph import Kind, OwnGraph, Table, as_table
+from picluster.graph.own.own_graph import Kind, Table, as_table
 from picluster.graph.own.whole.edges import find_edge_data, given_edges, is_square, values_names
-from picluster.graph.own.whole.entries import Entries, Entry, Matrix, Odd, WordList
-from picluster.graph.own.whole.matrices import from_compressed, from_entries
-from picluster.graph.own.whole.meaning import EDGES, FEATURES, LABELS, chosen, graph_in
+from picluster.graph.own.whole.entries import Entries, Entry, Matrix, Odd, WordList, from_compressed, from_entries
+from picluster.graph.own.whole.meaning import EDGES, FEATURES, LABELS, chosen
 
 _PART = re.compile(r"(?:(.*)[._])?(data|indices|indptr|row|col|shape|format)", re.DOTALL)
 _COMPRESSED, _SINGLE = {"data", "indices", "indptr", "shape"}, {"data", "row", "col", "shape"}
@@ -29,21 +28,10 @@ _ROWS = (2, 3)
 """Numbers of rows that are the ends of edges, and a weight: the other way round than in a table."""
 
 
-def read_archive(
-    file: Path, *, skip: tuple[str, ...] = (), mask: int | None = None, missing: tuple[str, ...] = ()
-) -> OwnGraph:
-    """The graph of an archive; see `graph_in` for the arguments.
-
-    InputError where there is no such file or entry; DataError where something is missing in it, is unclear, or would be
-    lost.
-    """
-    return graph_in(entries_in(file), skip=skip, mask=mask, missing=missing)
-
-
 def part_in(role: str, file: Path, kind: Kind, skip: Sequence[str]) -> tuple[Table, frozenset[str]]:
     """The table of `edges` (perhaps with further columns), `features`, `labels` or `splits`; and what was left out.
 
-    InputError where there is no such file; DataError where it does not hold the part, or edges have weights.
+    DataError where the file does not hold the part, or edges have weights.
     """
     is_archive = file.suffix.lower() == ".npz"
     entries = entries_in(file) if is_archive else Entries(file=file, by_name={"array": read_arrays(file)[file.stem]})
@@ -90,12 +78,7 @@ def _columns(entries: Entries, name: str) -> Table:
 
 
 def read_arrays(file: Path) -> dict[str, NDArray[Any]]:
-    """Every array of an `.npz` archive by its name, or the one of an `.npy` file.
-
-    InputError where it is not there; DataError where it cannot be read.
-    """
-    if not file.is_file():
-        raise InputError(f"there is no file {file}")
+    """Every array of an `.npz` archive by its name, or the one of an `.npy` file. DataError where it cannot be read."""
     try:
         if file.suffix.lower() == ".npy":
             return {file.stem: np.load(file, mmap_mode="r", allow_pickle=False)}
@@ -106,7 +89,10 @@ def read_arrays(file: Path) -> dict[str, NDArray[Any]]:
 
 
 def entries_in(file: Path) -> Entries:
-    """The arrays of an archive by name, and the matrices that several of them make."""
+    """The arrays of an archive by name, and the matrices that several of them make.
+
+    InputError where there is no such file; DataError where it cannot be read, or arrays do not fit together.
+    """
     if not file.is_file():
         raise InputError(f"there is no file {file}")
     arrays: dict[str, Entry] = {}

@@ -102,6 +102,38 @@ def skip_option(name: str) -> str:
     return f"--skip {shlex.quote(name)}" if name.isprintable() else "save the file without it"
 
 
-def described(name: str, entry: Entry) -> str:
-    """A name, and what it is of where that is not plain."""
-    return f"{plain_name(name)} ({entry.kind})" if isinstance(entry, Odd) else plain_name(name)
+def from_compressed(data: Any, indices: Any, indptr: Any, shape: Any, *, by_column: bool = False) -> Matrix | None:
+    """A matrix in compressed rows (CSR), or columns (CSC); None where its parts do not fit together."""
+    indptr, size = np.asarray(indptr), _size(shape)
+    if size is None or indptr.shape != (size[by_column] + 1,) or not _are_one_long(data, indices):
+        return None
+    counts = np.diff(indptr)
+    if indptr[0] != 0 or indptr[-1] != len(indices) or (counts < 0).any():
+        return None
+    lines = np.repeat(np.arange(len(counts)), counts)
+    row, column = (indices, lines) if by_column else (lines, indices)
+    return from_entries(data, row, column, size)
+
+
+def from_entries(data: Any, row: Any, column: Any, shape: Any) -> Matrix | None:
+    """A matrix entry by entry (COO); None where its parts do not fit together."""
+    size = _size(shape)
+    if size is None or not _are_one_long(data, row, column):
+        return None
+    for ids, limit in zip((row, column), size, strict=True):
+        if ids.dtype.kind not in "iu" or (len(ids) and not 0 <= ids.min() <= ids.max() < limit):
+            return None
+    return Matrix(row, column, data, size)
+
+
+def _size(shape: Any) -> tuple[int, int] | None:
+    try:
+        rows, columns = (int(length) for length in shape)
+    except (TypeError, ValueError):
+        return None
+    return rows, columns
+
+
+def _are_one_long(*parts: Any) -> bool:
+    arrays = [isinstance(part, np.ndarray) and part.ndim == 1 for part in parts]
+    return all(arrays) and len({len(part) for part in parts}) == 1

@@ -15,7 +15,7 @@ from picluster.graph.own.labels import read_classes
 from picluster.graph.own.own_graph import OwnGraph, as_table
 from picluster.graph.own.splits import given_splits
 from picluster.graph.own.whole.edges import find_edge_data, given_edges, values_names
-from picluster.graph.own.whole.entries import Entries, Matrix, WordList, described, plain_name, skip_option
+from picluster.graph.own.whole.entries import Entries, Matrix, Odd, WordList, plain_name, skip_option
 
 EDGES = ("edge_index", "edges", "edge_list", "edgelist", "adj_t", "adj", "adj_matrix", "adjacency", "matrix")
 FEATURES = (
@@ -58,7 +58,11 @@ def graph_in(
     splits = given_splits(others, nodes, mask)
     class_names, node_names = _words(others, _CLASS_NAMES, classes.known), _words(others, _NODE_NAMES, nodes, nodes)
     used = {*splits.names, *class_names, *node_names, *edge_data, *_NODE_COUNTS}
-    passed_over = [described(name, entry) for name, entry in others.by_name.items() if name not in used]
+    passed_over = [
+        f"{plain_name(name)} ({entry.kind})" if isinstance(entry, Odd) else plain_name(name)
+        for name, entry in others.by_name.items()
+        if name not in used
+    ]
     notes = [f"passed over: {', '.join([*(f'{name} (all 1)' for name in edge_data), *passed_over])}"]
     return OwnGraph(
         edges=edges,

@@ -1,5 +1,6 @@
 """A graph that was saved with `torch.save`: a PyG `Data`, its `to_dict()`, or a data set of one graph."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -7,33 +8,28 @@ from typing import Any
 import numpy as np
 
 from picluster.errors import DataError
-from picluster.graph.own.own_graph import OwnGraph
-from picluster.graph.own.whole.entries import Entries, Entry, Odd, WordList
-from picluster.graph.own.whole.matrices import from_stand_in, from_torch
-from picluster.graph.own.whole.meaning import graph_in
+from picluster.graph.own.whole.entries import Entries, Entry, Matrix, Odd, WordList, from_compressed, from_entries
 from picluster.graph.own.whole.unpickling import BatchStandIn, StandIn, load
 
 _DATA = "x (N, F), edge_index (2, E) and y (N,)"
 _NUMPY_FLOATS = ("torch.float16", "torch.float32", "torch.float64")
+_SCIPY = re.compile(r"scipy\.sparse\..*\.(csr|csc|coo)_(matrix|array)")
 _WITH_CLASS = 3
 """A data set's file says of which class its graphs are, after the graphs and where each ends."""
 
 
-def read_pyg(
-    file: Path, *, skip: tuple[str, ...] = (), mask: int | None = None, missing: tuple[str, ...] = ()
-) -> OwnGraph:
-    """The only graph of a file; see `graph_in` for the arguments.
+def saved_entries(file: Path) -> Entries:
+    """The entries of the only graph that a file holds.
 
-    InputError where there is no such file or entry; DataError where something is missing in it, is unclear, or would be
-    lost; MissingError without torch.
+    InputError where there is no such file; DataError where it holds anything else, or cannot be read; MissingError
+    without torch.
     """
-    saved = _one_graph(load(file), file)
     by_name = {}
-    for name, value in saved.items():
+    for name, value in _one_graph(load(file), file).items():
         is_inner = isinstance(name, str) and name.startswith("_") and name != "__num_nodes__"  # PyG's own affair
         if value is not None and not is_inner:
             by_name[str(name)] = _entry(value)
-    return graph_in(Entries(file=file, by_name=by_name, owner="data."), skip=skip, mask=mask, missing=missing)
+    return Entries(file=file, by_name=by_name, owner="data.")
 
 
 def _one_graph(saved: Any, file: Path) -> Mapping[Any, Any]:
@@ -118,7 +114,7 @@ def _refuse_kinds(path: str, file: Path) -> None:
 
 def _entry(value: Any) -> Entry:
     if isinstance(value, StandIn):
-        return from_stand_in(value) or Odd(f"a {value.path}")
+        return _of_saved_matrix(value) or Odd(f"a {value.path}")
     if hasattr(value, "layout") and hasattr(value, "detach"):
         return _of_tensor(value)
     if isinstance(value, np.ndarray | np.generic | int | float):
@@ -131,7 +127,7 @@ def _entry(value: Any) -> Entry:
 def _of_tensor(tensor: Any) -> Entry:
     plain = getattr(tensor, "__dict__", {}).get("_data", tensor)  # an EdgeIndex of PyG holds one
     if not str(plain.layout).endswith("strided"):
-        return from_torch(plain) or Odd(f"a tensor of {plain.layout}")
+        return _of_sparse(plain) or Odd(f"a tensor of {plain.layout}")
     try:
         plain = plain.detach().cpu().resolve_conj().resolve_neg()
         plain = plain.dequantize() if plain.is_quantized else plain
@@ -140,6 +136,41 @@ def _of_tensor(tensor: Any) -> Entry:
     except (TypeError, RuntimeError, NotImplementedError):
         return Odd(f"a tensor of {plain.dtype} without values")
     return array
+
+
+def _of_sparse(tensor: Any) -> Matrix | None:
+    """A sparse tensor of two dimensions; None for other forms."""
+    layout = str(tensor.layout).removeprefix("torch.sparse_")
+    if tensor.ndim != 2 or layout not in ("coo", "csr", "csc"):  # noqa: PLR2004
+        return None
+    tensor = tensor.detach().cpu().to_sparse_coo()
+    if tensor.sparse_dim() != 2:  # noqa: PLR2004
+        return None
+    row, column = tensor._indices().numpy()  # noqa: SLF001 - indices() wants entries that are added up
+    return from_entries(tensor._values().numpy(), row, column, tensor.shape)  # noqa: SLF001
+
+
+def _of_saved_matrix(saved: StandIn) -> Matrix | None:
+    """A matrix of scipy or a SparseTensor of torch_sparse, from what was saved of it; None for anything else."""
+    fields = saved.fields
+    if kind := _SCIPY.fullmatch(saved.path):
+        shape = fields.get("_shape")
+        if kind[1] == "coo":
+            row, column = fields.get("coords") or (fields.get("row"), fields.get("col"))
+            return from_entries(fields.get("data"), row, column, shape)
+        data, indices, indptr = (fields.get(name) for name in ("data", "indices", "indptr"))
+        return from_compressed(data, indices, indptr, shape, by_column=kind[1] == "csc")
+    storage = fields.get("storage")
+    if not saved.path.endswith(".SparseTensor") or not isinstance(storage, StandIn):
+        return None
+    tensors = (storage.fields.get(name) for name in ("_row", "_rowptr", "_col", "_value"))
+    row, rowptr, column, values = (None if part is None else part.detach().cpu().numpy() for part in tensors)
+    if column is None:
+        return None
+    data = np.ones(len(column), np.float32) if values is None else values
+    if row is not None:
+        return from_entries(data, row, column, storage.fields.get("_sparse_sizes"))
+    return from_compressed(data, column, rowptr, storage.fields.get("_sparse_sizes"))
 
 
 def _of_array(array: Any) -> Entry:

@@ -13,8 +13,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from picluster.graph import pretraining
 from picluster.graph.folder import GraphFolder
-from picluster.graph.pretraining import folders
 from picluster.schema.events import CheckpointWritten, EpochDone, StateWritten, StepDone
 from picluster.schema.events import Tested as Accuracy  # pytest would take it for a test
 from picluster.schema.job import Job
@@ -222,8 +222,8 @@ def test_a_run_that_is_cut_and_goes_on_under_other_plans_learns_what_one_process
 def test_a_pre_training_is_cut_anywhere_and_at_its_hand_over(
     tmp_path: Path, graph: GraphFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(folders, "VALIDATION_PAIRS", 50)
-    folders.write_pairs(tmp_path / "pairs", graph, count=90, seed=0)
+    monkeypatch.setattr(pretraining, "VALIDATION_PAIRS", 50)
+    pretraining.write_pairs(tmp_path / "pairs", graph, count=90, seed=0)
     spec = Spec(
         dataset="pairs",
         model=ModelChoice(name="node_pairs", depth=1, options={"nodes": NODES, "width": 3, "dense": 2}),

@@ -10,7 +10,8 @@ import pytest
 
 from picluster.errors import DataError, InputError
 from picluster.graph.own.importing import import_graph
-from picluster.graph.own.whole.archive import read_archive
+from picluster.graph.own.whole.archive import entries_in
+from picluster.graph.own.whole.meaning import graph_in
 
 EDGES = np.array([[0, 1, 1, 2], [1, 0, 2, 1]])
 X = np.eye(4, dtype=np.float32)
@@ -34,7 +35,7 @@ def _save(path: Path, **arrays: Any) -> Path:
 
 def _same_graph(path: Path, file: Path, **options: Any) -> list[str]:
     """That the file holds the graph above; returns what was noted."""
-    done = import_graph("same", read_archive(file, **options), graphs_folder=path / "graphs", force=True)
+    done = import_graph("same", graph_in(entries_in(file), **options), graphs_folder=path / "graphs", force=True)
     assert done.graph.array("indices").tolist() == [1, 0, 2, 1]
     np.testing.assert_array_equal(done.graph.array("features"), np.eye(4))
     assert done.graph.array("labels").tolist() == [0, 1, 1, -1]
@@ -76,18 +77,18 @@ def test_one_of_several_splits_is_chosen(tmp_path: Path) -> None:
     file = _save(tmp_path, **HETEROPHILOUS)
     _same_graph(tmp_path, file, mask=0)
     with pytest.raises(DataError, match=r"train_masks of .* has 2 splits; a graph folder has one") as caught:
-        read_archive(file)
+        graph_in(entries_in(file))
     assert caught.value.fix == "choose one, from 0 to 1: --mask 0"
     with pytest.raises(InputError, match=r"--mask 2 of .*: there are 2, from 0 to 1"):
-        read_archive(file, mask=2)
-    splits = read_archive(file, mask=1).splits
+        graph_in(entries_in(file), mask=2)
+    splits = graph_in(entries_in(file), mask=1).splits
     assert isinstance(splits, dict)
     assert splits["train"].tolist() == [1]
 
 
 def test_a_number_of_a_split_where_there_is_one_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"--mask 0 of .*: it has no masks of several splits"):
-        read_archive(_save(tmp_path, **GRAPH), mask=0)
+        graph_in(entries_in(_save(tmp_path, **GRAPH)), mask=0)
 
 
 @pytest.mark.parametrize(
@@ -126,7 +127,7 @@ def test_what_would_be_lost_or_is_unclear_is_refused(
     tmp_path: Path, changes: dict[str, Any], message: str, fix: str
 ) -> None:
     with pytest.raises(DataError, match=message) as caught:
-        read_archive(_save(tmp_path, **(GRAPH | changes)))
+        graph_in(entries_in(_save(tmp_path, **(GRAPH | changes))))
     assert fix in caught.value.fix
     assert "\n" not in caught.value.what
 
@@ -153,14 +154,16 @@ def test_what_is_not_needed_is_named_and_pickles_are_not_read(tmp_path: Path) ->
 
 def test_names_of_classes_and_nodes_are_kept_where_they_are_text(tmp_path: Path) -> None:
     names = {"class_names": np.array(["cat", "größe"]), "node_names": np.array([b"a", b"b", b"c", b"d"])}
-    own = read_archive(_save(tmp_path, **GRAPH, **names))
+    own = graph_in(entries_in(_save(tmp_path, **GRAPH, **names)))
     graph = import_graph("mine", own, graphs_folder=tmp_path / "graphs").graph
     assert graph.meta.class_names == ("cat", "größe")
     assert list(graph.node_names() or ()) == list("abcd")
 
 
 def test_class_names_keep_to_their_numbers_where_some_classes_have_no_node(tmp_path: Path) -> None:
-    own = read_archive(_save(tmp_path, **(GRAPH | {"y": np.array([3, 1, 1, -1])}), class_names=np.array(list("abcd"))))
+    own = graph_in(
+        entries_in(_save(tmp_path, **(GRAPH | {"y": np.array([3, 1, 1, -1])}), class_names=np.array(list("abcd"))))
+    )
     graph = import_graph("mine", own, graphs_folder=tmp_path / "graphs").graph
     assert graph.array("labels").tolist() == [1, 0, 0, -1]
     assert graph.meta.class_names == ("b", "d")
@@ -183,11 +186,11 @@ def _torch_file(file: Path) -> None:
 def test_a_file_of_another_kind_is_said(tmp_path: Path, write: Callable[[Path], object], message: str) -> None:
     write(tmp_path / "graph.npz")
     with pytest.raises(DataError, match=message) as caught:
-        read_archive(tmp_path / "graph.npz")
+        graph_in(entries_in(tmp_path / "graph.npz"))
     assert caught.value.fix
 
 
 def test_skipping_what_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="has no entry 'speed' that could be skipped") as caught:
-        read_archive(_save(tmp_path, **GRAPH), skip=("speed",))
+        graph_in(entries_in(_save(tmp_path, **GRAPH)), skip=("speed",))
     assert "it holds edge_index, x, y" in caught.value.fix

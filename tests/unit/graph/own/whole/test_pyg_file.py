@@ -12,7 +12,8 @@ import pytest
 
 from picluster.errors import DataError, InputError
 from picluster.graph.own.importing import import_graph
-from picluster.graph.own.whole.pyg_file import read_pyg
+from picluster.graph.own.whole.meaning import graph_in
+from picluster.graph.own.whole.pyg_file import saved_entries
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:Sparse (CSR|CSC) tensor support is in beta"),
@@ -38,7 +39,7 @@ def _save(path: Path, data: Any) -> Path:
 
 @pytest.mark.parametrize("form", [lambda data: data, lambda data: data.to_dict()])
 def test_a_data_and_its_plain_dictionary_give_the_same_graph(tmp_path: Path, form: Any) -> None:
-    own = read_pyg(_save(tmp_path, form(_data())))
+    own = graph_in(saved_entries(_save(tmp_path, form(_data()))))
     graph = import_graph("mine", own, graphs_folder=tmp_path / "graphs").graph
     assert graph.array("indices").tolist() == [1, 0, 2, 1]
     assert [graph.array(name).tolist() for name in ("train", "validation", "test")] == [[0], [1], [2]]
@@ -47,7 +48,7 @@ def test_a_data_and_its_plain_dictionary_give_the_same_graph(tmp_path: Path, for
 
 
 def test_without_masks_the_split_is_drawn(tmp_path: Path) -> None:
-    own = read_pyg(_save(tmp_path, _data(train_mask=None, val_mask=None, test_mask=None)))
+    own = graph_in(saved_entries(_save(tmp_path, _data(train_mask=None, val_mask=None, test_mask=None))))
     graph = import_graph("mine", own, graphs_folder=tmp_path / "graphs").graph
     assert sum(graph.meta.splits.values()) == 3
 
@@ -65,7 +66,7 @@ def test_a_file_that_would_run_code_is_refused_and_does_not_run_it(tmp_path: Pat
     with pytest.raises(
         DataError, match=r"graph\.pt cannot be read as a graph of tensors: it holds \w+\.mkdir, which could run"
     ) as caught:
-        read_pyg(file)
+        graph_in(saved_entries(file))
     assert "torch.save" in caught.value.fix
     assert not (tmp_path / "ran").exists()
 
@@ -97,8 +98,9 @@ def test_a_file_that_would_run_code_is_refused_and_does_not_run_it(tmp_path: Pat
     ],
 )
 def test_what_does_not_fit_is_said_by_its_name(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
+    file = _save(tmp_path, _data(**changes))
     with pytest.raises(DataError, match=message) as caught:
-        import_graph("mine", read_pyg(_save(tmp_path, _data(**changes))), graphs_folder=tmp_path / "graphs")
+        import_graph("mine", graph_in(saved_entries(file)), graphs_folder=tmp_path / "graphs")
     assert caught.value.fix
     assert "\n" not in caught.value.what
     assert not (tmp_path / "graphs").exists()
@@ -106,7 +108,7 @@ def test_what_does_not_fit_is_said_by_its_name(tmp_path: Path, changes: dict[str
 
 def _same_graph(tmp_path: Path, file: Path, **options: Any) -> list[str]:
     """That the file holds the graph above; returns what was noted."""
-    done = import_graph("same", read_pyg(file, **options), graphs_folder=tmp_path / "graphs", force=True)
+    done = import_graph("same", graph_in(saved_entries(file), **options), graphs_folder=tmp_path / "graphs", force=True)
     assert done.graph.array("indices").tolist() == [1, 0, 2, 1]
     np.testing.assert_array_equal(done.graph.array("features"), np.eye(4))
     assert done.graph.array("labels").tolist() == [0, 1, 1, -1]
@@ -167,7 +169,7 @@ def test_weights_are_left_out_on_purpose_and_that_is_said(tmp_path: Path, weight
 def test_weights_of_a_matrix_are_weights_too(tmp_path: Path, name: str) -> None:
     file = _save(tmp_path, _data(edge_index=None, **{name: ADJACENCY * 0.5}))
     with pytest.raises(DataError, match=rf"{name} of .* gives edges weights, such as 0\.5") as caught:
-        read_pyg(file)
+        graph_in(saved_entries(file))
     assert caught.value.fix.endswith("--skip weight")
     _same_graph(tmp_path, file, skip=("weight",))
 
@@ -175,7 +177,8 @@ def test_weights_of_a_matrix_are_weights_too(tmp_path: Path, name: str) -> None:
 def test_a_row_of_adj_t_is_a_target_and_of_adj_a_source(tmp_path: Path) -> None:
     one_way = torch.sparse_coo_tensor([[0], [1]], [1.0], (4, 4), check_invariants=True)
     for name, edge in (("adj_t", [1, 0]), ("adj", [0, 1])):
-        assert read_pyg(_save(tmp_path, _data(edge_index=None, **{name: one_way}))).edges.rows.tolist() == [edge]
+        entries = saved_entries(_save(tmp_path, _data(edge_index=None, **{name: one_way})))
+        assert graph_in(entries).edges.rows.tolist() == [edge]
 
 
 def test_entries_that_are_not_needed_are_passed_over_by_name(tmp_path: Path) -> None:
@@ -188,8 +191,8 @@ def test_entries_that_are_not_needed_are_passed_over_by_name(tmp_path: Path) -> 
 
 
 def test_names_of_classes_and_nodes_are_kept(tmp_path: Path) -> None:
-    own = read_pyg(_save(tmp_path, _data().to_dict() | {"class_names": ["cat", "\udcff"], "node_names": list("abcd")}))
-    graph = import_graph("mine", own, graphs_folder=tmp_path / "graphs").graph
+    file = _save(tmp_path, _data().to_dict() | {"class_names": ["cat", "\udcff"], "node_names": list("abcd")})
+    graph = import_graph("mine", graph_in(saved_entries(file)), graphs_folder=tmp_path / "graphs").graph
     assert graph.meta.class_names == ("cat", "?")
     assert list(graph.node_names() or ()) == list("abcd")
 
@@ -210,7 +213,7 @@ def test_a_data_set_of_one_graph_is_read_and_of_two_is_named(tmp_path: Path, for
             _same_graph(tmp_path, file)
             continue
         with pytest.raises(DataError, match=r"graph\.pt holds a (data set|list) of 2 graphs;") as caught:
-            read_pyg(file)
+            graph_in(saved_entries(file))
         assert "[0], FILE)" in caught.value.fix
 
 
@@ -243,7 +246,7 @@ def _hetero() -> Any:
 )
 def test_what_is_no_graph_is_said_by_its_name(tmp_path: Path, saved: Any, message: str) -> None:
     with pytest.raises(DataError, match=message) as caught:
-        read_pyg(_save(tmp_path, saved()))
+        graph_in(saved_entries(_save(tmp_path, saved())))
     assert caught.value.fix
 
 
@@ -270,12 +273,12 @@ def test_knowledge_of_pyg_about_its_edges_is_no_hindrance(tmp_path: Path) -> Non
 def test_a_file_of_another_kind_is_said(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "graph.pt").write_bytes(content)
     with pytest.raises(DataError, match=r"graph\.pt cannot be read as a graph of tensors"):
-        read_pyg(tmp_path / "graph.pt")
+        graph_in(saved_entries(tmp_path / "graph.pt"))
 
 
 def test_a_file_that_is_missing_is_said(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="there is no file"):
-        read_pyg(tmp_path / "graph.pt")
+        graph_in(saved_entries(tmp_path / "graph.pt"))
 
 
 @pytest.mark.parametrize("parts", [{"_row": [0, 1, 1, 2]}, {"_row": None, "_rowptr": [0, 1, 3, 4, 4]}])
@@ -312,7 +315,7 @@ def test_random_graphs_are_what_pyg_makes_of_them(tmp_path: Path, form: str, see
     edges = torch.tensor(random.integers(0, nodes, (2, int(random.integers(1, 40)))))
     labels = torch.tensor(random.permutation(nodes) % 3)
     data = pyg.Data(x=torch.rand(nodes, 3), edge_index=edges, y=labels)
-    own = read_pyg(_save(tmp_path, FORMS[form](data.clone())))
+    own = graph_in(saved_entries(_save(tmp_path, FORMS[form](data.clone()))))
     done = import_graph("any", own, graphs_folder=tmp_path, directed=directed, feature_dtype="float32").graph
     wanted, _ = utils.remove_self_loops(utils.coalesce(edges) if directed else utils.to_undirected(edges))
     source, target = wanted.numpy()
