@@ -48,7 +48,10 @@ def first_loss(chunks: Chunks, dtype: str) -> Loss | None:
         columns.see(rows)
     if columns is None:
         return None
-    return columns.vanishing(chunks) or columns.coarse(chunks) or _first_merged(chunks, columns, dtype)
+    one_sign = (columns.least > 0) | (columns.most < 0)  # in other columns a few values are near to 0 by chance
+    for column in np.flatnonzero(columns.vanishes & one_sign):
+        return columns.vanished(int(column), chunks)
+    return columns.coarse(chunks) or _first_merged(chunks, columns, dtype)
 
 
 def fitting_dtype(rows: NDArray[Any], asked: str) -> str:
@@ -114,11 +117,6 @@ class _Columns:
         self.vanishes |= (filled & (stored == 0)).any(axis=0)
         self.least = np.minimum(self.least, np.where(filled, exact, np.inf).min(axis=0))
         self.most = np.maximum(self.most, np.where(filled, exact, -np.inf).max(axis=0))
-
-    def vanishing(self, chunks: Chunks) -> Loss | None:
-        """A value that becomes 0, in a column of one sign: in others a few values are that near to 0 by chance."""
-        one_sign = (self.least > 0) | (self.most < 0)
-        return next((self.vanished(int(column), chunks) for column in np.flatnonzero(self.vanishes & one_sign)), None)
 
     def vanished(self, column: int, chunks: Chunks) -> Loss:
         """The first value of a column that becomes 0."""

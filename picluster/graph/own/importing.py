@@ -125,7 +125,9 @@ def _check(own: OwnGraph, feature_dtype: str | None, split_seed: int | None) -> 
     check_ids(own.edges, own.edges.rows, nodes)
     _check_missing(own, nodes)
     labels, names, noted = read_labels(own.labels, nodes, own.missing)
-    names, notes = _named(names, int(labels.max()) + 1, own.class_names), [*noted]
+    if given := own.class_names:  # by number; `names` are numbers that are not 0, 1, 2 …
+        names = tuple(given[int(name)] for name in names) if names else tuple(given[: int(labels.max()) + 1])
+    notes = [*noted]
     if own.splits is None:
         seed = split_seed or 0
         splits = split_by_share(np.flatnonzero(labels >= 0).astype(np.int32), seed)
@@ -140,16 +142,16 @@ def _check(own: OwnGraph, feature_dtype: str | None, split_seed: int | None) -> 
 
 
 def _chunks_of(table: Table) -> list[slice]:
-    """Its rows, some at a time."""
+    """Parts of a table's rows."""
     rows = max(1, _CHUNK_VALUES // table.rows.shape[1])
     return [slice(start, start + rows) for start in range(0, len(table.rows), rows)]
 
 
 def _choose_dtype(features: Table, names: Sequence[str], asked: str | None) -> tuple[str, list[str]]:
-    """The type, and sentences; what is asked for is obeyed, unless values would become infinite.
+    """The type of features, fp16 where it holds them, else fp32; and sentences on it.
 
-    `names` of the columns, where they have any. DataError names the first feature that is no finite number, or beyond
-    the type.
+    What is asked for is obeyed, unless values would become infinite. `names` of the columns, where they have any.
+    DataError names the first feature that is no finite number, or beyond the type.
     """
 
     def chunks() -> Iterable[NDArray[Any]]:
@@ -188,13 +190,6 @@ def _check_finite(features: Table, names: Sequence[str]) -> None:
             row, column = (int(index) for index in np.argwhere(~np.isfinite(rows))[0])
             where = _place(features, names, part.start + row, column)
             raise DataError(f"{where} is {rows[row, column]}, not a finite number", fix="replace it, such as by 0")
-
-
-def _named(names: tuple[str, ...], classes: int, given: Sequence[str]) -> tuple[str, ...]:
-    """The names of classes. `names`: words, or numbers where these were not 0, 1, 2 …; `given`: by number, or none."""
-    if not given:
-        return names
-    return tuple(given[int(name)] for name in names) if names else tuple(given[:classes])
 
 
 def _check_missing(own: OwnGraph, nodes: int) -> None:

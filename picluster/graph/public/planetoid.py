@@ -27,11 +27,6 @@ DOWNLOAD_TIMEOUT_S = 300
 _DOWNLOAD = "import sys; from torch_geometric.datasets import Planetoid; Planetoid(sys.argv[1], sys.argv[2])"
 
 
-def is_found(name: str, input_folder: Path) -> bool:
-    """True where any raw file of the data set is in the input folder."""
-    return any((input_folder / "planetoid").glob(f"ind.{name}.*"))
-
-
 def download(root: Path, name: str) -> Path:
     """Download the raw files through PyG below `root`; returns their folder. DataError says why that failed."""
     run_download(_DOWNLOAD, str(root), _PYG_NAMES[name], timeout_s=DOWNLOAD_TIMEOUT_S)

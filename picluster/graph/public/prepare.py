@@ -54,7 +54,7 @@ def prepare(
         return _open(name, graphs_folder, feature_dtype, split_seed, force=force)
     feature_dtype = feature_dtype or USUAL_DTYPE
     path = graphs_folder / dataset_folder_name(name, scale, feature_dtype)
-    if name == "cora" and not path.exists() and not planetoid.is_found(name, input_folder):
+    if name == "cora" and not path.exists() and not any((input_folder / "planetoid").glob("ind.cora.*")):
         name = CORA_LINQS if linqs.find_linqs(input_folder) else name
     path = graphs_folder / dataset_folder_name(name, scale, feature_dtype, split_seed)
     if force or not path.exists():

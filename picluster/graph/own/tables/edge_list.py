@@ -107,6 +107,7 @@ class EdgeEnds:
         directed: bool,
     ) -> None:
         self._text = opened if isinstance(opened, TextEdges) else None
+        self._market = self._text.market if self._text else None
         described = _of_array(opened) if isinstance(opened, Table) else opened.described()
         if self._text and not skipped:
             self._text.check_shape()
@@ -129,16 +130,13 @@ class EdgeEnds:
 
     @property
     def columns(self) -> tuple[Column, ...]:
-        """Source and target of every edge, without a first line that may be a head."""
+        """Source and target of every edge, without a first line that may be a head; none where ids count from 1."""
+        if self._market:
+            return ()
         sheet = self._sheet
         if sheet.doubtful and sheet.rows > 1 and (names_ends(list(sheet.doubtful)) or not sheet.words):
             sheet = sheet.head_is(names=True)
         return tuple(map(sheet.column, self._places))
-
-    @property
-    def from_one(self) -> bool:
-        """True where ids count from 1, by the file's own format."""
-        return self._text is not None and self._text.market is not None
 
     def numbered_by(self, ids: NodeIds, *, numbered_heads: bool) -> tuple[Table, tuple[str, ...]]:
         """(E, 2) numbers of nodes; they may be out of range where nodes are numbered already.
@@ -146,10 +144,9 @@ class EdgeEnds:
         DataError for what is no node, or a first line of two readings.
         """
         sheet = self._sheet
-        if self._text and self._text.market:
-            return _market_edges(
-                self._numbers(sheet, NodeIds(count=0, source=sheet.file)), self._text.market, ids.count
-            )
+        if self._market:
+            entries = self._numbers(sheet, NodeIds(count=0, source=sheet.file))
+            return _market_edges(entries, self._market, ids.count)
         if self._text and ids.are_words and not sheet.words:
             sheet = read_ids(self._text.text, self._places, as_words=True)
         if not sheet.doubtful:

@@ -140,7 +140,7 @@ def _evidence(ends: EdgeEnds, opened: dict[str, _Opened], sheets: dict[str, Shee
                 headless = sheet.head_is(names=True) if sheet.doubtful else sheet
                 places = sorted(columns, key=lambda place: not (bool(names) and may_be_ids(names[place])))
                 ids.append(headless.column(places[0]))
-    return Evidence(() if ends.from_one else ends.columns, tuple(ids), tuple(counts))
+    return Evidence(ends.columns, tuple(ids), tuple(counts))
 
 
 def _open_file(role: str, file: Path, skip: Sequence[str]) -> tuple[_Opened, frozenset[str]]:
@@ -160,18 +160,12 @@ def _open_file(role: str, file: Path, skip: Sequence[str]) -> tuple[_Opened, fro
         if role == "splits" and suffix == ".npz":
             return read_arrays(file), frozenset()
         return part_in(role, file, _KINDS[role], skip)
-    return _open_columns(role, file, suffix), frozenset()
-
-
-def _open_columns(role: str, file: Path, suffix: str) -> TextFile | TextEdges | ParquetFile:
     if suffix == ".parquet":
-        return open_parquet(file)
+        return open_parquet(file), frozenset()
     text = open_text(file, _KINDS[role])
-    if role == "edges":
-        return open_text_edges(text)
-    if text.dialect.banner:
+    if role != "edges" and text.dialect.banner:
         raise DataError(f"{file} is a Matrix Market file, which can be edges alone", fix=f"save {role} as CSV")
-    return text
+    return open_text_edges(text) if role == "edges" else text, frozenset()
 
 
 def _columns_of(opened: _Opened) -> FileColumns | None:

@@ -12,7 +12,7 @@ class FileColumns(NamedTuple):
 
     width: int
     names: tuple[str, ...]
-    """None where there is no head, or where it is not sure that there is one."""
+    """None where there is no head."""
     spare: bool = False
     """There are more columns than such a file has, so that some must be left out."""
 
@@ -29,7 +29,10 @@ def skipped_columns(words: Sequence[str], files: Mapping[str, FileColumns]) -> d
         name = column if colon and role in files else word
         places = {of: place for of, columns in among.items() if (place := _place(name, columns)) is not None}
         if not places:
-            raise InputError(f"--skip {word}: there is no such column", fix=_choices(files))
+            told = [
+                f"{of} has {', '.join(names) or f'columns 1 to {width}'}" for of, (width, names, _) in files.items()
+            ]
+            raise InputError(f"--skip {word}: there is no such column", fix="; ".join(told))
         if len(places) > 1 and len(needed := [of for of in places if files[of].spare]) == 1:
             places = {of: place for of, place in places.items() if of in needed}
         if len(places) > 1:
@@ -66,8 +69,3 @@ def _place(name: str, columns: FileColumns) -> int | None:
         return columns.names.index(name)
     number = int(name) if name.isascii() and name.isdecimal() else 0
     return number - 1 if 0 < number <= columns.width else None
-
-
-def _choices(files: Mapping[str, FileColumns]) -> str:
-    told = [f"{role} has {', '.join(names) or f'columns 1 to {width}'}" for role, (width, names, _) in files.items()]
-    return "; ".join(told)

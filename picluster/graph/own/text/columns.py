@@ -34,8 +34,8 @@ def read_numbers(text: TextFile, words_at: frozenset[int], left_out: frozenset[i
         numbers = _numbers(text, places, np.float64) if places else _NOTHING
         if numbers is not None:
             break
-        stranger = _first_stranger(text, places)
-        if stranger is None:  # quotes, comments, or blanks that numpy does not pass over
+        strange = (place for cells in _rows(text) for place in places if not is_number(text.number(cells[place])))
+        if (stranger := next(strange, None)) is None:  # quotes, comments, or blanks that numpy does not pass over
             rows = (",".join(text.number(cells[place]) for place in places) for cells in _rows(text))
             numbers = np.loadtxt(rows, np.float64, comments=None, delimiter=",", ndmin=2)
             break
@@ -123,12 +123,6 @@ def _numbers(text: TextFile, places: tuple[int, ...], dtype: type) -> NDArray[An
     except (ValueError, OverflowError):
         return None
     return numbers.reshape(-1, len(places))
-
-
-def _first_stranger(text: TextFile, places: tuple[int, ...]) -> int | None:
-    """The place of the first cell that is no number."""
-    strange = (place for cells in _rows(text) for place in places if not is_number(text.number(cells[place])))
-    return next(strange, None)
 
 
 def _are_even(text: TextFile) -> bool:
