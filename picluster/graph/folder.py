@@ -45,10 +45,7 @@ class GraphFolder:
 
     @classmethod
     def open(cls, path: Path | str, names: Iterable[str] = tuple(DTYPES)) -> Self:
-        """Open a folder: read `meta.json`, and compare the sizes of the files that hold the arrays `names` (all).
-
-        DataError where one is missing or does not fit.
-        """
+        """Open a folder; its arrays `names` (all) are looked at. DataError where one is missing or of another size."""
         path = Path(path)
         meta = _read_meta(path)
         optional = OPTIONAL_DTYPES.keys() & meta.files.keys() if set(names) >= DTYPES.keys() else ()

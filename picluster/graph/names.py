@@ -2,7 +2,6 @@
 
 import re
 import shlex
-from pathlib import Path
 
 from picluster.errors import InputError
 
@@ -58,11 +57,6 @@ def remake_command(folder: str) -> str:
     options = {"--split-seed": split_seed, "--scale": scale, "--features": is_fp32 and "fp32"}
     given = "".join(f" {option} {value}" for option, value in options.items() if value)
     return f"prepare it again: picluster dataset prepare {name}{given} --force"
-
-
-def is_available(name: str, graphs_folder: Path) -> bool:
-    """True where `name` can be prepared, or is that of a folder."""
-    return name in KNOWN or (graphs_folder / name).is_dir()
 
 
 def check_folder_name(name: str) -> None:

@@ -1,7 +1,4 @@
-"""Statistics of a graph: degrees, homophily, labels, connected components.
-
-The edges are read in chunks, so that 10^8 of them take seconds and little memory.
-"""
+"""Statistics of a graph: degrees, homophily, labels, components. Edges are read in chunks: 10^8 take little memory."""
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -18,30 +15,27 @@ class UnionFind:
     """Connected components, whichever way edges lead. Memory: eight bytes for each node, however many edges."""
 
     def __init__(self, nodes: int) -> None:
-        self._roots = np.arange(nodes)
+        self.of_nodes = np.arange(nodes)
+        """(N,) The smallest node of each node's component."""
 
     def join(self, left: NDArray[Any], right: NDArray[Any]) -> None:
         """Make the components of `left[i]` and `right[i]` one, for all i. Both (E,)."""
         left, right = self._apart(left, right)
         while len(left):
             # The larger root is hung below the smaller one, so there are never circles.
-            np.minimum.at(self._roots, np.maximum(left, right), np.minimum(left, right))
-            while not np.array_equal(further := self._roots[self._roots], self._roots):
-                self._roots = further
+            np.minimum.at(self.of_nodes, np.maximum(left, right), np.minimum(left, right))
+            while not np.array_equal(further := self.of_nodes[self.of_nodes], self.of_nodes):
+                self.of_nodes = further
             left, right = self._apart(left, right)
-
-    def of_nodes(self) -> NDArray[np.int64]:
-        """(N,) The smallest node of each node's component."""
-        return self._roots
 
     def sizes(self) -> NDArray[np.int64]:
         """(components,) Number of nodes of each, the largest first."""
-        counts = np.bincount(self._roots)
+        counts = np.bincount(self.of_nodes)
         return np.sort(counts[counts > 0])[::-1]
 
     def _apart(self, left: NDArray[Any], right: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Roots of the pairs that are not yet in one component."""
-        left, right = self._roots[left], self._roots[right]
+        left, right = self.of_nodes[left], self.of_nodes[right]
         apart = left != right
         return left[apart], right[apart]
 

@@ -43,7 +43,7 @@ def layout(pairs: NDArray[np.int32], nodes: int, *, seed: int) -> Positions:
     lines = backbone(pairs, nodes, keep=_BACKBONE_EDGES)
     components = UnionFind(nodes)
     components.join(*lines.T)
-    roots = components.of_nodes()
+    roots = components.of_nodes
     order = np.argsort(roots, kind="stable")
     members = np.split(order, np.flatnonzero(np.diff(roots[order])) + 1)
     first = lines[np.argsort(roots[lines[:, 0]], kind="stable")]
@@ -69,7 +69,7 @@ def backbone(pairs: NDArray[np.int32], nodes: int, *, keep: int) -> NDArray[np.i
     pieces.join(*pairs[kept].T)
     # Borůvka's algorithm: each piece keeps its best edge to another one, until there are none.
     while True:
-        ends = pieces.of_nodes()[pairs]
+        ends = pieces.of_nodes[pairs]
         apart = np.flatnonzero(ends[:, 0] != ends[:, 1])
         if not len(apart):
             return pairs[kept]

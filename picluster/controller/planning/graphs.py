@@ -7,7 +7,7 @@ from collections.abc import Callable
 from picluster.controller.planning.request import FEATURE_DTYPES, FeatureType
 from picluster.errors import InputError
 from picluster.graph.folder import GraphFolder
-from picluster.graph.names import DEFAULT_SCALE, KNOWN, REDDIT_LIKE, is_available
+from picluster.graph.names import DEFAULT_SCALE, KNOWN, REDDIT_LIKE
 from picluster.graph.public.prepare import default_input_folder, prepare
 from picluster.project import GRAPHS
 
@@ -25,7 +25,7 @@ def prepared(
 
     `note` is told of choices that the person did not make.
     """
-    if scale is not None and name != REDDIT_LIKE and is_available(name, GRAPHS):
+    if scale is not None and name != REDDIT_LIKE and (name in KNOWN or (GRAPHS / name).is_dir()):
         raise InputError(f"--scale goes with {REDDIT_LIKE}, not with {name}")
     graph = prepare(
         name,

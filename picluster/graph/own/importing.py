@@ -59,11 +59,9 @@ def import_graph(
     split_seed: int | None = None,
     force: bool = False,
 ) -> Imported:
-    """Writes the graph folder `name` below `graphs_folder`. Undirected: every edge in both directions.
+    """Write the graph folder `name` below `graphs_folder`. Undirected: every edge in both directions.
 
-    `feature_dtype` None: float16, or float32 where that would lose something. `split_seed` draws the split where the
-    graph has none.
-
+    `feature_dtype` None: float16, or float32 where that would lose something. `split_seed`: where there is no split.
     InputError for a name that is taken or cannot be; DataError where something in the graph does not fit, with its
     place. After an error nothing is left behind.
     """

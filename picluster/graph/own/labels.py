@@ -19,10 +19,10 @@ _TABLE = 2
 
 
 class Labels(NamedTuple):
-    """Classes by node."""
+    """Classes by node, or by distinct word."""
 
     values: NDArray[Any]
-    """(N,), -1 where there is no label."""
+    """(N,) or (words,), -1 where there is no label."""
     class_names: tuple[str, ...]
     """(classes,) where classes are not called by their numbers; else none."""
     notes: tuple[str, ...]
@@ -38,30 +38,24 @@ class NodeLabels(NamedTuple):
     notes: tuple[str, ...] = ()
 
 
-class _Numbering(NamedTuple):
-    numbers: list[int]
-    """The class of each distinct word; -1 where it is none."""
-    names: tuple[str, ...]
-    notes: tuple[str, ...]
-
-
 def read_labels(table: Table, nodes: int, missing: Sequence[str] = ()) -> Labels:
-    """The label of every node. `missing`: words for "no label", beside those that are known.
+    """The label of every node. `missing`: more words for "no label". DataError where something does not fit.
 
-    Whole numbers keep their order, words are sorted. DataError where something does not fit.
+    Whole numbers keep their order, words are sorted.
     """
     ids, column = nodes_of(table, nodes)
     words = words_of(column)
     classes = _classes(table, words, missing)
-    values = np.array(classes.numbers, np.int64)[words.codes]
+    values = classes.values[words.codes]
     if not len(values) or values.max() < 0:
         raise DataError(f"{table.where(0)} and on: no node has a label", fix="label those that are to train")
     labels = np.full(nodes, -1, np.int16 if values.max() < 1 << 15 else np.int32)
     labels[ids] = values
-    return Labels(labels, classes.names, (*classes.notes, *_unlabelled(words, classes.numbers, nodes)))
+    return Labels(labels, classes.class_names, (*classes.notes, *_unlabelled(words, classes.values, nodes)))
 
 
-def _classes(table: Table, words: WordColumn, missing: Sequence[str]) -> _Numbering:
+def _classes(table: Table, words: WordColumn, missing: Sequence[str]) -> Labels:
+    """The class of each distinct word."""
     labelled = {
         place: word
         for place, word in enumerate(words.distinct)
@@ -87,10 +81,10 @@ def _classes(table: Table, words: WordColumn, missing: Sequence[str]) -> _Number
             f"labels: read as words, because {other!r} is no number{hint}; {figures[0]!r} is the name of a class too"
         )
     classes = [number_of[word] if place in labelled else -1 for place, word in enumerate(words.distinct)]
-    return _Numbering(classes, tuple(names), tuple(notes))
+    return Labels(np.array(classes, np.int64), tuple(names), tuple(notes))
 
 
-def _numbered(table: Table, words: WordColumn, numbers: dict[int, int]) -> _Numbering:
+def _numbered(table: Table, words: WordColumn, numbers: dict[int, int]) -> Labels:
     """Classes of whole numbers: as they are where these are 0 to K - 1, else numbered in their order."""
     for place, number in numbers.items():
         if number < 0:
@@ -100,11 +94,12 @@ def _numbered(table: Table, words: WordColumn, numbers: dict[int, int]) -> _Numb
             )
     known = sorted(set(numbers.values()))
     class_of = {number: place for place, number in enumerate(known)}
-    classes = [class_of[numbers[place]] if place in numbers else -1 for place in range(len(words.distinct))]
+    places = range(len(words.distinct))
+    classes = np.array([class_of[numbers[place]] if place in numbers else -1 for place in places], np.int64)
     if known == list(range(len(known))):
-        return _Numbering(classes, (), ())
+        return Labels(classes, (), ())
     names = [str(number) for number in known]
-    return _Numbering(classes, tuple(names), (f"labels are not 0 to {len(known) - 1}: {_named(names)}",))
+    return Labels(classes, tuple(names), (f"labels are not 0 to {len(known) - 1}: {_named(names)}",))
 
 
 def _named(names: Sequence[str]) -> str:
@@ -112,10 +107,10 @@ def _named(names: Sequence[str]) -> str:
     return f"classes: {', '.join([*shown, *(['…'] if len(names) > _MOST_NAMES else [])])}"
 
 
-def _unlabelled(words: WordColumn, numbers: list[int], nodes: int) -> list[str]:
-    """Sentences about the nodes that have no label, and by which words."""
+def _unlabelled(words: WordColumn, classes: NDArray[Any], nodes: int) -> list[str]:
+    """Sentences on the nodes that have no label. `classes`: (words,), of each distinct word."""
     counts = np.bincount(words.codes, minlength=len(words.distinct))
-    said = Counter({word: int(counts[place]) for place, word in enumerate(words.distinct) if numbers[place] < 0})
+    said = Counter({word: int(counts[place]) for place, word in enumerate(words.distinct) if classes[place] < 0})
     absent = nodes - len(words)
     if not (total := sum(said.values()) + absent):
         return []
@@ -123,7 +118,7 @@ def _unlabelled(words: WordColumn, numbers: list[int], nodes: int) -> list[str]:
     parts += [f"{absent:,} without a row"] if absent else []
     names = [word for word in said if word.isalpha() and word.casefold() != "nan"]
     hint = f"; if {names[0]!r} is a class, call it something else" if names else ""
-    if max(numbers) == 0 and (minus := next((word for word in said if plain_number(word) == -1), "")):
+    if classes.max() == 0 and (minus := next((word for word in said if plain_number(word) == -1), "")):
         hint = f"; if {minus} is a class beside the only other, write 0 for it"
     return [f"unlabelled: {total:,} of {nodes:,} nodes ({', '.join(parts)}){hint}"]
 

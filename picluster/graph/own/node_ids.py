@@ -175,9 +175,9 @@ def check_ids(table: Table, ids: NDArray[Any], nodes: int, *, once: bool = False
 
 
 def nodes_of(table: Table, nodes: int) -> tuple[NDArray[np.int64], NDArray[Any]]:
-    """(M,) node numbers and (M,) values of a table that has the values alone, or the node of each.
+    """(M,) node numbers and (M,) values of a table: values alone, or with nodes beside them or in the first column.
 
-    An array may have the nodes' numbers in its first column. DataError where something does not fit.
+    DataError where something does not fit.
     """
     rows, columns = table.rows.shape
     if table.nodes is not None:

@@ -38,10 +38,7 @@ _CHUNK_ROWS = 1 << 16
 
 
 def download(root: Path, name: str) -> Path:
-    """Download the raw files through ogb below `root`; returns their folder.
-
-    DataError says why that failed; MissingError without ogb.
-    """
+    """Download the raw files below `root`; returns their folder. DataError where it fails, MissingError without ogb."""
     if importlib.util.find_spec("ogb") is None:
         raise MissingError(f"downloading {name} needs the package ogb", fix="pip install ogb")
     # It asks before it downloads more than 1 GB.

@@ -1,7 +1,6 @@
 """Cora, CiteSeer and PubMed with the public split of Planetoid (Yang, Cohen and Salakhutdinov, ICML 2016).
 
-Read by PyG's own reader, from raw files that lie in the input folder or else are downloaded through PyG.
-PyG is imported only where it is used: it is heavy, and only the worker's extra brings it.
+PyG's own reader is imported only where it is used: it is heavy, and only the worker's extra brings it.
 """
 
 import importlib

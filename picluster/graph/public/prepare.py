@@ -44,11 +44,10 @@ def prepare(
 ) -> GraphFolder:
     """Graph folder of a data set below `graphs_folder`; made where it is missing, or always with `force`.
 
-    `scale` counts for generated graphs only, `split_seed` (None: 0) for cora-linqs only. `feature_dtype` None: float16,
-    or as they are stored. `cora` is cora-linqs where only the files of that form are there. Any other name is that of
-    a folder that is there already: one's own graph, or a copy. InputError for an unknown name, scale or dtype, and for
-    options that do not fit the folder; DataError where the raw files are missing, the folder is damaged, or the disk is
-    full; MissingError where a package is needed and missing.
+    `scale` is of generated graphs, `split_seed` (None: 0) of cora-linqs. `feature_dtype` None: float16, or as stored.
+    `cora` is cora-linqs where only the files of that form are there. Any other name is that of a folder that is there.
+    InputError for an unknown name, scale or dtype, and for options that do not fit the folder; DataError where the raw
+    files are missing, the folder is damaged, or the disk is full; MissingError where a package is missing.
     """
     if name not in KNOWN:
         return _open(name, graphs_folder, feature_dtype, split_seed, force=force)

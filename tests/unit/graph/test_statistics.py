@@ -42,7 +42,7 @@ def test_components_are_counted_whatever_the_direction() -> None:
     found = UnionFind(7)
     found.join(np.array([1, 5]), np.array([0, 4]))
     found.join(np.array([3]), np.array([0]))
-    assert found.of_nodes().tolist() == [0, 0, 2, 0, 4, 4, 6]
+    assert found.of_nodes.tolist() == [0, 0, 2, 0, 4, 4, 6]
     assert found.sizes().tolist() == [3, 2, 1, 1]
 
 

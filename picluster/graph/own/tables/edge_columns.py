@@ -35,10 +35,7 @@ class Ends(NamedTuple):
 
 
 def find_ends(edges: EdgeColumns, skipped: frozenset[int], skip: Callable[[int], str], *, directed: bool) -> Ends:
-    """The columns of both ends, by their names where they say. DataError where columns are left over, or missing.
-
-    `skip`: the option to type to leave out a column, by its place.
-    """
+    """The columns of both ends, by their names where they say. DataError, with what to `skip`, where there are more."""
     names = (*edges.names, *[""] * (edges.width - len(edges.names))) if edges.names else ()
     left = [place for place in range(edges.width) if place not in skipped]
     notes = []

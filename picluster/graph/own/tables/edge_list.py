@@ -201,10 +201,7 @@ def _of_array(table: Table) -> EdgeColumns:
 
 
 def _market_edges(table: Table, market: Market, nodes: int) -> tuple[Table, tuple[str, ...]]:
-    """Matrix Market's entries as edges: row and column count from 1; a symmetric file has one half of the matrix.
-
-    DataError where sizes do not fit.
-    """
+    """Edges by entries, which count from 1; a symmetric file has one half of them. DataError where sizes do not fit."""
     if market.nodes != nodes:
         what = f"{table.where(0)} and on: a matrix of {market.nodes:,} rows, but the features are of {nodes:,} nodes"
         raise DataError(what, fix="give a row of features for each row of the matrix")

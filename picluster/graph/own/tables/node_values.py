@@ -28,10 +28,9 @@ class NodeValues(NamedTuple):
 
 
 def read_node_values(sheet: Sheet, role: str, ids: NodeIds, *, shuffled: bool, numbered_head: bool) -> NodeValues:
-    """`role`: labels or splits. `shuffled`: features are in another order than their nodes.
+    """Labels or splits (`role`) of a sheet. DataError where columns do not fit, or two readings are possible.
 
-    `numbered_head`: features have a head of numbers, as pandas writes it.
-    DataError where columns do not fit, or two readings are possible.
+    `shuffled`: features are in another order than their nodes; `numbered_head`: they have a head of numbers.
     """
     notes = list(sheet.notes)
     for place in sheet.columns:

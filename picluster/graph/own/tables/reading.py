@@ -51,11 +51,10 @@ def read_own(
     skip: Sequence[str] = (),
     directed: bool = False,
 ) -> OwnGraph:
-    """Reads the files of a graph; for their forms see docs/datasets.md.
+    """The graph of some files; for their forms see docs/datasets.md.
 
     `missing`: further words for a node without a label. `skip`: columns to leave out, by name or number from 1,
     `edges:NAME` where several files have them. `directed`: the order of an edge's ends matters.
-
     InputError where a file is not there or of another kind, or there is no such column; DataError where a file does
     not hold what it should, or may mean two things; MissingError where it is `.parquet` and pyarrow is missing.
     """
@@ -144,10 +143,7 @@ def _evidence(ends: EdgeEnds, opened: dict[str, _Opened], sheets: dict[str, Shee
 
 
 def _open_file(role: str, file: Path, skip: Sequence[str]) -> tuple[_Opened, frozenset[str]]:
-    """Opens the file of edges, features, labels or splits; and the words of `skip` that are entries of an archive.
-
-    InputError where it is missing or of no known kind.
-    """
+    """An opened file, and the words of `skip` that are its entries. InputError where it is missing or of another kind."""
     suffix = Path(file.name.lower().removesuffix(".gz")).suffix
     if suffix not in (*TEXT_SUFFIXES, *ARRAY_SUFFIXES, ".parquet"):
         fix = (

@@ -18,10 +18,7 @@ class FileColumns(NamedTuple):
 
 
 def skipped_columns(words: Sequence[str], files: Mapping[str, FileColumns]) -> dict[str, frozenset[int]]:
-    """The places that each file leaves out. `files`: by `edges`, `features`, `labels`, `splits`.
-
-    InputError where a word is no column's, or a column's of more than one file.
-    """
+    """The places that each file leaves out. InputError where a word is no column, or a column of several files."""
     found: dict[str, set[int]] = {role: set() for role in files}
     for word in words:
         role, colon, column = word.partition(":")

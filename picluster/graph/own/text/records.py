@@ -27,10 +27,7 @@ class TextRecord(NamedTuple):
 
 
 def records(file: Path, dialect: Dialect) -> Iterator[TextRecord]:
-    """Every record after the lines that are skipped, empty lines too; without comments.
-
-    DataError names the line with a quote that does not fit.
-    """
+    """Every record after the skipped lines, empty lines too; without comments. DataError where a quote does not fit."""
     read: list[int] = []  # the numbers of a record's lines
 
     def lines() -> Iterator[str]:

@@ -1,7 +1,4 @@
-"""Arrays of `.npy` files and `.npz` archives: a whole graph in the usual forms, or one part of it.
-
-An archive has PyG's names, sparse matrices in parts, or scipy's own.
-"""
+"""Arrays of `.npy` files and `.npz` archives, which have PyG's names, sparse matrices in parts, or scipy's own."""
 
 import re
 import shlex
@@ -29,10 +26,7 @@ _ROWS = (2, 3)
 
 
 def part_in(role: str, file: Path, kind: Kind, skip: Sequence[str]) -> tuple[Table, frozenset[str]]:
-    """The table of `edges` (perhaps with further columns), `features`, `labels` or `splits`; and what was left out.
-
-    DataError where the file does not hold the part, or edges have weights.
-    """
+    """The table of a part, `edges` perhaps with more columns, and what was left out. DataError where it is missing."""
     is_archive = file.suffix.lower() == ".npz"
     entries = entries_in(file) if is_archive else Entries(file=file, by_name={"array": read_arrays(file)[file.stem]})
     if role == "edges":
@@ -89,10 +83,7 @@ def read_arrays(file: Path) -> dict[str, NDArray[Any]]:
 
 
 def entries_in(file: Path) -> Entries:
-    """The arrays of an archive by name, and the matrices that several of them make.
-
-    InputError where there is no such file; DataError where it cannot be read, or arrays do not fit together.
-    """
+    """Arrays of an archive, and matrices of several. InputError where it is missing, DataError where it is damaged."""
     if not file.is_file():
         raise InputError(f"there is no file {file}")
     arrays: dict[str, Entry] = {}

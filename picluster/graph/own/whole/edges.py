@@ -96,17 +96,16 @@ def whole(rows: NDArray[Any], what: str) -> NDArray[Any]:
 
 def find_edge_data(entries: Entries, edges: int) -> list[str]:
     """The entries that say of each edge that it counts as one. DataError where one says anything else."""
-    found = [name for name, entry in entries.by_name.items() if _is_of_edges(name, entry, edges)]
-    telling = []
-    for name in found:
-        entry = entries.by_name[name]
-        if not (isinstance(entry, np.ndarray) and entry.dtype.kind in "iufb" and (entry == 1).all()):
-            telling.append(name)
-    if telling:
+    found = {name: entry for name, entry in entries.by_name.items() if _is_of_edges(name, entry, edges)}
+    if telling := [name for name, entry in found.items() if not _are_ones(entry)]:
         names = [plain_name(name) for name in telling]
         what = f"{entries.file} says more of each edge than its ends: {', '.join(names)}; edges have no weights here"
         raise DataError(what, fix=f"leave it out on purpose: {' '.join(map(skip_option, telling))}")
-    return found
+    return list(found)
+
+
+def _are_ones(entry: Entry) -> bool:
+    return isinstance(entry, np.ndarray) and entry.dtype.kind in "iufb" and bool((entry == 1).all())
 
 
 def _is_of_edges(name: str, entry: Entry, edges: int) -> bool:

@@ -1,7 +1,6 @@
-"""Which entries of a file make the graph: by the names that PyG, OGB and the usual archives give them.
+"""Entries of a file that make the graph: by the names that PyG, OGB and the usual archives give them.
 
-Nothing is lost in silence: an entry that is not used is named, and what belongs to edges is refused, unless it is
-skipped.
+An entry that is not used is named, and what belongs to edges is refused, unless it is skipped.
 """
 
 import shlex

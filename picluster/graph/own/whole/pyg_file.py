@@ -19,11 +19,7 @@ _WITH_CLASS = 3
 
 
 def saved_entries(file: Path) -> Entries:
-    """The entries of the only graph that a file holds.
-
-    InputError where there is no such file; DataError where it holds anything else, or cannot be read; MissingError
-    without torch.
-    """
+    """The entries of the only graph in a file. DataError where it holds anything else; for other errors see `load`."""
     by_name = {}
     for name, value in _one_graph(load(file), file).items():
         is_inner = isinstance(name, str) and name.startswith("_") and name != "__num_nodes__"  # PyG's own affair

@@ -76,7 +76,7 @@ def test_components_stay_as_they_were() -> None:
     for edges in (pairs, backbone(pairs, 300, keep=1)):
         components = UnionFind(300)
         components.join(*edges.T)
-        found.append(components.of_nodes().tolist())
+        found.append(components.of_nodes.tolist())
     assert found[0] == found[1]
 
 
