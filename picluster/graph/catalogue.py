@@ -15,8 +15,6 @@ from picluster.graph.names import KNOWN, PARTIAL_MARK, check_folder_name
 from picluster.graph.statistics import Statistics, statistics_of
 from picluster.schema.datasets import ComponentCounts, DatasetDetails, DatasetEntry, DatasetList, Degrees
 
-_MAKE_ONE = "make one: picluster dataset prepare cora, or import your own: picluster dataset import NAME"
-
 
 def list_graphs(graphs_folder: Path) -> DatasetList:
     """All folders below `graphs_folder`; a damaged one is listed with its damage."""
@@ -47,8 +45,8 @@ def graph_details(graphs_folder: Path, name: str) -> DatasetDetails:
     check_folder_name(name)
     if not (graphs_folder / name).is_dir():
         there = ", ".join(entry.name for entry in list_graphs(graphs_folder).datasets)
-        fix = f"there are {there}" if there else _MAKE_ONE
-        raise InputError(f"there is no graph {name!r} in {graphs_folder}", fix=fix)
+        fix = "make one: picluster dataset prepare cora, or import your own: picluster dataset import NAME"
+        raise InputError(f"there is no graph {name!r} in {graphs_folder}", fix=f"there are {there}" if there else fix)
     graph = GraphFolder.open(graphs_folder / name)
     graph.verify()
     return details_of(graph, statistics_of(graph))

@@ -26,7 +26,6 @@ _WORDS, _WORD_BITS = 8, 64
 _CHUNK_EDGES = 1 << 20
 _CHUNK_VALUES = 1 << 24
 
-Bits = NDArray[np.uint64]
 Table = NDArray[np.float32]
 
 
@@ -143,7 +142,7 @@ def _search(
     targets: NDArray[np.int32],
 ) -> NDArray[np.int32]:
     """(P,) Lengths of the paths from `sources[places]` to `targets`."""
-    reached: Bits = np.zeros((len(indptr) - 1, _WORDS), np.uint64)
+    reached: NDArray[np.uint64] = np.zeros((len(indptr) - 1, _WORDS), np.uint64)
     words, bits = np.divmod(np.arange(len(sources)), _WORD_BITS)
     np.bitwise_or.at(reached, (sources, words), np.uint64(1) << bits.astype(np.uint64))
     lengths = np.full(len(targets), UNREACHABLE, np.int32)
@@ -158,7 +157,7 @@ def _search(
     return lengths
 
 
-def _spread(indptr: NDArray[np.int64], indices: NDArray[np.int32], reached: Bits) -> bool:
+def _spread(indptr: NDArray[np.int64], indices: NDArray[np.int32], reached: NDArray[np.uint64]) -> bool:
     """Search one level further: sources that reach a node's in-neighbours reach the node. True where one is new."""
     before, has_grown = reached.copy(), False
     reachable = np.flatnonzero(np.diff(indptr))

@@ -185,9 +185,7 @@ class EdgeEnds:
         source, target = map(sheet.column, self._places)
         if isinstance(source, WordColumn) or isinstance(target, WordColumn):
             return False
-        pairs = (source[1:], target[1:])
-        again = (pairs[0] == source[0]) & (pairs[1] == target[0])
-        if not again.any():
+        if not ((source[1:] == source[0]) & (target[1:] == target[0])).any():
             first = ",".join(sheet.doubtful)
             what = f"{sheet.where(0)} is {first}: names of columns, as above the features, or an edge?"
             raise DataError(what, fix="call the columns source,target; or write the features without a head of numbers")

@@ -59,20 +59,17 @@ class IdColumn(NamedTuple):
     notes: tuple[str, ...] = ()
 
 
-class _Candidates(NamedTuple):
-    """The columns that may hold ids."""
+class _Candidates:
+    """The columns of a sheet that may hold ids."""
 
-    sheet: Sheet
-    index_columns: tuple[int, ...]
-    """Called as pandas calls its index."""
-    sure: tuple[int, ...]
-    likely: tuple[int, ...]
-    distinct: tuple[int, ...]
-    """No two rows have the same, whole numbers or words."""
-
-    @property
-    def named_so(self) -> tuple[int, ...]:
-        return (*self.sure, *self.likely)
+    def __init__(self, sheet: Sheet) -> None:
+        names = {place: sheet.names[place] for place in sheet.columns} if sheet.names else {}
+        self.sheet = sheet
+        self.index_columns = [place for place, name in names.items() if name in INDEX_NAMES]  # pandas calls them so
+        self.sure = [place for place, name in names.items() if place in self.index_columns or plain(name) in SURE_IDS]
+        self.likely = [place for place, name in names.items() if may_be_ids(name) and place not in self.sure]
+        self.named_so = self.sure + self.likely
+        self.distinct = [place for place in sheet.columns if _is_distinct(sheet, place)]
 
     @property
     def counting(self) -> list[int]:
@@ -94,7 +91,7 @@ def find_ids(sheet: Sheet, evidence: Evidence) -> IdColumn:
     """The column that has the ids which edges use, or a name that says so. DataError where several may be it."""
     if len(sheet.columns) == 1:
         return IdColumn(None)
-    found = _candidates(sheet)
+    found = _Candidates(sheet)
     positions = evidence.are_all_in(NodeIds(count=sheet.rows, source=""))
     called = [place for place in found.distinct if _calls(sheet, place, evidence)]
     chosen = [place for place in called if place in found.named_so]
@@ -118,16 +115,8 @@ def find_ids(sheet: Sheet, evidence: Evidence) -> IdColumn:
     return IdColumn(None, notes=tuple(found.note(place, "has the number of a row in each") for place in found.counting))
 
 
-def _candidates(sheet: Sheet) -> _Candidates:
-    names = {place: sheet.names[place] for place in sheet.columns} if sheet.names else {}
-    index = tuple(place for place, name in names.items() if name in INDEX_NAMES)
-    sure = tuple(place for place, name in names.items() if place in index or plain(name) in SURE_IDS)
-    likely = tuple(place for place, name in names.items() if may_be_ids(name) and place not in sure)
-    distinct = tuple(place for place in sheet.columns if _is_distinct(sheet, place))
-    return _Candidates(sheet, index, sure, likely, distinct)
-
-
 def _is_distinct(sheet: Sheet, place: int) -> bool:
+    """True where no two rows of a column have the same, and it holds whole numbers or words."""
     column = sheet.column(place)
     if isinstance(column, WordColumn):
         return len(np.unique(column.codes)) == sheet.rows

@@ -143,7 +143,7 @@ def _evidence(ends: EdgeEnds, opened: dict[str, _Opened], sheets: dict[str, Shee
 
 
 def _open_file(role: str, file: Path, skip: Sequence[str]) -> tuple[_Opened, frozenset[str]]:
-    """An opened file, and the words of `skip` that are its entries. InputError where it is missing or of another kind."""
+    """An opened file, and words of `skip` that are its entries. InputError where it is missing or of another kind."""
     suffix = Path(file.name.lower().removesuffix(".gz")).suffix
     if suffix not in (*TEXT_SUFFIXES, *ARRAY_SUFFIXES, ".parquet"):
         fix = (
