@@ -28,16 +28,11 @@ class NodeIds:
     names: tuple[str, ...] = ()
     """(N,) in the order of their numbers; none where nodes are numbered already."""
     by_word: Mapping[str, int] = field(default_factory=dict)
-    """The number of each id, where ids are words."""
+    """The number of each id, where ids are words, compared letter by letter: 007 is not 7."""
     sorted_ids: NDArray[np.int64] | None = None
     """(N,) ascending, where ids are whole numbers, but not those from 0 to N - 1."""
     order: NDArray[np.int64] | None = None
     """(N,) the node of each of `sorted_ids`."""
-
-    @property
-    def are_words(self) -> bool:
-        """True where ids are compared letter by letter: 007 is not 7."""
-        return bool(self.by_word)
 
     def numbers(self, column: Column, where: Callable[[int], str]) -> NDArray[np.int64]:
         """(rows,) the node of each row. DataError names the first that is no node's id.
@@ -47,7 +42,7 @@ class NodeIds:
         if isinstance(column, WordColumn):
             return self._numbers_of_words(column, where)
         whole = _whole(column, where)
-        if self.are_words:
+        if self.by_word:
             return self._numbers_of_words(words_of(whole), where)
         if self.sorted_ids is None:
             return whole

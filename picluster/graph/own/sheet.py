@@ -1,12 +1,14 @@
-"""A file's columns, before anybody has decided which of them are ids, labels or features."""
+"""A file's columns, before it is decided which of them are ids, labels or features; and those to be left out."""
 
-from collections.abc import Callable, Mapping
+import shlex
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from picluster.errors import InputError
 from picluster.graph.own.words import WordColumn, is_number, is_truth, number_of
 
 Column = NDArray[Any] | WordColumn
@@ -56,9 +58,8 @@ class Sheet:
         return self.words[place] if place in self.words else self.numbers[:, self.number_columns.index(place)]
 
     def name(self, place: int) -> str:
-        """The name of a column for messages, such as `column 3 (weight)`."""
-        named = self.names[place] if place < len(self.names) else ""
-        return f"column {place + 1} ({named})" if named else f"column {place + 1}"
+        """The name of a column for messages."""
+        return column_name(self.names, place)
 
     def head_is(self, *, names: bool) -> "Sheet":
         """The sheet once it is decided what row 0 is: the names of the columns, or a row."""
@@ -100,3 +101,69 @@ class Sheet:
             numbers = np.ascontiguousarray(numbers[:, [self.number_columns.index(place) for place in kept]])
         words = {place: column for place, column in self.words.items() if place not in places}
         return replace(self, numbers=numbers, number_columns=tuple(kept), words=words)
+
+
+def column_name(names: Sequence[str], place: int) -> str:
+    """The name of a column for messages, such as `column 3 (weight)`. `names`: as far as there are any."""
+    named = names[place] if place < len(names) else ""
+    return f"column {place + 1} ({named})" if named else f"column {place + 1}"
+
+
+class FileColumns(NamedTuple):
+    """The columns of one of the files, of which some may be left out: `--skip weight`, `--skip 3`, `--skip edges:3`."""
+
+    width: int
+    names: tuple[str, ...]
+    """None where there is no head."""
+    spare: bool = False
+    """There are more columns than such a file has, so that some must be left out."""
+
+
+def skipped_columns(words: Sequence[str], files: Mapping[str, FileColumns]) -> dict[str, frozenset[int]]:
+    """The places that each file leaves out. InputError where a word is no column, or a column of several files."""
+    found: dict[str, set[int]] = {role: set() for role in files}
+    for word in words:
+        role, colon, column = word.partition(":")
+        among = {role: files[role]} if colon and role in files else files
+        name = column if colon and role in files else word
+        places = {of: place for of, columns in among.items() if (place := _place(name, columns)) is not None}
+        if not places:
+            told = [
+                f"{of} has {', '.join(names) or f'columns 1 to {width}'}" for of, (width, names, _) in files.items()
+            ]
+            raise InputError(f"--skip {word}: there is no such column", fix="; ".join(told))
+        if len(places) > 1 and len(needed := [of for of in places if files[of].spare]) == 1:
+            places = {of: place for of, place in places.items() if of in needed}
+        if len(places) > 1:
+            fix = " or ".join(f"--skip {of}:{name}" for of in places)
+            raise InputError(f"--skip {word}: {' and '.join(places)} have such a column", fix=f"say which: {fix}")
+        for of, place in places.items():
+            found[of].add(place)
+    return {role: frozenset(places) for role, places in found.items()}
+
+
+def skip_notes(skipped: Mapping[str, frozenset[int]], files: Mapping[str, FileColumns]) -> list[str]:
+    """Sentences on the columns that are left out."""
+    return [
+        f"{role}: {column_name(files[role].names, place)} is left out"
+        for role, places in skipped.items()
+        for place in sorted(places)
+    ]
+
+
+def skip_option(role: str, place: int, files: Mapping[str, FileColumns]) -> str:
+    """The option to type to leave out a column."""
+    names = files[role].names
+    named = names[place] if place < len(names) else ""
+    word = named if names.count(named) == 1 and named else str(place + 1)
+    others = not files[role].spare and any(
+        _place(word, columns) is not None for of, columns in files.items() if of != role
+    )
+    return f"--skip {shlex.quote(f'{role}:{word}' if others else word)}"
+
+
+def _place(name: str, columns: FileColumns) -> int | None:
+    if columns.names.count(name) == 1:
+        return columns.names.index(name)
+    number = int(name) if name.isascii() and name.isdecimal() else 0
+    return number - 1 if 0 < number <= columns.width else None

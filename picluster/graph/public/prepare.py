@@ -22,7 +22,6 @@ from picluster.graph.names import (
 from picluster.graph.public import linqs, ogb, planetoid, reddit
 from picluster.graph.reddit_like import write_reddit_like
 
-USUAL_DTYPE = "float16"
 _SEED = 0
 """Seed of the generated graph: not the run's, since the graph is a data set like any other."""
 
@@ -51,7 +50,7 @@ def prepare(
     """
     if name not in KNOWN:
         return _open(name, graphs_folder, feature_dtype, split_seed, force=force)
-    feature_dtype = feature_dtype or USUAL_DTYPE
+    feature_dtype = feature_dtype or "float16"
     path = graphs_folder / dataset_folder_name(name, scale, feature_dtype)
     if name == "cora" and not path.exists() and not any((input_folder / "planetoid").glob("ind.cora.*")):
         name = CORA_LINQS if linqs.find_linqs(input_folder) else name

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from picluster.errors import DataError
 from picluster.graph.own.column_names import DOUBTFUL_ENDS, INDEX_NAMES, WEIGHTS, end_of, plain
+from picluster.graph.own.sheet import column_name
 from picluster.graph.own.words import is_number
 
 _ENDS = 2
@@ -86,7 +87,6 @@ def _another_number(
 def _told(edges: EdgeColumns, names: tuple[str, ...], place: int) -> str:
     name = names[place] if names else ""
     cell = edges.example[place] if place < len(edges.example) else ""
-    column = f"column {place + 1} ({name})" if name else f"column {place + 1}"
     weight = plain(name) in WEIGHTS or (not name and is_number(cell))
     shown = cell if len(cell) <= _SHOWN else f"{cell[:_SHOWN]}…"
-    return f"{column} holds {shown!r}{': weights of edges are not used yet' * weight}"
+    return f"{column_name(names, place)} holds {shown!r}{': weights of edges are not used yet' * weight}"

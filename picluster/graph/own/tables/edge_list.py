@@ -11,10 +11,9 @@ from picluster.errors import DataError
 from picluster.graph.own.column_names import names_ends, numbered_stem
 from picluster.graph.own.node_ids import NodeIds
 from picluster.graph.own.own_graph import Table
-from picluster.graph.own.sheet import Column, Sheet
+from picluster.graph.own.sheet import Column, FileColumns, Sheet
 from picluster.graph.own.tables.edge_columns import EdgeColumns, find_ends
 from picluster.graph.own.tables.parquet import ParquetFile
-from picluster.graph.own.tables.skipping import FileColumns
 from picluster.graph.own.text.columns import read_ids
 from picluster.graph.own.text.records import read_lines
 from picluster.graph.own.text.text_file import TextFile
@@ -147,7 +146,7 @@ class EdgeEnds:
         if self._market:
             entries = self._numbers(sheet, NodeIds(count=0, source=sheet.file))
             return _market_edges(entries, self._market, ids.count)
-        if self._text and ids.are_words and not sheet.words:
+        if self._text and ids.by_word and not sheet.words:
             sheet = read_ids(self._text.text, self._places, as_words=True)
         if not sheet.doubtful:
             return self._numbers(sheet, ids), ()

@@ -9,9 +9,8 @@ import numpy as np
 from picluster.errors import DataError, MissingError
 from picluster.graph.own.column_names import may_be_ids
 from picluster.graph.own.own_graph import Kind
-from picluster.graph.own.sheet import Column, Sheet
+from picluster.graph.own.sheet import Column, FileColumns, Sheet
 from picluster.graph.own.tables.edge_columns import EdgeColumns
-from picluster.graph.own.tables.skipping import FileColumns
 from picluster.graph.own.words import to_words, words_of
 
 _STRINGS = ("string", "large_string", "string_view", "null")

@@ -13,13 +13,12 @@ from picluster.errors import DataError, InputError
 from picluster.graph.own.column_names import INDEX_NAMES, may_be_ids
 from picluster.graph.own.node_ids import NodeIds
 from picluster.graph.own.own_graph import Kind, OwnGraph, Table
-from picluster.graph.own.sheet import Column, Sheet
+from picluster.graph.own.sheet import Column, FileColumns, Sheet, skip_notes, skip_option, skipped_columns
 from picluster.graph.own.tables.edge_list import EdgeEnds, TextEdges, open_text_edges
 from picluster.graph.own.tables.feature_columns import Features, read_features
 from picluster.graph.own.tables.id_column import Evidence
 from picluster.graph.own.tables.node_values import possible_counts, read_node_values
 from picluster.graph.own.tables.parquet import ParquetFile, open_parquet
-from picluster.graph.own.tables.skipping import FileColumns, skip_notes, skip_option, skipped_columns
 from picluster.graph.own.text.columns import read_numbers, read_words
 from picluster.graph.own.text.text_file import TextFile, open_text
 from picluster.graph.own.whole.archive import part_in, read_arrays
@@ -60,8 +59,7 @@ def read_own(
     """
     given = {"edges": edges, "features": features, "labels": labels} | ({"splits": splits} if splits else {})
     files = _open_all(given, skip)
-    roles = [role for role in ("labels", "splits") if role in files.columns]
-    sheets: dict[str, Sheet] = {role: _sheet_of(role, files) for role in roles}
+    sheets = {role: _sheet_of(role, files) for role in ("labels", "splits") if role in files.columns}
     edge_list = files.opened["edges"]
     assert isinstance(edge_list, TextEdges | ParquetFile | Table)
     skipped = files.skipped.get("edges", frozenset())

@@ -49,9 +49,9 @@ def _name(entries: Entries, role: str) -> str:
 
 def _edges(entries: Entries, skip: Sequence[str]) -> tuple[Table, frozenset[str]]:
     values = values_names(entries)
-    left = entries.without(word for word in skip if word in entries.by_name)
-    name = _name(left, "edges")
     skipped = {word for word in skip if word in entries.by_name}
+    left = entries.without(skipped)
+    name = _name(left, "edges")
     if isinstance(left.by_name[name], Matrix) or is_square(left.by_name[name]):
         table = given_edges(left, name, skips_values=any(word in values for word in skip))
         skipped |= values.intersection(skip)

@@ -27,12 +27,6 @@ class Matrix:
     """(entries,)."""
     shape: tuple[int, int]
 
-    def dense(self) -> NDArray[Any]:
-        """The whole matrix; entries at one place are added up."""
-        whole = np.zeros(self.shape, self.values.dtype if self.values.dtype.kind in "fc" else np.float32)
-        np.add.at(whole, (self.row, self.column), self.values)
-        return whole
-
 
 @dataclass(frozen=True)
 class WordList:
@@ -82,7 +76,9 @@ class Entries:
         """An entry as an array, words as Python objects. DataError where it is none."""
         entry = self.by_name[name]
         if isinstance(entry, Matrix):
-            return entry.dense()
+            whole = np.zeros(entry.shape, entry.values.dtype if entry.values.dtype.kind in "fc" else np.float32)
+            np.add.at(whole, (entry.row, entry.column), entry.values)  # entries at one place are added up
+            return whole
         if isinstance(entry, WordList):
             return np.array(entry.words, object)
         if isinstance(entry, Odd):

@@ -37,9 +37,6 @@ class StandIn:
         """Takes whatever arguments there are."""
         return super().__new__(cls)
 
-    def __init__(self, *arguments: Any, **_: Any) -> None:
-        self.arguments = arguments
-
     def __setstate__(self, state: Any) -> None:
         """Keeps the fields that were saved."""
         self.state = state
