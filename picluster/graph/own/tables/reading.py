@@ -59,7 +59,7 @@ def read_own(
     """
     given = {"edges": edges, "features": features, "labels": labels} | ({"splits": splits} if splits else {})
     files = _open_all(given, skip)
-    sheets = {role: _sheet_of(role, files) for role in ("labels", "splits") if role in files.columns}
+    sheets: dict[str, Sheet] = {role: _sheet_of(role, files) for role in ("labels", "splits") if role in files.columns}
     edge_list = files.opened["edges"]
     assert isinstance(edge_list, TextEdges | ParquetFile | Table)
     skipped = files.skipped.get("edges", frozenset())
