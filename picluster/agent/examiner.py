@@ -21,8 +21,7 @@ from picluster.agent import premises
 from picluster.agent.control_groups import memory_limit
 from picluster.agent.premises import text, told_by
 
-SUDO_SECONDS = 5
-FIRMWARE_SECONDS = 5
+PROGRAM_SECONDS = 5
 NAME_SECONDS = 3.0
 """Time to resolve the node's own name: without DNS it could take half a minute."""
 ROOT = Path("/")
@@ -45,7 +44,7 @@ def examine(*, folder: str) -> Answer:
         **_memory(ROOT),
         "free_bytes": disk and disk.f_bavail * disk.f_frsize,
         "read_only": bool(disk and disk.f_flag & os.ST_RDONLY),
-        "sudo": os.getuid() == 0 or told_by("sudo", "-n", "true", seconds=SUDO_SECONDS) is not None,
+        "sudo": os.getuid() == 0 or told_by("sudo", "-n", "true", seconds=PROGRAM_SECONDS) is not None,
         "name_addresses": _name_addresses(socket.gethostname()),
         "interfaces": interfaces(ROOT, [name for _, name in socket.if_nameindex()]),
         "governor": governor(ROOT),
@@ -152,7 +151,7 @@ def celsius(root: Path) -> float | None:
 
 def _throttled(root: Path) -> int | None:
     """The firmware's word for low voltage and heat, as bits; None on what is no Pi."""
-    told = told_by("vcgencmd", "get_throttled", seconds=FIRMWARE_SECONDS) or ""
+    told = told_by("vcgencmd", "get_throttled", seconds=PROGRAM_SECONDS) or ""
     words = told.partition("=")[2] or text(root / "sys/devices/platform/soc/soc:firmware/get_throttled") or ""
     with suppress(ValueError):
         return int(words.strip(), 16)

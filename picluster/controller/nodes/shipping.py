@@ -16,7 +16,6 @@ STALL_SECONDS = 30
 _KEY_EXCHANGE = ("-o", "KexAlgorithms=^curve25519-sha256")
 """Key exchange that paramiko uses as well. OpenSSH prefers one that costs 0.1 s of processor time a connection."""
 _NO_PROGRAM = 127
-_NO_ROOM = "No space left on device"
 
 
 def files_of(folder: Path, arrays: Iterable[str]) -> list[Path]:
@@ -69,7 +68,7 @@ class Shipment:
         words = told.strip()
         if "rsync: command not found" in words or self._process.returncode == _NO_PROGRAM:
             raise MissingError("rsync is not installed on it", fix="sudo apt install rsync on it")
-        if _NO_ROOM in words:
+        if "No space left on device" in words:
             raise DataError("its disk is full: the data of its role do not fit", fix="free space there")
         first = words.splitlines()[0] if words else f"exit code {self._process.returncode}"
         raise RunFailed(f"rsync failed: {first}", fix="picluster doctor")

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from picluster.controller.nodes.ssh.failures import Verdict
 
 _HASHED = "|1|"
-_REVOKED = "@revoked"
 
 
 @dataclass(frozen=True)
@@ -66,7 +65,7 @@ def lines_of(files: Iterable[Path]) -> Iterator[str]:
 def known_keys(lines: Iterable[str], name: str) -> tuple[list[HostKey], list[HostKey]]:
     """The keys that a host of this name is known by, and those that are revoked for it."""
     found = [entry for entry in map(_entry, lines) if entry and _matches(entry.hosts, name)]
-    return [each.key for each in found if not each.marker], [each.key for each in found if each.marker == _REVOKED]
+    return [each.key for each in found if not each.marker], [each.key for each in found if each.marker == "@revoked"]
 
 
 def record(verdict: Verdict) -> Path:
