@@ -20,7 +20,8 @@ _BY = {
 class EndSignals:
     """While it is entered, a signal that asks to end raises Stopped. Signals that are ignored, as under nohup, stay so.
 
-    Only the first counts: what ends the run must not be interrupted in turn. At the end handlers are put back.
+    Only the first counts: what ends the run, and the command after it, must not be interrupted in turn. Where none came,
+    handlers are put back at the end.
     """
 
     def __init__(self) -> None:
@@ -35,6 +36,8 @@ class EndSignals:
         return self
 
     def __exit__(self, *_: object) -> None:
+        if self.came:
+            return
         for number, handler in self._before.items():
             signal.signal(number, handler)  # type: ignore[arg-type]
 

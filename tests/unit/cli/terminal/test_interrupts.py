@@ -39,6 +39,15 @@ def test_a_signal_that_asks_to_end_does_so_once_and_says_who_asked(number: signa
         for each in END_SIGNALS:  # the end itself is not interrupted
             signal.raise_signal(each)
     assert (caught.value.what, caught.value.by, signals.came) == (f"stopped by {by}", by, number)
+    for each in END_SIGNALS:  # nor is what the command still says
+        signal.raise_signal(each)
+
+
+def test_handlers_are_put_back_where_no_signal_came() -> None:
+    for each in END_SIGNALS:
+        signal.signal(each, signal.SIG_DFL)
+    with EndSignals():
+        assert signal.SIG_DFL not in {signal.getsignal(each) for each in END_SIGNALS}
     assert {signal.getsignal(each) for each in END_SIGNALS} == {signal.SIG_DFL}
 
 
