@@ -50,19 +50,24 @@ def single(single_runs: dict[Case, RunFolder]) -> dict[Case, list[float]]:
     return {case: losses(run) for case, run in single_runs.items()}
 
 
-# GCNII's others are as slow as they are alike.
-QUICK_GCNII = [("sampled", "hybrid"), ("full batch", "data-parallel")]
+# Every model, mode and plan is among them; unit tests of the roles cut runs under random plans.
+QUICK = [
+    ("sage", "sampled", "data-parallel"),
+    ("sage", "sampled", "hybrid, sampler inside"),
+    ("sage", "full batch", "layer-split"),
+    ("gcn", "sampled", "layer-split"),
+    ("gcn", "full batch", "hybrid"),
+    ("gcnii", "sampled", "hybrid"),
+    ("gcnii", "full batch", "data-parallel"),
+]
+CASES = [
+    pytest.param(*case, marks=() if case in QUICK else pytest.mark.slow)
+    for case in product(DEPTHS, MODES, PLANS)
+    if case[2] != "single"
+]
 
 
-def marks_of(*case: str) -> tuple[pytest.MarkDecorator, ...]:
-    quick = case[0] != "gcnii" or case[1:] in QUICK_GCNII
-    return () if quick else (pytest.mark.slow,)
-
-
-CASES = [case for case in product(DEPTHS, MODES, PLANS) if case[2] != "single"]
-
-
-@pytest.mark.parametrize(("model", "mode", "plan"), [pytest.param(*case, marks=marks_of(*case)) for case in CASES])
+@pytest.mark.parametrize(("model", "mode", "plan"), CASES)
 def test_every_plan_over_gloo_gives_the_losses_of_one_process(
     desk: Desk, single: dict[Case, list[float]], model: str, mode: str, plan: str
 ) -> None:
@@ -75,11 +80,11 @@ def test_every_plan_over_gloo_gives_the_losses_of_one_process(
 @pytest.mark.parametrize(
     ("model", "mode", "plan"),
     [
-        ("sage", "sampled", "single"),
         ("sage", "sampled", "data-parallel"),
-        ("sage", "full batch", "layer-split"),
-        ("gcn", "sampled", "hybrid"),
         ("gcn", "full batch", "hybrid"),
+        pytest.param("sage", "sampled", "single", marks=pytest.mark.slow),
+        pytest.param("sage", "full batch", "layer-split", marks=pytest.mark.slow),
+        pytest.param("gcn", "sampled", "hybrid", marks=pytest.mark.slow),
         pytest.param("gcnii", "sampled", "hybrid", marks=pytest.mark.slow),
     ],
 )

@@ -20,8 +20,8 @@ _BY = {
 class EndSignals:
     """While it is entered, a signal that asks to end raises Stopped. Signals that are ignored, as under nohup, stay so.
 
-    Only the first counts: what ends the run, and the command after it, must not be interrupted in turn. Where none came,
-    handlers are put back at the end.
+    Only the first counts: neither the end of the run nor that of the command is interrupted in turn. Where none came,
+    the handlers are put back.
     """
 
     def __init__(self) -> None:
