@@ -14,6 +14,7 @@ import msgspec
 import numpy as np
 
 from picluster.errors import DataError
+from picluster.graph.damage import damage_told
 from picluster.graph.names import FEATURE_DTYPES, remake_command
 from picluster.schema.graph import GRAPH_SCHEMA_VERSION, GraphMeta
 from picluster.wording import in_words
@@ -59,8 +60,10 @@ class GraphFolder:
         Without `read_ahead` the kernel fetches only pages that are touched: for arrays that may not fit into memory.
         """
         file, expected = array_path(self.path, name), self.meta.files[name]
-        # Copy-on-write rather than read-only, because torch warns about arrays that cannot be written to.
-        array: np.ndarray[Any, Any] = np.load(file, mmap_mode="c", allow_pickle=False)
+        array: np.ndarray[Any, Any]
+        with damage_told(file, fix=remake_command(self.path.name)):
+            # Copy-on-write rather than read-only, because torch warns about arrays that cannot be written to.
+            array = np.load(file, mmap_mode="c", allow_pickle=False)
         if (array.shape, array.dtype.name) != (expected.shape, expected.dtype):
             what = f"{file} holds {array.dtype.name}{array.shape}, but {META_FILE} says "
             raise _unfit(self.path, f"{what}{expected.dtype}{expected.shape}")

@@ -16,7 +16,7 @@ from picluster.graph.own.labels import read_labels
 from picluster.graph.own.node_ids import check_ids, nodes_of
 from picluster.graph.own.own_graph import OwnGraph, Table
 from picluster.graph.own.splits import read_splits
-from picluster.graph.own.words import words_of
+from picluster.graph.own.words import plain_number, words_of
 from picluster.graph.precision import Loss, first_loss
 from picluster.graph.splits import empty_split_notes, split_by_share
 from picluster.graph.writer import GraphWriter
@@ -123,9 +123,14 @@ def _check(own: OwnGraph, feature_dtype: str | None, split_seed: int | None) -> 
     check_ids(own.edges, own.edges.rows, nodes)
     _check_missing(own, nodes)
     labels, names, noted = read_labels(own.labels, nodes, own.missing)
-    if given := own.class_names:  # by number; `names` are numbers that are not 0, 1, 2 …
-        names = tuple(given[int(name)] for name in names) if names else tuple(given[: int(labels.max()) + 1])
     notes = [*noted]
+    if given := own.class_names:
+        numbers = [plain_number(name) for name in names] if names else list(range(int(labels.max()) + 1))
+        called = tuple(given[number] for number in numbers if number is not None and number < len(given))
+        if len(called) == len(numbers):
+            names = called
+        else:
+            notes.append("names of classes are passed over: labels are words, or have numbers beyond the names")
     if own.splits is None:
         seed = split_seed or 0
         splits = split_by_share(np.flatnonzero(labels >= 0).astype(np.int32), seed)

@@ -44,6 +44,20 @@ def test_the_kernel_reads_ahead_only_where_it_may(small: Path, read_ahead: bool)
     assert all(found is not None and ("rr" in found[1].split()) == (not read_ahead) for found in flags)
 
 
+@pytest.mark.parametrize("name", ["meta.json", "indptr.npy"])
+def test_any_damaged_byte_at_the_beginning_of_a_file_is_told_or_does_no_harm(small: Path, name: str) -> None:
+    whole, told = (small / name).read_bytes(), 0
+    for place in range(min(len(whole), 400)):
+        (small / name).write_bytes(whole[:place] + bytes([whole[place] ^ 0xFF]) + whole[place + 1 :])
+        try:
+            folder = GraphFolder.open(small)
+            folder.array("indptr")
+            folder.verify()
+        except DataError:
+            told += 1
+    assert told > 100
+
+
 def test_meta_counts_what_the_arrays_hold(small: Path) -> None:
     meta = GraphFolder.open(small).meta
     assert (meta.name, meta.nodes, meta.edges, meta.features, meta.classes) == ("small", 4, 4, 3, 2)

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from picluster.errors import DataError, MissingError
+from picluster.graph.damage import damage_told
 from picluster.graph.own.column_names import may_be_ids
 from picluster.graph.own.own_graph import Kind
 from picluster.graph.own.sheet import Column, FileColumns, Sheet
@@ -61,10 +62,11 @@ def open_parquet(file: Path) -> ParquetFile:
         parquet = importlib.import_module("pyarrow.parquet")
     except ImportError:
         raise MissingError(f"reading {file} needs the package pyarrow", fix="pip install pyarrow") from None
-    try:
-        return ParquetFile(file, parquet.read_table(file))
-    except (OSError, ValueError) as error:  # pyarrow's own errors are among these
-        raise DataError(f"{file} cannot be read: {error}", fix="save it again as Parquet") from None
+    with damage_told(file, fix="save it again as Parquet"):
+        found = ParquetFile(file, parquet.read_table(file))
+        found.table.validate(full=True)
+        _ = found.columns  # names are decoded when they are asked for
+        return found
 
 
 def _column(column: Any, where: str, kind: Kind, *, ids: bool) -> Column:

@@ -1,6 +1,7 @@
 """The columns of a text file, read whole: numbers by numpy's parser, words each distinct one once."""
 
 import warnings
+import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -120,7 +121,7 @@ def _numbers(text: TextFile, places: tuple[int, ...], dtype: type) -> NDArray[An
                 skiprows=text.body_line - 1,
                 usecols=None if places == tuple(range(text.width)) else places,
             )
-    except (ValueError, OverflowError):
+    except (ValueError, OverflowError, EOFError, OSError, zlib.error):  # of a damaged .gz: reading words says so
         return None
     return numbers.reshape(-1, len(places))
 

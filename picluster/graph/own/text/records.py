@@ -2,7 +2,6 @@
 
 import csv
 import gzip
-import zlib
 from collections.abc import Iterator
 from io import TextIOWrapper
 from itertools import islice
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple, cast
 
 from picluster.errors import DataError
+from picluster.graph.damage import damage_told
 from picluster.graph.own.text.dialect import Dialect, is_comment
 
 _GZIP = b"\x1f\x8b"
@@ -69,17 +69,17 @@ def line_of(file: Path, dialect: Dialect, row: int, *, empty: bool) -> int:
 
 def read_lines(file: Path) -> Iterator[str]:
     """Every line with its end, without a byte order mark. DataError where the file is damaged or is no text."""
-    try:
-        with open_bytes(file) as opened, TextIOWrapper(opened, encoding="utf-8-sig", newline="") as stream:
-            for number, line in enumerate(stream, 1):
-                if "\0" in line:
-                    what = f"{file}, line {number} holds a NUL byte: this is no text"
-                    raise DataError(what, fix="save it as text, or mend the line")
-                yield line
-    except UnicodeDecodeError:
-        raise DataError(f"{file}, {_first_undecodable(file)}: this is not text in UTF-8", fix=_SAVE_AS_UTF8) from None
-    except (EOFError, OSError, zlib.error) as error:
-        raise DataError(f"{file} cannot be read: {error}", fix="copy or save it again") from None
+    with damage_told(file, fix="copy or save it again"):
+        try:
+            with open_bytes(file) as opened, TextIOWrapper(opened, encoding="utf-8-sig", newline="") as stream:
+                for number, line in enumerate(stream, 1):
+                    if "\0" in line:
+                        what = f"{file}, line {number} holds a NUL byte: this is no text"
+                        raise DataError(what, fix="save it as text, or mend the line")
+                    yield line
+        except UnicodeDecodeError:
+            what = f"{file}, {_first_undecodable(file)}: this is not text in UTF-8"
+            raise DataError(what, fix=_SAVE_AS_UTF8) from None
 
 
 def check_text(file: Path) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from picluster.errors import DataError, InputError
+from picluster.graph.damage import damage_told
 from picluster.graph.own.own_graph import Kind, Table, as_table
 from picluster.graph.own.whole.edges import find_edge_data, given_edges, is_square, values_names
 from picluster.graph.own.whole.entries import Entries, Entry, Matrix, Odd, WordList, from_compressed, from_entries
@@ -73,13 +74,11 @@ def _columns(entries: Entries, name: str) -> Table:
 
 def read_arrays(file: Path) -> dict[str, NDArray[Any]]:
     """Every array of an `.npz` archive by its name, or the one of an `.npy` file. DataError where it cannot be read."""
-    try:
+    with damage_told(file, fix="save it with numpy.save or numpy.savez"):
         if file.suffix.lower() == ".npy":
             return {file.stem: np.load(file, mmap_mode="r", allow_pickle=False)}
         with file.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
             return dict(archive)
-    except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
-        raise DataError(f"{file} cannot be read: {error}", fix="save it with numpy.save or numpy.savez") from None
 
 
 def entries_in(file: Path) -> Entries:
@@ -87,17 +86,12 @@ def entries_in(file: Path) -> Entries:
     if not file.is_file():
         raise InputError(f"there is no file {file}")
     arrays: dict[str, Entry] = {}
-    try:
-        with zipfile.ZipFile(file) as archive:
-            names = archive.namelist()
-            if any(name.endswith("data.pkl") for name in names):
-                raise DataError(
-                    f"{file} was written by torch.save, not by numpy", fix=f"--pyg {shlex.quote(str(file))}"
-                )
-            for name in names:
-                arrays[name.removesuffix(".npy")] = _member(archive, name)
-    except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
-        raise DataError(f"{file} cannot be read: {error}", fix="save it with numpy.savez") from None
+    with damage_told(file, fix="save it with numpy.savez"), zipfile.ZipFile(file) as archive:
+        names = archive.namelist()
+        if any(name.endswith("data.pkl") for name in names):
+            raise DataError(f"{file} was written by torch.save, not by numpy", fix=f"--pyg {shlex.quote(str(file))}")
+        for name in names:
+            arrays[name.removesuffix(".npy")] = _member(archive, name)
     return _with_matrices(file, arrays)
 
 

@@ -1,12 +1,15 @@
 """One's own graph, from files of every form."""
 
+import gzip
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
+from pyarrow import parquet
 
 from picluster.errors import DataError, InputError, PiclusterError
 from picluster.graph.folder import GraphFolder
@@ -18,6 +21,7 @@ EDGES = np.array([[0, 1], [1, 0], [1, 2], [1, 2], [3, 3], [4, 5]])
 FEATURES = np.arange(12, dtype=np.float32).reshape(NODES, 2) / 4
 LABELS = np.array([0, 1, 2, 0, 1, -1])
 Change = Callable[[dict[str, Path]], object]
+DAMAGED_BYTES = 60
 SPLITS = ["train", "train", "val", "valid", "test", ""]
 
 
@@ -314,6 +318,29 @@ def test_a_damaged_archive_is_said(files: dict[str, Path], suffix: str, harm: Ca
     files["edges"].write_bytes(harm(files["edges"].read_bytes()))
     with pytest.raises(DataError, match=rf"edges\{suffix} cannot be read"):
         _import(files)
+
+
+FORMS: dict[str, Callable[[Path], None]] = {
+    ".csv.gz": lambda file: file.write_bytes(gzip.compress(b"0,1\n1,0\n1,2\n3,3\n4,5\n" * 9, mtime=0)) and None,
+    ".npy": lambda file: np.save(file, EDGES),
+    ".npz": lambda file: np.savez_compressed(file, edges=EDGES),
+    ".parquet": lambda file: parquet.write_table(pa.table({"source": EDGES[:, 0], "target": EDGES[:, 1]}), file),
+}
+
+
+@pytest.mark.parametrize("suffix", FORMS)
+def test_any_byte_of_a_file_may_be_damaged_and_it_is_read_or_refused(files: dict[str, Path], suffix: str) -> None:
+    """Errors are of the tree, whichever library meets the damage."""
+    files["edges"] = files["edges"].with_name(f"edges{suffix}")
+    FORMS[suffix](files["edges"])
+    whole, refused = files["edges"].read_bytes(), 0
+    for place in range(0, len(whole), 1 + len(whole) // DAMAGED_BYTES):
+        files["edges"].write_bytes(whole[:place] + bytes([whole[place] ^ 0xFF]) + whole[place + 1 :])
+        try:
+            _import(files, force=True)
+        except PiclusterError:
+            refused += 1
+    assert refused > 1
 
 
 @pytest.mark.parametrize(

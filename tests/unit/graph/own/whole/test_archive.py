@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from picluster.errors import DataError, InputError
+from picluster.errors import DataError, InputError, PiclusterError
 from picluster.graph.own.importing import import_graph
 from picluster.graph.own.whole.archive import entries_in
 from picluster.graph.own.whole.meaning import graph_in
@@ -167,6 +167,36 @@ def test_class_names_keep_to_their_numbers_where_some_classes_have_no_node(tmp_p
     graph = import_graph("mine", own, graphs_folder=tmp_path / "graphs").graph
     assert graph.array("labels").tolist() == [1, 0, 0, -1]
     assert graph.meta.class_names == ("b", "d")
+
+
+@pytest.mark.parametrize(
+    ("labels", "names", "expected", "are_passed_over"),
+    [
+        (["cat", "dog", "dog", ""], ["dog", "cat"], ("cat", "dog"), True),
+        (["0", "1", "1", "0"], ["cat"], (), True),
+        (["0", "1", "1", "0"], ["cat", "dog"], ("cat", "dog"), False),
+        (["3", "1", "1", ""], list("abcd"), ("b", "d"), False),
+    ],
+)
+def test_class_names_are_taken_only_where_labels_are_their_numbers(
+    tmp_path: Path, labels: list[str], names: list[str], expected: tuple[str, ...], *, are_passed_over: bool
+) -> None:
+    entries = entries_in(_save(tmp_path, **(GRAPH | {"y": np.array(labels)}), class_names=np.array(names)))
+    done = import_graph("mine", graph_in(entries), graphs_folder=tmp_path / "graphs")
+    assert done.graph.meta.class_names == expected
+    assert any(note.startswith("names of classes are passed over") for note in done.notes) == are_passed_over
+
+
+def test_any_byte_of_an_archive_may_be_damaged_and_it_is_read_or_refused(tmp_path: Path) -> None:
+    file = _save(tmp_path, **GRAPH)
+    whole, refused = file.read_bytes(), 0
+    for place in range(0, len(whole), 29):
+        file.write_bytes(whole[:place] + bytes([whole[place] ^ 0xFF]) + whole[place + 1 :])
+        try:
+            import_graph("mine", graph_in(entries_in(file)), graphs_folder=tmp_path / "graphs", force=True)
+        except PiclusterError:
+            refused += 1
+    assert refused > 1
 
 
 def _torch_file(file: Path) -> None:

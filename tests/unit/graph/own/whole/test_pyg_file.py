@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from picluster.errors import DataError, InputError
+from picluster.errors import DataError, InputError, PiclusterError
 from picluster.graph.own.importing import import_graph
 from picluster.graph.own.whole.meaning import graph_in
 from picluster.graph.own.whole.pyg_file import saved_entries
@@ -267,6 +267,18 @@ def test_files_of_other_versions_are_read_without_their_classes(tmp_path: Path) 
 def test_knowledge_of_pyg_about_its_edges_is_no_hindrance(tmp_path: Path) -> None:
     edges = pytest.importorskip("torch_geometric").EdgeIndex(EDGES, sparse_size=(4, 4))
     _same_graph(tmp_path, _save(tmp_path, _data(edge_index=edges)))
+
+
+def test_any_byte_of_a_file_may_be_damaged_and_it_is_read_or_refused(tmp_path: Path) -> None:
+    file = _save(tmp_path, _data().to_dict())
+    whole, refused = file.read_bytes(), 0
+    for place in range(0, len(whole), 1 + len(whole) // 60):
+        file.write_bytes(whole[:place] + bytes([whole[place] ^ 0xFF]) + whole[place + 1 :])
+        try:
+            import_graph("mine", graph_in(saved_entries(file)), graphs_folder=tmp_path / "graphs", force=True)
+        except PiclusterError:
+            refused += 1
+    assert refused > 1
 
 
 @pytest.mark.parametrize("content", [b"", b"no archive", b"0,1\n1,2\n"])
