@@ -6,6 +6,7 @@ and without v itself. A folder is written aside and renamed, so it is seen whole
 
 import hashlib
 import mmap
+import threading
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Self, overload
@@ -20,6 +21,8 @@ from picluster.schema.graph import GRAPH_SCHEMA_VERSION, GraphMeta
 from picluster.wording import in_words
 
 META_FILE = "meta.json"
+_PARSER = threading.Lock()
+"""Numpy reads headers by Python's parser, which counts the depth of all threads together (3.11: SystemError)."""
 SPLITS = ("train", "validation", "test")
 DTYPES = {
     "indptr": ("int64",),  # (N + 1,)
@@ -61,7 +64,7 @@ class GraphFolder:
         """
         file, expected = array_path(self.path, name), self.meta.files[name]
         array: np.ndarray[Any, Any]
-        with damage_told(file, fix=remake_command(self.path.name)):
+        with _PARSER, damage_told(file, fix=remake_command(self.path.name)):
             # Copy-on-write rather than read-only, because torch warns about arrays that cannot be written to.
             array = np.load(file, mmap_mode="c", allow_pickle=False)
         if (array.shape, array.dtype.name) != (expected.shape, expected.dtype):

@@ -1,10 +1,13 @@
 """Writing and reading of graph folders."""
 
+import gc
 import json
 import re
 import resource
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +45,40 @@ def test_the_kernel_reads_ahead_only_where_it_may(small: Path, read_ahead: bool)
     flags = [re.search(r"VmFlags: (.*)", mapping) for mapping in mappings]
     assert flags
     assert all(found is not None and ("rr" in found[1].split()) == (not read_ahead) for found in flags)
+
+
+def test_roles_may_open_arrays_at_the_same_time(small: Path) -> None:
+    """Python 3.11 counts the depth of its parser for all threads together, and numpy parses headers by it."""
+    folder, errors = GraphFolder.open(small), list[BaseException]()
+
+    def opening(depth: int) -> None:
+        if depth:
+            opening(depth - 1)
+            return
+        try:
+            for _ in range(500):
+                folder.array("indptr")
+        except Exception as error:  # noqa: BLE001  it is raised where it can be seen
+            errors.append(error)
+
+    def switch(*_: object) -> None:
+        time.sleep(0)
+
+    limits, interval = gc.get_threshold(), sys.getswitchinterval()
+    gc.set_threshold(7, 2, 2)
+    sys.setswitchinterval(1e-6)
+    gc.callbacks.append(switch)
+    try:
+        threads = [threading.Thread(target=opening, args=(5 * depth,)) for depth in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        gc.callbacks.remove(switch)
+        sys.setswitchinterval(interval)
+        gc.set_threshold(*limits)
+    assert errors == []
 
 
 @pytest.mark.parametrize("name", ["meta.json", "indptr.npy"])
