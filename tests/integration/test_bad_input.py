@@ -102,10 +102,22 @@ def test_a_wrong_option_is_refused(place: Desk, words: tuple[str, ...], told: st
     ("text", "told", "fix"),
     [
         (BAD_SYNTAX, "my model.py does not load (line 3): SyntaxError", "mend line 3"),
-        (UNCHAINED, "layer 2 (SageLayer) cannot take what comes before it", "see that widths chain"),
-        (BACKWARDS, "ChebConv looks at the edges out of a node, which a block does not show", "such as SAGEConv"),
-        ("x = 1\n", "has no function `layers`", "see models/sage.py"),
-        ("import nosuch\n", "ModuleNotFoundError: No module named 'nosuch'", "install nosuch"),
+        pytest.param(
+            UNCHAINED,
+            "layer 2 (SageLayer) cannot take what comes before it",
+            "see that widths chain",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            BACKWARDS,
+            "ChebConv looks at the edges out of a node, which a block does not show",
+            "such as SAGEConv",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param("x = 1\n", "has no function `layers`", "see models/sage.py", marks=pytest.mark.slow),
+        pytest.param(
+            "import nosuch\n", "ModuleNotFoundError: No module named 'nosuch'", "install nosuch", marks=pytest.mark.slow
+        ),
     ],
     ids=["syntax", "widths", "convolution", "no function", "no module"],
 )
@@ -159,6 +171,7 @@ def test_a_spoiled_graph_folder_is_refused(place: Desk, spoil: Callable[[Path], 
         kept.rename(graph)
 
 
+@pytest.mark.slow
 def test_truncated_raw_files_are_refused_by_name(place: Desk, cora_input: str, tmp_path: Path) -> None:
     shutil.copytree(Path(cora_input) / "planetoid", tmp_path / "planetoid")
     with (tmp_path / "planetoid" / "ind.cora.allx").open("r+b") as file:
@@ -168,6 +181,7 @@ def test_truncated_raw_files_are_refused_by_name(place: Desk, cora_input: str, t
     refused(desk, *words, code=3, told="ind.cora.allx is damaged", fix="fetch ind.cora.allx again")
 
 
+@pytest.mark.slow
 @NEEDS_ROOT
 def test_missing_raw_files_without_network_are_named_with_their_place(place: Desk, tmp_path: Path) -> None:
     before = files_of(place)
@@ -271,6 +285,7 @@ def test_a_plan_that_is_no_json_is_refused(place: Desk) -> None:
         refused(place, *SMALL, "--plan", file, code=2, told="plan.json is not a valid plan", fix="--dry-run")
 
 
+@pytest.mark.slow
 def test_a_loss_that_is_not_a_number_ends_the_run_and_names_the_step(place: Desk) -> None:
     before = place.runs()
     done = place.picluster(*SMALL, "--layers-per-node", "1", "--nodes", "3", "--lr", "1e30", "--features", "fp32")
@@ -307,6 +322,7 @@ def test_a_disk_without_room_for_the_graph_is_told_before_anything_is_kept(littl
     assert [name for name in files_of(desk) - before if not name.startswith("graphs/.lock")] == ["graphs"]
 
 
+@pytest.mark.slow
 @NEEDS_ROOT
 def test_a_disk_that_fills_up_during_the_run_is_told(little_room: Path, place: Desk) -> None:
     desk = replace(place, folder=little_room)
@@ -326,6 +342,7 @@ def test_a_disk_that_fills_up_during_the_run_is_told(little_room: Path, place: D
     assert len(report["epochs"]) > 1
 
 
+@pytest.mark.slow
 def test_hostile_names_and_paths_do_no_harm(tmp_path: Path) -> None:
     folder = tmp_path / NASTY
     folder.mkdir()

@@ -10,6 +10,8 @@ from picluster.schema.spec import Spec
 from picluster.worker.sampling.sampler import NeighbourSampler, Sample, cut, shuffled
 from tests.integration.desk import Desk, steps_of
 
+pytestmark = pytest.mark.slow
+
 HIDDEN = 256
 INT32 = FP32 = 4
 

@@ -12,6 +12,8 @@ from picluster.controller.record.run_folder import RunFolder
 from picluster.schema.events import CheckpointWritten, Done, EpochDone
 from tests.integration.desk import GRAPH, Desk, losses
 
+pytestmark = pytest.mark.slow
+
 PATIENCE, EPOCHS = 3, 40
 PLANS = {
     "single": ("--strategy", "single"),

@@ -88,7 +88,11 @@ def report_of(desk: Desk, run: RunFolder) -> dict[str, object]:
 
 
 @pytest.mark.parametrize(
-    ("number", "by"), [(signal.SIGINT, "Ctrl-C"), (signal.SIGHUP, "SIGHUP (its terminal was closed)")]
+    ("number", "by"),
+    [
+        (signal.SIGINT, "Ctrl-C"),
+        pytest.param(signal.SIGHUP, "SIGHUP (its terminal was closed)", marks=pytest.mark.slow),
+    ],
 )
 def test_a_stopped_run_ends_at_once_and_says_so(desk: Desk, number: signal.Signals, by: str) -> None:
     with running(desk) as (controller, run, workers):
@@ -119,6 +123,7 @@ def test_an_impatient_second_ctrl_c_changes_nothing(desk: Desk) -> None:
     assert result.status == "stopped"
 
 
+@pytest.mark.slow
 def test_workers_end_when_their_controller_is_killed(desk: Desk) -> None:
     with running(desk) as (controller, run, workers):
         began = time.monotonic()
@@ -132,6 +137,7 @@ def test_workers_end_when_their_controller_is_killed(desk: Desk) -> None:
     assert report["failure"]["node"] is None
 
 
+@pytest.mark.slow
 def test_workers_that_are_not_ready_yet_end_too_when_their_controller_is_killed(desk: Desk) -> None:
     with desk.start(*LONG) as controller:
         try:
@@ -146,6 +152,7 @@ def test_workers_that_are_not_ready_yet_end_too_when_their_controller_is_killed(
         assert_gone(workers, began)
 
 
+@pytest.mark.slow
 def test_workers_end_when_their_controller_falls_silent(desk: Desk) -> None:
     with running(desk, "--grace", "2") as (controller, run, workers):
         began = time.monotonic()
@@ -163,6 +170,7 @@ def test_workers_end_when_their_controller_falls_silent(desk: Desk) -> None:
     assert "the controller slept" in failure["cause"]
 
 
+@pytest.mark.slow
 def test_a_pause_within_the_grace_changes_nothing(desk: Desk) -> None:
     with running(desk, "--grace", "30") as (controller, _, workers):
         os.kill(controller.pid, signal.SIGSTOP)
@@ -173,6 +181,7 @@ def test_a_pause_within_the_grace_changes_nothing(desk: Desk) -> None:
         assert all(worker.is_running() for worker in workers.values())
 
 
+@pytest.mark.slow
 def test_a_run_under_nohup_outlives_its_terminal(desk: Desk) -> None:
     nohup = shutil.which("nohup")
     assert nohup
@@ -186,6 +195,7 @@ def test_a_run_under_nohup_outlives_its_terminal(desk: Desk) -> None:
     assert report_of(desk, run)["stopped_by"] == "SIGTERM (picluster stop, or kill)"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("redirection", "told"),
     [
@@ -219,7 +229,9 @@ def test_a_run_that_nobody_reads_goes_on_to_its_end(desk: Desk, redirection: str
     assert len([each for each in run.events() if isinstance(each.event, EpochDone)]) == 3
 
 
-@pytest.mark.parametrize("role", ["sampler", "stage 1", "stage 2"])
+@pytest.mark.parametrize(
+    "role", ["stage 1", *(pytest.param(role, marks=pytest.mark.slow) for role in ("sampler", "stage 2"))]
+)
 def test_a_killed_worker_is_named_and_takes_the_others_along(desk: Desk, role: str) -> None:
     with running(desk) as (controller, run, workers):
         plan = run.plan()
@@ -240,6 +252,7 @@ def test_a_killed_worker_is_named_and_takes_the_others_along(desk: Desk, role: s
     assert (desk.folder / report["failure"]["log"]).samefile(run.log_file(node))
 
 
+@pytest.mark.slow
 def test_a_loss_that_is_no_number_ends_the_run_with_a_reason(desk: Desk) -> None:
     words = (*GRAPH, "--layers-per-node", "1", "--nodes", "3", "--learning-rate", "1e30", "--epochs", "3")
     done = desk.picluster("launch", *words)
@@ -248,6 +261,7 @@ def test_a_loss_that_is_no_number_ends_the_run_with_a_reason(desk: Desk) -> None
     assert "lower the learning rate" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_worker_that_fails_before_it_is_ready_is_named(desk: Desk, tmp_path: Path) -> None:
     """A model that can be described, but breaks on a worker."""
     model = tmp_path / "broken model.py"

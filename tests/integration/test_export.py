@@ -20,6 +20,8 @@ from picluster.controller.record.run_folder import RunFolder
 from picluster.graph.folder import GraphFolder
 from tests.integration.desk import GRAPH, Desk
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def run(desk: Desk) -> RunFolder:

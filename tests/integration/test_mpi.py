@@ -21,6 +21,8 @@ from tests.integration.test_parity import SAME
 
 pytest.importorskip("mpi4py", reason="these tests need Open MPI: make setup EXTRAS=mpi")
 
+pytestmark = pytest.mark.slow
+
 SPEC = (*SAME, "--batch-size", "64", "--epochs", "2", "--fanout", "5,4")
 PLANS = {
     "single": ("--strategy", "single"),

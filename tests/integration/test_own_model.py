@@ -44,6 +44,7 @@ ROW = 'rows["h"].chunk(2, dim=1)[0].repeat(1, 2)'
 SAME = (*GRAPH, "--model", "own.py", "--fanout", "4,3,3", "--batch-size", "64", "--micro-batches", "6", "--epochs", "2")
 
 
+@pytest.mark.slow
 def test_an_own_model_of_fixed_depth_learns_the_same_bits_under_every_plan(desk: Desk) -> None:
     (desk.folder / "own.py").write_text(OWN.replace("{row}", ROW))
     plans = [("--strategy", "single"), ("--strategy", "data-parallel", "--nodes", "3"), ("--layers-per-node", "1")]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import lru_cache
 from itertools import product
 from pathlib import Path
 
@@ -27,7 +29,6 @@ MODES = {
 }
 FANOUTS = {2: ("--fanout", "5,4"), 4: ("--fanout", "4,3,2,2")}
 SAME = (*GRAPH, "--hidden", "24", "--dropout", "0.4", "--micro-batches", "12", "--seed", "7")
-Case = tuple[str, str]
 
 
 def run_of(desk: Desk, model: str, mode: str, plan: str, engine: str, *more: str) -> RunFolder:
@@ -39,41 +40,36 @@ def run_of(desk: Desk, model: str, mode: str, plan: str, engine: str, *more: str
 
 
 @pytest.fixture(scope="module")
-def single_runs(desk: Desk) -> dict[Case, RunFolder]:
-    """Runs of one process, which everything is compared with."""
-    return {case: run_of(desk, *case, "single", "gloo") for case in product(DEPTHS, MODES)}
+def single_run(desk: Desk) -> Callable[[str, str], RunFolder]:
+    """Runs of one process, which everything is compared with: each is made once, when it is asked for."""
+    return lru_cache(lambda model, mode: run_of(desk, model, mode, "single", "gloo"))
 
 
-@pytest.fixture(scope="module")
-def single(single_runs: dict[Case, RunFolder]) -> dict[Case, list[float]]:
-    """Losses of those runs."""
-    return {case: losses(run) for case, run in single_runs.items()}
-
-
-# Every model, mode and plan is among them; unit tests of the roles cut runs under random plans.
-QUICK = [
-    ("sage", "sampled", "data-parallel"),
-    ("sage", "sampled", "hybrid, sampler inside"),
-    ("sage", "full batch", "layer-split"),
-    ("gcn", "sampled", "layer-split"),
-    ("gcn", "full batch", "hybrid"),
-    ("gcnii", "sampled", "hybrid"),
-    ("gcnii", "full batch", "data-parallel"),
-]
+# Every model, mode and plan is among them. Random plans are in `test_any_plan.py`, and in the unit tests of roles.
 CASES = [
-    pytest.param(*case, marks=() if case in QUICK else pytest.mark.slow)
-    for case in product(DEPTHS, MODES, PLANS)
-    if case[2] != "single"
+    ("sage", "sampled", "data-parallel"),
+    ("sage", "full batch", "layer-split"),
+    *(
+        pytest.param(*case, marks=pytest.mark.slow)
+        for case in [
+            ("gcn", "sampled", "hybrid, sampler inside"),
+            ("gcn", "full batch", "hybrid"),
+            ("gcn", "full batch", "data-parallel"),
+            ("gcnii", "sampled", "hybrid"),
+            ("gcnii", "sampled", "layer-split"),
+            ("gcnii", "full batch", "data-parallel"),
+        ]
+    ),
 ]
 
 
 @pytest.mark.parametrize(("model", "mode", "plan"), CASES)
 def test_every_plan_over_gloo_gives_the_losses_of_one_process(
-    desk: Desk, single: dict[Case, list[float]], model: str, mode: str, plan: str
+    desk: Desk, single_run: Callable[[str, str], RunFolder], model: str, mode: str, plan: str
 ) -> None:
     run = run_of(desk, model, mode, plan, "gloo")
     assert len(losses(run)) >= 30
-    assert losses(run) == single[model, mode]
+    assert losses(run) == losses(single_run(model, mode))
     assert_is_what_it_says(run, plan)
 
 
@@ -81,21 +77,20 @@ def test_every_plan_over_gloo_gives_the_losses_of_one_process(
     ("model", "mode", "plan"),
     [
         ("sage", "sampled", "data-parallel"),
-        ("gcn", "full batch", "hybrid"),
         pytest.param("sage", "sampled", "single", marks=pytest.mark.slow),
-        pytest.param("sage", "full batch", "layer-split", marks=pytest.mark.slow),
-        pytest.param("gcn", "sampled", "hybrid", marks=pytest.mark.slow),
-        pytest.param("gcnii", "sampled", "hybrid", marks=pytest.mark.slow),
+        pytest.param("gcn", "full batch", "hybrid", marks=pytest.mark.slow),
+        pytest.param("gcnii", "sampled", "layer-split", marks=pytest.mark.slow),
     ],
 )
 def test_every_plan_over_rpc_gives_the_losses_of_one_process(
-    desk: Desk, single: dict[Case, list[float]], model: str, mode: str, plan: str
+    desk: Desk, single_run: Callable[[str, str], RunFolder], model: str, mode: str, plan: str
 ) -> None:
     run = run_of(desk, model, mode, plan, "rpc")
-    assert losses(run) == single[model, mode]
+    assert losses(run) == losses(single_run(model, mode))
     assert_is_what_it_says(run, plan)
 
 
+@pytest.mark.slow
 def test_eight_layers_over_four_nodes_give_the_losses_of_one_process(desk: Desk) -> None:
     few = ("--micro-batches", "4", "--epochs", "12")
     words = (*SAME, "--model", "gcnii", "--depth", "8", "--fanout", "all", *few)
@@ -119,7 +114,7 @@ def layers(*, features, classes, depth=2, hidden=24, dropout=0.5):
 @pytest.mark.parametrize(
     ("plan", "cuts"),
     [
-        (("--layers-per-node", "1", "--nodes", "2"), ["rows"]),
+        pytest.param(("--layers-per-node", "1", "--nodes", "2"), ["rows"], marks=pytest.mark.slow),
         pytest.param(("--strategy", "data-parallel", "--nodes", "3"), [], marks=pytest.mark.slow),
     ],
     ids=["layer-split", "data-parallel"],
@@ -136,21 +131,34 @@ def test_attention_of_pyg_gives_the_losses_of_one_process_though_full_rows_cross
     assert losses(run) == losses(desk.launch(*words, *PLANS["single"]))
 
 
-@pytest.mark.parametrize("case", list(product(DEPTHS, MODES)), ids=", ".join)
-def test_one_process_learns_what_is_recorded(single_runs: dict[Case, RunFolder], case: Case) -> None:
-    assert_as_recorded(", ".join(case), single_runs[case])
+@pytest.mark.parametrize(
+    "case",
+    [
+        pytest.param(case, marks=() if case[0] == "sage" else pytest.mark.slow, id=", ".join(case))
+        for case in product(DEPTHS, MODES)
+    ],
+)
+def test_one_process_learns_what_is_recorded(
+    single_run: Callable[[str, str], RunFolder], case: tuple[str, str]
+) -> None:
+    assert_as_recorded(", ".join(case), single_run(*case))
 
 
-def test_another_seed_gives_other_losses(desk: Desk, single: dict[Case, list[float]]) -> None:
+@pytest.mark.slow
+def test_another_seed_gives_other_losses(desk: Desk, single_run: Callable[[str, str], RunFolder]) -> None:
+    single = losses(single_run("sage", "sampled"))
     other = losses(run_of(desk, "sage", "sampled", "single", "gloo", "--seed", "8"))
-    assert len(other) == len(single["sage", "sampled"])
-    assert all(one != another for one, another in zip(other, single["sage", "sampled"], strict=True))
+    assert len(other) == len(single)
+    assert all(one != another for one, another in zip(other, single, strict=True))
 
 
-def test_another_partition_of_the_step_gives_other_losses(desk: Desk, single: dict[Case, list[float]]) -> None:
+@pytest.mark.slow
+def test_another_partition_of_the_step_gives_other_losses(
+    desk: Desk, single_run: Callable[[str, str], RunFolder]
+) -> None:
     """Micro-batches belong to the spec; were they ignored, equality of plans would prove nothing."""
     other = losses(run_of(desk, "sage", "sampled", "single", "gloo", "--micro-batches", "5"))
-    assert other != single["sage", "sampled"]
+    assert other != losses(single_run("sage", "sampled"))
 
 
 def assert_is_what_it_says(run: RunFolder, name: str) -> None:

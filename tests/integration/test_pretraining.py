@@ -12,9 +12,12 @@ from tests.integration.desk import CHECKOUT, Desk, losses, make_desk
 
 INPUT = Path(os.environ.get("PICLUSTER_INPUT") or "input")
 
-pytestmark = pytest.mark.skipif(
-    not (INPUT / "cora-linqs" / "cora.content").exists(), reason="needs the LINQS files of Cora in $PICLUSTER_INPUT"
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        not (INPUT / "cora-linqs" / "cora.content").exists(), reason="needs the LINQS files of Cora in $PICLUSTER_INPUT"
+    ),
+]
 
 MODEL = "small/graph_feature_embedding.py"
 WORDS = ("--dataset", "cora-linqs", "--model", MODEL, "--epochs", "3")

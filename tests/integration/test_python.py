@@ -138,6 +138,7 @@ def test_a_failure_is_an_error_that_says_which_node_why_and_where_its_log_is(
     assert "'epoch' is unknown" in told["refused"]
 
 
+@pytest.mark.slow
 def test_an_interrupt_ends_the_run_as_stopped(project: Path) -> None:
     (project / "endless.py").write_text(
         "import picluster\nfrom picluster.errors import Stopped\n"

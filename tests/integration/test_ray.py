@@ -20,6 +20,8 @@ from tests.integration.test_ends import assert_gone, report_of, running
 
 pytest.importorskip("ray")
 
+pytestmark = pytest.mark.slow
+
 SPEC = ("--dataset", "reddit-like", "--scale", "0.001", "--epochs", "3", "--micro-batches", "3", "--seed", "7")
 PLANS = {
     "single": ("--strategy", "single"),

@@ -7,6 +7,8 @@ import pytest
 from tests.integration.desk import CHECKOUT, Desk
 from tests.integration.recorded import assert_as_recorded
 
+pytestmark = pytest.mark.slow
+
 CORA = {
     "gcn": ("--model", "gcn", "--layers-per-node", "1", "--epochs", "60"),
     "gcnii": ("--model", "gcnii", "--layers-per-node", "4", "--epochs", "20"),

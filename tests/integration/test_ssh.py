@@ -151,6 +151,7 @@ def test_a_second_run_ships_nothing_and_a_killed_controller_leaves_no_worker(she
     assert shelf.sshd.claims() == []
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("first")
 def test_only_a_changed_file_ships_and_a_connection_that_breaks_names_its_node(shelf: Shelf) -> None:
     shelf.shipped()

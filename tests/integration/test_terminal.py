@@ -94,7 +94,7 @@ def plain(words: str) -> list[str]:
     return [STYLES.sub("", line).rstrip() for line in re.split(r"[\r\n]+", words)]
 
 
-@pytest.mark.parametrize(("columns", "lines"), [(80, 24), (160, 45)])
+@pytest.mark.parametrize(("columns", "lines"), [(80, 24), pytest.param(160, 45, marks=pytest.mark.slow)])
 def test_a_run_is_seen_from_its_start_to_its_result(
     desk: Desk, terminals: list[Terminal], columns: int, lines: int
 ) -> None:
@@ -130,6 +130,7 @@ def test_ctrl_c_gives_the_terminal_back_as_it_was(desk: Desk, terminals: list[Te
     assert before == termios.tcgetattr(terminal.screen)
 
 
+@pytest.mark.slow
 def test_ctrl_z_says_how_long_the_workers_wait_and_a_longer_pause_is_told(
     desk: Desk, terminals: list[Terminal]
 ) -> None:
@@ -157,6 +158,7 @@ def wait_until(happens: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
+@pytest.mark.slow
 def test_a_terminal_that_shows_ascii_only_gets_a_view_of_the_same_width(desk: Desk, terminals: list[Terminal]) -> None:
     poor = replace(desk, environment={**desk.environment, "PYTHONIOENCODING": "ascii"})
     code, words = launch(poor, terminals, *SMALL, "--epochs", "2", columns=30).end()
@@ -166,6 +168,7 @@ def test_a_terminal_that_shows_ascii_only_gets_a_view_of_the_same_width(desk: De
     assert max(map(len, plain(view))) <= 30
 
 
+@pytest.mark.slow
 def test_a_failure_is_told_after_the_view_has_closed(desk: Desk, terminals: list[Terminal]) -> None:
     terminal = launch(desk, terminals, *SMALL, "--epochs", "100000")
     terminal.read(until="validation")
@@ -179,6 +182,7 @@ def test_a_failure_is_told_after_the_view_has_closed(desk: Desk, terminals: list
     assert [line.split()[-1] for line in plain(words) if line.startswith("pi3 ")][-1] == "failed"
 
 
+@pytest.mark.slow
 def test_a_terminal_that_cannot_draw_gets_plain_lines(desk: Desk, terminals: list[Terminal]) -> None:
     code, words = launch(desk, terminals, *SMALL, "--epochs", "2", term="dumb").end()
     assert code == 0, words
@@ -186,6 +190,7 @@ def test_a_terminal_that_cannot_draw_gets_plain_lines(desk: Desk, terminals: lis
     assert [line for line in plain(words) if line.startswith("epoch 2/2  loss ")]
 
 
+@pytest.mark.slow
 def test_a_run_made_again_has_the_same_losses_bit_for_bit(desk: Desk, tmp_path: Path) -> None:
     model = tmp_path / "mine.py"
     shutil.copy(desk.folder / "models" / "sage.py", model)

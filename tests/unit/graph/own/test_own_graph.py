@@ -7,14 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pytest
-from pyarrow import parquet
 
 from picluster.errors import DataError, InputError, PiclusterError
 from picluster.graph.folder import GraphFolder
 from picluster.graph.own.importing import Imported, import_graph
 from picluster.graph.own.tables.reading import read_own
+
+pa = pytest.importorskip("pyarrow")
+parquet = pytest.importorskip("pyarrow.parquet")
 
 NODES = 6
 EDGES = np.array([[0, 1], [1, 0], [1, 2], [1, 2], [3, 3], [4, 5]])
@@ -320,8 +321,8 @@ def test_a_damaged_archive_is_said(files: dict[str, Path], suffix: str, harm: Ca
         _import(files)
 
 
-FORMS: dict[str, Callable[[Path], None]] = {
-    ".csv.gz": lambda file: file.write_bytes(gzip.compress(b"0,1\n1,0\n1,2\n3,3\n4,5\n" * 9, mtime=0)) and None,
+FORMS: dict[str, Callable[[Path], object]] = {
+    ".csv.gz": lambda file: file.write_bytes(gzip.compress(b"0,1\n1,0\n1,2\n3,3\n4,5\n" * 9, mtime=0)),
     ".npy": lambda file: np.save(file, EDGES),
     ".npz": lambda file: np.savez_compressed(file, edges=EDGES),
     ".parquet": lambda file: parquet.write_table(pa.table({"source": EDGES[:, 0], "target": EDGES[:, 1]}), file),
