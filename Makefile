@@ -80,12 +80,12 @@ test-emulated: dev ## provision an emulated aarch64 Pi 4 and train on it (as roo
 check: dev .venv-poetry/bin/poetry ## what CI runs: style, types, imports, lock, Ansible, shell, tests
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
-	.venv/bin/mypy
 	.venv/bin/lint-imports
 	.venv/bin/python scripts/constraints.py --check
 	.venv-poetry/bin/python -m poetry check --lock
 	.venv/bin/yamllint --strict .
-	PATH=".venv/bin:$$PATH" .venv/bin/ansible-lint --offline --strict --profile production ansible inventory
+	.venv/bin/mypy & types=$$!; PATH=".venv/bin:$$PATH" \
+		.venv/bin/ansible-lint --offline --strict --profile production ansible inventory; wait $$types
 	PATH=".venv/bin:$$PATH" shellcheck scripts/*.sh .ci/run
 	@$(MAKE) --no-print-directory test
 
