@@ -20,6 +20,7 @@ from hypothesis.extra import numpy as arrays
 from picluster.errors import DataError
 from picluster.graph.folder import DTYPES, OPTIONAL_DTYPES, GraphFolder
 from picluster.graph.writer import GraphWriter
+from tests.unit.graph.damage import refusals
 from tests.unit.graph.small_graph import ARRAYS, write_small_graph
 
 
@@ -82,17 +83,13 @@ def test_roles_may_open_arrays_at_the_same_time(small: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["meta.json", "indptr.npy"])
-def test_any_damaged_byte_at_the_beginning_of_a_file_is_told_or_does_no_harm(small: Path, name: str) -> None:
-    whole, told = (small / name).read_bytes(), 0
-    for place in range(min(len(whole), 400)):
-        (small / name).write_bytes(whole[:place] + bytes([whole[place] ^ 0xFF]) + whole[place + 1 :])
-        try:
-            folder = GraphFolder.open(small)
-            folder.array("indptr")
-            folder.verify()
-        except DataError:
-            told += 1
-    assert told > 100
+def test_any_damaged_byte_is_told_or_does_no_harm(small: Path, name: str) -> None:
+    def read() -> None:
+        folder = GraphFolder.open(small)
+        folder.array("indptr")
+        folder.verify()
+
+    assert refusals(small / name, read, places=200) > 50
 
 
 def test_meta_counts_what_the_arrays_hold(small: Path) -> None:

@@ -13,6 +13,7 @@ from picluster.errors import DataError, InputError, PiclusterError
 from picluster.graph.folder import GraphFolder
 from picluster.graph.own.importing import Imported, import_graph
 from picluster.graph.own.tables.reading import read_own
+from tests.unit.graph.damage import refusals
 
 pa = pytest.importorskip("pyarrow")
 parquet = pytest.importorskip("pyarrow.parquet")
@@ -22,7 +23,6 @@ EDGES = np.array([[0, 1], [1, 0], [1, 2], [1, 2], [3, 3], [4, 5]])
 FEATURES = np.arange(12, dtype=np.float32).reshape(NODES, 2) / 4
 LABELS = np.array([0, 1, 2, 0, 1, -1])
 Change = Callable[[dict[str, Path]], object]
-DAMAGED_BYTES = 60
 SPLITS = ["train", "train", "val", "valid", "test", ""]
 
 
@@ -334,14 +334,7 @@ def test_any_byte_of_a_file_may_be_damaged_and_it_is_read_or_refused(files: dict
     """Errors are of the tree, whichever library meets the damage."""
     files["edges"] = files["edges"].with_name(f"edges{suffix}")
     FORMS[suffix](files["edges"])
-    whole, refused = files["edges"].read_bytes(), 0
-    for place in range(0, len(whole), 1 + len(whole) // DAMAGED_BYTES):
-        files["edges"].write_bytes(whole[:place] + bytes([whole[place] ^ 0xFF]) + whole[place + 1 :])
-        try:
-            _import(files, force=True)
-        except PiclusterError:
-            refused += 1
-    assert refused > 1
+    assert refusals(files["edges"], lambda: _import(files, force=True), places=60) > 1
 
 
 @pytest.mark.parametrize(
