@@ -6,7 +6,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .PHONY: help setup dev demo lab compare-cora compare-reddit provision reset
-.PHONY: test test-slow test-lab test-provision test-emulated check bench fix
+.PHONY: test test-slow test-lab test-more test-provision test-emulated check bench fix
 
 # Two targets must not set up at once; tests run in parallel by themselves.
 .NOTPARALLEL:
@@ -70,6 +70,12 @@ test-slow: dev ## run the tests that take longer, such as Cora over ten seeds
 test-lab: dev ## run the tests on virtual Pis (as root)
 	$(PYTEST) -m "lab and not quiet"
 	.venv/bin/pytest -m "lab and quiet"
+
+# Virtual Pis wait for half of the time, slow tests compute: together they take less. Pis first, as they take longest.
+test-more: dev ## run what make test leaves out: slow tests and those on virtual Pis, side by side (as root)
+	.venv/bin/pytest -n $(or $(JOBS),3) --dist loadfile --no-loadscope-reorder \
+		-m "(slow or lab) and not quiet and not emulated" tests/lab tests/integration tests/unit
+	.venv/bin/pytest -m "(slow or lab) and quiet and not emulated"
 
 test-provision: dev ## provision nodes of OS=ubuntu|debian|raspios (INVENTORY=FILE; else virtual Pis) and train on them
 	@OS='$(OS)' INVENTORY='$(INVENTORY)' scripts/test_provision.sh
