@@ -167,6 +167,7 @@ def by_killing_the_controller(_: Shelf, controller: subprocess.Popen[str], __: R
 ENDS = {by_picluster_stop: 130, by_ctrl_c: 130, by_killing_the_controller: -signal.SIGKILL}
 
 
+@pytest.mark.quiet
 @pytest.mark.parametrize("end", ENDS)
 def test_nothing_of_open_mpi_or_ray_stays_on_any_node(
     shelf: Shelf, clean: dict[str, set[str]], end: Callable[[Shelf, subprocess.Popen[str], RunFolder], None]

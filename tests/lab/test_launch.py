@@ -161,6 +161,7 @@ def without_ssh(lab: RunningLab, node: str) -> Iterator[None]:
         lab.in_node(node, "systemctl start ssh.service")
 
 
+@pytest.mark.quiet
 @pytest.mark.parametrize("silent", [False, True], ids=["refuses", "silent"])
 def test_a_node_without_ssh_is_named_within_ten_seconds_and_nothing_starts(shelf: Shelf, silent: bool) -> None:
     before = shelf.desk.runs()
