@@ -103,12 +103,12 @@ def machine(torch: str | None) -> dict[str, Any]:
     }
 
 
-def processor(root: Path = Path("/")) -> str:
-    """Board of a Pi, processor of a PC. `root` is that of the file system."""
-    board = text(root / "proc/device-tree/model")
+def processor() -> str:
+    """Board of a Pi, processor of a PC."""
+    board = text(Path("/proc/device-tree/model"))
     if board is not None:
         return board.rstrip("\0\n")
-    found = re.search(r"^model name\s*: *(.*)$", text(root / "proc/cpuinfo") or "", re.MULTILINE)
+    found = re.search(r"^model name\s*: *(.*)$", text(Path("/proc/cpuinfo")) or "", re.MULTILINE)
     return found.group(1) if found else os.uname().machine
 
 

@@ -78,13 +78,13 @@ class RunningLab:
         clean = ["env", "-i", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root"]
         return subprocess.run([*enter, *clean, *words], check=True, capture_output=True, text=True, timeout=timeout)
 
-    def ssh(self, node: str, command: str, *, check: bool = True, timeout: float = NODE_TIMEOUT_SECONDS) -> Result:
+    def ssh(self, node: str, command: str, *, check: bool = True) -> Result:
         """Run a line as user pi in a node, limited as everything there is."""
         options = ["-o", "BatchMode=yes", "-o", "ConnectTimeout=5", "-i", str(self.places.key)]
         options += ["-o", f"UserKnownHostsFile={self.places.known_hosts}", "-o", "IdentitiesOnly=yes", "-F", "none"]
         words = ["ssh", *options, f"pi@{self.addresses[node]}", command]
         return subprocess.run(
-            words, check=check, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=timeout
+            words, check=check, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=NODE_TIMEOUT_SECONDS
         )
 
     def leader(self, node: str) -> int:

@@ -94,7 +94,7 @@ def edges_among(indptr: NDArray[np.int64], indices: NDArray[Any], nodes: NDArray
     return np.stack(np.divmod(distinct, max(len(nodes), 1)), axis=1).astype(np.int32)
 
 
-def draw_network(axes: Axes, network: Network, colours: list[str], names: Sequence[str] = ()) -> None:
+def draw_network(axes: Axes, network: Network, colours: list[str], names: Sequence[str]) -> None:
     """Draw the network on `axes`, whose place in the figure sets its sizes. `names` are those of classes, if any."""
     axes.set_axis_off()
     axes.set_aspect("equal")

@@ -142,10 +142,10 @@ def history(tag: str | None = None, root: Path = RUNS) -> History:
     return History(runs=tuple(sorted(chosen, key=lambda run: run.started, reverse=True)))
 
 
-def training_on(dataset: str, root: Path = RUNS) -> list[str]:
+def training_on(dataset: str) -> list[str]:
     """Names of the runs under way that read this graph."""
     names = []
-    for folder in RunFolder.every(root):
+    for folder in RunFolder.every(RUNS):
         with suppress(PiclusterError):  # a damaged run folder
             if folder.run().spec.dataset == dataset and result_of(folder).status == "running":
                 names.append(folder.name)

@@ -105,7 +105,7 @@ class RunFolder:
         return RunFolder(found[0])
 
     @staticmethod
-    def every(root: Path = RUNS) -> list[RunFolder]:
+    def every(root: Path) -> list[RunFolder]:
         """Folders of all runs, whether they can be read or not. DataError where these cannot be listed."""
         require_folder_or_nothing(root)
         try:

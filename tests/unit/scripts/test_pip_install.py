@@ -5,8 +5,8 @@ from pathlib import Path
 from scripts.pip_install import Progress
 
 
-def told(*lines: str, packages: Path = Path("nowhere")) -> str:
-    progress = Progress(packages)
+def told(*lines: str) -> str:
+    progress = Progress(Path("nowhere"))
     for line in lines:
         progress.hear(line.strip())
     return progress.told()

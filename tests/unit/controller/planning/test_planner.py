@@ -262,7 +262,6 @@ def roles(
     *,
     strategy: Strategy = "layer-split",
     graph: object = FEATURES,
-    layers: int | None = 1,
     in_order: bool = False,
 ) -> dict[str, str]:
     assert graph in (FEATURES, STRUCTURE)
@@ -273,7 +272,7 @@ def roles(
         graph,
         strategy=strategy,
         engine="gloo",
-        layers_per_node=layers if strategy == "layer-split" else None,
+        layers_per_node=1 if strategy == "layer-split" else None,
         in_order=in_order,
     )
     return {name: plan.role_of(name) for name in (*plan.nodes, *plan.idle)}

@@ -26,9 +26,9 @@ def content(tmp_path: Path) -> Path:
     return folder / "cora.content"
 
 
-def _convert(input_folder: Path, *, seed: int = 0) -> GraphFolder:
+def _convert(input_folder: Path) -> GraphFolder:
     path = input_folder.parent / "graphs" / "cora-linqs"
-    write_linqs(path, input_folder=input_folder, feature_dtype="float32", split_seed=seed)
+    write_linqs(path, input_folder=input_folder, feature_dtype="float32", split_seed=0)
     return GraphFolder.open(path)
 
 

@@ -17,7 +17,6 @@ from tests.unit.graph.damage import refusals
 EDGES = np.array([[0, 1, 1, 2], [1, 0, 2, 1]])
 X = np.eye(4, dtype=np.float32)
 Y = np.array([0, 1, 1, -1])
-SPLITS = ("train", "valid", "test")
 MASKS = {name: np.arange(4) == node for node, name in enumerate(("train_mask", "val_mask", "test_mask"))}
 GRAPH: dict[str, Any] = {"edge_index": EDGES, "x": X, "y": Y, **MASKS}
 ADJ = {"data": np.ones(4), "indices": np.array([1, 0, 2, 1]), "indptr": np.array([0, 1, 3, 4, 4]), "shape": (4, 4)}
