@@ -78,7 +78,6 @@ def read_cluster(file: Path) -> ClusterFile:
 
 
 def _read_yaml(text: str) -> Any:
-
     class Loader(yaml.SafeLoader):  # type: ignore[misc]
         """Loader that refuses a name that stands there twice, of which YAML would take the last."""
 
@@ -247,6 +246,5 @@ def _addresses(cluster: ClusterFile, name: str) -> dict[str, object]:
 
 
 def _yaml(content: Mapping[str, Any]) -> str:
-
     text: str = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=1_000_000)
     return text
