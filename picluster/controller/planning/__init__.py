@@ -1,1 +1,1 @@
-"""Planning: from a request to a spec, and from nodes and a described model to a plan. Pure."""
+"""Planning: from a request to a graph, a described model and a spec, and from these and the nodes to a plan."""
