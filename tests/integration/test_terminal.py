@@ -194,7 +194,7 @@ def test_a_terminal_that_cannot_draw_gets_plain_lines(desk: Desk, terminals: lis
 def test_a_run_made_again_has_the_same_losses_bit_for_bit(desk: Desk, tmp_path: Path) -> None:
     model = tmp_path / "mine.py"
     shutil.copy(desk.folder / "models" / "sage.py", model)
-    words = ("--model", str(model), "--seed", "3", "--fanout", "4,3", "--lr", "0.02", "--threads", "2", "--epochs", "3")
+    words = ("--model", str(model), "--seed", "3", "--fanout", "4,3", "--lr", "0.02", "--threads", "2", "--epochs", "2")
     first = desk.launch(*SMALL, *words, "--tag", "original")
     model.write_text("this is no model any more")
     again = desk.launch("--rerun", first.name[-4:], "--tag", "again")

@@ -165,14 +165,6 @@ def test_all_reasons_against_a_node_are_told_before_anything_is_done(play: Play,
     assert shelf.in_node("pi1", STATE).stdout == bare
 
 
-def test_the_second_run_changes_nothing_and_so_does_a_check(play: Play, ready: RunningLab) -> None:
-    assert set(ready.addresses) == {"pi1", "pi2"}
-    for words in ([], ["--check"]):
-        recap = play(SITE, *words)
-        assert recap.code == 0, recap.words
-        assert recap.counts("changed") == {"pi1": 0, "pi2": 0}
-
-
 def test_nodes_know_each_other_by_name_and_not_themselves_by_127_0_1_1(ready: RunningLab) -> None:
     for node in ready.addresses:
         assert ready.in_node(node, ["uname", "-n"]).stdout.strip() == node
