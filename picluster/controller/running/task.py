@@ -118,7 +118,9 @@ def new_task(placement: Placement, observer: Observer, *, only_plan: bool) -> Ta
         raise InputError(f"--pretrain: {description.name} is a model without pre-training", fix="leave it out")
     spec = make_spec(asked, graph.meta, description, file)  # what does not fit is found before the pre-training
     if description.pretraining and not only_plan:
-        embedding = Embedding(graph, description.pretraining, file.with_name(f"{description.pretraining.model}.py"))
+        beside = file.with_name(f"{description.pretraining.model}.py")
+        learner = beside if beside.exists() else model_file(description.pretraining.model)
+        embedding = Embedding(graph, description.pretraining, learner)
         pretraining = _learn(embedding, placement, observer)
         graph, width = embedding.graph_with_it()
         options["embedding"] = width
