@@ -1,8 +1,9 @@
-"""Time, threads and queues that the launcher, its workforce and a worker's roles use; a simulation can replace them."""
+"""Time, threads, queues and locks of a run's controller and roles, which a simulation replaces by its own."""
 
 import threading
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 from queue import Queue
@@ -20,7 +21,7 @@ def _start_thread(work: Callable[..., None], *arguments: object, name: str) -> t
 
 @dataclass(frozen=True)
 class System:
-    """Clocks, threads and queues of the process, each replaceable."""
+    """Clocks, threads, queues and locks of the process, each replaceable."""
 
     now: Callable[[], float] = time.perf_counter
     """Seconds since any moment, without the time for which the machine is suspended."""
@@ -34,6 +35,8 @@ class System:
     """Makes a queue for so many entries; 0: for any number."""
     event: Callable[[], threading.Event] = threading.Event
     """Makes a flag that threads wait for."""
+    lock: Callable[[], AbstractContextManager[object]] = threading.Lock
+    """Makes a lock, held by one thread at a time."""
 
 
 SYSTEM = System()

@@ -44,12 +44,15 @@ class Crew:
         self._rank = job.plan.rank(job.node)
         self._stage = build_stage(job, self._graph)
 
-    def work(self, start: Start, listener: socket.socket | None) -> None:
-        """Connect, train, test, and part when everybody is done."""
+    def meet(self, start: Start, listener: socket.socket | None) -> Engine:
+        """Connect to the other workers; returns when all are there."""
         world_size = len(self._job.plan.nodes)
         store = rendezvous(start.rendezvous_address, start.rendezvous_port, world_size, listener)
         peers = Peers(self._rank, world_size, self._job.interface, self._job.address, store, self._fail)
-        engine = connect(self._job.plan.engine, peers)
+        return connect(self._job.plan.engine, peers)
+
+    def work(self, engine: Engine) -> None:
+        """Train, test, and part when everybody is done."""
         mailroom, weights = Mailroom(self._system), self._job.weights_file
         works: list[Callable[[], None]] = []
         clock = None
@@ -65,8 +68,8 @@ class Crew:
         last()
         for thread in threads:
             thread.join()
-        links = Links(engine, Mailroom(), self._rank)
-        ring_sum(links, range(world_size), torch.zeros(1), (0, 0, 0), Channel.GOODBYE)
+        links = Links(engine, Mailroom(self._system), self._rank, self._system)
+        ring_sum(links, range(len(self._job.plan.nodes)), torch.zeros(1), (0, 0, 0), Channel.GOODBYE)
         links.flush()
         engine.close()
 

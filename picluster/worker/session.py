@@ -141,7 +141,7 @@ def _run(reader: CommandReader, writer: EventWriter, began: float) -> None:
     listener = listen(job.address) if job.plan.rank(job.node) == 0 else None
     port = listener.getsockname()[1] if listener else None
     writer.emit(Ready(hardware=hardware(), rendezvous_port=port, seconds=time.monotonic() - began))
-    crew.work(reader.next(Start), listener)
+    crew.work(crew.meet(reader.next(Start), listener))
     resources.finish()
     writer.emit(Done())
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import queue
-import threading
-import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import TypeVar
 
 from picluster.errors import PiclusterError, RunFailed
+from picluster.system import SYSTEM, System
 
 Outcome = TypeVar("Outcome")
 
@@ -31,7 +30,12 @@ class NodesFailed(PiclusterError):
 
 
 def try_all(
-    names: Iterable[str], work: Callable[[str], Outcome], *, timeout_seconds: float, doing: str
+    names: Iterable[str],
+    work: Callable[[str], Outcome],
+    *,
+    timeout_seconds: float,
+    doing: str,
+    system: System = SYSTEM,
 ) -> dict[str, Outcome | PiclusterError]:
     """Each node's outcome or error, in the order of `names`; unexpected exceptions are raised.
 
@@ -39,7 +43,7 @@ def try_all(
     what it was doing.
     """
     names = list(names)
-    done: queue.Queue[tuple[str, Outcome | BaseException]] = queue.Queue()
+    done: queue.Queue[tuple[str, Outcome | BaseException]] = system.queue(0)
 
     def attempt(name: str) -> None:
         try:
@@ -48,12 +52,12 @@ def try_all(
             done.put((name, error))
 
     for name in names:
-        threading.Thread(target=attempt, args=(name,), name=f"{doing} {name}", daemon=True).start()
+        system.start_thread(attempt, name, name=f"{doing} {name}")
     outcomes: dict[str, Outcome | PiclusterError] = {}
-    deadline = time.monotonic() + timeout_seconds
+    deadline = system.now() + timeout_seconds
     while len(outcomes) < len(names):
         try:
-            name, outcome = done.get(timeout=max(0.0, deadline - time.monotonic()))
+            name, outcome = done.get(timeout=max(0.0, deadline - system.now()))
         except queue.Empty:
             break
         if isinstance(outcome, BaseException) and not isinstance(outcome, PiclusterError):

@@ -54,7 +54,7 @@ class Workforce:
         self._readers: list[threading.Thread] = []
         self._over = system.event()
         self._beaten, self._longest_pause = system.now_with_sleep(), 0.0
-        self._lock = threading.Lock()
+        self._lock = system.lock()
 
     def start(self) -> None:
         """Start all workers at once, each in a thread of its own: one that takes long must not hold up the others."""
@@ -109,7 +109,13 @@ class Workforce:
             worker.hang_up()
         deadline = self._system.now() + HANG_UP_SECONDS
         left = [node for node, each in started.items() if each.wait(max(0.0, deadline - self._system.now())) is None]
-        try_all(left, lambda node: started[node].kill(), timeout_seconds=KILL_SECONDS, doing="killing the worker")
+        try_all(
+            left,
+            lambda node: started[node].kill(),
+            timeout_seconds=KILL_SECONDS,
+            doing="killing the worker",
+            system=self._system,
+        )
         deadline = self._system.now() + FLUSH_SECONDS
         for reader in self._readers:
             reader.join(max(0.0, deadline - self._system.now()))
