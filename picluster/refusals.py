@@ -8,6 +8,7 @@ from pathlib import Path
 
 _ANOTHER_FOLDER = "work in a folder that you may write to"
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+_OF_THE_DISK = (*_FULL, errno.EROFS, errno.EIO)
 _FIXES = {
     **dict.fromkeys(_FULL, "make room on the disk"),
     errno.EACCES: _ANOTHER_FOLDER,
@@ -40,6 +41,11 @@ def refusal(error: OSError) -> tuple[str, str] | None:
     if error.filename is None:
         return f"cannot go on: {error.strerror}", _FIXES[error.errno]
     return words("use", Path(os.fsdecode(error.filename)), error)
+
+
+def is_of_the_disk(error: BaseException) -> bool:
+    """Tell whether an error, or the one that caused it, says that a disk is full, can only be read, or is broken."""
+    return any(isinstance(each, OSError) and each.errno in _OF_THE_DISK for each in (error, error.__cause__))
 
 
 def room(path: Path) -> str:

@@ -2,6 +2,7 @@
 
 from typing import Literal
 
+from picluster.errors import Fault
 from picluster.schema.record import Record
 from picluster.schema.state import JudgeState, Position
 
@@ -149,6 +150,8 @@ class Failed(Event, frozen=True, kw_only=True, tag="failed"):
     """Remedy, where one is known."""
     expected: bool
     """True where picluster knows this kind of failure; otherwise the log has the traceback."""
+    fault: Fault = "other"
+    """Kind of the failure, see `Failure.kind`."""
     lost_peer: bool = False
     """True where it is only the echo of another worker's end."""
 

@@ -1,5 +1,6 @@
 """Records of a run folder, besides spec, plan and events."""
 
+from picluster.errors import Fault
 from picluster.schema.events import Status
 from picluster.schema.graph import GraphMeta
 from picluster.schema.record import Record
@@ -69,6 +70,29 @@ class Failure(Record, frozen=True, kw_only=True):
     """Remedy, where one is known."""
     log: str | None
     """Path of the node's log: in `result.json` within the run folder, in a report from where one stands."""
+    kind: Fault = "other"
+    """Meaning for those who go on, with the node or without.
+
+    The worker was `killed` by a signal, or for want of memory (`out-of-memory`: with less work it may do). The node is
+    `unreachable`: no word comes from it or gets there. The worker is `frozen`: it was stopped, and does nothing; or
+    `silent`: it lives and tells nothing. The node's `disk` is full, broken, or can only be read. The node `refused` to
+    start the worker: it is busy, or lacks something. The `model`, its options or data are to blame: it would fail
+    anywhere. All else is `other`, also in older runs. Of the controller, where there is no node.
+    """
+    role: str = ""
+    """Work of the node, such as `sampler` or `stage 2`."""
+    last_lines: tuple[str, ...] = ()
+    """The end of the node's log."""
+
+    @property
+    def who(self) -> str:
+        """The node, with its work, as the beginning of a sentence."""
+        if self.node is None:
+            return "the run"
+        numbers = ", ".join(map(str, self.layers))
+        layers = f"layer{'s' if len(self.layers) > 1 else ''} {numbers}" if self.layers else ""
+        held = ", ".join(filter(None, [self.role, layers]))
+        return f"node {self.node}{f' ({held})' if held else ''}"
 
 
 class Result(Record, frozen=True, kw_only=True):

@@ -48,7 +48,7 @@ def hold(claim: Claim, patience_seconds: float = PATIENCE_SECONDS) -> None:
             rival = rivals[0]
             since = time.strftime("%H:%M", time.localtime(rival["since"]))
             what = f"busy with run {rival['run']} of user {rival['controller']['user']} since {since}"
-            raise RunFailed(what, fix="wait for its end: picluster launch --wait")
+            raise RunFailed(what, fix="wait for its end: picluster launch --wait", fault="refused")
         time.sleep(_LOOK_SECONDS)
 
 

@@ -13,8 +13,8 @@ import traceback
 from contextlib import suppress
 from typing import BinaryIO, NoReturn
 
-from picluster.errors import DataError, PeerLost, PiclusterError
-from picluster.refusals import refusal
+from picluster.errors import DataError, Fault, PeerLost, PiclusterError
+from picluster.refusals import is_of_the_disk, refusal
 from picluster.schema.events import Done, Failed, Ready, StepDone, WorkerEvent
 from picluster.schema.job import ORPHANED_EXIT_CODE, Claim, Job, Start
 from picluster.schema.record import RecordType, from_json, to_json
@@ -23,6 +23,8 @@ from picluster.worker.claim import hold, release
 FAILED_EXIT_CODE = 5
 CLAIM_SECONDS = 30.0
 """Time without a claim after which a worker ends: its controller may be cut off."""
+_NO_MEMORY = "can't allocate memory"
+"""Words of torch's RuntimeError."""
 _has_failed = threading.Event()
 """Set when the worker is ending by itself."""
 
@@ -97,16 +99,30 @@ def work(commands: BinaryIO, events: BinaryIO) -> None:
 def fail(writer: EventWriter, error: BaseException) -> NoReturn:
     """Tell the controller why, and end. What was not expected leaves its traceback in the log."""
     _has_failed.set()
+    fault = fault_of(error)
     if isinstance(error, OSError) and (refused := refusal(error)):
         error = DataError(refused[0], fix=refused[1])
     with suppress(OSError):  # nobody may be listening any more
         if isinstance(error, PiclusterError):
             echo = isinstance(error, PeerLost)
-            writer.emit(Failed(cause=error.what, fix=error.fix, expected=True, lost_peer=echo))
+            writer.emit(Failed(cause=error.what, fix=error.fix, expected=True, fault=fault, lost_peer=echo))
         else:
             traceback.print_exception(error)
-            writer.emit(Failed(cause=f"{type(error).__name__}: {error}", expected=False))
+            writer.emit(Failed(cause=f"{type(error).__name__}: {error}", expected=False, fault=fault))
     end(FAILED_EXIT_CODE)
+
+
+def fault_of(error: BaseException) -> Fault:
+    """Kind of the failure that an error is: of an unexpected one, whether memory, a disk or the model is to blame."""
+    if is_of_the_disk(error):
+        return "disk"
+    if isinstance(error, MemoryError) or _NO_MEMORY in str(error):
+        return "out-of-memory"
+    if isinstance(error, PiclusterError):
+        return error.fault
+    # Where a model file is loaded, so is this; else it would import torch for nothing.
+    model_fault = sys.modules.get("picluster.worker.compute.model_fault")
+    return "model" if model_fault and model_fault.place_of(error)[1] else "other"
 
 
 def end(exit_code: int) -> NoReturn:

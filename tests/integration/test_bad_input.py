@@ -291,7 +291,7 @@ def test_a_loss_that_is_not_a_number_ends_the_run_and_names_the_step(place: Desk
     done = place.picluster(*SMALL, "--layers-per-node", "1", "--nodes", "3", "--lr", "1e30", "--features", "fp32")
     assert done.returncode == 5, done.stdout + done.stderr
     error = [line for line in done.stderr.splitlines() if not line.startswith((*CHOICES, "plan", "  pi"))]
-    assert error[0].startswith("error: node pi3 (layer 2) failed: the loss became nan in step ")
+    assert error[0].startswith("error: node pi3 (stage 2, layer 2) failed: the loss became nan in step ")
     assert error[1].startswith("  fix: lower the learning rate")
     (name,) = place.runs() - before
     result = json.loads((place.folder / "runs" / name / "result.json").read_text())

@@ -270,4 +270,4 @@ def test_a_worker_that_fails_before_it_is_ready_is_named(desk: Desk, tmp_path: P
     done = desk.picluster("launch", *GRAPH, "--model", str(model), "--layers-per-node", "1", "--nodes", "3")
     assert done.returncode == 5
     assert "no such luck" in done.stderr
-    assert "node pi2 (layer 1)" in done.stderr or "node pi3 (layer 2)" in done.stderr
+    assert "node pi2 (stage 1, layer 1)" in done.stderr or "node pi3 (stage 2, layer 2)" in done.stderr

@@ -109,7 +109,7 @@ def test_a_killed_worker_is_named_and_nothing_of_ray_is_left(desk: Desk) -> None
         _, errors = controller.communicate(timeout=15)
         assert_gone(processes, began)
     assert controller.returncode == 5
-    assert f"node {node} (layer 1) failed" in errors
+    assert f"node {node} (stage 1, layer 1) failed" in errors
     assert "SIGKILL" in errors
     assert folders() == before
 
@@ -121,7 +121,7 @@ def test_a_killed_server_of_ray_is_named_at_once(desk: Desk) -> None:
         server.kill()
         _, errors = controller.communicate(timeout=15)
     assert controller.returncode == 5
-    assert f"node {run.plan().nodes[0]} failed: Ray's gcs_server ended: SIGKILL" in errors
+    assert f"node {run.plan().nodes[0]} (sampler) failed: Ray's gcs_server ended: SIGKILL" in errors
 
 
 def test_nothing_of_ray_outlives_a_controller_that_is_killed(desk: Desk) -> None:

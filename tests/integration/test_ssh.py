@@ -173,7 +173,7 @@ def test_only_a_changed_file_ships_and_a_connection_that_breaks_names_its_node(s
         _, errors = controller.communicate(timeout=GONE_SECONDS + 5)
         assert_gone(processes(workers), began)
     assert controller.returncode == 5
-    assert f"node {victim} (layer 1) failed: " in errors
+    assert f"node {victim} (stage 1, layer 1) failed: " in errors
     assert "Traceback" not in errors
     assert shelf.sshd.claims() == []
     assert {folder.name for folder in shelf.sshd.run_folders()} <= {victim}

@@ -176,7 +176,7 @@ def test_a_failure_is_told_after_the_view_has_closed(desk: Desk, terminals: list
     worker.send_signal(signal.SIGKILL)
     code, words = terminal.end()
     assert code == 5
-    assert "error: node pi3 (layer 2) failed: killed by SIGKILL" in plain(words[words.rfind(SHOW_CURSOR) :])
+    assert "error: node pi3 (stage 2, layer 2) failed: killed by SIGKILL" in plain(words[words.rfind(SHOW_CURSOR) :])
     assert "error:" not in words[: words.rfind(SHOW_CURSOR)]
     assert any(line.startswith("failed ") for line in plain(words))
     assert [line.split()[-1] for line in plain(words) if line.startswith("pi3 ")][-1] == "failed"

@@ -55,11 +55,13 @@ def show_report(report: Report) -> None:
     if mixed := mixed_numerics({node.name: node.hardware.numerics for node in report.nodes if node.hardware}):
         screen.tell(f"note       {mixed}")
     if failure := report.failure:
-        screen.tell(f"failure    {failure.node or 'controller'}: {failure.cause}")
+        screen.tell(f"failure    {failure.who if failure.node else 'controller'}: {failure.cause}")
         typed = [sys.argv[0], *report.environment.command[1:]]  # a fix looks into the inventory that the run had
         screen.tell(f"           fix: {typeable(failure.fix, typed)}")
         if failure.log:
-            screen.tell(f"           log: {failure.log}")
+            screen.tell(f"           log: {failure.log}{', which ends with' if failure.last_lines else ''}")
+        for line in failure.last_lines:
+            screen.tell(f"             {line}")
     if report.status == "stopped" and report.stopped_by:
         done = f"after {len(report.epochs)} of {epochs(report.epochs_planned)}"
         screen.tell(f"stopped    by {report.stopped_by}, {done}")

@@ -64,7 +64,8 @@ class AgentSession:
         except OSError as error:
             raise self._why_it_ended() from error
         except (paramiko.SSHException, EOFError) as error:
-            raise RunFailed(f"SSH broke off: {str(error) or type(error).__name__}", fix="try again") from error
+            what = f"SSH broke off: {str(error) or type(error).__name__}"
+            raise RunFailed(what, fix="try again", fault="unreachable") from error
 
     def ask(self, question: Question[AnswerType]) -> AnswerType:
         """The program's answer. MissingError: there is no python3; RunFailed: none comes in time, or another one."""
@@ -73,7 +74,7 @@ class AgentSession:
             line = self.output.readline()
         except TimeoutError as error:
             what = f"it gives no answer within {self._channel.gettimeout():g} s"
-            raise RunFailed(what, fix="see whether it is busy or cut off") from error
+            raise RunFailed(what, fix="see whether it is busy or cut off", fault="unreachable") from error
         except OSError as error:
             raise self._why_it_ended() from error
         try:
@@ -85,17 +86,17 @@ class AgentSession:
         """In place of an answer: how it ended, or what else spoke in its place."""
         if not self._channel.status_event.wait(1.0):
             if not said:
-                return RunFailed("SSH broke off", fix="try again")
+                return RunFailed("SSH broke off", fix="try again", fault="unreachable")
             fix = "let its ~/.bashrc print nothing where there is no terminal: [ -t 1 ] || return"
-            return RunFailed(
-                f"its shell says {_last_line(said)!r} when a program logs in, which no program wants", fix=fix
-            )
+            what = f"its shell says {_last_line(said)!r} when a program logs in, which no program wants"
+            return RunFailed(what, fix=fix, fault="refused")
         if (code := self._channel.recv_exit_status()) == _NOT_FOUND:
             return MissingError("python3 is not installed on it", fix="sudo apt install python3 on it")
         with suppress(OSError):
             said = self.log.read() or said or self.output.read()
         told = _last_line(said) or f"exit code {code}"
-        return RunFailed(f"its shell does not start python3: {told}", fix="see what `ssh` to it says, and its python3")
+        fix = "see what `ssh` to it says, and its python3"
+        return RunFailed(f"its shell does not start python3: {told}", fix=fix, fault="refused")
 
     def become_worker(self, kill: Callable[[], None]) -> None:
         """From now on a worker runs there, which `kill` ends: reading waits for as long as it takes."""

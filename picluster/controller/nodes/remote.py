@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 CLOSE_SECONDS = 5.0
 FETCH_SECONDS = 60.0
+_DISK_WORDS = re.compile("No space left|Read-only file system|quota exceeded|Input/output error")
+"""The kernel's words for a disk that takes nothing."""
 
 
 class RemoteMachine:
@@ -97,8 +99,10 @@ class RemoteMachine:
             unit="picluster-" + re.sub(r"[^A-Za-z0-9:_.-]", "_", f"{parcel.run}-{parcel.node}"),
         )
         if error := self._steward.ask(order).error:
-            kind = DataError if "No space" in error else RunFailed
-            raise kind(f"the worker cannot be started: {error}", fix="picluster doctor")
+            what, of_the_disk = f"the worker cannot be started: {error}", _DISK_WORDS.search(error)
+            if of_the_disk:
+                raise DataError(what, fix="picluster doctor", fault="disk")
+            raise RunFailed(what, fix="picluster doctor", fault="refused")
         self._steward.become_worker(partial(self._kill, parcel))
         return self._steward
 
@@ -166,4 +170,4 @@ class RemoteMachine:
                 yield client
         except (paramiko.SSHException, OSError, EOFError) as error:
             what = f"copying a file failed: {str(error) or type(error).__name__}"
-            raise RunFailed(what, fix="picluster doctor") from error
+            raise RunFailed(what, fix="picluster doctor", fault="unreachable") from error

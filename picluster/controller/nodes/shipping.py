@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
-from picluster.errors import DataError, MissingError, RunFailed
+from picluster.errors import DataError, Fault, MissingError, RunFailed
 from picluster.graph.folder import META_FILE, array_path
 
 SHIP_TIMEOUT_SECONDS = 3600.0
@@ -62,16 +62,18 @@ class Shipment:
             _, told = self._process.communicate(timeout=SHIP_TIMEOUT_SECONDS)
         except subprocess.TimeoutExpired:
             self.abandon()
-            raise RunFailed(f"shipping its data took longer than {SHIP_TIMEOUT_SECONDS:g} s") from None
+            what = f"shipping its data took longer than {SHIP_TIMEOUT_SECONDS:g} s"
+            raise RunFailed(what, fault="unreachable") from None
         if self._process.returncode == 0:
             return
         words = told.strip()
         if "rsync: command not found" in words or self._process.returncode == _NO_PROGRAM:
             raise MissingError("rsync is not installed on it", fix="sudo apt install rsync on it")
         if "No space left on device" in words:
-            raise DataError("its disk is full: the data of its role do not fit", fix="free space there")
+            raise DataError("its disk is full: the data of its role do not fit", fix="free space there", fault="disk")
         first = words.splitlines()[0] if words else f"exit code {self._process.returncode}"
-        raise RunFailed(f"rsync failed: {first}", fix="picluster doctor")
+        fault: Fault = "disk" if "Read-only file system" in words else "unreachable"
+        raise RunFailed(f"rsync failed: {first}", fix="picluster doctor", fault=fault)
 
     def abandon(self) -> None:
         """End it, wherever it is; what has arrived stays for the next time."""

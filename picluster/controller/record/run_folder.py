@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 LETTERS = 4
 _ROOM_BYTES = 64 << 10
+_END_BYTES = 4 << 10
+_END_LINES = 5
 
 
 def new_letters() -> str:
@@ -170,6 +172,15 @@ class RunFolder:
         """Append to a node's log, as far as the disk takes it: a worker must not stall for its log."""
         with suppress(OSError), self.log_file(node).open("ab", buffering=0) as log:
             log.write(text)
+
+    def last_lines(self, node: str) -> tuple[str, ...]:
+        """The end of a node's log, in characters that can be printed; none where there is no log."""
+        end = b""
+        with suppress(OSError), self.log_file(node).open("rb") as log:
+            log.seek(max(0, log.seek(0, os.SEEK_END) - _END_BYTES))
+            end = log.read()
+        lines = end.decode(errors="replace").splitlines()[-_END_LINES:]
+        return tuple("".join(letter for letter in line if letter.isprintable()) for line in lines)
 
     def _append(self, file: Path, recorded: Recorded) -> None:
         """Append a line; where the disk is full, what the run has learnt so far must not be lost for want of a line."""

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from picluster.controller.planning.planner import better_order, machine_of, memory_words
+from picluster.errors import PiclusterError
+from picluster.refusals import is_of_the_disk
 from picluster.schema.events import Done, Ended, Failed
 from picluster.schema.job import LONGEST_GRACE_SECONDS, ORPHANED_EXIT_CODE
 from picluster.schema.run import Failure
@@ -14,6 +16,7 @@ from picluster.schema.run import Failure
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from picluster.errors import Fault
     from picluster.schema.events import AnyEvent
     from picluster.schema.facts import NodeFacts
     from picluster.schema.plan import Plan
@@ -87,7 +90,15 @@ def diagnose(
     if witness.ended and (witness.ended.out_of_memory or witness.ended.signal == "SIGKILL"):
         stronger = _stronger(node, plan, facts or {})
         fix = "; or ".join(filter(None, [stronger, fix] if witness.ended.out_of_memory else [fix, stronger]))
-    return Failure(node=node, layers=plan.layers_of(node), cause=cause, fix=fix, log=logs.get(node))
+    return Failure(
+        node=node,
+        layers=plan.layers_of(node),
+        role=plan.role_of(node),
+        cause=cause,
+        fix=fix,
+        log=logs.get(node),
+        kind=_kind(witness),
+    )
 
 
 def asleep(failure: Failure, witnesses: Mapping[str, Witness], pause_seconds: float, grace_seconds: float) -> Failure:
@@ -106,7 +117,19 @@ def asleep(failure: Failure, witnesses: Mapping[str, Witness], pause_seconds: fl
     fix = f"launch again; with --grace {enough} the workers outlast such a pause"
     if enough > LONGEST_GRACE_SECONDS:
         fix = "launch again, and keep this machine awake meanwhile, with systemd-inhibit"
-    return Failure(node=None, layers=(), cause=cause, fix=fix, log=None)
+    return Failure(node=None, layers=(), cause=cause, fix=fix, log=None, kind="unreachable")
+
+
+def own_failure(error: BaseException) -> Failure:
+    """The failure of the controller itself, which an error ended."""
+    known = error if isinstance(error, PiclusterError) else PiclusterError(one_line(error))
+    kind: Fault = "disk" if is_of_the_disk(error) else known.fault
+    return Failure(node=None, layers=(), cause=known.what, fix=known.fix, log=None, kind=kind)
+
+
+def one_line(error: BaseException) -> str:
+    """First line of an unexpected error, with its kind."""
+    return f"{type(error).__name__}: {error}".splitlines()[0]
 
 
 def _waited_in_vain(witness: Witness) -> bool:
@@ -130,6 +153,21 @@ def _words(witness: Witness) -> tuple[str, str]:
         fix = "see whether the node still answers: it may be swapping, frozen or cut off"
         return f"said nothing for {witness.silent_seconds:.0f} s", fix
     return _words_of_the_end(ended)
+
+
+def _kind(witness: Witness) -> Fault:
+    """Kind of the failure, see `Failure.kind`."""
+    failed, ended = witness.failed, witness.ended
+    if ended and ended.out_of_memory:
+        return "out-of-memory"
+    if ended and ended.signal:
+        return "killed"
+    if failed:
+        return failed.fault
+    if witness.silent_seconds:
+        return "silent"
+    is_cut_off = ended is None or ended.exit_code in (None, ORPHANED_EXIT_CODE)
+    return "unreachable" if is_cut_off else "other"
 
 
 def _words_of_the_end(ended: Ended | None) -> tuple[str, str]:

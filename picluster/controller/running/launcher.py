@@ -6,11 +6,13 @@ import queue
 from collections.abc import Callable
 from contextlib import suppress
 
+import msgspec
+
 from picluster.controller.running.checkpoints import Arrived, Fetcher, FileWritten
-from picluster.controller.running.diagnosis import Witness, asleep, diagnose
+from picluster.controller.running.diagnosis import Witness, asleep, diagnose, own_failure
 from picluster.controller.running.launch import Launch
-from picluster.controller.running.workforce import Workforce, one_line
-from picluster.errors import DataError, PiclusterError, Stopped
+from picluster.controller.running.workforce import Workforce
+from picluster.errors import DataError, Stopped
 from picluster.schema.events import AnyEvent, Logged, Ready, Status, Tested
 from picluster.schema.facts import mixed_numerics
 from picluster.schema.job import Start
@@ -55,13 +57,16 @@ class Launcher:
             raise Stopped(f"run {self._folder.name} was stopped by {by}", by=by) from error
         except BaseException as error:
             self._stop_workers()
-            cause, fix = (error.what, error.fix) if isinstance(error, PiclusterError) else (one_line(error), "")
             with suppress(DataError):  # the reason why it failed may be the reason why that cannot be written
-                self._end("failed", Failure(node=None, layers=(), cause=cause, fix=fix, log=None))
+                self._end("failed", own_failure(error))
             raise
         for node, event in self._stop_workers():
             if isinstance(event, Logged) and failure and node == failure.node:
                 self._watch(node, event)
+        if failure and failure.node:
+            told = f"error: {failure.cause}"  # by the folder itself
+            lines = tuple(line for line in self._folder.last_lines(failure.node) if line != told)
+            failure = msgspec.structs.replace(failure, last_lines=lines)
         return self._end("failed" if failure else "finished", failure)
 
     def _lead(self) -> Failure | None:

@@ -53,11 +53,9 @@ def train(task: Task, plan: Plan, placement: Placement, observer: Observer) -> R
     begin = partial(_begin, task, plan, placement.request)
     folder, result = make_run(task.spec, task.graph, plan, placement, observer, begin)
     if failure := result.failure:
-        who = f"node {failure.node}" if failure.node else "the run"
-        layers = ", ".join(map(str, failure.layers))
-        held = f" (layer{'s' if len(failure.layers) > 1 else ''} {layers})" if layers else ""
-        log = f"{folder.path}/{failure.log}" if failure.log else ""
-        raise RunFailed(f"{who}{held} failed: {failure.cause}", fix=failure.fix, log=log)
+        log, end = f"{folder.path}/{failure.log}" if failure.log else "", failure.last_lines
+        what = f"{failure.who} failed: {failure.cause}"
+        raise RunFailed(what, fix=failure.fix, log=log, last_lines=end, fault=failure.kind)
     return folder
 
 

@@ -10,8 +10,9 @@ import msgspec
 
 from picluster.controller.nodes.fan_out import try_all
 from picluster.controller.nodes.machine import Exit
-from picluster.errors import PiclusterError
-from picluster.refusals import refusal
+from picluster.controller.running.diagnosis import one_line
+from picluster.errors import Fault, PiclusterError
+from picluster.refusals import is_of_the_disk, refusal
 from picluster.schema.events import AnyEvent, Ended, Failed, Logged, WorkerEvent
 from picluster.schema.job import HEARTBEAT_SECONDS
 from picluster.schema.record import to_json
@@ -74,11 +75,12 @@ class Workforce:
             places = transport.deliver(parcel)
             worker.tell(to_json(self._launch.job(node, places)) + b"\n")
         except PiclusterError as error:
-            self.heard.put((node, Failed(cause=error.what, fix=error.fix, expected=True)))
+            self.heard.put((node, Failed(cause=error.what, fix=error.fix, expected=True, fault=error.fault)))
         except BaseException as error:  # noqa: BLE001  the thread that decides must hear of it
             refused = refusal(error) if isinstance(error, OSError) else None
             cause, fix = refused or (one_line(error), "")
-            self.heard.put((node, Failed(cause=cause, fix=fix, expected=refused is not None)))
+            fault: Fault = "disk" if is_of_the_disk(error) else "other"
+            self.heard.put((node, Failed(cause=cause, fix=fix, expected=refused is not None, fault=fault)))
 
     def _take_in(self, node: str, worker: WorkerProcess) -> bool:
         """Listen to a new worker and keep it alive; end it where the run is over already."""
@@ -153,8 +155,3 @@ class Workforce:
             self._longest_pause, self._beaten = self.longest_pause_seconds, self._system.now_with_sleep()
             for worker in self._started():
                 worker.tell(b"\n")
-
-
-def one_line(error: BaseException) -> str:
-    """First line of an unexpected error, with its kind."""
-    return f"{type(error).__name__}: {error}".splitlines()[0]

@@ -71,6 +71,8 @@ def no_number(loss: float, epoch: int, step: int, spec: Spec) -> RunFailed:
     what = f"the loss became {loss} in step {step} of epoch {epoch}"
     if (epoch, step) == (1, 1):
         causes = "very large features (scale them) or an operation of the model (a logarithm or quotient of 0)"
-        return RunFailed(f"{what}, before anything was learnt", fix=f"look for {causes}; the learning rate is no cause")
+        fix = f"look for {causes}; the learning rate is no cause"
+        return RunFailed(f"{what}, before anything was learnt", fix=fix, fault="model")
     lower = f"lower the learning rate: it is {spec.optimizer.learning_rate:g}, try --learning-rate"
-    return RunFailed(what, fix=f"{lower} {spec.optimizer.learning_rate / 10:g}; scale features that are far above 1")
+    fix = f"{lower} {spec.optimizer.learning_rate / 10:g}; scale features that are far above 1"
+    return RunFailed(what, fix=fix, fault="model")

@@ -52,11 +52,13 @@ def in_words(name: str, address: SshAddress, error: Exception, *, on_the_way: bo
     for kind, words in _WORDS:
         if isinstance(error, kind):
             what, fix = words(name, address, error)
-            return RunFailed(way + what.format(place=place), fix=fix)
+            return RunFailed(way + what.format(place=place), fix=fix, fault="unreachable")
     if was_turned_away(error) or str(error) == "No existing session":  # keys were not agreed upon in time
-        return RunFailed(f"{way}{place} takes the connection, but says nothing in time", fix="restart it, or its sshd")
+        what = f"{way}{place} takes the connection, but says nothing in time"
+        return RunFailed(what, fix="restart it, or its sshd", fault="unreachable")
     told = " ".join(str(error).split()) or type(error).__name__
-    return RunFailed(f"{way}SSH to {place} failed: {told}", fix=f"see what `ssh {address.user}@{address.host}` says")
+    fix = f"see what `ssh {address.user}@{address.host}` says"
+    return RunFailed(f"{way}SSH to {place} failed: {told}", fix=fix, fault="unreachable")
 
 
 def was_turned_away(error: Exception) -> bool:

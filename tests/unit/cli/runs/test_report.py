@@ -118,11 +118,23 @@ def test_json_is_one_object_and_nothing_else(picluster: Picluster, run: RunFolde
 
 
 def test_a_failed_run_is_shown_with_node_cause_and_fix(picluster: Picluster, run: RunFolder) -> None:
-    failure = Failure(node="local2", layers=(1,), cause="killed by SIGKILL [9]", fix="use more nodes", log="log.txt")
+    failure = Failure(
+        node="local2",
+        layers=(1,),
+        role="stage 1",
+        cause="killed by SIGKILL [9]",
+        fix="use more nodes",
+        log="nodes/local2/log.txt",
+        last_lines=("epoch 7", "[red] alert"),
+    )
     run.end(Result(status="failed", failure=failure, test_accuracy=None, ended=0.0))
     answer = picluster("report")
     assert answer.code == 0
-    assert "failure    local2: killed by SIGKILL [9]\n           fix: use more nodes\n" in answer.out
+    told = answer.out.split("failure    ")[1].splitlines()
+    assert told[:2] == ["node local2 (stage 1, layer 1): killed by SIGKILL [9]", "           fix: use more nodes"]
+    assert told[2].startswith("           log: ")
+    assert told[2].endswith("nodes/local2/log.txt, which ends with")
+    assert told[3:5] == ["             epoch 7", "             [red] alert"]
 
 
 def test_tag_early_stop_best_epoch_and_ways_of_evaluation_are_told(picluster: Picluster, run: RunFolder) -> None:

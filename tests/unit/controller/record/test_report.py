@@ -56,7 +56,16 @@ REPORT = {
     "tag": "",
     "status": "",
     "stopped_by": "",
-    "failure": {"node": "", "layers": [""], "cause": "", "fix": "", "log": ""},
+    "failure": {
+        "node": "",
+        "layers": [""],
+        "cause": "",
+        "fix": "",
+        "log": "",
+        "kind": "",
+        "role": "",
+        "last_lines": [""],
+    },
     "dataset": "",
     "model": "",
     "strategy": "",
@@ -138,7 +147,12 @@ def with_steps(copy: RunFolder, steps: list[StepDone]) -> RunFolder:
 
 def test_the_keys_are_those_that_other_programs_read(copy: RunFolder) -> None:
     cause = Failure(
-        node="local2", layers=(1,), cause="killed by SIGKILL", fix="more memory", log="nodes/local2/log.txt"
+        node="local2",
+        layers=(1,),
+        cause="killed by SIGKILL",
+        fix="more memory",
+        log="nodes/local2/log.txt",
+        last_lines=("epoch 2",),
     )
     copy.end(Result(status="failed", failure=cause, test_accuracy=None, ended=0.0))
     assert shape(as_read(make_report(copy))) == REPORT

@@ -341,3 +341,11 @@ def test_a_folder_whose_name_is_no_text_is_refused_before_anything_starts(tmp_pa
 def test_a_copied_run_of_such_a_name_is_listed(tmp_path: Path) -> None:
     a_run(tmp_path / "cafe").path.rename(tmp_path / os.fsdecode(b"caf\xe9"))
     assert [folder.name for folder in RunFolder.every(tmp_path)] == ["caf\ufffd"]
+
+
+def test_the_last_lines_of_a_log_are_few_whole_and_printable(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path)
+    run.node_folder("pi1")
+    assert run.last_lines("pi1") == ()
+    run.append_log("pi1", b"".join(b"line %d\n" % number for number in range(5000)) + b"\x1b[31mred\xff\nno end")
+    assert run.last_lines("pi1") == ("line 4997", "line 4998", "line 4999", "[31mred\ufffd", "no end")

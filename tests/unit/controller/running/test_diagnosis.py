@@ -9,7 +9,7 @@ from picluster.schema.run import Failure
 from tests.unit.controller.made import a_plan, strong
 
 ECHO = Failed(cause="the connection to b broke", expected=True, lost_peer=True)
-OWN = Failed(cause="the loss became nan", fix="lower the learning rate", expected=True)
+OWN = Failed(cause="the loss became nan", fix="lower the learning rate", expected=True, fault="model")
 KILLED = Ended(exit_code=None, signal="SIGKILL")
 LEFT = Ended(exit_code=5, signal=None)
 GOOD_END = Ended(exit_code=0, signal=None)
@@ -56,7 +56,13 @@ def test_a_worker_killed_by_a_signal_is_blamed_whatever_others_said_before(words
 def test_a_failure_of_its_own_beats_an_echo(words: list[tuple[str, AnyEvent]]) -> None:
     failure = blame(*words)
     assert failure == Failure(
-        node="d", layers=(2,), cause="the loss became nan", fix="lower the learning rate", log="nodes/d/log.txt"
+        node="d",
+        layers=(2,),
+        role="stage 2",
+        cause="the loss became nan",
+        fix="lower the learning rate",
+        log="nodes/d/log.txt",
+        kind="model",
     )
 
 
@@ -102,6 +108,24 @@ def test_a_sampler_is_blamed_without_layers() -> None:
     failure = blame(("a", KILLED))
     assert failure is not None
     assert failure.layers == ()
+
+
+@pytest.mark.parametrize(
+    ("event", "kind"),
+    [
+        (KILLED, "killed"),
+        (Ended(exit_code=None, signal="SIGKILL", out_of_memory=True), "out-of-memory"),
+        (Ended(exit_code=None, signal=None), "unreachable"),
+        (Ended(exit_code=6, signal=None), "unreachable"),
+        (OWN, "model"),
+        (ECHO, "other"),
+        (LEFT, "other"),
+    ],
+)
+def test_a_failure_says_in_a_word_what_it_means_for_going_on(event: AnyEvent, kind: str) -> None:
+    failure = blame(("b", event))
+    assert failure is not None
+    assert failure.kind == kind
 
 
 @pytest.mark.parametrize(("signal", "word"), [("SIGKILL", "memory"), ("SIGILL", "torch"), ("SIGBUS", "disk")])
