@@ -9,7 +9,7 @@ import typer
 import picluster
 from picluster.cli.data import dataset
 from picluster.cli.nodes import doctor, init, lab, provision, trust
-from picluster.cli.runs import compare, export, launch, logs, report, runs, stop
+from picluster.cli.runs import attach, compare, export, launch, logs, report, runs, stop
 from picluster.cli.terminal import streams
 from picluster.cli.terminal.parsing import HELP_NAMES, command_line, in_words
 from picluster.cli.terminal.typeable import typeable
@@ -26,6 +26,7 @@ app = typer.Typer(
     context_settings={"help_option_names": HELP_NAMES},
 )
 app.command("launch", epilog=launch.EXAMPLES)(launch.launch)
+app.command("attach", epilog=attach.EXAMPLES)(attach.attach)
 app.command("report", epilog=report.EXAMPLES)(report.report)
 app.command("runs", epilog=runs.EXAMPLES)(runs.runs)
 app.command("compare", epilog=compare.EXAMPLES)(compare.compare)

@@ -2,59 +2,25 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
-import pty
 import re
 import shutil
 import signal
-import struct
-import subprocess
 import termios
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 
 from picluster.controller.record.run_folder import RunFolder
 from picluster.schema.events import Ready
-from tests.integration.desk import GRAPH, RUN_TIMEOUT_SECONDS, Desk, losses, workers_of
-
-SMALL = (*GRAPH, "--hidden", "8", "--layers-per-node", "1", "--nodes", "3")
-SHOW_CURSOR = "\x1b[?25h"
-STYLES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
-
-
-@dataclass
-class Terminal:
-    """A run in a terminal of its own; everything that it writes is kept."""
-
-    process: subprocess.Popen[bytes]
-    screen: int
-    written: bytes = field(default=b"")
-
-    def read(self, *, until: str = "") -> str:
-        """All that was written, once `until` is there, or at the end."""
-        deadline = time.monotonic() + RUN_TIMEOUT_SECONDS
-        while not until or until not in self.written.decode(errors="replace"):
-            assert time.monotonic() < deadline, self.written
-            try:
-                self.written += os.read(self.screen, 65536)
-            except OSError:  # Linux says so when the last writer is gone
-                assert not until, self.written
-                break
-        return self.written.decode()
-
-    def end(self) -> tuple[int, str]:
-        words = self.read()
-        return self.process.wait(RUN_TIMEOUT_SECONDS), words
-
-    def settings(self) -> list[object]:
-        return termios.tcgetattr(self.screen)
+from tests.integration.desk import RUN_TIMEOUT_SECONDS, Desk, losses, workers_of
+from tests.integration.terminal import SHOW_CURSOR, SMALL, Terminal, plain, terminal_of
 
 
 @pytest.fixture
@@ -62,36 +28,12 @@ def terminals(desk: Desk) -> Iterator[list[Terminal]]:
     opened: list[Terminal] = []
     yield opened
     for each in opened:
-        if each.process.poll() is None:
-            each.process.kill()
-        os.close(each.screen)
+        each.close()
     assert desk.folder.exists()
 
 
-def launch(
-    desk: Desk, terminals: list[Terminal], *words: str, columns: int = 80, lines: int = 24, term: str = "xterm-256color"
-) -> Terminal:
-    setsid = shutil.which("setsid")
-    assert setsid
-    screen, inside = pty.openpty()
-    fcntl.ioctl(inside, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
-    environment = {name: value for name, value in desk.environment.items() if name not in ("COLUMNS", "LINES")}
-    process = subprocess.Popen(
-        [setsid, "--ctty", "--wait", *desk.command("launch", *words)],
-        cwd=desk.folder,
-        env={**environment, "TERM": term},
-        stdin=inside,
-        stdout=inside,
-        stderr=inside,
-    )
-    os.close(inside)
-    terminals.append(Terminal(process, screen))
-    return terminals[-1]
-
-
-def plain(words: str) -> list[str]:
-    """Every line that was ever drawn."""
-    return [STYLES.sub("", line).rstrip() for line in re.split(r"[\r\n]+", words)]
+def launch(desk: Desk, terminals: list[Terminal], *words: str, **screen: Any) -> Terminal:
+    return terminal_of(desk, terminals, "launch", *words, **screen)
 
 
 @pytest.mark.parametrize(("columns", "lines"), [(80, 24), pytest.param(160, 45, marks=pytest.mark.slow)])

@@ -1,1 +1,1 @@
-"""Commands for runs: launch, report, compare, export, list, stop."""
+"""Commands for runs: launch, attach, report, compare, export, list, stop."""

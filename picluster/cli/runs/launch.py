@@ -2,12 +2,18 @@
 
 import shlex
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from picluster.cli.terminal import options, streams
+from picluster.cli.terminal.departure import Departure, depart
+from picluster.cli.terminal.typeable import typeable
 from picluster.controller.planning.request import PLACING, LaunchRequest
+from picluster.errors import InputError
+
+if TYPE_CHECKING:
+    from picluster.controller.record.run_folder import RunFolder
 
 EXAMPLES = """Examples:
 
@@ -16,7 +22,8 @@ picluster launch --layers-per-node 1 --nodes 4    one layer a stage
 picluster launch --strategy data-parallel         the same losses
 picluster launch --dry-run > plan.json            who would do what
 picluster launch --plan plan.json --tag edited    execute that plan
-picluster launch --rerun ymbu                     learn the very same again"""
+picluster launch --rerun ymbu                     learn the very same again
+picluster launch --detach                         let it go on without this terminal"""
 
 
 def launch(
@@ -62,28 +69,55 @@ def launch(
     wait: options.Wait = False,
     rerun: options.Rerun = None,
     tag: options.Tag = "",
+    detach: options.Detach = False,
 ) -> None:
     """Train a model on the nodes of the inventory. Without options: GraphSAGE on a small generated graph."""
+    given = given_options(context)
+    given = {name: value for name, value in given.items() if name not in ("dry_run", "detach")}
+    request = LaunchRequest.of(given)
+    if dry_run and detach:
+        raise InputError("--detach: a dry run starts nothing that could go on", fix="leave one of them out")
+    if dry_run:
+        _plan(request)
+        return
+    # Before all imports: some start threads, which a process that splits in two must not have.
+    departure = depart(say_farewell) if detach else None
+    _train(request, departure)
+
+
+def _plan(request: LaunchRequest) -> None:
+    from picluster.cli.show.progress import LaunchScreen
+    from picluster.controller.running.run import plan_only
+
+    plan_only(request, LaunchScreen(plan_as_json=True))
+    if words := request.words(without=PLACING):
+        print(f"note       beside the plan, say it again: {shlex.join(words)}", file=sys.stderr)
+
+
+def _train(request: LaunchRequest, departure: Departure | None) -> None:
     from picluster.cli.show.progress import LaunchScreen
     from picluster.cli.terminal.interrupts import EndSignals, pauses_told
-    from picluster.controller.running.run import carry_out, plan_only
+    from picluster.controller.running.run import carry_out
 
-    given = given_options(context)
-    given.pop("dry_run", None)
-    request = LaunchRequest.of(given)
-    if dry_run:
-        plan_only(request, LaunchScreen(plan_as_json=True))
-        if words := request.words(without=PLACING):
-            print(f"note       beside the plan, say it again: {shlex.join(words)}", file=sys.stderr)
-        return
     if output := streams.standard_output():
         output.word = "the run goes on; later: picluster report"
-    with EndSignals(), pauses_told(grace):
-        run = carry_out(request, LaunchScreen())
-    if run.test_accuracy is not None:
-        when = "at the best validation" if run.record.run().graph.splits["validation"] else "after the last epoch"
-        print(f"test accuracy {run.test_accuracy:.4f} {when}")
-    print("the nodes' memory and times: picluster report")
+    patience = f"the workers end when picluster sleeps for longer than {request.grace:g} s (--grace)"
+    with EndSignals(), pauses_told(patience):
+        run = carry_out(request, LaunchScreen(departure=departure))
+    say_result(run.record, run.test_accuracy)
+
+
+def say_result(folder: "RunFolder", test_accuracy: float | None, report: str = "picluster report") -> None:
+    """Print the last lines about a run that has finished; `report` is the command that tells more."""
+    if test_accuracy is not None:
+        when = "at the best validation" if folder.run().graph.splits["validation"] else "after the last epoch"
+        print(f"test accuracy {test_accuracy:.4f} {when}")
+    print(f"the nodes' memory and times: {report}")
+
+
+def say_farewell(run: str) -> None:
+    """Print how a run that goes on without this terminal is seen, and how it is ended."""
+    print(typeable(f"the run goes on; see it: picluster attach {run}; end it: picluster stop {run}"))
 
 
 def given_options(context: Any) -> dict[str, Any]:

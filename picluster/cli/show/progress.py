@@ -15,6 +15,8 @@ from picluster.cli.show.run_state import RunState
 from picluster.cli.show.run_tables import show_plan
 from picluster.cli.show.screen import Screen
 from picluster.cli.show.words import epochs, learnt, note, plain
+from picluster.cli.terminal.departure import Departure
+from picluster.cli.terminal.interrupts import LookedAway
 from picluster.controller.record.run_folder import RunFolder
 from picluster.controller.running.observer import Observer
 from picluster.errors import Stopped
@@ -31,9 +33,11 @@ _REFRESHES_PER_SECOND = 4
 class LaunchScreen(Observer):
     """Prints a launch as it goes on."""
 
-    def __init__(self, *, plan_as_json: bool = False) -> None:
+    def __init__(self, *, plan_as_json: bool = False, departure: Departure | None = None) -> None:
+        """`departure`: leave the terminal when the first run begins."""
         super().__init__()
         self._plan_as_json = plan_as_json
+        self._departure = departure
 
     def note(self, head: str, text: str) -> None:
         """Print a line about the launch."""
@@ -46,14 +50,19 @@ class LaunchScreen(Observer):
     def running(self, folder: RunFolder, spec: Spec, plan: Plan, graph: GraphMeta) -> "LiveView | nullcontext[Lines]":
         """Print where the run's folder is, then how the run gets on."""
         print(f"run        {folder.path}", flush=True)
+        if self._departure:
+            self._departure.leave(folder.letters, folder.terminal_file)
+            self._departure = None
         return progress(spec, plan, graph.splits["train"])
 
 
-def progress(spec: Spec, plan: Plan, training_nodes: int) -> "LiveView | nullcontext[Lines]":
-    """Display that suits standard output."""
+def progress(
+    spec: Spec, plan: Plan, training_nodes: int, clock: Callable[[], float] = time.monotonic
+) -> "LiveView | nullcontext[Lines]":
+    """Display that suits standard output. `clock` counts the time of what it is told."""
     screen = Screen()
     if screen.can_draw:
-        return LiveView(RunState(spec, plan, training_nodes), screen)
+        return LiveView(RunState(spec, plan, training_nodes, clock), screen)
     return nullcontext(Lines(spec, plan))
 
 
@@ -79,7 +88,8 @@ class LiveView:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         with self._lock:
-            self._state.end(stopped=kind is not None and issubclass(kind, (Stopped, KeyboardInterrupt)))
+            if not isinstance(error, LookedAway):
+                self._state.end(stopped=isinstance(error, Stopped | KeyboardInterrupt))
             self._is_over = True
         self._live.stop()
 

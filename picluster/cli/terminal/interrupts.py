@@ -17,14 +17,19 @@ _BY = {
 }
 
 
-class EndSignals:
-    """While it is entered, a signal that asks to end raises Stopped. Signals that are ignored, as under nohup, stay so.
+class LookedAway(Stopped):
+    """Somebody ended a command that only looks on: what it looks at goes on."""
 
-    Only the first counts: neither the end of the run nor that of the command is interrupted in turn. Where none came,
-    the handlers are put back.
+
+class EndSignals:
+    """While it is entered, a signal that asks to end raises Stopped, or a kind of it.
+
+    Signals that are ignored, as under nohup, stay so. Only the first counts: neither the end of the run nor that of the
+    command is interrupted in turn. Where none came, the handlers are put back.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, kind: type[Stopped] = Stopped) -> None:
+        self._kind = kind
         self.came: signal.Signals | None = None
         """The signal that came."""
         self._before: dict[signal.Signals, object] = {}
@@ -45,15 +50,15 @@ class EndSignals:
         for each in _BY:
             signal.signal(each, signal.SIG_IGN)
         self.came = signal.Signals(number)
-        raise Stopped(f"stopped by {_BY[self.came]}", by=_BY[self.came])
+        raise self._kind(f"stopped by {_BY[self.came]}", by=_BY[self.came])
 
 
 @contextmanager
-def pauses_told(grace_seconds: float) -> Iterator[None]:
-    """Let Ctrl-Z say how long the workers wait, before it pauses this process as it always does."""
+def pauses_told(consequence: str) -> Iterator[None]:
+    """Let Ctrl-Z say what follows from it, before it pauses this process as it always does."""
 
     def pause(_number: int, _frame: object) -> None:
-        text = f"paused: the workers end when picluster sleeps for longer than {grace_seconds:g} s (--grace); fg\n"
+        text = f"paused: {consequence}; fg\n"
         if sys.stderr.isatty():
             show_cursor = "\n\x1b[?25h" if sys.stdout.isatty() else "\n"
             os.write(sys.stderr.fileno(), (show_cursor + text).encode())  # a stream may be in use just now

@@ -110,5 +110,6 @@ Rerun = Annotated[
     _run(metavar="RUN", help="Repeat that run, with its model, data and settings.", autocompletion=complete.runs),
 ]
 Tag = Annotated[str, _run(metavar="WORD", help="A word to find the run by.")]
+Detach = Annotated[bool, _run("--detach", help="Give the terminal back once the run has begun: it goes on by itself.")]
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")]

@@ -12,6 +12,7 @@ import os
 import select
 import shutil
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
@@ -73,7 +74,29 @@ def open_streams() -> None:
 
 def standard_output() -> Outlet | None:
     """Outlet of standard output; None where `open_streams` has put none below it."""
-    raw = getattr(getattr(sys.stdout, "buffer", None), "raw", None)
+    return _outlet(sys.stdout)
+
+
+def turn_to(file: Path) -> None:
+    """Put standard output and error on a file, as far as the disk takes it, and standard input on nothing."""
+    nothing = os.open(os.devnull, os.O_RDWR)
+    try:
+        kept = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+    except OSError as error:
+        print(f"note       cannot write {file}: {error.strerror}; what is told is lost", file=sys.stderr, flush=True)
+        kept = nothing
+    sys.stdout.flush()
+    sys.stderr.flush()
+    for source, number in ((nothing, 0), (kept, _STANDARD_OUTPUT), (kept, _STANDARD_ERROR)):
+        os.dup2(source, number)
+    for each in {nothing, kept}:
+        os.close(each)
+    for outlet in filter(None, map(_outlet, (sys.stdout, sys.stderr))):
+        outlet.error = None  # a terminal that takes nothing any more is no reason to lose this, too
+
+
+def _outlet(stream: TextIO) -> Outlet | None:
+    raw = getattr(getattr(stream, "buffer", None), "raw", None)
     return raw if isinstance(raw, Outlet) else None
 
 

@@ -132,10 +132,16 @@ def read_lines(file: Path) -> Iterator[Recorded]:
         for number, line in enumerate(lines, start=1):
             if not line.endswith(b"\n"):
                 return
-            try:
-                yield msgspec.json.decode(line, type=Recorded)
-            except (msgspec.DecodeError, UnicodeDecodeError) as error:
-                raise DataError(f"{file} has no event in line {number}: {in_words(error)}") from error
+            yield read_event(line, file, number)
+
+
+def read_event(line: bytes, file: Path, number: int | None = None) -> Recorded:
+    """The event of a line. DataError where it has none, which names the file and the line's number."""
+    try:
+        return msgspec.json.decode(line, type=Recorded)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        place = "a line" if number is None else f"line {number}"
+        raise DataError(f"{file} has no event in {place}: {in_words(error)}") from error
 
 
 def counted_once(lines: Iterable[Recorded]) -> Iterator[Recorded]:

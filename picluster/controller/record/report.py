@@ -13,7 +13,7 @@ import msgspec
 
 from picluster.controller.record.leader import is_alive
 from picluster.controller.record.run_folder import RunFolder
-from picluster.errors import InputError, PiclusterError
+from picluster.errors import InputError, PiclusterError, RunFailed, Stopped
 from picluster.project import RUNS
 from picluster.schema.events import EpochDone, Ready, Resources, StepDone
 from picluster.schema.plan import Plan
@@ -82,6 +82,18 @@ def result_of(folder: RunFolder) -> Result:
     fix = "its workers ended by themselves; launch again"
     failure = Failure(node=None, layers=(), cause=cause, fix=fix, log=None)
     return Result(status="failed", failure=failure, test_accuracy=None, ended=0.0)
+
+
+def error_of(folder: RunFolder, result: Result) -> PiclusterError | None:
+    """The error with which a run ended: RunFailed or Stopped; None where it has finished, or goes on."""
+    if result.status == "stopped":
+        return Stopped(f"run {folder.name} was stopped by {result.stopped_by or 'somebody'}", by=result.stopped_by)
+    if (failure := result.failure) is None:
+        return None
+    log, end = f"{folder.path}/{failure.log}" if failure.log else "", failure.last_lines
+    return RunFailed(
+        f"{failure.who} failed: {failure.cause}", fix=failure.fix, log=log, last_lines=end, fault=failure.kind
+    )
 
 
 def _node(

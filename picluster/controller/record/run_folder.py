@@ -58,6 +58,8 @@ class RunFolder:
         """The model as it was when the run began; runs of version 0.1 have none."""
         self.weights_file = path / "weights.safetensors"
         """The best epoch's weights in one file, where somebody asked for it."""
+        self.terminal_file = path / "terminal.txt"
+        """Words of a controller that has left its terminal."""
         self._room_file = path / ".room"
         """Reserved space for the last records: given back when the run ends, or when the disk is full."""
 
@@ -65,6 +67,11 @@ class RunFolder:
     def name(self) -> str:
         """Name of the run, as text, whatever a copied folder is called."""
         return os.fsencode(self.path.name).decode(errors="replace")
+
+    @property
+    def letters(self) -> str:
+        """The end of its name, by which it is found."""
+        return self.name[-LETTERS:]
 
     @staticmethod
     def create(model: str, dataset: str, root: Path = RUNS) -> RunFolder:

@@ -21,10 +21,10 @@ from picluster.controller.nodes.fitness import Busy, notes, without_engine
 from picluster.controller.nodes.reaching import enter_all, leave_all, look_all
 from picluster.controller.nodes.shipping import files_of, state_of
 from picluster.controller.record.leader import this_controller
+from picluster.controller.record.report import error_of
 from picluster.controller.record.run_folder import RunFolder
 from picluster.controller.running.launch import Launch, Prediction
 from picluster.controller.running.launcher import Launcher
-from picluster.errors import RunFailed
 from picluster.graph.folder import DTYPES
 from picluster.schema.run import Environment, Run
 
@@ -52,10 +52,8 @@ def train(task: Task, plan: Plan, placement: Placement, observer: Observer) -> R
     """
     begin = partial(_begin, task, plan, placement.request)
     folder, result = make_run(task.spec, task.graph, plan, placement, observer, begin)
-    if failure := result.failure:
-        log, end = f"{folder.path}/{failure.log}" if failure.log else "", failure.last_lines
-        what = f"{failure.who} failed: {failure.cause}"
-        raise RunFailed(what, fix=failure.fix, log=log, last_lines=end, fault=failure.kind)
+    if error := error_of(folder, result):
+        raise error
     return folder
 
 

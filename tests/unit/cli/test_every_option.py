@@ -32,6 +32,7 @@ FILES = {
 }
 
 REFUSED: dict[str, dict[str, tuple[Words, ...]]] = {
+    "attach": {},
     "report": {"--json": ALWAYS},
     "runs": {"--tag": ALWAYS, "--json": ALWAYS},
     "compare": {

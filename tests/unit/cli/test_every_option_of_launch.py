@@ -103,6 +103,7 @@ VALUES = {
     "plan": "other.json",
     "threads": "2",
     "dry_run": "",
+    "detach": "",
     "grace": "7",
     "wait": "",
     "rerun": "abcd",
@@ -210,6 +211,7 @@ class Launches:
         patch.setattr(task, "describe_model", described)
         patch.setattr(task, "Embedding", Embedding)
         patch.setattr(task, "_learn", self._learn)
+        patch.setattr("picluster.cli.runs.launch.depart", lambda _: self._done.append("detached"))
         self._command = command()
 
     def _inventory(self, file: Path) -> list[Node]:
@@ -271,7 +273,7 @@ def test_every_option_changes_what_is_done_or_is_refused_by_its_name(launches: L
 
 
 def test_the_command_and_the_request_have_the_same_options_with_the_same_defaults() -> None:
-    typed = {each.name: each.default for each in command().params if each.name not in ("help", "dry_run")}
+    typed = {each.name: each.default for each in command().params if each.name not in ("help", "dry_run", "detach")}
     asked = {field.name: field.default for field in msgspec.structs.fields(LaunchRequest)}
     assert {name: value or None for name, value in asked.items()} == {
         name: value or None for name, value in typed.items()

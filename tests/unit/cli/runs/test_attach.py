@@ -1,0 +1,144 @@
+"""`picluster attach` on run folders as they grow, and as they are at the end."""
+
+from __future__ import annotations
+
+import io
+import threading
+import time
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from picluster.cli.runs import attach
+from picluster.controller.record.leader import this_controller
+from picluster.controller.record.run_folder import RunFolder
+from picluster.schema.events import Ended, EpochDone
+from picluster.schema.run import Failure, Result
+from tests.unit.cli.conftest import Picluster
+from tests.unit.controller.made import copy_of_run_v1
+
+SLEPT = Failure(
+    node="local2", layers=(1,), cause="killed by SIGKILL", fix="picluster doctor", log="nodes/local2/log.txt"
+)
+
+
+@pytest.fixture
+def run(here: Path) -> RunFolder:
+    """The committed run, among the runs of the working folder."""
+    return RunFolder(copy_of_run_v1(here / "runs" / "the-run"))
+
+
+@pytest.fixture
+def led(run: RunFolder) -> RunFolder:
+    """The same without a result: this process leads it."""
+    run.result_file.unlink()
+    task = msgspec.structs.replace(run.run(), controller=this_controller(), started=time.time())
+    run.begin(task, run.plan(), run.environment())
+    return run
+
+
+def ended(run: RunFolder, result: Result) -> None:
+    run.result_file.unlink()
+    run.end(result)
+
+
+def test_a_finished_run_is_told_as_its_launch_told_it(picluster: Picluster, run: RunFolder) -> None:
+    answer = picluster("attach", "the-run")
+    epochs = [each.event for each in run.events() if isinstance(each.event, EpochDone)]
+    assert (answer.code, answer.err) == (0, "")
+    first, ready, *told, test, last = answer.out.splitlines()
+    assert first == "run        runs/the-run"
+    assert ready.startswith("ready      4 nodes after ")
+    assert [line.split()[:4] for line in told] == [
+        ["epoch", f"{epoch.epoch}/{len(epochs)}", "loss", f"{epoch.loss:.4f}"] for epoch in epochs
+    ]
+    assert test == "test accuracy 0.1012 at the best validation"
+    assert last == "the nodes' memory and times: picluster report the-run"
+
+
+def test_a_failed_run_is_told_with_exit_code_message_and_the_log_of_who_failed(
+    picluster: Picluster, run: RunFolder
+) -> None:
+    for node in ("local1", "local2"):
+        run.append_log(node, f"last words of {node}\n".encode())
+    ended(run, Result(status="failed", failure=SLEPT, test_accuracy=None, ended=0.0))
+    answer = picluster("attach")
+    assert answer.code == 5
+    assert answer.err == (
+        "local2 │ last words of local2\n"
+        "error: node local2 (layer 1) failed: killed by SIGKILL\n"
+        "  fix: picluster doctor -i inventory/local.yml\n"
+        "  log: runs/the-run/nodes/local2/log.txt\n"
+    )
+
+
+def test_a_stopped_run_says_who_stopped_it(picluster: Picluster, run: RunFolder) -> None:
+    ended(run, Result(status="stopped", failure=None, test_accuracy=None, ended=0.0, stopped_by="Ctrl-C"))
+    answer = picluster("attach")
+    assert (answer.code, answer.err) == (130, "error: run the-run was stopped by Ctrl-C\n")
+
+
+def test_a_run_whose_controller_was_killed_does_not_keep_anybody_waiting(picluster: Picluster, run: RunFolder) -> None:
+    run.result_file.unlink()
+    answer = picluster("attach")
+    assert answer.code == 5
+    assert answer.err.startswith("error: the run failed: there is no result: the controller on ")
+
+
+def test_what_is_told_while_somebody_looks_comes_at_once(picluster: Picluster, led: RunFolder) -> None:
+    def go_on() -> None:
+        time.sleep(0.5)
+        led.record(
+            "local4", EpochDone(epoch=9, loss=0.5, train_accuracy=0.25, validation_accuracy=0.5, best=True, seconds=1)
+        )
+        led.append_log("local2", b"a warn")
+        time.sleep(0.3)
+        led.append_log("local2", b"ing\n")
+        time.sleep(0.3)
+        led.end(Result(status="finished", failure=None, test_accuracy=0.5, ended=time.time()))
+
+    going_on = threading.Thread(target=go_on)
+    going_on.start()
+    answer = picluster("attach")
+    going_on.join()
+    assert answer.code == 0
+    assert "epoch 9/" in answer.out
+    assert answer.err == "local2 │ a warning\n"
+
+
+def test_events_come_in_the_order_of_their_times_whichever_file_they_stand_in(run: RunFolder) -> None:
+    from picluster.controller.record.following import follow_run
+
+    told = list(follow_run(run))
+    everything = [*run.events(), *(each for node in run.plan().nodes for each in run.metrics(node))]
+    assert [each.time for each in told] == sorted(each.time for each in everything)
+    assert isinstance(told[-1].event, Ended)
+
+
+def test_a_damaged_line_is_named(picluster: Picluster, run: RunFolder) -> None:
+    with run.events_file.open("ab") as file:
+        file.write(b'{"time":1,"node":"local1"}\n')
+    answer = picluster("attach")
+    assert answer.code == 3
+    assert "runs/the-run/events.jsonl has no event in a line: " in answer.err
+
+
+def test_the_view_counts_the_time_of_the_run_and_not_of_looking(
+    run: RunFolder, monkeypatch: pytest.MonkeyPatch, here: Path
+) -> None:
+    assert here.is_dir()
+
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    screen = Terminal()
+    monkeypatch.setattr("sys.stdout", screen)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    result = attach._show(run)
+    seconds = result.ended - run.run().started
+    last = screen.getvalue()
+    headline = last[last.rindex("finished") :].splitlines()[0]
+    assert seconds < 60
+    assert f"0:{seconds:02.0f}" in headline
