@@ -67,7 +67,7 @@ def stub_torch():
     stub("picluster.worker.measuring.metrics", ResourceSampler=ResourceSampler,
          hardware=lambda: Hardware(model="", kernel="", torch="stub", cores=1, threads=1))
     stub("picluster.worker.engines.base", listen=lambda address: socket.create_server((address, 0)))
-    stub("picluster.worker.engines")
+    stub("picluster.worker.engines", listens=lambda *_: True)
 
 if "work" in sys.argv:
     stub_torch()

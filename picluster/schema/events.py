@@ -32,7 +32,7 @@ class Ready(Event, frozen=True, kw_only=True, tag="ready"):
 
     hardware: Hardware
     rendezvous_port: int | None
-    """Port on which rank 0 listens; None from the others."""
+    """Port on which it listens for other workers; None where none of them calls it."""
     seconds: float
     """Time since the process began."""
 

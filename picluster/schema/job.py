@@ -6,7 +6,7 @@ from picluster.schema.run import Controller
 from picluster.schema.spec import Spec
 from picluster.schema.state import Beginning, Position
 
-JOB_SCHEMA_VERSION = 3
+JOB_SCHEMA_VERSION = 4
 
 HEARTBEAT_SECONDS = 1.0
 LONGEST_GRACE_SECONDS = 3600.0
@@ -55,10 +55,22 @@ class Job(Record, frozen=True, kw_only=True):
     """Give the layers' states before this and be done; None: train to the end, and test."""
 
 
+class Endpoint(Record, frozen=True, kw_only=True):
+    """Where a worker can be reached by the others of its run."""
+
+    node: str
+    address: str
+    """IP address of the data plane there."""
+    port: int | None
+    """Port on which it listens; None where nobody is to call it."""
+
+
 class Start(Record, frozen=True, kw_only=True):
     """Go-ahead, sent when every worker is ready."""
 
-    rendezvous_address: str
-    """IP address of rank 0."""
-    rendezvous_port: int
-    """Port of the store there, through which the peers find each other."""
+    endpoints: tuple[Endpoint, ...]
+    """The workers' endpoints, by rank."""
+    token: str
+    """Secret of this start, in hexadecimal digits, by which workers know each other. It is written down nowhere."""
+    silence_seconds: float
+    """A connection between workers on which so long nothing is acknowledged is broken."""

@@ -7,10 +7,16 @@ from picluster.errors import InputError, MissingError
 from picluster.schema.record import Record
 
 Strategy = Literal["single", "data-parallel", "mirrored", "layer-split"]
-EngineName = Literal["gloo", "rpc", "mpi", "ray"]
+EngineName = Literal["sockets", "gloo", "rpc", "mpi", "ray"]
 Cut = Literal["aggregated", "rows"]
 
-ENGINE_PACKAGES: dict[EngineName, tuple[str, ...]] = {"gloo": (), "rpc": (), "mpi": ("mpi4py",), "ray": ("ray",)}
+ENGINE_PACKAGES: dict[EngineName, tuple[str, ...]] = {
+    "sockets": (),
+    "gloo": (),
+    "rpc": (),
+    "mpi": ("mpi4py",),
+    "ray": ("ray",),
+}
 """Packages that an engine needs besides torch."""
 
 

@@ -18,7 +18,7 @@ from picluster.worker.compute.checkpoint import read_state
 from picluster.worker.compute.model_file import build
 from picluster.worker.compute.stage import Stage, StageData
 from picluster.worker.engines import check, connect
-from picluster.worker.engines.base import Engine, Peers, rendezvous
+from picluster.worker.engines.base import Engine, Peers
 from picluster.worker.measuring.memory import fits_easily
 from picluster.worker.roles.context import RoleContext
 from picluster.worker.roles.sampler_role import SamplerRole
@@ -46,9 +46,15 @@ class Crew:
 
     def meet(self, start: Start, listener: socket.socket | None) -> Engine:
         """Connect to the other workers; returns when all are there."""
-        world_size = len(self._job.plan.nodes)
-        store = rendezvous(start.rendezvous_address, start.rendezvous_port, world_size, listener)
-        peers = Peers(self._rank, world_size, self._job.interface, self._job.address, store, self._fail)
+        peers = Peers(
+            self._rank,
+            start.endpoints,
+            self._job.interface,
+            bytes.fromhex(start.token),
+            listener,
+            start.silence_seconds,
+            self._fail,
+        )
         return connect(self._job.plan.engine, peers)
 
     def work(self, engine: Engine) -> None:

@@ -141,6 +141,7 @@ def end(exit_code: int) -> NoReturn:
 def _run(reader: CommandReader, writer: EventWriter, began: float) -> None:
     # Imports take long: the node is claimed before them, and its data may arrive meanwhile.
     from picluster.worker.crew import Crew
+    from picluster.worker.engines import listens
     from picluster.worker.engines.base import listen
     from picluster.worker.measuring.metrics import ResourceSampler, hardware
 
@@ -154,7 +155,8 @@ def _run(reader: CommandReader, writer: EventWriter, began: float) -> None:
 
     job = reader.next(Job)
     crew = Crew(job, emit, lambda error: fail(writer, error))
-    listener = listen(job.address) if job.plan.rank(job.node) == 0 else None
+    is_called = listens(job.plan.engine, job.plan.rank(job.node), len(job.plan.nodes))
+    listener = listen(job.address) if is_called else None
     port = listener.getsockname()[1] if listener else None
     writer.emit(Ready(hardware=hardware(), rendezvous_port=port, seconds=time.monotonic() - began))
     crew.work(crew.meet(reader.next(Start), listener))

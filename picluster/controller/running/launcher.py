@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import secrets
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -15,7 +16,7 @@ from picluster.controller.running.workforce import Workforce
 from picluster.errors import DataError, Stopped
 from picluster.schema.events import AnyEvent, Logged, Ready, Status, Tested
 from picluster.schema.facts import mixed_numerics
-from picluster.schema.job import Start
+from picluster.schema.job import Endpoint, Start
 from picluster.schema.run import Failure, Result
 from picluster.system import SYSTEM, System
 
@@ -23,6 +24,9 @@ SILENCE_SECONDS = 60.0
 """Silence after which a worker is given up: it tells of its memory twice a second."""
 WORD_SECONDS = 6.0
 """Time that the cause of a failure may take to arrive after its echo: a node without power is noticed after 5 s."""
+TOKEN_BYTES = 32
+SILENT_LINK_SECONDS = 60.0
+"""Least time after which a silent connection between workers breaks: the heartbeat is sooner, and names the node."""
 _TICK_SECONDS = 0.25
 
 
@@ -119,10 +123,20 @@ class Launcher:
         mixed = mixed_numerics({name: each.hardware.numerics for name, each in self._ready.items()})
         if mixed and mixed not in self._plan.notes:  # before its first run a node's numerics are not known
             self._watch(first, Logged(line=f"note: {mixed}"))
-        port = self._ready[first].rendezvous_port
-        assert port is not None
-        start = Start(rendezvous_address=self._launch.transports[first].address, rendezvous_port=port)
-        self._workforce.tell_all(start)
+        self._workforce.tell_all(self._start())
+
+    def _start(self) -> Start:
+        """The go-ahead, with a token that nobody but these workers is told."""
+        transports = self._launch.transports
+        endpoints = [
+            Endpoint(node=node, address=transports[node].address, port=self._ready[node].rendezvous_port)
+            for node in self._plan.nodes
+        ]
+        return Start(
+            endpoints=tuple(endpoints),
+            token=secrets.token_hex(TOKEN_BYTES),
+            silence_seconds=max(SILENT_LINK_SECONDS, 2 * self._launch.grace_seconds),
+        )
 
     def _find_cause(self) -> Failure | None:
         """Find the cause of a failure; where only echoes of it were heard so far, wait a little for it."""

@@ -38,6 +38,10 @@ def check(name: EngineName) -> None:
 
 def connect(name: EngineName, peers: Peers) -> Engine:
     """Join the other workers of the run; returns when all are there."""
+    if name == "sockets":
+        from picluster.worker.engines.sockets.engine import SocketsEngine
+
+        return SocketsEngine(peers)
     if name == "rpc":
         from picluster.worker.engines.rpc import RpcEngine
 
@@ -53,6 +57,11 @@ def connect(name: EngineName, peers: Peers) -> Engine:
     from picluster.worker.engines.gloo import GlooEngine
 
     return GlooEngine(peers)
+
+
+def listens(name: EngineName, rank: int, world_size: int) -> bool:
+    """True where other workers call this one: over sockets those of higher rank do; a store has worker 0 alone."""
+    return rank < world_size - 1 if name == "sockets" else rank == 0
 
 
 def find_program(name: str) -> str | None:

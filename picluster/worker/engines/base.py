@@ -3,8 +3,9 @@
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import cached_property
 from typing import Protocol
 
 from torch import Tensor
@@ -12,6 +13,7 @@ from torch.distributed import TCPStore, Work  # type: ignore[attr-defined]  # do
 from torch.futures import Future
 
 from picluster.errors import PeerLost
+from picluster.schema.job import Endpoint
 
 CONNECT_TIMEOUT = timedelta(minutes=2)
 # The controller's heartbeat is what finds a dead link; an engine only must not give up on a slow peer before that.
@@ -24,16 +26,46 @@ class Peers:
 
     rank: int
     """This worker's number."""
-    world_size: int
-    """Number of workers."""
+    endpoints: tuple[Endpoint, ...]
+    """Where the workers listen, by rank."""
     interface: str
     """Network interface of the data plane."""
-    address: str
-    """This worker's IP address there."""
-    store: TCPStore
-    """The run's store, through which the workers find each other."""
+    token: bytes = field(repr=False)
+    """The run's secret: whoever knows it is a worker of the run."""
+    listener: socket.socket | None = None
+    """Where this worker is called by others; None where it is not."""
+    silence_seconds: float = 60.0
+    """A connection on which so long nothing is acknowledged is broken."""
     fail: Callable[[BaseException], None] | None = None
     """Ends this worker and tells why, from any thread: for what an engine notices by itself."""
+
+    @property
+    def world_size(self) -> int:
+        """Number of workers."""
+        return len(self.endpoints)
+
+    @property
+    def address(self) -> str:
+        """This worker's IP address in the data plane."""
+        return self.endpoints[self.rank].address
+
+    @cached_property
+    def store(self) -> TCPStore:
+        """The run's store, which worker 0 serves: through it workers find each other. It asks nobody for the token."""
+        first, is_first = self.endpoints[0], self.rank == 0
+        assert first.port is not None
+        if not is_first:
+            return TCPStore(first.address, first.port, self.world_size, is_master=False, timeout=CONNECT_TIMEOUT)
+        assert self.listener is not None
+        return TCPStore(
+            first.address,
+            first.port,
+            self.world_size,
+            is_master=True,
+            timeout=CONNECT_TIMEOUT,
+            master_listen_fd=self.listener.detach(),  # the store closes it itself
+            wait_for_workers=False,
+        )
 
     def exchange(self, key: str, value: str) -> list[str]:
         """Tell the other workers a value; returns those of all, by rank."""
@@ -85,22 +117,7 @@ class TorchSending:
 
 
 def listen(address: str) -> socket.socket:
-    """Open a socket for the rendezvous store, on one address and a free port: by itself the store listens on all."""
+    """Open a socket for a worker's peers, on one address and a free port."""
     listener = socket.create_server((address, 0), backlog=256)
     listener.set_inheritable(False)
     return listener
-
-
-def rendezvous(address: str, port: int, world_size: int, listener: socket.socket | None) -> TCPStore:
-    """Join the store of a run, which the worker that has the listener serves."""
-    if listener is None:
-        return TCPStore(address, port, world_size, is_master=False, timeout=CONNECT_TIMEOUT)
-    return TCPStore(
-        address,
-        port,
-        world_size,
-        is_master=True,
-        timeout=CONNECT_TIMEOUT,
-        master_listen_fd=listener.detach(),  # the store closes it itself
-        wait_for_workers=False,
-    )

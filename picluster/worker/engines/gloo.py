@@ -1,4 +1,4 @@
-"""Gloo: point-to-point messages of torch.distributed over TCP. The default."""
+"""Gloo: point-to-point messages of torch.distributed over TCP."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ import torch.distributed as dist
 from torch import Tensor
 
 from picluster.errors import RunFailed
-from picluster.worker.engines.base import PEER_TIMEOUT, Peers, Sending, TorchSending, listen, peer_errors, rendezvous
+from picluster.schema.job import Endpoint
+from picluster.worker.engines.base import PEER_TIMEOUT, Peers, Sending, TorchSending, listen, peer_errors
 
 TRIAL_SECONDS = 300.0
 """Time that the exchange of two processes may take: far more than a busy or an emulated Pi needs."""
@@ -85,8 +86,8 @@ def _take_part(rank: int, address: str, interface: str, ports: multiprocessing.S
     if listener:
         ports.put(listener.getsockname()[1])
     port = listener.getsockname()[1] if listener else ports.get()
-    store = rendezvous(address, port, 2, listener)
-    engine = GlooEngine(Peers(rank, 2, interface, address, store))
+    endpoints = tuple(Endpoint(node=f"process {each}", address=address, port=port) for each in range(2))
+    engine = GlooEngine(Peers(rank, endpoints, interface, b"", listener))
     product = torch.full((512, 512), 2.0 + rank) @ torch.ones(512, 512)
     sending = engine.send(1 - rank, 0, product.view(torch.uint8).view(-1)[:_TRIAL_BYTES])
     received = engine.receive(1 - rank, 0).view(torch.float32)

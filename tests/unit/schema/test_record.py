@@ -3,6 +3,7 @@
 import importlib
 import json
 import pkgutil
+import secrets
 from typing import Any, get_args
 
 import msgspec
@@ -14,7 +15,7 @@ import picluster.schema
 from picluster.errors import InputError
 from picluster.schema.events import AnyEvent, Recorded, WorkerEvent
 from picluster.schema.graph import GraphMeta
-from picluster.schema.job import Job, Start
+from picluster.schema.job import Endpoint, Job, Start
 from picluster.schema.model import ModelDescription
 from picluster.schema.plan import Plan
 from picluster.schema.record import Record, from_json, to_json
@@ -24,7 +25,8 @@ from picluster.schema.spec import Spec
 from tests.unit.schema.drawing import plans, specs, values
 
 VERSIONED = (Environment, GraphMeta, Job, Manifest, ModelDescription, Plan, Report, Result, Run, Spec)
-START = Start(rendezvous_address="127.0.0.1", rendezvous_port=4242)
+ENDPOINT = Endpoint(node="pi1", address="127.0.0.1", port=4242)
+START = Start(endpoints=(ENDPOINT,), token=secrets.token_hex(32), silence_seconds=60.0)
 
 
 def every_struct() -> list[type[msgspec.Struct]]:
@@ -41,12 +43,12 @@ def test_every_record_is_frozen_and_refuses_unknown_keys(kind: type[msgspec.Stru
 
 def test_a_record_cannot_be_changed() -> None:
     with pytest.raises(AttributeError):
-        START.rendezvous_port = 1  # type: ignore[misc]
+        START.token = ""  # type: ignore[misc]
 
 
 def test_fields_are_given_by_name_only() -> None:
     with pytest.raises(TypeError):
-        Start("127.0.0.1", 4242)  # type: ignore[call-arg]
+        Endpoint("pi1", "127.0.0.1", 4242)  # type: ignore[call-arg]
 
 
 @pytest.mark.parametrize("kind", VERSIONED)
@@ -114,7 +116,7 @@ def test_a_readable_page_says_the_same_as_the_line(plan: Plan) -> None:
 
 
 def _with(changes: dict[str, Any]) -> str:
-    return json.dumps(json.loads(to_json(START)) | changes)
+    return json.dumps(json.loads(to_json(ENDPOINT)) | changes)
 
 
 @pytest.mark.parametrize(
@@ -124,15 +126,15 @@ def _with(changes: dict[str, Any]) -> str:
         ("{", "it ends too early"),
         ("{\n  no JSON}", "line 2 cannot be understood"),
         ("[]", "it must be a group of names and values, and is a list"),
-        ("{}", "'rendezvous_address' is missing"),
+        ("{}", "'node' is missing"),
         (_with({"colour": "red"}), "'colour' is unknown"),
-        (_with({"rendezvous_port": "4242"}), "rendezvous_port must be a whole number, and is a text"),
-        (_with({"rendezvous_port": None}), "rendezvous_port must be a whole number, and is nothing"),
+        (_with({"port": "4242"}), "port must be a whole number or nothing, and is a text"),
+        (_with({"address": None}), "address must be a text, and is nothing"),
     ],
 )
 def test_wrong_json_is_an_input_error_that_names_source_and_place(text: str, place: str) -> None:
-    with pytest.raises(InputError, match=rf"^there\.json is not a valid start: .*({place})"):
-        from_json(Start, text, source="there.json")
+    with pytest.raises(InputError, match=rf"^there\.json is not a valid endpoint: .*({place})"):
+        from_json(Endpoint, text, source="there.json")
 
 
 @given(st.binary(max_size=40))

@@ -76,7 +76,7 @@ class FakeWorker:
         return line
 
     def tell(self, line: bytes) -> None:
-        self.starts += line.startswith(b'{"rendezvous_')
+        self.starts += line.startswith(b'{"endpoints"')
         self.told.put(line)
 
     def hang_up(self) -> None:
