@@ -83,14 +83,15 @@ def assert_mpi_is_at_work(processes: set[psutil.Process], workers: Workers) -> N
 
 
 PAIR = """
-import sys, time, torch
-from torch.distributed import TCPStore
+import socket, sys, time, torch
+from picluster.schema.job import Endpoint
 from picluster.worker.engines import connect
 from picluster.worker.engines.base import Peers
 
 rank, port = int(sys.argv[1]), int(sys.argv[2])
-store = TCPStore("127.0.0.1", port, 2, is_master=rank == 0, wait_for_workers=False)
-engine = connect("mpi", Peers(rank, 2, "lo", "127.0.0.1", store))
+endpoints = tuple(Endpoint(node=f"pi{each}", address="127.0.0.1", port=port) for each in range(2))
+peers = Peers(rank, endpoints, "lo", b"", None if rank else socket.create_server(("127.0.0.1", port)))
+store, engine = peers.store, connect("mpi", peers)
 sizes = [3, 0, 70_000, 1, 3_000_000, 2]
 if rank == 0:
     sendings = [engine.send(1, 4, torch.full((size,), number, dtype=torch.uint8)) for number, size in enumerate(sizes)]

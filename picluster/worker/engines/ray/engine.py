@@ -15,8 +15,8 @@ os.environ.update(
 )
 
 # ruff: noqa: E402
+import hmac
 import json
-import secrets
 import signal
 from collections import defaultdict
 from contextlib import suppress
@@ -55,9 +55,7 @@ class RayEngine:
         self._peers = peers
         self._sent: dict[tuple[int, int], count[int]] = defaultdict(count)
         self._taken: dict[tuple[int, int], count[int]] = defaultdict(count)
-        if peers.rank == 0:
-            peers.store.set("ray/token", secrets.token_hex(32))
-        os.environ["RAY_AUTH_TOKEN"] = peers.store.get("ray/token").decode()
+        os.environ["RAY_AUTH_TOKEN"] = hmac.digest(peers.token, b"ray", "sha256").hex()
         addresses = peers.exchange("ray/address", peers.address)
         self._machines = len(set(addresses))
         self._node = self._start_node(addresses)

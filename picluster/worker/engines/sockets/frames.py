@@ -82,15 +82,16 @@ class FrameWriter:
 class FrameReader:
     """Reads frames; for one thread."""
 
-    def __init__(self, connection: Connection) -> None:
-        self._socket, self._seals = connection.socket, Seals(connection.receiving_key)
+    def __init__(self, connection: Connection, name: str) -> None:
+        """`name` is the node's at the other end."""
+        self._socket, self._seals, self._name = connection.socket, Seals(connection.receiving_key), name
         self._head = memoryview(bytearray(_HEAD.size + _SEAL_BYTES))
 
     def read(self) -> Frame:
         """The next frame. Raises OSError, EOFError at the end, RunFailed where something was changed."""
         self._fill(self._head)
         head, code = self._head[: _HEAD.size], self._head[_HEAD.size :]
-        _check(self._seals.begin(head), code)
+        self._check(self._seals.begin(head), code)
         kind, channel, size = _HEAD.unpack(head)
         content = torch.empty(size, dtype=torch.uint8)
         if size:
@@ -99,7 +100,7 @@ class FrameReader:
                 self._fill(chunk)
                 seal.update(chunk)
             self._fill(code)
-            _check(seal, code)
+            self._check(seal, code)
         return Frame(Kind(kind), channel, content)
 
     def _fill(self, buffer: memoryview) -> None:
@@ -110,13 +111,12 @@ class FrameReader:
                 raise EOFError
             place += count
 
+    def _check(self, seal: blake2b, code: memoryview) -> None:
+        if not hmac.compare_digest(seal.digest(), code):
+            what = f"what came from {self._name} was changed on its way"
+            raise RunFailed(what, fix="examine the network: its cables and switch, and who else is on it")
+
 
 def _chunks(content: memoryview) -> Iterator[memoryview]:
     for place in range(0, len(content), CHUNK_BYTES):
         yield content[place : place + CHUNK_BYTES]
-
-
-def _check(seal: blake2b, code: memoryview) -> None:
-    if not hmac.compare_digest(seal.digest(), code):
-        what = "what came from another worker is not what that sent: it was changed on its way"
-        raise RunFailed(what, fix="examine the network: switch, cables, and who else is on it")

@@ -48,7 +48,7 @@ class Link:
 
     def __init__(self, connection: Connection, name: str) -> None:
         self._socket, self._name = connection.socket, name
-        self._frames_in, self._frames_out = FrameReader(connection), FrameWriter(connection)
+        self._frames_in, self._frames_out = FrameReader(connection, name), FrameWriter(connection)
         lock = threading.Lock()
         self._changed, self._posted = threading.Condition(lock), threading.Condition(lock)
         self._lost: Exception | None = None

@@ -17,6 +17,7 @@ STRANGER_SECONDS = 5.0
 """Time in which whoever connects must have proven itself."""
 MOST_UNPROVEN = 64
 """Connections that may be at their proof together; with one more the oldest is closed."""
+_MEETING_SECONDS = CONNECT_TIMEOUT.total_seconds()
 _CALL_SECONDS = 30.0
 _PAUSE_SECONDS = 0.1
 
@@ -40,7 +41,7 @@ class Meeting:
             threading.Thread(target=self._answer_all, args=(listener,), name="answer", daemon=True).start()
         everybody = set(range(peers.world_size)) - {peers.rank}
         with self._changed:
-            self._changed.wait_for(lambda: self._met.keys() == everybody, CONNECT_TIMEOUT.total_seconds())
+            self._changed.wait_for(lambda: self._met.keys() == everybody, _MEETING_SECONDS)
             self._is_over = True
             for stranger in self._unproven:
                 _hang_up(stranger)
@@ -50,7 +51,7 @@ class Meeting:
             listener.close()
         if missing := everybody - self._met.keys():
             names = ", ".join(peers.endpoints[rank].node for rank in sorted(missing))
-            raise PeerLost(f"no connection with {names} within {CONNECT_TIMEOUT}")
+            raise PeerLost(f"no connection with {names} within {_MEETING_SECONDS:g} s")
         return list(self._met.values())
 
     def _take_in(self, connection: Connection) -> None:
