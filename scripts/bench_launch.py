@@ -52,7 +52,8 @@ def stub_torch():
 
     class Crew:
         def __init__(self, *_): pass
-        def work(self, start, listener): pass
+        def meet(self, *_): pass
+        def work(self, *_): pass
 
     class ResourceSampler:
         def __init__(self, emit): pass

@@ -56,7 +56,7 @@ class Job(Record, frozen=True, kw_only=True):
 
 
 class Endpoint(Record, frozen=True, kw_only=True):
-    """Where a worker can be reached by the others of its run."""
+    """Address at which the others of its run call a worker."""
 
     node: str
     address: str

@@ -27,13 +27,13 @@ class Peers:
     rank: int
     """This worker's number."""
     endpoints: tuple[Endpoint, ...]
-    """Where the workers listen, by rank."""
+    """Endpoints of all workers, by rank."""
     interface: str
     """Network interface of the data plane."""
     token: bytes = field(repr=False)
     """The run's secret: whoever knows it is a worker of the run."""
     listener: socket.socket | None = None
-    """Where this worker is called by others; None where it is not."""
+    """Socket on which others call this worker; None where they do not."""
     silence_seconds: float = 60.0
     """A connection on which so long nothing is acknowledged is broken."""
     fail: Callable[[BaseException], None] | None = None

@@ -1,4 +1,4 @@
-"""Sockets: messages over plain TCP, to workers that have proven that they know the run's token. The default."""
+"""Sockets: messages over plain TCP, to workers that have proven that they know the run's token."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import socket
 from typing import TYPE_CHECKING
 
 from picluster.worker.engines.base import Peers, Sending
-from picluster.worker.engines.sockets.link import Link
+from picluster.worker.engines.sockets.link import PeerLink
 from picluster.worker.engines.sockets.meeting import Meeting
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ class SocketsEngine:
         self._links = {}
         for connection in Meeting(peers).connect():
             prepare(connection.socket, peers.silence_seconds)
-            self._links[connection.rank] = Link(connection, peers.endpoints[connection.rank].node)
+            self._links[connection.rank] = PeerLink(connection, peers.endpoints[connection.rank].node)
 
     def send(self, to: int, channel: int, message: Tensor) -> Sending:
         """Begin to send `message`; see `Engine.send`."""

@@ -1,4 +1,4 @@
-"""What a connection carries: frames of a head and perhaps bytes, both sealed, so that no changed byte is used."""
+"""Frames that a connection carries: a head and perhaps bytes, both sealed, so that no changed byte is used."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from picluster.errors import RunFailed
-from picluster.worker.engines.sockets.proof import Connection
+from picluster.worker.engines.sockets.proof import ProvenConnection
 
 CHUNK_BYTES = 256 << 10
 """Part of a message that is sealed while the one before it travels."""
@@ -22,8 +22,8 @@ _SEAL_BYTES = 16
 _HEAD = struct.Struct("<IIQ")
 
 
-class Kind(IntEnum):
-    """Kind of a frame."""
+class FrameKind(IntEnum):
+    """FrameKind of a frame."""
 
     MESSAGE = 1
     ASK = 2
@@ -35,7 +35,7 @@ class Kind(IntEnum):
 class Frame(NamedTuple):
     """One frame as it has arrived."""
 
-    kind: Kind
+    kind: FrameKind
     channel: int
     content: Tensor
     """Bytes (n,) uint8."""
@@ -57,10 +57,10 @@ class Seals:
 class FrameWriter:
     """Writes frames; for one thread at a time."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: ProvenConnection) -> None:
         self._socket, self._seals = connection.socket, Seals(connection.sending_key)
 
-    def write(self, kind: Kind, channel: int, content: memoryview) -> None:
+    def write(self, kind: FrameKind, channel: int, content: memoryview) -> None:
         """Return when the kernel has all of a frame; raises OSError."""
         head = _HEAD.pack(kind, channel, len(content))
         parts: list[bytes | memoryview] = [head, self._seals.begin(head).digest()]
@@ -82,7 +82,7 @@ class FrameWriter:
 class FrameReader:
     """Reads frames; for one thread."""
 
-    def __init__(self, connection: Connection, name: str) -> None:
+    def __init__(self, connection: ProvenConnection, name: str) -> None:
         """`name` is the node's at the other end."""
         self._socket, self._seals, self._name = connection.socket, Seals(connection.receiving_key), name
         self._head = memoryview(bytearray(_HEAD.size + _SEAL_BYTES))
@@ -101,7 +101,7 @@ class FrameReader:
                 seal.update(chunk)
             self._fill(code)
             self._check(seal, code)
-        return Frame(Kind(kind), channel, content)
+        return Frame(FrameKind(kind), channel, content)
 
     def _fill(self, buffer: memoryview) -> None:
         place = 0

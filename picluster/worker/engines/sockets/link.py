@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from picluster.errors import PeerLost
 from picluster.worker.engines.base import PEER_TIMEOUT
-from picluster.worker.engines.sockets.frames import FrameReader, FrameWriter, Kind
-from picluster.worker.engines.sockets.proof import Connection
+from picluster.worker.engines.sockets.frames import FrameKind, FrameReader, FrameWriter
+from picluster.worker.engines.sockets.proof import ProvenConnection
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -28,11 +28,11 @@ _NOTHING = memoryview(b"")
 
 
 @dataclass(eq=False)
-class Parcel:
+class Outgoing:
     """Something to be written: a message, or a word about messages."""
 
-    link: Link
-    kind: Kind
+    link: PeerLink
+    kind: FrameKind
     channel: int = 0
     content: memoryview = _NOTHING
     is_asked: bool = False
@@ -43,22 +43,22 @@ class Parcel:
         self.link.wait_for(lambda: self.is_asked and self.is_sent)
 
 
-class Link:
-    """Of its two threads the one that reads never writes: two workers cannot wait for each other with full buffers."""
+class PeerLink:
+    """One of its threads reads, and never writes: so two workers cannot wait for each other with full buffers."""
 
-    def __init__(self, connection: Connection, name: str) -> None:
+    def __init__(self, connection: ProvenConnection, name: str) -> None:
         self._socket, self._name = connection.socket, name
         self._frames_in, self._frames_out = FrameReader(connection, name), FrameWriter(connection)
         lock = threading.Lock()
         self._changed, self._posted = threading.Condition(lock), threading.Condition(lock)
         self._lost: Exception | None = None
-        self._outbox: deque[Parcel] = deque()
+        self._outbox: deque[Outgoing] = deque()
         self._is_writing = False
         self._asked: dict[int, int] = defaultdict(int)
         """By channel, messages that were asked for before they were there."""
-        self._held: dict[int, deque[Parcel]] = defaultdict(deque)
+        self._held: dict[int, deque[Outgoing]] = defaultdict(deque)
         """By channel, messages that wait to be asked for."""
-        self._ahead: dict[int, deque[Parcel]] = defaultdict(deque)
+        self._ahead: dict[int, deque[Outgoing]] = defaultdict(deque)
         """By channel, messages that were posted before they were asked for."""
         self._ahead_bytes = 0
         self._inbox: dict[int, deque[Tensor]] = defaultdict(deque)
@@ -66,9 +66,9 @@ class Link:
         self._reader.start()
         threading.Thread(target=self._write_all, name=f"write {name}", daemon=True).start()
 
-    def send(self, channel: int, message: Tensor) -> Parcel:
+    def send(self, channel: int, message: Tensor) -> Outgoing:
         """Begin to send `message`; see `Engine.send`."""
-        parcel = Parcel(self, Kind.MESSAGE, channel, message.numpy().data)
+        parcel = Outgoing(self, FrameKind.MESSAGE, channel, message.numpy().data)
         with self._changed:
             if self._lost:
                 raise self._lost
@@ -82,7 +82,7 @@ class Link:
     def receive(self, channel: int) -> Tensor:
         """The next message of the channel; see `Engine.receive`."""
         with self._changed:
-            self._post(Parcel(self, Kind.ASK, channel))
+            self._post(Outgoing(self, FrameKind.ASK, channel))
             own, inbox = self._take_turn(), self._inbox[channel]
         if own:
             self._write(own)
@@ -102,7 +102,7 @@ class Link:
 
     def leave(self) -> None:
         """Say that nothing follows."""
-        bye = Parcel(self, Kind.BYE)
+        bye = Outgoing(self, FrameKind.BYE)
         with self._changed:
             self._post(bye)
             self._changed.wait_for(lambda: bye.is_sent, LEAVE_SECONDS)
@@ -112,7 +112,7 @@ class Link:
         self._reader.join(LEAVE_SECONDS)
         self._socket.close()
 
-    def _post(self, parcel: Parcel) -> None:
+    def _post(self, parcel: Outgoing) -> None:
         self._outbox.append(parcel)
         self._posted.notify()
 
@@ -141,7 +141,7 @@ class Link:
         for each in list(self._held):
             self._release(each)
 
-    def _take_turn(self) -> Parcel | None:
+    def _take_turn(self) -> Outgoing | None:
         """The only parcel of the outbox, for the caller to write; None where others are before it."""
         if self._is_writing or len(self._outbox) != 1:
             return None
@@ -149,8 +149,8 @@ class Link:
         return self._outbox.popleft()
 
     def _write_all(self) -> None:
-        kind = Kind.ASK
-        while kind is not Kind.BYE:
+        kind = FrameKind.ASK
+        while kind is not FrameKind.BYE:
             with self._posted:
                 self._posted.wait_for(lambda: self._outbox and not self._is_writing)
                 self._is_writing, parcel = True, self._outbox.popleft()
@@ -159,7 +159,7 @@ class Link:
         with suppress(OSError):
             self._socket.shutdown(socket.SHUT_WR)
 
-    def _write(self, parcel: Parcel) -> None:
+    def _write(self, parcel: Outgoing) -> None:
         """Write a parcel; the link is lost where that fails, and who waits for anything is told so."""
         try:
             self._frames_out.write(parcel.kind, parcel.channel, parcel.content)
@@ -173,9 +173,9 @@ class Link:
 
     def _read_all(self) -> None:
         try:
-            while (frame := self._frames_in.read()).kind is not Kind.BYE:
+            while (frame := self._frames_in.read()).kind is not FrameKind.BYE:
                 with self._changed:
-                    if frame.kind is Kind.ASK:
+                    if frame.kind is FrameKind.ASK:
                         self._ask(frame.channel)
                     else:
                         self._inbox[frame.channel].append(frame.content)

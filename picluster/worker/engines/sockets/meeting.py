@@ -11,7 +11,7 @@ from functools import partial
 
 from picluster.errors import PeerLost
 from picluster.worker.engines.base import CONNECT_TIMEOUT, Peers
-from picluster.worker.engines.sockets.proof import Connection, NotProvenError, answer, call
+from picluster.worker.engines.sockets.proof import NotProvenError, ProvenConnection, answer, call
 
 STRANGER_SECONDS = 5.0
 """Time in which whoever connects must have proven itself."""
@@ -27,12 +27,12 @@ class Meeting:
 
     def __init__(self, peers: Peers) -> None:
         self._peers = peers
-        self._met: dict[int, Connection] = {}
+        self._met: dict[int, ProvenConnection] = {}
         self._unproven: list[socket.socket] = []
         self._changed = threading.Condition()
         self._is_over = False
 
-    def connect(self) -> list[Connection]:
+    def connect(self) -> list[ProvenConnection]:
         """Meet all other workers. Nothing listens any more when this returns. PeerLost where some do not come."""
         peers, listener = self._peers, self._peers.listener
         for rank in range(peers.rank):
@@ -54,7 +54,7 @@ class Meeting:
             raise PeerLost(f"no connection with {names} within {_MEETING_SECONDS:g} s")
         return list(self._met.values())
 
-    def _take_in(self, connection: Connection) -> None:
+    def _take_in(self, connection: ProvenConnection) -> None:
         """Keep a proven connection, unless it comes too late. Who calls again has lost the one before."""
         with self._changed:
             dropped = connection if self._is_over else self._met.get(connection.rank)
@@ -105,8 +105,8 @@ class Meeting:
 
 
 def _prove(
-    connection: socket.socket, prove: Callable[..., Connection], peers: Peers, timeout_seconds: float
-) -> Connection | None:
+    connection: socket.socket, prove: Callable[..., ProvenConnection], peers: Peers, timeout_seconds: float
+) -> ProvenConnection | None:
     """The connection with its proof; None where that fails, and it is closed."""
     try:
         return prove(connection, token=peers.token, rank=peers.rank, deadline=time.monotonic() + timeout_seconds)

@@ -27,7 +27,7 @@ class NotProvenError(Exception):
 
 
 @dataclass(frozen=True)
-class Connection:
+class ProvenConnection:
     """A connection whose other end is the worker that it says it is."""
 
     socket: socket.socket
@@ -39,17 +39,17 @@ class Connection:
     """Seals what is received."""
 
 
-def call(connection: socket.socket, token: bytes, rank: int, to: int, deadline: float) -> Connection:
+def call(connection: socket.socket, token: bytes, rank: int, to: int, deadline: float) -> ProvenConnection:
     """Prove as worker `rank` to worker `to`, which has been connected to. NotProvenError, OSError."""
     hello = _HELLO.pack(_VERSION, rank, to, secrets.token_bytes(_NONCE_BYTES))
     connection.sendall(hello)
     said = hello + _take(connection, _NONCE_BYTES, deadline)
     connection.sendall(_derive(token, b"caller", said))
     _compare(_take(connection, _PROOF_BYTES, deadline), _derive(token, b"answerer", said))
-    return Connection(connection, to, _derive(token, b"to answerer", said), _derive(token, b"to caller", said))
+    return ProvenConnection(connection, to, _derive(token, b"to answerer", said), _derive(token, b"to caller", said))
 
 
-def answer(connection: socket.socket, token: bytes, rank: int, deadline: float) -> Connection:
+def answer(connection: socket.socket, token: bytes, rank: int, deadline: float) -> ProvenConnection:
     """Have whoever has connected to worker `rank` prove which worker it is. NotProvenError, OSError."""
     hello = _take(connection, _HELLO.size, deadline)
     version, caller, to, _ = _HELLO.unpack(hello)
@@ -60,7 +60,9 @@ def answer(connection: socket.socket, token: bytes, rank: int, deadline: float) 
     said = hello + nonce
     _compare(_take(connection, _PROOF_BYTES, deadline), _derive(token, b"caller", said))
     connection.sendall(_derive(token, b"answerer", said))
-    return Connection(connection, caller, _derive(token, b"to caller", said), _derive(token, b"to answerer", said))
+    return ProvenConnection(
+        connection, caller, _derive(token, b"to caller", said), _derive(token, b"to answerer", said)
+    )
 
 
 def _derive(token: bytes, purpose: bytes, said: bytes) -> bytes:

@@ -15,8 +15,8 @@ import torch
 from picluster.errors import PeerLost, RunFailed
 from picluster.worker.engines.sockets.engine import SocketsEngine
 from picluster.worker.engines.sockets.frames import CHUNK_BYTES
-from picluster.worker.engines.sockets.link import AHEAD_BYTES, DIRECT_BYTES, Link, Parcel
-from picluster.worker.engines.sockets.proof import Connection
+from picluster.worker.engines.sockets.link import AHEAD_BYTES, DIRECT_BYTES, Outgoing, PeerLink
+from picluster.worker.engines.sockets.proof import ProvenConnection
 from tests.unit.worker.engines.sockets.workers import at_once, close_all, connect_all, make_peers
 
 SIZES = [3, 0, DIRECT_BYTES, DIRECT_BYTES + 1, CHUNK_BYTES, CHUNK_BYTES + 1, 3_000_000, 1]
@@ -59,7 +59,7 @@ def test_received_messages_are_aligned_as_torchs_own_and_may_be_written(pair: li
     assert set(received.tolist()) == {2}
 
 
-def is_taken(sending: Parcel) -> bool:
+def is_taken(sending: Outgoing) -> bool:
     return sending.is_asked and sending.is_sent
 
 
@@ -146,8 +146,8 @@ class Meddler:
         keys = secrets.token_bytes(32), secrets.token_bytes(32)
         ours, middle_a = socket.socketpair()
         middle_b, theirs = socket.socketpair()
-        self.sender = Link(Connection(ours, 1, keys[0], keys[1]), "pi1")
-        self.receiver = Link(Connection(theirs, 0, keys[1], keys[0]), "pi0")
+        self.sender = PeerLink(ProvenConnection(ours, 1, keys[0], keys[1]), "pi1")
+        self.receiver = PeerLink(ProvenConnection(theirs, 0, keys[1], keys[0]), "pi0")
         self.ends = middle_a, middle_b
         self.place = place
         self.threads = [threading.Thread(target=work, daemon=True) for work in (self.forward, self.backward)]
@@ -196,8 +196,8 @@ def test_a_frame_that_is_repeated_is_not_taken_for_the_next() -> None:
     keys = secrets.token_bytes(32), secrets.token_bytes(32)
     ours, theirs = socket.socketpair()
     first, recorded = socket.socketpair()
-    sender = Link(Connection(first, 1, keys[0], keys[1]), "pi1")
-    receiver = Link(Connection(theirs, 0, keys[1], keys[0]), "pi0")
+    sender = PeerLink(ProvenConnection(first, 1, keys[0], keys[1]), "pi1")
+    receiver = PeerLink(ProvenConnection(theirs, 0, keys[1], keys[0]), "pi0")
     sender.send(1, message_of(1, 10)).link.leave()
     frame = recorded.recv(32 + 10 + 16, socket.MSG_WAITALL)
     ours.sendall(frame)

@@ -16,7 +16,7 @@ from picluster.errors import PeerLost
 from picluster.worker.engines.base import Peers
 from picluster.worker.engines.sockets import meeting
 from picluster.worker.engines.sockets.meeting import MOST_UNPROVEN, Meeting
-from picluster.worker.engines.sockets.proof import Connection, NotProvenError, answer, call
+from picluster.worker.engines.sockets.proof import NotProvenError, ProvenConnection, answer, call
 from tests.unit.worker.engines.sockets.workers import (
     at_once,
     close_all,
@@ -89,7 +89,7 @@ def test_a_silent_stranger_is_hung_up_on_while_workers_are_still_awaited(monkeyp
     first, second = make_peers(2)
     stranger = socket.create_connection(door_of(first))
 
-    def come_late() -> list[Connection]:
+    def come_late() -> list[ProvenConnection]:
         assert is_closed(stranger, IN_TIME_SECONDS)
         return Meeting(second).connect()
 
