@@ -63,7 +63,7 @@ test: dev ## run the tests
 	$(PYTEST) -m "not slow and not lab and not emulated"
 
 # Those that measure a speed come last, alone.
-test-slow: dev ## run the tests that take longer, such as Cora over ten seeds
+test-slow: dev ## run the tests that take longer, such as Cora over seeds
 	$(PYTEST) -m "slow and not quiet and not lab and not emulated"
 	.venv/bin/pytest -m "slow and quiet and not lab and not emulated"
 

@@ -66,7 +66,8 @@ def make_desk(folder: Path) -> Desk:
     inventory = f"all:\n  children:\n    picluster:\n      hosts:\n{hosts}"
     (folder / "inventory" / "hosts.yml").write_text(inventory)
     (folder / "models").symlink_to(CHECKOUT / "models")
-    environment = {**os.environ, "XDG_CACHE_HOME": str(folder / "cache")}
+    # Desks side by side share what is known of models and of this machine's numerics: finding it out takes seconds.
+    environment = {**os.environ, "XDG_CACHE_HOME": str(folder.parent / "cache")}
     return Desk(folder, environment)
 
 

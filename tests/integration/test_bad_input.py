@@ -48,9 +48,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Desk:
 
 
 def files_of(desk: Desk) -> set[str]:
-    """Everything in the folder but the cache and Python's own."""
+    """Everything in the folder but Python's own."""
     found = (path.relative_to(desk.folder) for path in desk.folder.rglob("*"))
-    return {str(path) for path in found if path.parts[0] != "cache" and "__pycache__" not in path.parts}
+    return {str(path) for path in found if "__pycache__" not in path.parts}
 
 
 def refused(desk: Desk, *words: str, code: int, told: str, fix: str) -> None:

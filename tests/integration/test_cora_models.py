@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -15,14 +19,13 @@ from picluster.schema.comparison import ComparedRow, Comparison
 from tests.integration.desk import CHECKOUT, Desk, make_desk
 
 INPUT = Path(os.environ.get("PICLUSTER_INPUT") or "input")
-ROWS = [
-    line
-    for line in (CHECKOUT / "comparisons" / "cora.txt").read_text().splitlines()
-    if line and not line.startswith("#")
-]
 ACCURACY = {"word_features": 0.545, "graph_embedding": 0.745, "graph_feature_embedding": 0.770}
 SECONDS = {"word_features": 16 / 4, "graph_embedding": 9 * 60 / 4, "graph_feature_embedding": 28 * 60 / 4}
 """A quarter of what the predecessors took."""
+IMPORT_SECONDS = 1.6
+"""What importing torch takes on a machine like the one of the figures in the docs."""
+SPLITS = 5
+PRETRAINED = ("graph_embedding", "graph_feature_embedding")
 TWINS = ("word_features", "graph_feature_embedding")
 """What graph_embedding learns before, graph_feature_embedding learns too, beside a layer of its features."""
 SPEED_UP = 1.5
@@ -45,32 +48,45 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Desk:
 
 def compared(desk: Desk, rows: list[str], seeds: int) -> dict[str, ComparedRow]:
     """By model."""
+    return {row.model: row for row in compared_rows(desk, rows, seeds)}
+
+
+def compared_rows(desk: Desk, rows: list[str], seeds: int) -> Sequence[ComparedRow]:
     (desk.folder / "rows.txt").write_text("\n".join(rows))
     with desk.start("compare", "--rows", "rows.txt", "--seeds", str(seeds), "--json") as process:
         output, errors = process.communicate()
     assert process.returncode == 0, errors
     found = msgspec.json.decode(output, type=Comparison)
     assert len(found.rows) == len(rows)
-    return {row.model: row for row in found.rows}
+    return found.rows
+
+
+def rows(strategy: str, *models: str) -> list[str]:
+    """The rows of `make compare-cora` with a strategy; of some models only."""
+    lines = (CHECKOUT / "comparisons" / "cora.txt").read_text().splitlines()
+    chosen = [line for line in lines if f"--strategy {strategy}" in line and not line.startswith("#")]
+    return [line for line in chosen if not models or line.split()[3] in models]
+
+
+def learn_little(desk: Desk, model: str) -> str:
+    """A model file in the desk's folder whose pre-training is short."""
+    text = (CHECKOUT / "models" / f"{model}.py").read_text()
+    assert FEW_PAIRS[0] in text
+    (desk.folder / f"{model}.py").write_text(text.replace(*FEW_PAIRS))
+    return f"./{model}.py"
 
 
 @pytest.fixture(scope="module")
 def single(desk: Desk) -> dict[str, ComparedRow]:
-    """Ten seeded splits of each model."""
-    return compared(desk, [row for row in ROWS if "--strategy single" in row], 10)
-
-
-@pytest.fixture(scope="module")
-def mirrored(desk: Desk) -> dict[str, ComparedRow]:
-    """The twins, of which two splits tell whether they learn the same."""
-    return compared(desk, [row for row in ROWS if "--strategy mirrored" in row and row.split()[3] in TWINS], 2)
+    """Some of the seeded splits of each model that `make compare-cora` makes."""
+    return compared(desk, rows("single"), SPLITS)
 
 
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("model", ACCURACY)
-def test_over_ten_splits_it_is_better_than_the_predecessor_s(single: dict[str, ComparedRow], model: str) -> None:
+def test_over_five_splits_it_is_better_than_the_predecessor_s(single: dict[str, ComparedRow], model: str) -> None:
     row = single[model]
-    assert (row.finished, len({run.split for run in row.runs})) == (10, 10)
+    assert (row.finished, len({run.split for run in row.runs})) == (SPLITS, SPLITS)
     assert row.test_accuracy
     assert row.test_accuracy.mean >= ACCURACY[model]
     gcn = single["gcn"].test_accuracy
@@ -79,38 +95,54 @@ def test_over_ten_splits_it_is_better_than_the_predecessor_s(single: dict[str, C
     assert gcn.mean > row.test_accuracy.mean + gcn.standard_error
 
 
-@pytest.fixture(scope="module")
-def timed(desk: Desk) -> dict[str, ComparedRow]:
-    """Two splits of each of the predecessors' models, and what they learn before, while nothing else runs."""
-    return compared(desk, [row for row in ROWS if "--strategy single" in row and row.split()[3] in SECONDS], 2)
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("model", PRETRAINED)
+def test_pretraining_and_a_run_take_less_than_a_quarter_of_the_predecessor_s_time(
+    single: dict[str, ComparedRow], model: str
+) -> None:
+    """Even beside other tests."""
+    row = single[model]
+    assert row.pretraining
+    assert row.pretraining.seconds
+    assert fastest(row) + row.pretraining.seconds < SECONDS[model]
 
 
 @pytest.mark.quiet
-@pytest.mark.timeout(1200)
-@pytest.mark.parametrize("model", SECONDS)
-def test_it_takes_less_than_a_quarter_of_the_predecessor_s_time(timed: dict[str, ComparedRow], model: str) -> None:
-    row = timed[model]
-    pretraining = row.pretraining.seconds if row.pretraining and row.pretraining.seconds else 0
-    assert min(run.seconds for run in row.runs if run.seconds) + pretraining < SECONDS[model]
+def test_words_take_less_than_a_quarter_of_the_predecessor_s_time(desk: Desk) -> None:
+    """Most of it goes to importing torch, by which a slow machine is told: it may take as much longer."""
+    began = time.monotonic()
+    subprocess.run([sys.executable, "-c", "import torch"], check=True)
+    slower = max(1.0, (time.monotonic() - began) / IMPORT_SECONDS)
+    row = compared(desk, rows("single", "word_features"), 2)["word_features"]
+    assert fastest(row) < slower * SECONDS["word_features"]
+
+
+def fastest(row: ComparedRow) -> float:
+    return min(run.seconds for run in row.runs if run.seconds)
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("model", TWINS)
-def test_its_mirrored_twin_learns_the_same_bit_for_bit(
-    single: dict[str, ComparedRow], mirrored: dict[str, ComparedRow], model: str
-) -> None:
-    twins = list(zip(single[model].runs, mirrored[model].runs, strict=False))
-    assert len(twins) == 2
-    assert all(one.learnt and one.learnt == other.learnt for one, other in twins)
+def test_mirrored_twins_learn_the_same_bit_for_bit(desk: Desk) -> None:
+    """After a short pre-training, which is enough to tell."""
+    chosen = [
+        row.replace(f"--model {model}", f"--model {learn_little(desk, model)}") if model in PRETRAINED else row
+        for model in TWINS
+        for strategy in ("single", "mirrored")
+        for row in rows(strategy, model)
+    ]
+    found = compared_rows(desk, chosen, 2)
+    for one, other in zip(found[::2], found[1::2], strict=True):
+        assert (one.strategy, other.strategy) == ("single", "mirrored")
+        twins = list(zip(one.runs, other.runs, strict=True))
+        assert len(twins) == 2
+        assert all(each.learnt and each.learnt == twin.learnt for each, twin in twins)
 
 
 def step_ms(desk: Desk, model: str, *strategy: str) -> float:
     """The median step of one short pre-training."""
-    text = (CHECKOUT / "models" / f"{model}.py").read_text()
-    assert FEW_PAIRS[0] in text
-    (desk.folder / f"{model}.py").write_text(text.replace(*FEW_PAIRS))
-    row = f"--dataset cora-linqs --model ./{model}.py --pretrain --epochs 1 --strategy {' '.join(strategy)}"
-    (compared_row,) = compared(desk, [row], 1).values()
+    file = learn_little(desk, model)
+    row = f"--dataset cora-linqs --model {file} --pretrain --epochs 1 --strategy {' '.join(strategy)}"
+    (compared_row,) = compared_rows(desk, [row], 1)
     pretraining = compared_row.pretraining
     assert pretraining
     judge = make_report(RunFolder(desk.folder / "runs" / pretraining.run)).nodes[-1]
@@ -120,9 +152,8 @@ def step_ms(desk: Desk, model: str, *strategy: str) -> float:
 
 @pytest.mark.quiet
 @pytest.mark.timeout(1200)
-@pytest.mark.parametrize("model", ["graph_embedding", "graph_feature_embedding"])
 def test_two_replicas_of_one_thread_take_two_thirds_of_the_time_of_one(
-    tmp_path_factory: pytest.TempPathFactory, model: str
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     """Steps of pre-training, in one of a few attempts: whoever else uses the machine makes two replicas slower.
 
@@ -135,8 +166,8 @@ def test_two_replicas_of_one_thread_take_two_thirds_of_the_time_of_one(
     measured = []
     for _ in range(ATTEMPTS):
         with ThreadPoolExecutor() as pool:
-            one = max(pool.map(lambda desk: step_ms(desk, model, "single"), desks))
-        two = step_ms(desks[0], model, "mirrored", "--replicas", "2")
+            one = max(pool.map(lambda desk: step_ms(desk, "graph_embedding", "single"), desks))
+        two = step_ms(desks[0], "graph_embedding", "mirrored", "--replicas", "2")
         measured.append((one, two))
         if one >= SPEED_UP * two:
             return

@@ -94,7 +94,7 @@ class Reader:
             **os.environ,
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
             "PICLUSTER_INPUT": str(self.input),
-            "XDG_CACHE_HOME": str(self.folder / "cache"),
+            "XDG_CACHE_HOME": str(self.folder.parent / "cache"),
         }
         done = subprocess.run(
             [*INTERPRETERS[block.kind], str(script)],
