@@ -14,7 +14,9 @@ The number is the exit code of the command line. Anything outside this tree is a
 from collections.abc import Sequence
 from typing import Literal
 
-Fault = Literal["killed", "out-of-memory", "unreachable", "silent", "frozen", "disk", "refused", "model", "other"]
+Fault = Literal[
+    "killed", "out-of-memory", "unreachable", "silent", "frozen", "disk", "paused", "refused", "model", "other"
+]
 """Kind of a failure, by which it is decided how to go on; `Failure` in `schema/run.py` says what each means."""
 
 

@@ -154,13 +154,13 @@ def _launch(nodes: list[Node], graph: Path, place: Path, sshd: Sshd) -> Measure:
 
     here, there = _processor_seconds(sshd)
     begun = time.monotonic()
-    with reached(machines_of(nodes), plan, graph, lambda _head, _text: None, silence_seconds=10.0) as machines:
+    with reached(machines_of(nodes), plan, graph, lambda _head, _text: None, silence_seconds=10.0) as shelf:
         launch = Launch(
             spec=SPEC,
             plan=plan,
             model_file=model,
             graph_folder=graph,
-            transports=machines,
+            transports=shelf.transports,
             threads=1,
             grace_seconds=10.0,
             folder=RunFolder.create("none", "none", place / "runs"),

@@ -1,4 +1,4 @@
-"""Records that a controller writes to a worker's input: a claim, a job, a start; heartbeats (empty lines) between."""
+"""Records that a controller writes to a worker's input: claim, job, start, questions; heartbeats are empty lines."""
 
 from picluster.schema.plan import Plan
 from picluster.schema.record import Record
@@ -49,10 +49,14 @@ class Job(Record, frozen=True, kw_only=True):
     threads: int
     weights_file: str | None = None
     """Path of a trained model on the node: predict all nodes with it instead of training."""
+    model_sha256: str = ""
+    """Checksum of the model file; a file that has another is not used."""
     begin: Beginning = Beginning()
     """The position and state at which training is taken up."""
     stop: Position | None = None
     """Give the layers' states before this and be done; None: train to the end, and test."""
+    state_steps: int | None = None
+    """Give the layers' states each time that so many steps have been made, counted over all epochs; None: never."""
 
 
 class Endpoint(Record, frozen=True, kw_only=True):
@@ -74,3 +78,9 @@ class Start(Record, frozen=True, kw_only=True):
     """Secret of this start, in hexadecimal digits, by which workers know each other. It is written down nowhere."""
     silence_seconds: float
     """A connection between workers on which so long nothing is acknowledged is broken."""
+
+
+class GiveState(Record, frozen=True, kw_only=True):
+    """Asks for the layers' states at a position that is still to come; a worker that has passed it does nothing."""
+
+    position: Position

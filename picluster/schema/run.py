@@ -3,8 +3,10 @@
 from picluster.errors import Fault
 from picluster.schema.events import Status
 from picluster.schema.graph import GraphMeta
+from picluster.schema.plan import Plan
 from picluster.schema.record import Record
 from picluster.schema.spec import Spec
+from picluster.schema.state import Position
 
 RUN_SCHEMA_VERSION = 1
 
@@ -75,7 +77,8 @@ class Failure(Record, frozen=True, kw_only=True):
 
     The worker was `killed` by a signal, or for want of memory (`out-of-memory`: with less work it may do). The node is
     `unreachable`: no word comes from it or gets there. The worker is `frozen`: it was stopped, and does nothing; or
-    `silent`: it lives and tells nothing. The node's `disk` is full, broken, or can only be read. The node `refused` to
+    `silent`: it lives and tells nothing. The node's `disk` is full, broken, or can only be read. The
+    controller, or its machine, was `paused` for longer than the workers wait. The node `refused` to
     start the worker: it is busy, or lacks something. The `model`, its options or data are to blame: it would fail
     anywhere. All else is `other`, also in older runs. Of the controller, where there is no node.
     """
@@ -107,6 +110,23 @@ class Result(Record, frozen=True, kw_only=True):
     """Seconds since 1970."""
     stopped_by: str = ""
     """The person or the cause that stopped it, such as `Ctrl-C`; empty unless stopped, and in older runs."""
+
+
+class Resumption(Record, frozen=True, kw_only=True):
+    """`attempts/2.json` and so on: the beginning of a further attempt at a run."""
+
+    schema_version: int = RUN_SCHEMA_VERSION
+    attempt: int
+    """Number of the attempt; `plan.json` and `run.json` are of the first."""
+    started: float
+    """Seconds since 1970."""
+    after: Failure | None
+    """Failure that ended the attempt before; None where somebody stopped it."""
+    position: Position
+    """Place in the run at which it was taken up."""
+    plan: Plan
+    controller: Controller
+    """Process that leads this attempt."""
 
 
 class Manifest(Record, frozen=True, kw_only=True):

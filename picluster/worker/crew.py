@@ -13,8 +13,9 @@ import torch
 from picluster.graph.folder import GraphFolder
 from picluster.schema.events import WorkerEvent
 from picluster.schema.job import Job, Start
+from picluster.schema.state import Position
 from picluster.system import SYSTEM, System
-from picluster.worker.compute.checkpoint import read_state
+from picluster.worker.compute.checkpoint import check_file, read_state
 from picluster.worker.compute.model_file import build
 from picluster.worker.compute.stage import Stage, StageData
 from picluster.worker.engines import check, connect
@@ -43,6 +44,11 @@ class Crew:
         self._graph = GraphFolder.open(Path(job.graph_folder), job.plan.arrays_of(job.node))
         self._rank = job.plan.rank(job.node)
         self._stage = build_stage(job, self._graph)
+        self._states_wanted: set[Position] = set()
+
+    def give_states(self, position: Position) -> None:
+        """Give the layers' states when the training comes to a position; any thread may ask."""
+        self._states_wanted.add(position)
 
     def meet(self, start: Start, listener: socket.socket | None) -> Engine:
         """Connect to the other workers; returns when all are there."""
@@ -81,7 +87,7 @@ class Crew:
 
     def _role_context(self, engine: Engine, mailroom: Mailroom) -> RoleContext:
         links = Links(engine, mailroom, self._rank, self._system)
-        return RoleContext(self._job, self._graph.meta, links, self._emit, self._system)
+        return RoleContext(self._job, self._graph.meta, links, self._emit, self._system, self._states_wanted)
 
     def _guarded(self, work: Callable[[], None]) -> None:
         try:
@@ -97,6 +103,7 @@ def build_stage(job: Job, graph: GraphFolder) -> Stage | None:
         return None
     numbers, receives = job.plan.stages[index].layers, job.plan.stages[index].receives
     options = {**job.spec.model.options, "depth": job.spec.model.depth}
+    check_file(Path(job.model_file), job.model_sha256)
     model = build(Path(job.model_file), meta.features, meta.classes, options, job.spec.seed)
     read_ahead = fits_easily(meta.files["features"].bytes) if numbers[0] == 1 else False
     data = StageData(
@@ -106,6 +113,7 @@ def build_stage(job: Job, graph: GraphFolder) -> Stage | None:
     )
     stage = Stage(model, numbers, receives=receives, spec=job.spec, width=meta.features, data=data)
     if job.begin.layer_files:
-        files = zip(numbers, job.begin.layer_files, strict=True)
-        stage.take_state({number: read_state(Path(file)) for number, file in files})
+        checksums = job.begin.checksums or [""] * len(numbers)
+        files = zip(numbers, job.begin.layer_files, checksums, strict=True)
+        stage.take_state({number: read_state(Path(file), sha256) for number, file, sha256 in files})
     return stage

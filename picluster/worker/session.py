@@ -11,14 +11,17 @@ import threading
 import time
 import traceback
 from contextlib import suppress
-from typing import BinaryIO, NoReturn
+from typing import TYPE_CHECKING, BinaryIO, NoReturn
 
 from picluster.errors import DataError, Fault, PeerLost, PiclusterError
 from picluster.refusals import is_of_the_disk, refusal
 from picluster.schema.events import Done, Failed, Ready, StepDone, WorkerEvent
-from picluster.schema.job import ORPHANED_EXIT_CODE, Claim, Job, Start
+from picluster.schema.job import ORPHANED_EXIT_CODE, Claim, GiveState, Job, Start
 from picluster.schema.record import RecordType, from_json, to_json
 from picluster.worker.claim import hold, release
+
+if TYPE_CHECKING:
+    from picluster.worker.crew import Crew
 
 FAILED_EXIT_CODE = 5
 CLAIM_SECONDS = 30.0
@@ -159,9 +162,20 @@ def _run(reader: CommandReader, writer: EventWriter, began: float) -> None:
     listener = listen(job.address) if is_called else None
     port = listener.getsockname()[1] if listener else None
     writer.emit(Ready(hardware=hardware(), rendezvous_port=port, seconds=time.monotonic() - began))
-    crew.work(crew.meet(reader.next(Start), listener))
+    start = reader.next(Start)
+    threading.Thread(target=_take_questions, args=(reader, crew, writer), name="questions", daemon=True).start()
+    crew.work(crew.meet(start, listener))
     resources.finish()
     writer.emit(Done())
+
+
+def _take_questions(reader: CommandReader, crew: Crew, writer: EventWriter) -> None:
+    """Pass on what is asked while the run goes on, until the process ends."""
+    try:
+        while True:
+            crew.give_states(reader.next(GiveState).position)
+    except BaseException as error:  # noqa: BLE001  it must reach the controller, whatever it is
+        fail(writer, error)
 
 
 def _first_line(descriptor: int) -> tuple[bytes, bytes]:

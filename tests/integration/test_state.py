@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
+import pytest
 from safetensors.torch import load_file
 
 from picluster.controller.nodes.local import LocalMachine
@@ -43,15 +44,10 @@ SPEC = Spec(
 class PartOfRun(Launch):
     """From one place to another."""
 
-    begin: Beginning
     stop: Position | None
 
     def job(self, node: str, places: Places) -> Job:
-        files = tuple(
-            self.begin.layer_files[layer - 1] for layer in self.plan.layers_of(node) if self.begin.layer_files
-        )
-        begin = msgspec.structs.replace(self.begin, layer_files=files)
-        return msgspec.structs.replace(super().job(node, places), begin=begin, stop=self.stop)
+        return msgspec.structs.replace(super().job(node, places), stop=self.stop)
 
 
 def run(
@@ -93,10 +89,10 @@ def test_processes_go_on_where_those_of_another_plan_stopped(tmp_path: Path) -> 
     split = make_plan(("pi1",), ((1,), ("pi2",), "aggregated"), ((2,), ("pi3",), "aggregated"))
     place = Position(epoch=2, step=2)
     run(cut, graph, split, Beginning(), stop=place)
-    folder = cut.state_folder(place)
-    state = msgspec.json.decode((folder / "beginning.json").read_bytes(), type=Beginning)
-    assert state.layer_files == ("epoch-2-step-2-layer-1.safetensors", "epoch-2-step-2-layer-2.safetensors")
-    begin = msgspec.structs.replace(state, layer_files=tuple(str(folder / name) for name in state.layer_files))
-    found = run(cut, graph, single_plan(2), begin, attempt=2)
+    state = cut.states.newest(pytest.fail)
+    assert [Path(file).name for file in state.layer_files] == [
+        f"epoch-2-step-2-layer-{layer}.safetensors" for layer in (1, 2)
+    ]
+    found = run(cut, graph, single_plan(2), state, attempt=2)
     assert found.test_accuracy == expected.test_accuracy
     assert learnt(cut) == learnt(whole)

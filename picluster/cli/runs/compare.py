@@ -33,7 +33,7 @@ _RUNNING = "The rows to run first"
 _OURS = {
     **dict.fromkeys(("seed", "split_seed"), "--seeds says how many"),
     **dict.fromkeys(("tag", "inventory"), "give it to picluster compare, for all rows"),
-    **dict.fromkeys(("rerun", "dry_run", "detach"), "leave it out: a row says what is learnt, and runs"),
+    **dict.fromkeys(("rerun", "resume", "dry_run", "detach"), "leave it out: a row says what is learnt, and runs"),
 }
 """Parameters of `launch` that no row may have, and what to do instead."""
 

@@ -23,6 +23,7 @@ picluster launch --strategy data-parallel         the same losses
 picluster launch --dry-run > plan.json            who would do what
 picluster launch --plan plan.json --tag edited    execute that plan
 picluster launch --rerun ymbu                     learn the very same again
+picluster launch --resume ymbu                    go on with a run that was ended
 picluster launch --detach                         let it go on without this terminal"""
 
 
@@ -67,7 +68,10 @@ def launch(
     dry_run: options.DryRun = False,
     grace: options.Grace = 5.0,
     wait: options.Wait = False,
+    checkpoint_every: options.CheckpointEvery = "60s",
+    max_restarts: options.MaxRestarts = None,
     rerun: options.Rerun = None,
+    resume: options.Resume = None,
     tag: options.Tag = "",
     detach: options.Detach = False,
 ) -> None:

@@ -29,8 +29,8 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be ended
 
 def stop(run: options.RunName = None, inventory: options.InventoryFile = None) -> None:
     """End a run on all of its nodes. Other runs go on."""
+    from picluster.controller.nodes import reaping
     from picluster.controller.record.run_folder import RunFolder
-    from picluster.controller.running import reaping
 
     folder = RunFolder.find(run)
     if reaping.stop(folder):
@@ -47,8 +47,8 @@ def reap(inventory: options.InventoryFile = None, dry_run: DryRun = False) -> No
 
 def _end_what_is_left(inventory: Path | None, folder: RunFolder | None, *, dry_run: bool) -> None:
     """End what nobody leads any more, of one run or of all."""
+    from picluster.controller.nodes import reaping
     from picluster.controller.nodes.fan_out import NodesFailed
-    from picluster.controller.running import reaping
     from picluster.controller.running.placement import choose_nodes
 
     nodes, _ = choose_nodes(inventory, None, note)

@@ -109,6 +109,16 @@ Rerun = Annotated[
     str | None,
     _run(metavar="RUN", help="Repeat that run, with its model, data and settings.", autocompletion=complete.runs),
 ]
+CheckpointEvery = Annotated[
+    str, _run(metavar="TIME|STEPS", help="Time (90s, 5m) or steps (500) between two training states, or never.")
+]
+MaxRestarts = Annotated[
+    int | None, _run(min=0, help="Times to go on after a fault, without the node.", show_default="3 over SSH, else 0")
+]
+Resume = Annotated[
+    str | None,
+    _run(metavar="RUN", help="Go on with that run, from its last state.", autocompletion=complete.runs),
+]
 Tag = Annotated[str, _run(metavar="WORD", help="A word to find the run by.")]
 Detach = Annotated[bool, _run("--detach", help="Give the terminal back once the run has begun: it goes on by itself.")]
 

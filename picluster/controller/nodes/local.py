@@ -90,9 +90,10 @@ class LocalMachine:
             graph_folder=str(parcel.graph_folder.absolute()),
             output_folder=str(parcel.output_folder.absolute()),
             weights_file=str(parcel.weights_file.absolute()) if parcel.weights_file else None,
+            layer_files=tuple(str(file.absolute()) for file in parcel.layer_files),
         )
 
-    def fetch(self, path: str, destination: Path) -> None:
+    def fetch(self, path: str, destination: Path, *, keep: bool = False) -> None:  # noqa: ARG002
         """Move the file."""
         Path(path).replace(destination)
 
@@ -100,7 +101,7 @@ class LocalMachine:
         """Not known of this machine, where others work too."""
         return False
 
-    def close(self) -> None:
+    def close(self, *, for_good: bool = True) -> None:  # noqa: ARG002
         """End agents, and close the pipes to the worker; nothing else was left."""
         for each in self._open:
             each.close()

@@ -70,6 +70,8 @@ class Parcel:
     """Folder of the node in the run folder."""
     weights_file: Path | None = None
     """A trained model to predict with."""
+    layer_files: tuple[Path, ...] = ()
+    """States of the node's layers, where it takes a run up."""
 
     @property
     def words(self) -> list[str]:
@@ -85,6 +87,7 @@ class Places:
     graph_folder: str
     output_folder: str
     weights_file: str | None
+    layer_files: tuple[str, ...]
 
 
 class Machine(Protocol):
@@ -124,11 +127,11 @@ class Machine(Protocol):
     def deliver(self, parcel: Parcel) -> Places:
         """Bring the parcel to the node; returns when all of it is there."""
 
-    def fetch(self, path: str, destination: Path) -> None:
-        """Move a file that the worker wrote into the run folder."""
+    def fetch(self, path: str, destination: Path, *, keep: bool = False) -> None:
+        """Bring a file that the worker wrote into the run folder; with `keep` another machine keeps it as well."""
 
     def ran_out_of_memory(self) -> bool:
         """True where the kernel has killed something there for want of memory since the run began."""
 
-    def close(self) -> None:
-        """Remove what the run left on the node, and let go of it."""
+    def close(self, *, for_good: bool = True) -> None:
+        """Let go of the node; `for_good`: remove what the run left there, since it does not go on."""

@@ -59,9 +59,11 @@ def look_all(
     )
 
 
-def leave_all(machines: Mapping[str, Machine]) -> None:
-    """Let go of all of them."""
-    try_all(machines, lambda name: machines[name].close(), timeout_seconds=LEAVE_SECONDS, doing="leaving")
+def leave_all(machines: Mapping[str, Machine], *, for_good: bool = True) -> None:
+    """Let go of all of them; see `Machine.close`."""
+    try_all(
+        machines, lambda name: machines[name].close(for_good=for_good), timeout_seconds=LEAVE_SECONDS, doing="leaving"
+    )
 
 
 class NodeSurvey:

@@ -111,9 +111,8 @@ class RemoteMachine:
         assert self._folder is not None
         graph = self._graph_folder(parcel)
         files = [file for file in files_of(parcel.graph_folder, parcel.arrays) if file.name in self._seen.lacking]
-        if files:
-            self._shipment = Shipment(rsync_command(files, self._node.ssh_words, self._connection.user, graph))
-            self._shipment.finish()
+        self._ship(files, graph)
+        self._ship(parcel.layer_files, self._folder)  # those that the node has kept stay as they are
         weights = None
         if parcel.weights_file:
             weights = str(self._folder / parcel.weights_file.name)
@@ -124,13 +123,21 @@ class RemoteMachine:
             graph_folder=str(graph),
             output_folder=str(self._folder),
             weights_file=weights,
+            layer_files=tuple(str(self._folder / file.name) for file in parcel.layer_files),
         )
 
-    def fetch(self, path: str, destination: Path) -> None:
-        """Copy the file here and remove it there."""
+    def _ship(self, files: Sequence[Path], folder: PurePosixPath) -> None:
+        """Bring files into a folder of the node."""
+        if files:
+            self._shipment = Shipment(rsync_command(files, self._node.ssh_words, self._connection.user, folder))
+            self._shipment.finish()
+
+    def fetch(self, path: str, destination: Path, *, keep: bool = False) -> None:
+        """Copy the file here; unless it is to be kept, remove it there."""
         with self._files() as files:
             files.get(path, str(destination))
-            files.remove(path)
+            if not keep:
+                files.remove(path)
 
     def _kill(self, parcel: Parcel) -> None:
         """End the worker, by a steward of its own."""
@@ -147,14 +154,14 @@ class RemoteMachine:
             return before is not None and now is not None and now > before
         return False
 
-    def close(self) -> None:
-        """End what is being shipped, remove the run's folder on the node, and disconnect."""
+    def close(self, *, for_good: bool = True) -> None:
+        """End what is being shipped, disconnect, and before it, where the run is over, remove its folder."""
         if self._shipment:
             self._shipment.abandon()
         if self._entered is None:
             return
         with suppress(PiclusterError):
-            if self._folder is not None:
+            if self._folder is not None and for_good:
                 self.agent(timeout_seconds=CLOSE_SECONDS).ask(RemoveFolder(folder=str(self._folder)))
         self._connection.close()
 

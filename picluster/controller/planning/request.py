@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -19,8 +21,31 @@ FEATURE_DTYPES: dict[FeatureType, str] = {"fp16": "float16", "fp32": "float32"}
 LONGEST_TAG = 24
 PLACING = frozenset({"inventory", "nodes", "strategy", "layers_per_node", "replicas", "engine", "plan"})
 """Options that say which nodes do what."""
-_BESIDE_RERUN = PLACING | {"rerun", "tag", "threads", "grace", "wait"}
-"""Options that may stand beside `rerun`: where and how to run, not what to learn."""
+_HOW = PLACING | {"threads", "grace", "wait", "checkpoint_every", "max_restarts"}
+"""Options that say where and how to run, not what to learn."""
+_BESIDE = {"rerun": _HOW | {"rerun", "tag"}, "resume": _HOW | {"resume"}}
+"""Options that may stand beside those that name an earlier run."""
+_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+@dataclass(frozen=True)
+class Every:
+    """The time or the steps between two training states of a run; without either it gives none."""
+
+    seconds: float | None = None
+    steps: int | None = None
+
+    @staticmethod
+    def read(text: str) -> Every:
+        """Read `90s`, `5m`, `1.5h`, `500` for steps, or `never`. InputError where it is none of them."""
+        if text == "never":
+            return Every()
+        if (found := re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)([smh])", text)) and float(found[1]) > 0:
+            return Every(seconds=float(found[1]) * _UNITS[found[2]])
+        if re.fullmatch(r"[1-9][0-9]*", text):
+            return Every(steps=int(text))
+        what = f"--checkpoint-every {text!r} is neither a time nor a number of steps"
+        raise InputError(what, fix="such as --checkpoint-every 90s, 5m or 500 (steps), or never")
 
 
 class LaunchRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -65,11 +90,15 @@ class LaunchRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     threads: Annotated[int, Meta(ge=1)] | None = None
     grace: Annotated[float, Meta(ge=2, le=3600)] = 5.0
     wait: bool = False
+    checkpoint_every: str = "60s"
+    max_restarts: Annotated[int, Meta(ge=0)] | None = None
     rerun: str | None = None
+    resume: str | None = None
     tag: str = ""
 
     def __post_init__(self) -> None:
-        """Refuse a tag that is not one word, short enough for a table."""
+        """Refuse a tag that is not one word, short enough for a table, and an interval that is none."""
+        Every.read(self.checkpoint_every)
         tag = self.tag
         if tag and (tag.split() != [tag] or not tag.isprintable() or len(tag) > LONGEST_TAG):
             what = f"--tag {tag!r} is not one word of at most {LONGEST_TAG} letters"
@@ -77,17 +106,18 @@ class LaunchRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
     @staticmethod
     def of(given: Mapping[str, Any]) -> LaunchRequest:
-        """Make a request of options by name. InputError for an unknown one, a wrong value, or a stranger to `rerun`."""
+        """Make a request of options by name. InputError for what is unknown, wrong, or known of the earlier run."""
         values = {name: str(value) if isinstance(value, Path) else value for name, value in given.items()}
         try:
             request = msgspec.convert(values, LaunchRequest)
         except msgspec.ValidationError as error:
             raise InputError(f"the options do not fit: {in_words(error)}", fix="see picluster launch --help") from error
-        others = [spelt(name) for name in given if name not in _BESIDE_RERUN]
-        if request.rerun is not None and others:
-            does, them = ("do", "them") if len(others) > 1 else ("does", "it")
-            what = f"{', '.join(others)} {does} not go with --rerun: the run says what is learnt"
-            raise InputError(what, fix=f"leave {them} out, or leave out --rerun")
+        for earlier, beside in _BESIDE.items():
+            others = [spelt(name) for name in given if name not in beside]
+            if getattr(request, earlier) is not None and others:
+                does, them = ("do", "them") if len(others) > 1 else ("does", "it")
+                what = f"{', '.join(others)} {does} not go with {spelt(earlier)}: the run says what is learnt"
+                raise InputError(what, fix=f"leave {them} out, or leave out {spelt(earlier)}")
         return request
 
     @property

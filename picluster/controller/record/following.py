@@ -45,7 +45,7 @@ class GrowingFile:
 
 def looks(folder: RunFolder) -> Iterator[bool]:
     """Look at a run again and again, in time, until it has ended or nobody leads it any more; then True, once."""
-    controller = folder.run().controller
+    controller = folder.controller()
     while folder.result() is None and is_alive(controller):
         yield False
         time.sleep(LOOK_SECONDS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,6 +17,8 @@ from picluster.errors import DataError, InputError
 from picluster.refusals import words
 from picluster.schema.events import AnyEvent, EpochDone, Recorded, StepDone
 from picluster.schema.record import Record, from_json, to_json
+from picluster.schema.run import Resumption
+from picluster.schema.state import Position
 from picluster.wording import in_words
 
 if TYPE_CHECKING:
@@ -90,6 +93,14 @@ def write_record(file: Path, record: Record) -> None:
     write_whole(file, to_json(record, indent=True))
 
 
+def checksum(file: Path) -> str:
+    """SHA-256 of a file's content; DataError where it cannot be read."""
+    try:
+        return hashlib.sha256(file.read_bytes()).hexdigest()
+    except OSError as error:
+        refuse("read", file, error)
+
+
 def append_record(file: Path, record: Record) -> None:
     """Append a record as a line of JSON. Where a disk takes but a part of the line, none of it remains."""
     line = to_json(record) + b"\n"
@@ -144,10 +155,10 @@ def read_event(line: bytes, file: Path, number: int | None = None) -> Recorded:
         raise DataError(f"{file} has no event in {place}: {in_words(error)}") from error
 
 
-def counted_once(lines: Iterable[Recorded]) -> Iterator[Recorded]:
-    """Leave out the steps and epochs that a later attempt of the run made again."""
+def counted_once(lines: Iterable[Recorded], attempts: Iterable[Resumption] = ()) -> Iterator[Recorded]:
+    """Leave out the steps and epochs that a later attempt of the run made again; `attempts` say where they began."""
     found = list(lines)
-    begun: dict[int, tuple[int, float]] = {}
+    begun = {each.attempt: _begun(each.position) for each in attempts}
     for each in found:
         if (place := _place(each.event)) is not None:
             begun[each.attempt] = min(place, begun.get(each.attempt, place))
@@ -155,6 +166,10 @@ def counted_once(lines: Iterable[Recorded]) -> Iterator[Recorded]:
         place = _place(each.event)
         if place is None or all(place < first for attempt, first in begun.items() if attempt > each.attempt):
             yield each
+
+
+def _begun(position: Position) -> tuple[int, float]:
+    return position.epoch, position.step if position.phase == "training" else inf
 
 
 def _place(event: AnyEvent) -> tuple[int, float] | None:

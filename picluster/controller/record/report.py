@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -75,7 +76,7 @@ def result_of(folder: RunFolder) -> Result:
     result = folder.result()
     if result is not None:
         return result
-    controller = folder.run().controller
+    controller = folder.controller()
     if is_alive(controller):
         return Result(status="running", failure=None, test_accuracy=None, ended=0.0)
     cause = f"there is no result: the controller on {controller.host} was killed, or its machine went down"
@@ -84,10 +85,16 @@ def result_of(folder: RunFolder) -> Result:
     return Result(status="failed", failure=failure, test_accuracy=None, ended=0.0)
 
 
+def going_on(folder: RunFolder) -> str:
+    """Advice to somebody whose run was ended."""
+    return f"go on with it: picluster launch --resume {shlex.quote(folder.name)}"
+
+
 def error_of(folder: RunFolder, result: Result) -> PiclusterError | None:
     """The error with which a run ended: RunFailed or Stopped; None where it has finished, or goes on."""
     if result.status == "stopped":
-        return Stopped(f"run {folder.name} was stopped by {result.stopped_by or 'somebody'}", by=result.stopped_by)
+        what = f"run {folder.name} was stopped by {result.stopped_by or 'somebody'}"
+        return Stopped(what, fix=going_on(folder), by=result.stopped_by)
     if (failure := result.failure) is None:
         return None
     log, end = f"{folder.path}/{failure.log}" if failure.log else "", failure.last_lines

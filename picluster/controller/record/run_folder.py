@@ -23,15 +23,15 @@ from picluster.controller.record.record_files import (
     write_record,
     write_whole,
 )
+from picluster.controller.record.states import States
 from picluster.errors import DataError, InputError, PiclusterError
 from picluster.project import RUNS
 from picluster.schema.events import Failed, Recorded, Resources, StepDone
 from picluster.schema.plan import Plan
-from picluster.schema.run import Environment, Manifest, Result, Run
+from picluster.schema.run import Controller, Environment, Manifest, Result, Resumption, Run
 
 if TYPE_CHECKING:
     from picluster.schema.events import AnyEvent
-    from picluster.schema.state import Beginning, Position
 
 LETTERS = 4
 _ROOM_BYTES = 64 << 10
@@ -60,6 +60,7 @@ class RunFolder:
         """The best epoch's weights in one file, where somebody asked for it."""
         self.terminal_file = path / "terminal.txt"
         """Words of a controller that has left its terminal."""
+        self.states = States(path / "states")
         self._room_file = path / ".room"
         """Reserved space for the last records: given back when the run ends, or when the disk is full."""
 
@@ -211,13 +212,22 @@ class RunFolder:
         """Write a checkpoint's manifest, which makes it exist."""
         write_record(self.checkpoint_folder(manifest.epoch) / "manifest.json", manifest)
 
-    def state_folder(self, position: Position) -> Path:
-        """Folder of the layers' states between two steps."""
-        return self.path / "states" / position.name
+    def keep_attempt(self, attempt: Resumption) -> None:
+        """Take down that the run is taken up again; a result of before holds no longer."""
+        folder = self.path / "attempts"
+        try:
+            folder.mkdir(exist_ok=True)
+            if not self._room_file.exists():
+                write_whole(self._room_file, secrets.token_bytes(_ROOM_BYTES))
+            write_record(folder / f"{attempt.attempt}.json", attempt)
+            self.result_file.unlink(missing_ok=True)
+        except OSError as error:
+            refuse("write", folder, error)
 
-    def keep_state(self, state: Beginning) -> None:
-        """Write what goes with the layers' files, which makes the state exist; it holds their names."""
-        write_record(self.state_folder(state.position) / "beginning.json", state)
+    def attempts(self) -> list[Resumption]:
+        """Read how the run was taken up again, in order; empty where that was not needed."""
+        files = (self.path / "attempts").glob("*.json")
+        return sorted((read_record(file, Resumption) for file in files), key=lambda each: each.attempt)
 
     def checkpoint(self) -> tuple[Path, Manifest]:
         """Folder of the best epoch's weights, and its manifest. DataError where there is none."""
@@ -237,8 +247,14 @@ class RunFolder:
         return read_record(self.run_file, Run)
 
     def plan(self) -> Plan:
-        """Read the plan of the run."""
-        return read_record(self.plan_file, Plan)
+        """Read the plan of the run; the newest, where it was taken up under others."""
+        attempts = self.attempts()
+        return attempts[-1].plan if attempts else read_record(self.plan_file, Plan)
+
+    def controller(self) -> Controller:
+        """Read who leads the run, or led it last."""
+        attempts = self.attempts()
+        return attempts[-1].controller if attempts else self.run().controller
 
     def environment(self) -> Environment:
         """Read where the controller ran."""
@@ -250,11 +266,11 @@ class RunFolder:
 
     def events(self) -> Iterator[Recorded]:
         """Read the events in order."""
-        return counted_once(read_lines(self.events_file))
+        return counted_once(read_lines(self.events_file), self.attempts())
 
     def metrics(self, node: str) -> Iterator[Recorded]:
         """Read a node's steps and resource readings in order."""
-        return counted_once(read_lines(self.metrics_file(node)))
+        return counted_once(read_lines(self.metrics_file(node)), self.attempts())
 
     def _node(self, node: str) -> Path:
         return self.path / "nodes" / node

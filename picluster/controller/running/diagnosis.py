@@ -117,7 +117,7 @@ def asleep(failure: Failure, witnesses: Mapping[str, Witness], pause_seconds: fl
     fix = f"launch again; with --grace {enough} the workers outlast such a pause"
     if enough > LONGEST_GRACE_SECONDS:
         fix = "launch again, and keep this machine awake meanwhile, with systemd-inhibit"
-    return Failure(node=None, layers=(), cause=cause, fix=fix, log=None, kind="unreachable")
+    return Failure(node=None, layers=(), cause=cause, fix=fix, log=None, kind="paused")
 
 
 def own_failure(error: BaseException) -> Failure:

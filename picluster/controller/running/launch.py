@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from picluster.controller.nodes.machine import Parcel, Places
+from picluster.controller.planning.request import Every
 from picluster.controller.record.leader import this_controller
 from picluster.schema.job import Claim, Job
+from picluster.schema.state import Beginning
 
 if TYPE_CHECKING:
     from picluster.controller.nodes.machine import Machine
@@ -47,6 +52,12 @@ class Launch:
     """Predict all nodes instead of training."""
     attempt: int = 1
     """Counts up when a run is taken up again; its events carry it."""
+    begin: Beginning = field(default_factory=Beginning)
+    """The position at which it is taken up, and on this machine the files of all layers."""
+    every: Every = field(default_factory=Every)
+    """Interval between two training states that the workers give."""
+    epoch_steps: int = 1
+    """Steps of an epoch."""
 
     def parcel(self, node: str) -> Parcel:
         """Files that a node needs, as they lie on this machine."""
@@ -58,6 +69,7 @@ class Launch:
             arrays=self.plan.arrays_of(node),
             output_folder=self.folder.node_folder(node),
             weights_file=self.prediction.weights if self.prediction else None,
+            layer_files=tuple(Path(file) for file in self._begin_of(node).layer_files),
         )
 
     def claim(self, node: str) -> Claim:
@@ -84,4 +96,10 @@ class Launch:
             interface=transport.interface,
             threads=self.threads,
             weights_file=places.weights_file,
+            model_sha256=hashlib.sha256(self.model_file.read_bytes()).hexdigest(),
+            begin=msgspec.structs.replace(self._begin_of(node), layer_files=places.layer_files),
+            state_steps=self.every.steps,
         )
+
+    def _begin_of(self, node: str) -> Beginning:
+        return self.begin.of_layers(self.plan.layers_of(node))

@@ -9,14 +9,14 @@ from contextlib import suppress
 
 import msgspec
 
-from picluster.controller.running.checkpoints import Arrived, Fetcher, FileWritten
+from picluster.controller.running.checkpoints import Arrived, Fetcher, FileWritten, Rhythm
 from picluster.controller.running.diagnosis import Witness, asleep, diagnose, own_failure
 from picluster.controller.running.launch import Launch
 from picluster.controller.running.workforce import Workforce
-from picluster.errors import DataError, Stopped
-from picluster.schema.events import AnyEvent, Logged, Ready, Status, Tested
+from picluster.errors import DataError, RunFailed, Stopped
+from picluster.schema.events import AnyEvent, Failed, Logged, Ready, Status, StepDone, Tested
 from picluster.schema.facts import mixed_numerics
-from picluster.schema.job import Endpoint, Start
+from picluster.schema.job import Endpoint, GiveState, Start
 from picluster.schema.run import Failure, Result
 from picluster.system import SYSTEM, System
 
@@ -42,11 +42,13 @@ class Launcher:
         self._last_word = dict.fromkeys(self._plan.nodes, self._system.now())
         self._ready: dict[str, Ready] = {}
         self._fetcher = Fetcher(launch, self._workforce.heard, system)
+        self._rhythm = Rhythm(launch.every, launch.epoch_steps, launch.spec.epochs, system.now())
         self._test_accuracy: float | None = None
 
     def run(self) -> Result:
-        """Make the run; whatever happens, the folder gets a result and no worker stays.
+        """Make the run; whatever happens, no worker stays, and the folder gets a result.
 
+        Unless a node failed: then the caller decides whether that is the run's end, and records the result.
         Stopped where somebody asked to end (SIGINT, SIGTERM, SIGHUP); the result is written before.
         """
         failure: Failure | None = None
@@ -71,7 +73,7 @@ class Launcher:
             told = f"error: {failure.cause}"  # by the folder itself
             lines = tuple(line for line in self._folder.last_lines(failure.node) if line != told)
             failure = msgspec.structs.replace(failure, last_lines=lines)
-        return self._end("failed" if failure else "finished", failure)
+        return self._result("failed", failure) if failure else self._end("finished", None)
 
     def _lead(self) -> Failure | None:
         """Handle events until all workers are done and their files fetched (None), or one has failed."""
@@ -84,6 +86,8 @@ class Launcher:
                     witness.silent_seconds = now - self._last_word[node]
             if self._is_failing:
                 return self._find_cause()
+            if position := self._rhythm.due(now):
+                self._workforce.tell_all(GiveState(position=position))
         return None
 
     @property
@@ -98,7 +102,7 @@ class Launcher:
             return
         if isinstance(event, Arrived):
             if not self._is_failing:  # the loss of a node would show as that of its file, too
-                self._fetcher.finish(event)
+                self._take_file(event)
             return
         self._last_word[node] = self._system.now()
         if isinstance(event, Logged):
@@ -108,11 +112,23 @@ class Launcher:
         self._folder.record(node, event, self._launch.attempt)
         if isinstance(event, Ready):
             self._welcome(node, event)
+        elif isinstance(event, StepDone) and self._plan.stage_of(node) is not None:
+            self._rhythm.hear(event, self._system.now())
         elif isinstance(event, Tested):
             self._test_accuracy = event.test_accuracy
         elif isinstance(event, FileWritten):
             self._fetcher.begin(node, event)
         self._watch(node, event)
+
+    def _take_file(self, arrived: Arrived) -> None:
+        try:
+            position = self._fetcher.finish(arrived)
+        except RunFailed as error:  # an echo, as long as the node's worker does not say more
+            echo = Failed(cause=error.what, fix=error.fix, expected=True, lost_peer=True)
+            self._witnesses[arrived.node].hear(echo, 1 + sum(each.is_failing for each in self._witnesses.values()))
+        else:
+            if position:
+                self._rhythm.came(position)
 
     def _welcome(self, node: str, ready: Ready) -> None:
         """Give the start when everybody is ready."""
@@ -159,12 +175,15 @@ class Launcher:
         return words
 
     def _end(self, status: Status, failure: Failure | None, stopped_by: str = "") -> Result:
-        result = Result(
+        result = self._result(status, failure, stopped_by)
+        self._folder.end(result)
+        return result
+
+    def _result(self, status: Status, failure: Failure | None, stopped_by: str = "") -> Result:
+        return Result(
             status=status,
             failure=failure,
             test_accuracy=self._test_accuracy,
             ended=self._system.date(),
             stopped_by=stopped_by,
         )
-        self._folder.end(result)
-        return result

@@ -12,11 +12,11 @@ from picluster.controller.planning.request import LaunchRequest
 from picluster.controller.record.report import history, make_report
 from picluster.controller.record.run_folder import RunFolder
 from picluster.controller.record.weights import check_weights_file, write_weights
+from picluster.controller.running.course import train
 from picluster.controller.running.export import check_predictions_file, write_predictions
 from picluster.controller.running.observer import Observer, Watch
 from picluster.controller.running.placement import Placement
 from picluster.controller.running.task import EarlierRun, Task, new_task, same_task
-from picluster.controller.running.training import train
 from picluster.project import model_names
 from picluster.schema.facts import mixed_numerics
 
@@ -74,22 +74,31 @@ def carry_out(request: LaunchRequest, observer: Observer) -> FinishedRun:
     PiclusterError where it does not fit (InputError), nodes cannot be used (NodesFailed), a node failed (RunFailed), or
     somebody stopped it (Stopped), among others.
     """
-    with _made_ready(request, observer, only_plan=False) as (placement, task, plan):
-        return FinishedRun(train(task, plan, placement, observer))
+    earlier = _earlier(request)
+    if earlier and request.resume is not None:
+        earlier.check_unfinished()
+    with _made_ready(request, earlier, observer, only_plan=False) as (placement, task, plan):
+        resumed = earlier.folder if earlier and request.resume is not None else None
+        return FinishedRun(train(task, plan, placement, observer, resumed))
 
 
 def plan_only(request: LaunchRequest, observer: Observer) -> Plan:
     """Plan as a request says; nothing is started."""
-    with _made_ready(request, observer, only_plan=True) as (_, _, plan):
+    with _made_ready(request, _earlier(request), observer, only_plan=True) as (_, _, plan):
         return plan
+
+
+def _earlier(request: LaunchRequest) -> EarlierRun | None:
+    """The run that a request names, to make it again or to go on with it."""
+    name = request.rerun if request.resume is None else request.resume
+    return None if name is None else EarlierRun(RunFolder.find(name))
 
 
 @contextmanager
 def _made_ready(
-    request: LaunchRequest, observer: Observer, *, only_plan: bool
+    request: LaunchRequest, earlier: EarlierRun | None, observer: Observer, *, only_plan: bool
 ) -> Iterator[tuple[Placement, Task, Plan]]:
     """Nodes, task and plan of a request, or of the earlier run that it names."""
-    earlier = None if request.rerun is None else EarlierRun(RunFolder.find(request.rerun))
     placement = Placement.of(request, observer.note)
     if earlier is None:
         _say_choices(request, observer)

@@ -12,8 +12,9 @@ from picluster.controller.planning.models import describe_model, model_file
 from picluster.controller.planning.planner import machine_of
 from picluster.controller.planning.recipe import make_spec, model_options, notes_on
 from picluster.controller.planning.request import LaunchRequest
+from picluster.controller.record.leader import is_alive
+from picluster.controller.running.course import train
 from picluster.controller.running.pretraining import SEED, Embedding
-from picluster.controller.running.training import train
 from picluster.errors import DataError, InputError
 from picluster.graph.folder import GraphFolder
 from picluster.project import GRAPHS
@@ -49,6 +50,14 @@ class EarlierRun:
         self.folder = folder
         self.run = folder.run()
         self.spec = self.run.spec
+
+    def check_unfinished(self) -> None:
+        """Raise InputError where nothing is left to do, or somebody leads the run."""
+        result, name = self.folder.result(), self.folder.name
+        if result and result.status == "finished":
+            raise InputError(f"run {name} has finished", fix=f"learn the same again: picluster launch --rerun {name}")
+        if result is None and is_alive(self.folder.controller()):
+            raise InputError(f"run {name} is under way", fix=f"see it: picluster logs --follow {name}")
 
     def threads(self) -> int:
         """Compute threads of its workers, on which last bits depend; 1 where none of them got ready."""

@@ -1,4 +1,4 @@
-"""One run, made: nodes reached, folder begun, workers led to a result."""
+"""One attempt at a run, made: nodes reached, folder begun, workers led to a result."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import partial
+from dataclasses import dataclass, field
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,13 +21,14 @@ from picluster.controller.nodes.fan_out import NodesFailed, all_or_none
 from picluster.controller.nodes.fitness import Busy, notes, without_engine
 from picluster.controller.nodes.reaching import enter_all, leave_all, look_all
 from picluster.controller.nodes.shipping import files_of, state_of
+from picluster.controller.planning.request import Every
 from picluster.controller.record.leader import this_controller
-from picluster.controller.record.report import error_of
 from picluster.controller.record.run_folder import RunFolder
 from picluster.controller.running.launch import Launch, Prediction
 from picluster.controller.running.launcher import Launcher
 from picluster.graph.folder import DTYPES
 from picluster.schema.run import Environment, Run
+from picluster.schema.state import Beginning
 
 if TYPE_CHECKING:
     from picluster.controller.nodes.machine import Machine
@@ -37,24 +39,23 @@ if TYPE_CHECKING:
     from picluster.graph.folder import GraphFolder
     from picluster.schema.facts import NodeFacts
     from picluster.schema.plan import Plan
-    from picluster.schema.run import Result
+    from picluster.schema.run import Failure, Result
     from picluster.schema.spec import Spec
 
 WAIT_SECONDS = 2.0
 """Between two looks at a node that is busy."""
+OWN_CLAIM_SECONDS = 5.0
+"""Time, beyond the grace, in which a worker that was cut off leaves its node free."""
 
 
-def train(task: Task, plan: Plan, placement: Placement, observer: Observer) -> RunFolder:
-    """Train, in a run folder of its own.
+@dataclass(frozen=True, kw_only=True)
+class TakeUp:
+    """The beginning of an attempt, which need not be that of the run."""
 
-    NodesFailed where some nodes cannot be used, and nothing has begun; Stopped by a signal that asks to end; RunFailed,
-    which says which node failed, why, and where its log is.
-    """
-    begin = partial(_begin, task, plan, placement.request)
-    folder, result = make_run(task.spec, task.graph, plan, placement, observer, begin)
-    if error := error_of(folder, result):
-        raise error
-    return folder
+    attempt: int = 1
+    begin: Beginning = field(default_factory=Beginning)
+    goes_on: Callable[[Failure], bool] = lambda _: False
+    """True for a failure after which there will be another attempt: then nodes keep what they have."""
 
 
 def make_run(
@@ -65,28 +66,49 @@ def make_run(
     observer: Observer,
     begin: Callable[[], RunFolder],
     prediction: Prediction | None = None,
+    take_up: TakeUp | None = None,
 ) -> tuple[RunFolder, Result]:
-    """Carry a plan out, in the folder that `begin` makes with the model's file; with a `prediction`, predict."""
-    request, machines = placement.request, placement.machines(plan)
+    """Carry a plan out, in the folder that `begin` makes with the model's file; with a `prediction`, predict.
+
+    Where a node failed, the result is not recorded yet.
+    """
+    request, machines, take_up = placement.request, placement.machines(plan), take_up or TakeUp()
+    patience_seconds = inf if request.wait else 0.0 if take_up.attempt == 1 else request.grace + OWN_CLAIM_SECONDS
     with reached(
-        machines, plan, graph.path, observer.note, silence_seconds=request.grace, waits=request.wait
-    ) as transports:
+        machines, plan, graph.path, observer.note, silence_seconds=request.grace, patience_seconds=patience_seconds
+    ) as there:
         folder = begin()
-        observer.folders.append(folder)
+        if take_up.attempt == 1:
+            observer.folders.append(folder)
         launch = Launch(
             spec=spec,
             plan=plan,
             model_file=folder.model_file.absolute(),
             graph_folder=graph.path,
-            transports=transports,
+            transports=there.transports,
             threads=request.threads or 1,
             grace_seconds=request.grace,
             folder=folder,
             facts={node.name: node for node in (*placement.facts, *placement.others)},
             prediction=prediction,
+            attempt=take_up.attempt,
+            begin=take_up.begin,
+            every=Every() if prediction else Every.read(request.checkpoint_every),
+            epoch_steps=spec.steps(graph.meta.splits["train"]),
         )
         with observer.running(folder, spec, plan, graph.meta) as watch:
-            return folder, Launcher(launch, watch).run()
+            result = Launcher(launch, watch).run()
+        there.for_good = result.failure is None or not take_up.goes_on(result.failure)
+        return folder, result
+
+
+@dataclass
+class Reached:
+    """Machines that are connected and fit."""
+
+    transports: dict[str, Machine]
+    for_good: bool = True
+    """True where they are let go of in the end, False where the run will go on."""
 
 
 @contextmanager
@@ -97,17 +119,18 @@ def reached(
     note: Callable[[str, str], None],
     *,
     silence_seconds: float,
-    waits: bool = False,
-) -> Iterator[dict[str, Machine]]:
+    patience_seconds: float = 0.0,
+) -> Iterator[Reached]:
     """Connect to the nodes of a plan, when all of them are fit for it, and let go of them at the end.
 
-    `note` is told of what works and should be known nevertheless, and with `waits` of busy nodes that are waited for. A
-    connection over which nothing is acknowledged for `silence_seconds` breaks. NodesFailed where some cannot be used;
-    nothing was started anywhere.
+    `note` is told of what works and should be known nevertheless, and of busy nodes, which are waited for as long as
+    `patience_seconds`. A connection over which nothing is acknowledged for `silence_seconds` breaks. NodesFailed where
+    some cannot be used; nothing was started anywhere.
     """
+    there = Reached({})
     try:
         all_or_none(enter_all(machines, silence_seconds))
-        seen = _find_fit(machines, plan, graph, note if waits else None)
+        seen = _find_fit(machines, plan, graph, note, patience_seconds)
         lacking = {name: without_engine(each.packages, plan.engine) for name, each in seen.items()}
         if errors := {name: error for name, error in lacking.items() if error}:
             raise NodesFailed(errors)
@@ -115,15 +138,21 @@ def reached(
             machines[name].address, machines[name].interface = address, interface
         for text in notes(seen):
             note("note", text)
-        yield {name: machines[name] for name in plan.nodes}
+        there.transports = {name: machines[name] for name in plan.nodes}
+        yield there
     finally:
-        leave_all(machines)
+        leave_all(machines, for_good=there.for_good)
 
 
 def _find_fit(
-    machines: Mapping[str, Machine], plan: Plan, graph: Path, wait: Callable[[str, str], None] | None
+    machines: Mapping[str, Machine],
+    plan: Plan,
+    graph: Path,
+    note: Callable[[str, str], None],
+    patience_seconds: float,
 ) -> dict[str, NodeFacts]:
     """Facts of the nodes, when all of them are fit."""
+    deadline = time.monotonic() + patience_seconds
     sizes = {file.name: file.stat().st_size for file in files_of(graph, DTYPES)}
     told = ""
     while True:
@@ -132,14 +161,14 @@ def _find_fit(
         errors = {name: reason for name, reason in reasons.items() if reason}
         if not errors:
             return seen
-        if wait is None or not all(isinstance(error, Busy) for error in errors.values()):
+        if time.monotonic() >= deadline or not all(isinstance(error, Busy) for error in errors.values()):
             raise NodesFailed(errors)
         if (reason := "; ".join(f"{name} is {error.what}" for name, error in errors.items())) != told:
-            wait("waiting", told := reason)
+            note("waiting", told := reason)
         time.sleep(WAIT_SECONDS)
 
 
-def _begin(task: Task, plan: Plan, request: LaunchRequest) -> RunFolder:
+def begin_run(task: Task, plan: Plan, request: LaunchRequest) -> RunFolder:
     """The run folder, with all that is known before anything starts."""
     spec, graph = task.spec, task.graph.meta
     folder = RunFolder.create(spec.model.name, spec.dataset)

@@ -57,8 +57,9 @@ def fill(name: str, target: Tensor, value: Tensor, source: object) -> None:
     target.copy_(value)
 
 
-def read_state(file: Path) -> LayerState:
-    """Read a layer's state; DataError where the file cannot be read."""
+def read_state(file: Path, sha256: str) -> LayerState:
+    """Read a layer's state; DataError where the file cannot be read, or does not have that checksum."""
+    check_file(file, sha256)
     with _opened(file) as opened:
         numbers = opened.metadata()
         tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
@@ -86,6 +87,16 @@ def write(file: Path, tensors: Mapping[str, Tensor], numbers: Mapping[str, str] 
             aside.unlink()
         raise DataError(what, fix=fix) from error
     return hashlib.sha256(content).hexdigest()
+
+
+def check_file(file: Path, sha256: str) -> None:
+    """Raise DataError where a file does not have its checksum; an empty one fits every file."""
+    try:
+        if sha256 and hashlib.sha256(file.read_bytes()).hexdigest() != sha256:
+            raise DataError(f"{file} is damaged: it does not have its checksum", fix="launch again: it is shipped anew")
+    except OSError as error:
+        what, fix = words("read", file, error)
+        raise DataError(what, fix=fix) from error
 
 
 @contextmanager

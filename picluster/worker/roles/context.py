@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 
 from picluster.schema.events import WorkerEvent
 from picluster.schema.graph import GraphMeta
@@ -28,11 +29,17 @@ class RoleContext:
     links: Links
     emit: Callable[[WorkerEvent], None]
     system: System = SYSTEM
+    states_wanted: set[Position] = field(default_factory=set)
+    """Positions at which the layers' states were asked for while the run went on; another thread adds to them."""
 
     @property
     def train_steps(self) -> range:
         """The numbers of an epoch's steps."""
         return range(1, self.job.spec.steps(self.meta.splits["train"]) + 1)
+
+    def tensor_file(self, name: str) -> Path:
+        """Path of a file of tensors that the controller fetches."""
+        return Path(self.job.output_folder) / f"{name}.safetensors"
 
     def micro_batch_sizes(self, step: int) -> tuple[int, ...]:
         """Seeds of each micro-batch of a training step."""
@@ -44,14 +51,18 @@ class RoleContext:
         train_step: Callable[[int, int], None],
         validate: Callable[[int], EpochVerdict],
         test: Callable[[], None],
+        give_states: Callable[[Position], None] = lambda _: None,
     ) -> Position | None:
         """Have a role work from the position at which the job begins to the one at which it stops, or through the test.
 
         Its part of an update is `train_step` (epoch, step); of a validation `validate`, which returns what the judge
-        decides. Returns the position at which the job stops; None after the test.
+        decides. Where the layers' states are wanted it calls `give_states`. Returns the position at which the job
+        stops; None after the test.
         """
         position = self.job.begin.position
         while position != self.job.stop:
+            if self._wants_states(position):
+                give_states(position)
             epoch, step = position.epoch, position.step
             if position.phase == "test":
                 test()
@@ -65,6 +76,16 @@ class RoleContext:
                 validation = Position(phase="validation", epoch=epoch, step=0)
                 position = validation if is_last else Position(epoch=epoch, step=step + 1)
         return position
+
+    def _wants_states(self, position: Position) -> bool:
+        """True where the layers' states shall be given before a position; never where they have just been taken."""
+        if position == self.job.begin.position:
+            return False
+        if self.job.state_steps is not None and position.phase == "training":
+            made = (position.epoch - 1) * len(self.train_steps) + position.step - 1
+            if made % self.job.state_steps == 0:
+                return True
+        return position in self.states_wanted
 
     def evaluation_sizes(self, split: str) -> tuple[int, ...]:
         """Seeds of each micro-batch of a pass over `validation` or `test`."""

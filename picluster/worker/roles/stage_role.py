@@ -11,15 +11,16 @@ import torch
 from torch import Tensor
 
 from picluster.graph.folder import GraphFolder
-from picluster.schema.events import CheckpointWritten, EpochDone, Predicted, StateWritten, Tested
+from picluster.schema.events import CheckpointWritten, EpochDone, Predicted, Tested
 from picluster.schema.state import JudgeState, Position
-from picluster.worker.compute.checkpoint import read_weights, write, write_state
+from picluster.worker.compute.checkpoint import read_weights, write
 from picluster.worker.compute.stage import MicroBatch, Moment, Stage
 from picluster.worker.measuring.metrics import StepMeter
 from picluster.worker.roles.context import TEST_EPOCH, VALIDATION_STEP, RoleContext
 from picluster.worker.roles.exact_pass import ExactPass, write_probabilities
 from picluster.worker.roles.judgement import EpochVerdict, Judgement, Score, no_number
 from picluster.worker.roles.schedule import holder, one_forward_one_backward, share, window
+from picluster.worker.roles.state_writer import StateWriter
 from picluster.worker.sampling.blocks import micro_batch_of
 from picluster.worker.wire.links import Channel, Clock, ring_sum
 from picluster.worker.wire.messages import Message
@@ -47,6 +48,7 @@ class StageRole:
         self._exact_pass = ExactPass(context, stage)
         self._other_clocks = [sampler_clock] if sampler_clock else []
         self._judgement = Judgement(context.job.spec, context.job.begin.judge)
+        self._state_writer = StateWriter(context)
         self._loss, self._right = context.job.begin.judge.loss, context.job.begin.judge.right
         """Sum of the losses of the epoch's seeds so far, and right predictions; the last stage knows them."""
 
@@ -54,9 +56,10 @@ class StageRole:
         """Work from the position at which the job begins to the one at which it stops, or through the test."""
         self._meter = StepMeter(self._links.clock, self._other_clocks, self._context.system)
         self._epoch_begun = self._context.system.now() - self._context.job.begin.judge.seconds
-        position = self._context.walk(self._train_step, self._validate, self._test)
+        position = self._context.walk(self._train_step, self._validate, self._test, self._give_states)
         if position is not None:
-            self._write_states(position)
+            self._give_states(position)
+        self._state_writer.finish()
         self._links.flush()
 
     def _validate(self, epoch: int) -> EpochVerdict:
@@ -81,12 +84,12 @@ class StageRole:
         if self._judges:
             self._context.emit(Tested(test_accuracy=score.accuracy if score else None))
         if self._replica == 0:
-            file = self._file(f"epoch-{stage.best_epoch}-layers-{stage.numbers[0]}-{stage.numbers[-1]}")
+            file = self._context.tensor_file(f"epoch-{stage.best_epoch}-layers-{stage.numbers[0]}-{stage.numbers[-1]}")
             sha256 = write(file, {**stage.fixed_values, **stage.best_weights})
             self._context.emit(CheckpointWritten(epoch=stage.best_epoch, path=str(file), sha256=sha256))
 
-    def _write_states(self, position: Position) -> None:
-        """Write one file for each layer, from which any plan can go on; the judge tells what it knows."""
+    def _give_states(self, position: Position) -> None:
+        """Have one file written for each layer, from which any plan can go on; the judge tells what it knows."""
         if self._replica > 0:
             return
         judge = None
@@ -99,13 +102,7 @@ class StageRole:
                 right=self._right,
                 seconds=self._context.system.now() - self._epoch_begun,
             )
-        for layer, state in self._stage.give_state().items():
-            file = self._file(f"{position.name}-layer-{layer}")
-            sha256 = write_state(file, state)
-            self._context.emit(StateWritten(position=position, layer=layer, path=str(file), sha256=sha256, judge=judge))
-
-    def _file(self, name: str) -> Path:
-        return Path(self._context.job.output_folder) / f"{name}.safetensors"
+        self._state_writer.write(position, self._stage.give_state(), judge)
 
     def predict(self, weights_file: Path) -> None:
         """Class probabilities of all nodes, by weights that were trained before; the judge writes them."""
@@ -119,6 +116,7 @@ class StageRole:
         self._links.flush()
 
     def _train_step(self, epoch: int, step: int) -> None:
+        self._state_writer.check()
         sizes = self._context.micro_batch_sizes(step)
         moment = Moment(epoch, step, sum(sizes))
         mine = share(self._replica, len(self._replicas), len(sizes))

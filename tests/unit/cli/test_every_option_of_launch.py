@@ -63,6 +63,7 @@ SITUATIONS = {
     "mpi": Situation(("--dataset", "mine", "--engine", "mpi")),
     "a plan": Situation(("--dataset", "mine", "--plan", "plan.json")),
     "a run again": Situation(("--rerun", "abcd")),
+    "a run taken up": Situation(("--resume", "abcd")),
     "machines": Situation(("--dataset", "mine"), nodes_are_local=False),
     "a dry run": Situation(("--dataset", "mine", "--dry-run")),
 }
@@ -106,10 +107,13 @@ VALUES = {
     "detach": "",
     "grace": "7",
     "wait": "",
+    "checkpoint_every": "7",
+    "max_restarts": "7",
     "rerun": "abcd",
+    "resume": "abcd",
     "tag": "a-word",
 }
-NAMED_OTHERWISE = {"depth": "layers", "nodes": "names", "inventory": "names", "rerun": "--rerun"}
+NAMED_OTHERWISE = {"depth": "layers", "nodes": "names", "inventory": "names", "rerun": "--rerun", "resume": "--resume"}
 """What a refusal may say instead of the option: that another depth does not fit the plan, for example."""
 
 
@@ -224,10 +228,13 @@ class Launches:
         self._done.append(placement.request.pretrain)
         return "the run that learnt it"
 
-    def _train(self, task: Task, plan: Plan, placement: Placement, _observer: object) -> RunFolder:
+    def _train(
+        self, task: Task, plan: Plan, placement: Placement, _observer: object, earlier: RunFolder | None
+    ) -> RunFolder:
         asked = placement.request
         self._done += [task.spec, task.graph.path, task.model_file, plan, placement.taking_part(plan)]
-        self._done += [asked.threads, asked.grace, asked.tag, asked.wait]
+        self._done += [asked.threads, asked.grace, asked.tag, asked.wait, asked.checkpoint_every, asked.max_restarts]
+        self._done.append(earlier and earlier.name)
         return RunFolder(Path("runs/2026-sage-abcd"))
 
     def outcome(self, situation: Situation, words: list[str]) -> tuple[str, str]:

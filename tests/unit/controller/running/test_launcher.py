@@ -126,6 +126,8 @@ class Shelf:
     def __init__(self, folder: Path) -> None:
         self.plan: Plan = a_plan()
         self.folder = RunFolder(folder)
+        folder.mkdir()
+        self.folder.model_file.write_text("")
         self.heard: list[tuple[str, AnyEvent]] = []
         self.transports: dict[str, FakeTransport] = {}
         self.put("b", writes_weights())
@@ -140,7 +142,7 @@ class Shelf:
         launch = Launch(
             spec=a_spec(),
             plan=self.plan,
-            model_file=Path("/models/sage.py"),
+            model_file=self.folder.model_file,
             graph_folder=Path("/graphs/cora"),
             transports=self.transports,
             threads=3,
@@ -209,10 +211,10 @@ def test_a_file_that_takes_long_to_fetch_holds_up_no_decision(shelf: Shelf) -> N
     has_begun, may_end = threading.Event(), threading.Event()
 
     class SlowTransport(FakeTransport):
-        def fetch(self, path: str, destination: Path) -> None:
+        def fetch(self, path: str, destination: Path, *, keep: bool = False) -> None:
             has_begun.set()
             assert may_end.wait(5), "the thread that decides waits for the file"
-            super().fetch(path, destination)
+            super().fetch(path, destination, keep=keep)
 
     def epoch_during_the_fetch(job: Job) -> Iterator[bytes]:
         assert has_begun.wait(5)
@@ -232,7 +234,7 @@ def test_a_node_that_is_lost_during_a_fetch_is_named_rather_than_its_file(shelf:
     has_begun, is_echoed, has_failed = threading.Event(), threading.Event(), threading.Event()
 
     class LostTransport(FakeTransport):
-        def fetch(self, path: str, destination: Path) -> None:  # noqa: ARG002
+        def fetch(self, path: str, destination: Path, *, keep: bool = False) -> None:  # noqa: ARG002
             has_begun.set()
             assert is_echoed.wait(5)
             has_failed.set()
@@ -375,7 +377,6 @@ def test_a_bug_in_the_controller_leaves_a_result_too(shelf: Shelf) -> None:
 
 
 def test_a_full_disk_ends_the_run_and_is_told_in_its_result(shelf: Shelf) -> None:
-    shelf.folder.path.mkdir()
     shelf.folder.events_file.symlink_to("/dev/full")
     with pytest.raises(DataError, match=r"No space left on device; .* MB are free on the file system at /") as caught:
         shelf.run()

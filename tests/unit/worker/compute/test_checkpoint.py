@@ -45,8 +45,8 @@ def test_a_copy_has_memory_of_its_own_row_after_row() -> None:
 
 def test_a_layers_state_is_read_as_it_was_written(tmp_path: Path) -> None:
     state = LayerState(updates=12, best_epoch=3, tensors={f"means/{name}": each for name, each in WEIGHTS.items()})
-    write_state(tmp_path / "state", state)
-    found = read_state(tmp_path / "state")
+    sha256 = write_state(tmp_path / "state", state)
+    found = read_state(tmp_path / "state", sha256)
     assert (found.updates, found.best_epoch, found.tensors.keys()) == (12, 3, state.tensors.keys())
     assert all(torch.equal(found.tensors[name], tensor) for name, tensor in state.tensors.items())
 

@@ -11,10 +11,10 @@ import msgspec
 import psutil
 import pytest
 
+from picluster.controller.nodes import reaping
 from picluster.controller.nodes.inventory import Node, RemoteNode
 from picluster.controller.record.leader import this_controller
 from picluster.controller.record.run_folder import RunFolder
-from picluster.controller.running import reaping
 from picluster.errors import InputError
 from picluster.schema.run import Controller
 from tests.unit.controller.made import copy_of_run_v1

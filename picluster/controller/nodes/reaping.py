@@ -45,7 +45,7 @@ def stop(folder: RunFolder) -> bool:
 
     InputError where the run has ended, or is led from another machine; RunFailed where the controller does not end.
     """
-    controller = folder.run().controller
+    controller = folder.controller()
     if folder.result() is not None:
         raise InputError(f"run {folder.name} has ended already", fix="see which there are: picluster runs")
     if not is_here(controller):
