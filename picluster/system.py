@@ -29,6 +29,8 @@ class System:
     """Seconds since any moment, with the time for which the machine is suspended."""
     date: Callable[[], float] = time.time
     """Seconds since 1970."""
+    sleep: Callable[[float], None] = time.sleep
+    """Lets so many seconds pass."""
     start_thread: Callable[..., threading.Thread] = _start_thread
     """Starts `work(*arguments)` in a thread of that `name`, which keeps no process alive."""
     queue: Callable[[int], Queue[Any]] = Queue
@@ -37,6 +39,8 @@ class System:
     """Makes a flag that threads wait for."""
     lock: Callable[[], AbstractContextManager[object]] = threading.Lock
     """Makes a lock, held by one thread at a time."""
+    has_sockets: bool = True
+    """True where workers reach each other by sockets, whose bytes the kernel counts."""
 
 
 SYSTEM = System()

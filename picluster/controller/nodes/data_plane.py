@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from picluster.controller.nodes.fan_out import try_all
 from picluster.errors import PiclusterError, RunFailed
+from picluster.system import SYSTEM, System
 
 if TYPE_CHECKING:
     from picluster.controller.nodes.machine import Machine
@@ -45,7 +46,7 @@ def data_address(own: str, interfaces: Mapping[str, str], routes: Mapping[str, t
 
 
 def data_planes(
-    machines: Mapping[str, Machine], seen: Mapping[str, NodeFacts]
+    machines: Mapping[str, Machine], seen: Mapping[str, NodeFacts], system: System = SYSTEM
 ) -> dict[str, tuple[str, str] | PiclusterError]:
     """Address and interface of every node's data plane, or why it has none.
 
@@ -68,4 +69,5 @@ def data_planes(
         routes = {} if machines[name].owned_address else machines[name].routes(peers)
         return data_address(meeting[name], seen[name].interfaces, routes)
 
-    return errors | try_all(meeting, settle, timeout_seconds=ROUTES_SECONDS, doing="finding its routes")
+    doing = "finding its routes"
+    return errors | try_all(meeting, settle, timeout_seconds=ROUTES_SECONDS, doing=doing, system=system)

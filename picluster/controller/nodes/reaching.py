@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from picluster.controller.nodes.fan_out import parted, try_all
 from picluster.controller.nodes.inventory import Node, RemoteNode
@@ -14,6 +15,7 @@ from picluster.controller.nodes.machine import Machine
 from picluster.controller.nodes.remote import RemoteMachine
 from picluster.errors import PiclusterError
 from picluster.schema.facts import NodeFacts
+from picluster.system import SYSTEM, System
 
 REACH_SECONDS = 9.0
 """To connect to a node, and again to hear what is there."""
@@ -27,9 +29,25 @@ def new_machine(node: Node) -> Machine:
     return RemoteMachine(node) if isinstance(node, RemoteNode) else LocalMachine(node)
 
 
+@dataclass(frozen=True)
+class Means:
+    """Means to reach nodes, which a simulation replaces."""
+
+    machine: Callable[[Node], Machine] = new_machine
+    """Makes the machine of a node, not entered yet."""
+    system: System = SYSTEM
+
+    def machines_of(self, nodes: Iterable[Node]) -> dict[str, Machine]:
+        """The machine of each node by its name; not entered yet."""
+        return {node.name: self.machine(node) for node in nodes}
+
+
+MEANS = Means()
+
+
 def machines_of(nodes: Iterable[Node]) -> dict[str, Machine]:
     """The machine of each node by its name; not entered yet."""
-    return {node.name: new_machine(node) for node in nodes}
+    return MEANS.machines_of(nodes)
 
 
 def visited_as(machines: Mapping[str, Machine]) -> dict[str, str]:
@@ -39,7 +57,10 @@ def visited_as(machines: Mapping[str, Machine]) -> dict[str, str]:
 
 
 def enter_all(
-    machines: Mapping[str, Machine], silence_seconds: float | None = None, timeout_seconds: float = REACH_SECONDS
+    machines: Mapping[str, Machine],
+    silence_seconds: float | None = None,
+    timeout_seconds: float = REACH_SECONDS,
+    system: System = SYSTEM,
 ) -> dict[str, Machine | PiclusterError]:
     """Connect to all of them; see `Machine.enter`."""
 
@@ -47,32 +68,44 @@ def enter_all(
         machines[name].enter(silence_seconds=silence_seconds)
         return machines[name]
 
-    return try_all(machines, enter, timeout_seconds=timeout_seconds, doing="connecting")
+    return try_all(machines, enter, timeout_seconds=timeout_seconds, doing="connecting", system=system)
 
 
 def look_all(
-    machines: Mapping[str, Machine], graph: str, wanted: Callable[[str], Mapping[str, Sequence[int]]]
+    machines: Mapping[str, Machine],
+    graph: str,
+    wanted: Callable[[str], Mapping[str, Sequence[int]]],
+    system: System = SYSTEM,
 ) -> dict[str, NodeFacts | PiclusterError]:
     """Facts of each machine; `wanted` gives a node's files of the graph, see `shipping.state_of`."""
     return try_all(
-        machines, lambda name: machines[name].look(graph, wanted(name)), timeout_seconds=REACH_SECONDS, doing="looking"
+        machines,
+        lambda name: machines[name].look(graph, wanted(name)),
+        timeout_seconds=REACH_SECONDS,
+        doing="looking",
+        system=system,
     )
 
 
-def leave_all(machines: Mapping[str, Machine], *, for_good: bool = True) -> None:
+def leave_all(machines: Mapping[str, Machine], *, for_good: bool = True, system: System = SYSTEM) -> None:
     """Let go of all of them; see `Machine.close`."""
     try_all(
-        machines, lambda name: machines[name].close(for_good=for_good), timeout_seconds=LEAVE_SECONDS, doing="leaving"
+        machines,
+        lambda name: machines[name].close(for_good=for_good),
+        timeout_seconds=LEAVE_SECONDS,
+        doing="leaving",
+        system=system,
     )
 
 
 class NodeSurvey:
     """Facts of some nodes, and the machines of those that told them, which keep their connection if they then start."""
 
-    def __init__(self, nodes: Sequence[Node], *, silence_seconds: float) -> None:
+    def __init__(self, nodes: Sequence[Node], *, silence_seconds: float, means: Means = MEANS) -> None:
         """Reach all of them; a connection over which nothing is acknowledged for so long breaks."""
-        self._machines, unreached = parted(enter_all(machines_of(nodes), silence_seconds, SURVEY_SECONDS))
-        self.facts, unseen = parted(look_all(self._machines, "", lambda _: {}))
+        self._means, machines = means, means.machines_of(nodes)
+        self._machines, unreached = parted(enter_all(machines, silence_seconds, SURVEY_SECONDS, means.system))
+        self.facts, unseen = parted(look_all(self._machines, "", lambda _: {}, means.system))
         """Facts by the node's name, of those that told them."""
         self.errors = unreached | unseen
         """Reasons why others could not be looked at."""
@@ -81,9 +114,9 @@ class NodeSurvey:
         """The machine of each node, entered already where it told its facts; the caller lets go of it. Once."""
         told = {node.name: self._machines.pop(node.name, None) for node in nodes if node.name in self.facts}
         self.close()
-        return {node.name: told.get(node.name) or new_machine(node) for node in nodes}
+        return {node.name: told.get(node.name) or self._means.machine(node) for node in nodes}
 
     def close(self) -> None:
         """Let go of the machines that nobody took."""
-        leave_all(self._machines)
+        leave_all(self._machines, system=self._means.system)
         self._machines = {}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -69,6 +68,9 @@ class _Course:
         asked, is_remote = placement.request.max_restarts, bool(remote_nodes(placement.nodes))
         self._most_restarts = asked if asked is not None else MOST_RESTARTS if is_remote else 0
 
+    def _date(self) -> float:
+        return self._placement.means.system.date()
+
     @property
     def folder(self) -> RunFolder:
         """The run folder, once there is one."""
@@ -124,6 +126,7 @@ class _Course:
         survey = NodeSurvey(
             [node for node in self._placement.nodes if node.name not in lost],
             silence_seconds=self._placement.request.grace,
+            means=self._placement.means,
         )
         there = [node for node in self._placement.nodes if node.name in survey.facts]
         facts = [survey.facts[node.name] for node in there]
@@ -140,7 +143,7 @@ class _Course:
         self._attempt = 1 + max([1, *(each.attempt for each in self.folder.attempts())])
         attempt = Resumption(
             attempt=self._attempt,
-            started=time.time(),
+            started=self._date(),
             after=after,
             position=begin.position,
             plan=plan,
@@ -160,7 +163,7 @@ class _Course:
         if failure.kind in GOING_ON_HELPS:
             fix = "; ".join(filter(None, [failure.fix, going_on(self.folder)]))
             failure = msgspec.structs.replace(failure, cause=f"{failure.cause}{why}", fix=fix)
-        result = Result(status="failed", failure=failure, test_accuracy=None, ended=time.time())
+        result = Result(status="failed", failure=failure, test_accuracy=None, ended=self._date())
         self.folder.end(result)
         error = error_of(self.folder, result)
         assert error
@@ -185,6 +188,7 @@ class _Course:
         """Record an end, unless one is recorded already."""
         if self._folder is not None and self._folder.path.is_dir() and not self._folder.result_file.exists():
             with suppress(DataError):  # what happened matters more than that the disk does not take it
+                ended = self._date()
                 self._folder.end(
-                    Result(status=status, failure=failure, test_accuracy=None, ended=time.time(), stopped_by=stopped_by)
+                    Result(status=status, failure=failure, test_accuracy=None, ended=ended, stopped_by=stopped_by)
                 )

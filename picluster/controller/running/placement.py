@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from picluster.controller.nodes.inventory import Node, RemoteNode, default_inventory, read_inventory, remote_nodes
-from picluster.controller.nodes.reaching import NodeSurvey, machines_of
+from picluster.controller.nodes.reaching import MEANS, Means, NodeSurvey
 from picluster.controller.planning.planner import are_unlike, fit_plan, machine_of, make_plan, memory_words
 from picluster.controller.planning.request import LaunchRequest, spelt
 from picluster.errors import InputError
@@ -75,6 +75,8 @@ class Placement:
     """The plan that the request gives, read once: its file may be a pipe."""
     survey: NodeSurvey | None = None
     """Survey that the facts come from."""
+    means: Means = MEANS
+    """Means to reach the nodes."""
 
     @staticmethod
     def of(request: LaunchRequest, note: Note) -> Placement:
@@ -136,7 +138,7 @@ class Placement:
     def machines(self, plan: Plan) -> dict[str, Machine]:
         """The machine of each node of a plan, still connected where the survey was the last to use it."""
         nodes = self.taking_part(plan)
-        return self.survey.take(nodes) if self.survey else machines_of(nodes)
+        return self.survey.take(nodes) if self.survey else self.means.machines_of(nodes)
 
     def plan(self, task: Task) -> Plan:
         """The plan that was asked for, checked against nodes and model; else the one that the strategy makes."""

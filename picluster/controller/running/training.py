@@ -6,7 +6,7 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from math import inf
@@ -29,6 +29,7 @@ from picluster.controller.running.launcher import Launcher
 from picluster.graph.folder import DTYPES
 from picluster.schema.run import Environment, Run
 from picluster.schema.state import Beginning
+from picluster.system import SYSTEM, System
 
 if TYPE_CHECKING:
     from picluster.controller.nodes.machine import Machine
@@ -73,9 +74,16 @@ def make_run(
     Where a node failed, the result is not recorded yet.
     """
     request, machines, take_up = placement.request, placement.machines(plan), take_up or TakeUp()
+    system = placement.means.system
     patience_seconds = inf if request.wait else 0.0 if take_up.attempt == 1 else request.grace + OWN_CLAIM_SECONDS
     with reached(
-        machines, plan, graph.path, observer.note, silence_seconds=request.grace, patience_seconds=patience_seconds
+        machines,
+        plan,
+        graph.path,
+        observer.note,
+        silence_seconds=request.grace,
+        patience_seconds=patience_seconds,
+        system=system,
     ) as there:
         folder = begin()
         if take_up.attempt == 1:
@@ -97,7 +105,7 @@ def make_run(
             epoch_steps=spec.steps(graph.meta.splits["train"]),
         )
         with observer.running(folder, spec, plan, graph.meta) as watch:
-            result = Launcher(launch, watch).run()
+            result = Launcher(launch, watch, system).run()
         there.for_good = result.failure is None or not take_up.goes_on(result.failure)
         return folder, result
 
@@ -120,6 +128,7 @@ def reached(
     *,
     silence_seconds: float,
     patience_seconds: float = 0.0,
+    system: System = SYSTEM,
 ) -> Iterator[Reached]:
     """Connect to the nodes of a plan, when all of them are fit for it, and let go of them at the end.
 
@@ -129,19 +138,19 @@ def reached(
     """
     there = Reached({})
     try:
-        all_or_none(enter_all(machines, silence_seconds))
-        seen = _find_fit(machines, plan, graph, note, patience_seconds)
+        all_or_none(enter_all(machines, silence_seconds, system=system))
+        seen = _find_fit(machines, plan, graph, note, patience_seconds, system)
         lacking = {name: without_engine(each.packages, plan.engine) for name, each in seen.items()}
         if errors := {name: error for name, error in lacking.items() if error}:
             raise NodesFailed(errors)
-        for name, (address, interface) in all_or_none(data_planes(machines, seen)).items():
+        for name, (address, interface) in all_or_none(data_planes(machines, seen, system)).items():
             machines[name].address, machines[name].interface = address, interface
         for text in notes(seen):
             note("note", text)
         there.transports = {name: machines[name] for name in plan.nodes}
         yield there
     finally:
-        leave_all(machines, for_good=there.for_good)
+        leave_all(machines, for_good=there.for_good, system=system)
 
 
 def _find_fit(
@@ -150,22 +159,27 @@ def _find_fit(
     graph: Path,
     note: Callable[[str, str], None],
     patience_seconds: float,
+    system: System,
 ) -> dict[str, NodeFacts]:
     """Facts of the nodes, when all of them are fit."""
-    deadline = time.monotonic() + patience_seconds
+    deadline = system.now() + patience_seconds
     sizes = {file.name: file.stat().st_size for file in files_of(graph, DTYPES)}
     told = ""
+
+    def wanted(name: str) -> Mapping[str, Sequence[int]]:
+        return state_of(files_of(graph, plan.arrays_of(name)))
+
     while True:
-        seen = all_or_none(look_all(machines, graph.name, lambda name: state_of(files_of(graph, plan.arrays_of(name)))))
+        seen = all_or_none(look_all(machines, graph.name, wanted, system))
         reasons = {name: machines[name].unfit(each, sizes) for name, each in seen.items()}
         errors = {name: reason for name, reason in reasons.items() if reason}
         if not errors:
             return seen
-        if time.monotonic() >= deadline or not all(isinstance(error, Busy) for error in errors.values()):
+        if system.now() >= deadline or not all(isinstance(error, Busy) for error in errors.values()):
             raise NodesFailed(errors)
         if (reason := "; ".join(f"{name} is {error.what}" for name, error in errors.items())) != told:
             note("waiting", told := reason)
-        time.sleep(WAIT_SECONDS)
+        system.sleep(WAIT_SECONDS)
 
 
 def begin_run(task: Task, plan: Plan, request: LaunchRequest) -> RunFolder:

@@ -112,7 +112,7 @@ class StepMeter:
         """`driver`: of the role that calls; `others`: of further roles in this worker, whose bytes count too."""
         self._driver, self._now = driver, system.now
         self._clocks = [driver, *others]
-        self._counter = SocketCounter()
+        self._counter = SocketCounter() if system.has_sockets else None
         self._before = self._mark()
 
     def finish(self, epoch: int, step: int, loss: float | None = None, *, flushed: bool = False) -> StepDone:
@@ -149,7 +149,7 @@ class StepMeter:
             self._driver.send_seconds,
             sum([clock.sent_payload_bytes for clock in self._clocks]),
             sum([clock.received_payload_bytes for clock in self._clocks]),
-            self._counter.read(at_least=sent_at_least),
+            self._counter.read(at_least=sent_at_least) if self._counter else None,
         )
 
 
