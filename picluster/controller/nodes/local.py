@@ -93,7 +93,7 @@ class LocalMachine:
             layer_files=tuple(str(file.absolute()) for file in parcel.layer_files),
         )
 
-    def fetch(self, path: str, destination: Path, *, keep: bool = False) -> None:  # noqa: ARG002
+    def fetch(self, path: str, destination: Path) -> None:
         """Move the file."""
         Path(path).replace(destination)
 

@@ -127,8 +127,8 @@ class Machine(Protocol):
     def deliver(self, parcel: Parcel) -> Places:
         """Bring the parcel to the node; returns when all of it is there."""
 
-    def fetch(self, path: str, destination: Path, *, keep: bool = False) -> None:
-        """Bring a file that the worker wrote into the run folder; with `keep` another machine keeps it as well."""
+    def fetch(self, path: str, destination: Path) -> None:
+        """Bring a file that the worker wrote into the run folder; another machine keeps it as well."""
 
     def ran_out_of_memory(self) -> bool:
         """True where the kernel has killed something there for want of memory since the run began."""

@@ -19,6 +19,7 @@ from picluster.controller.nodes.shipping import Shipment, files_of, rsync_comman
 from picluster.controller.nodes.ssh.address import resolve
 from picluster.controller.nodes.ssh.connection import connect
 from picluster.errors import DataError, PiclusterError, RunFailed
+from picluster.refusals import is_of_the_disk
 from picluster.schema.agent import BecomeWorker, CountOomKills, EndGroups, FindRoutes, Look, RemoveFolder, TellClaims
 from picluster.schema.facts import NodeFacts
 
@@ -132,12 +133,10 @@ class RemoteMachine:
             self._shipment = Shipment(rsync_command(files, self._node.ssh_words, self._connection.user, folder))
             self._shipment.finish()
 
-    def fetch(self, path: str, destination: Path, *, keep: bool = False) -> None:
-        """Copy the file here; unless it is to be kept, remove it there."""
+    def fetch(self, path: str, destination: Path) -> None:
+        """Copy the file here."""
         with self._files() as files:
             files.get(path, str(destination))
-            if not keep:
-                files.remove(path)
 
     def _kill(self, parcel: Parcel) -> None:
         """End the worker, by a steward of its own."""
@@ -176,5 +175,7 @@ class RemoteMachine:
                 client.get_channel().settimeout(FETCH_SECONDS)
                 yield client
         except (paramiko.SSHException, OSError, EOFError) as error:
+            if is_of_the_disk(error):  # of this machine: the node's own says no such number
+                raise
             what = f"copying a file failed: {str(error) or type(error).__name__}"
             raise RunFailed(what, fix="picluster doctor", fault="unreachable") from error

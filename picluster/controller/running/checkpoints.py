@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import defaultdict
 from dataclasses import dataclass
 from math import ceil, inf
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from picluster.controller.record.record_files import written_aside
+from picluster.controller.record.record_files import checksum, written_aside
 from picluster.errors import DataError
 from picluster.schema.events import CheckpointWritten, Predicted, StateWritten, StepDone
 from picluster.schema.run import Manifest
@@ -26,6 +25,8 @@ if TYPE_CHECKING:
 
 KEPT_STATES = 2
 """Newest states of a run that are kept: should one be damaged, there is another."""
+TRIES = 3
+"""Fetches of one file, where it arrives damaged."""
 AHEAD_SECONDS = 1.0
 """A position is chosen so far ahead that the question for its state reaches every worker before its training does."""
 FileWritten = CheckpointWritten | StateWritten | Predicted
@@ -148,11 +149,12 @@ class Fetcher:
             file = self._launch.prediction.probabilities
         with written_aside(file) as aside:
             file.parent.mkdir(parents=True, exist_ok=True)
-            keep = isinstance(event, StateWritten)
-            self._launch.transports[node].fetch(event.path, aside, keep=keep)
-            expected = None if isinstance(event, Predicted) else event.sha256
-            if expected and hashlib.sha256(aside.read_bytes()).hexdigest() != expected:
-                raise DataError(f"{file} did not arrive as {event.path} was written")
+            transport = self._launch.transports[node]
+            for _ in range(TRIES if transport.is_exclusive else 1):  # this machine's processes hand theirs over
+                transport.fetch(event.path, aside)
+                if isinstance(event, Predicted) or checksum(aside) == event.sha256:
+                    return
+            raise DataError(f"{file} did not arrive as {event.path} was written")
 
 
 class Rhythm:

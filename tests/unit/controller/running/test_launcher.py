@@ -211,10 +211,10 @@ def test_a_file_that_takes_long_to_fetch_holds_up_no_decision(shelf: Shelf) -> N
     has_begun, may_end = threading.Event(), threading.Event()
 
     class SlowTransport(FakeTransport):
-        def fetch(self, path: str, destination: Path, *, keep: bool = False) -> None:
+        def fetch(self, path: str, destination: Path) -> None:
             has_begun.set()
             assert may_end.wait(5), "the thread that decides waits for the file"
-            super().fetch(path, destination, keep=keep)
+            super().fetch(path, destination)
 
     def epoch_during_the_fetch(job: Job) -> Iterator[bytes]:
         assert has_begun.wait(5)
@@ -234,7 +234,7 @@ def test_a_node_that_is_lost_during_a_fetch_is_named_rather_than_its_file(shelf:
     has_begun, is_echoed, has_failed = threading.Event(), threading.Event(), threading.Event()
 
     class LostTransport(FakeTransport):
-        def fetch(self, path: str, destination: Path, *, keep: bool = False) -> None:  # noqa: ARG002
+        def fetch(self, path: str, destination: Path) -> None:  # noqa: ARG002
             has_begun.set()
             assert is_echoed.wait(5)
             has_failed.set()
@@ -334,6 +334,20 @@ def test_a_worker_that_prints_is_told_off(shelf: Shelf) -> None:
     assert failure.node == "c"
     assert "debugging 1 2 3" in failure.cause
     assert failure.fix == "read the log: what else prints on the node?"
+
+
+def test_a_file_that_arrives_damaged_from_another_machine_is_fetched_again(shelf: Shelf) -> None:
+    class NoisyTransport(FakeTransport):
+        is_exclusive = True
+        fetches = 0
+
+        def fetch(self, path: str, destination: Path) -> None:
+            self.fetches += 1
+            destination.write_bytes(Path(path).read_bytes() + b"?" * (self.fetches < 3))
+
+    shelf.transports["b"] = NoisyTransport(FakeWorker(writes_weights(), Exit(0, None)))
+    assert shelf.run().status == "finished"
+    assert (shelf.folder.checkpoint_folder(1) / "manifest.json").exists()
 
 
 def test_weights_that_arrive_damaged_are_not_kept_as_a_checkpoint(shelf: Shelf, tmp_path: Path) -> None:
