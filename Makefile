@@ -6,7 +6,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .PHONY: help setup dev demo lab compare-cora compare-reddit provision reset
-.PHONY: test test-slow test-lab test-more test-provision test-emulated check bench fix
+.PHONY: test test-slow test-lab test-more test-faults test-provision test-emulated check bench fix
 
 # Two targets must not set up at once; tests run in parallel by themselves.
 .NOTPARALLEL:
@@ -76,6 +76,10 @@ test-more: dev ## run what make test leaves out: slow tests and those on virtual
 	.venv/bin/pytest -n $(or $(JOBS),3) --dist loadfile --no-loadscope-reorder \
 		-m "(slow or lab) and not quiet and not emulated" tests/lab tests/integration tests/unit
 	.venv/bin/pytest -m "(slow or lab) and quiet and not emulated"
+
+# SEEDS=300 (the first so many) or 17..20; JOBS=2 at once. A seed replays its schedule exactly.
+test-faults: dev ## make simulated runs with faults drawn from seeds, and replay those that failed
+	.venv/bin/python -m tests.simulation $(or $(SEEDS),300) --jobs $(or $(JOBS),2) $(if $(TRACE),--trace)
 
 test-provision: dev ## provision nodes of OS=ubuntu|debian|raspios (INVENTORY=FILE; else virtual Pis) and train on them
 	@OS='$(OS)' INVENTORY='$(INVENTORY)' scripts/test_provision.sh

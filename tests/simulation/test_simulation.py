@@ -1,0 +1,40 @@
+"""Runs with faults, in one process: whatever happens, they come to the same bits, or end with a clear word."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from tests.simulation.schedule import Outcome, simulate
+
+FEW = range(20)
+MANY = range(20, 320)
+KEPT: dict[int, str] = {}
+"""Seeds that found something, and what."""
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _one_thread() -> None:
+    """As `launch` runs its workers: the number of threads shows in the last bits."""
+    torch.set_num_threads(1)
+
+
+@pytest.mark.parametrize("seed", [*FEW, *KEPT])
+def test_a_run_with_faults_learns_what_it_would_without(seed: int) -> None:
+    assert_right(simulate(seed))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_many_runs_with_faults_learn_what_they_would_without() -> None:
+    for seed in MANY:
+        assert_right(simulate(seed))
+
+
+def test_a_seed_makes_the_same_schedule_again() -> None:
+    for seed in FEW[:2]:
+        assert simulate(seed).trace == simulate(seed).trace
+
+
+def assert_right(outcome: Outcome) -> None:
+    assert not outcome.wrong, f"make test-faults SEEDS={outcome.seed}..{outcome.seed}"
