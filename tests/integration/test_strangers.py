@@ -1,0 +1,58 @@
+"""Strangers at every port of a training change no bit: the run goes on, or ends clean and named."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import lru_cache
+
+import pytest
+
+from picluster.controller.record.run_folder import RunFolder
+from tests.integration.desk import GRAPH, RUN_TIMEOUT_SECONDS, Desk, losses
+from tests.integration.strangers import ports_of, strangers
+from tests.integration.test_ends import has_trained
+
+SPEC = (*GRAPH, "--batch-size", "64", "--hidden", "16", "--micro-batches", "4", "--fanout", "5,4", "--epochs", "8")
+PLAN = ("--layers-per-node", "1", "--nodes", "4")
+GOES_ON = {"sockets": True, "gloo": True, "rpc": True, "mpi": True, "ray": True}
+PACKAGES = {"mpi": "mpi4py", "ray": "ray"}
+
+
+@pytest.fixture(scope="module")
+def undisturbed(desk: Desk) -> Callable[[], list[float]]:
+    return lru_cache(lambda: losses(desk.launch(*SPEC, "--strategy", "single")))
+
+
+@pytest.mark.parametrize(
+    "engine",
+    ["sockets", *(pytest.param(engine, marks=pytest.mark.slow) for engine in GOES_ON if engine != "sockets")],
+)
+def test_strangers_at_every_port_change_no_bit(desk: Desk, undisturbed: Callable[[], list[float]], engine: str) -> None:
+    if engine in PACKAGES:
+        pytest.importorskip(PACKAGES[engine])
+    before = desk.runs()
+    with desk.start("launch", *SPEC, *PLAN, "--engine", engine) as controller, strangers(controller.pid) as crowd:
+        deadline = time.monotonic() + RUN_TIMEOUT_SECONDS
+        while controller.poll() is None and not any(map(has_trained, runs_of(desk, before))):
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        at_the_start, listening = len(crowd.tried), ports_of(controller.pid) if controller.poll() is None else set()
+        crowd.come_again()
+        output, errors = controller.communicate(timeout=RUN_TIMEOUT_SECONDS)
+    (run,) = runs_of(desk, before)
+    assert at_the_start >= (3 if engine == "sockets" else 1)
+    if engine == "sockets":
+        assert listening == set(), "when all are there nothing listens any more"
+    found = losses(run)
+    assert found == undisturbed()[: len(found)]
+    assert "Traceback" not in output + errors
+    if GOES_ON[engine]:
+        assert (controller.returncode, len(found)) == (0, len(undisturbed())), errors
+    else:
+        assert controller.returncode == 5
+        assert "node pi" in errors
+
+
+def runs_of(desk: Desk, before: set[str]) -> list[RunFolder]:
+    return [RunFolder(desk.folder / "runs" / name) for name in desk.runs() - before]
