@@ -10,6 +10,8 @@ Strategy = Literal["single", "data-parallel", "mirrored", "layer-split"]
 EngineName = Literal["sockets", "gloo", "rpc", "mpi", "ray"]
 Cut = Literal["aggregated", "rows"]
 
+DEFAULT_ENGINE: EngineName = "sockets"
+
 ENGINE_PACKAGES: dict[EngineName, tuple[str, ...]] = {
     "sockets": (),
     "gloo": (),

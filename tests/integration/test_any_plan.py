@@ -48,7 +48,7 @@ def random_plan(dice: random.Random, depth: int) -> dict[str, object]:
         receives = dice.choice(["aggregated", "rows"])
         stages.append({"layers": list(range(begin + 1, end + 1)), "nodes": holders, "receives": receives})
     samplers = dice.choice([pool[:1], stages[0]["nodes"], stages[-1]["nodes"][:1]]) or stages[0]["nodes"]
-    engine = dice.choice(["gloo", "rpc"])
+    engine = dice.choice(["sockets", "rpc"])
     return {"strategy": "layer-split", "engine": engine, "sampler": samplers, "stages": stages}
 
 

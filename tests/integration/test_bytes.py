@@ -44,7 +44,7 @@ def formula_bytes(sample: Sample) -> int:
     return rows + ids + inverse + INT32 * seeds
 
 
-@pytest.mark.parametrize("engine", ["gloo", "rpc"])
+@pytest.mark.parametrize("engine", ["sockets", "gloo", "rpc"])
 def test_payload_and_socket_bytes_of_a_step_follow_the_formula(desk: Desk, engine: str) -> None:
     words = ("--scale", "0.1", "--model", "sage", "--hidden", str(HIDDEN), "--epochs", "1", "--nodes", "3")
     run = desk.launch(*words, "--layers-per-node", "1", "--engine", engine)

@@ -80,8 +80,8 @@ def test_each_run_is_told_in_a_line_when_it_has_ended(desk: Desk, compared: subp
     head, *told, chart = compared.stderr.splitlines()
     assert head.startswith("rows       my rows.txt: 3 rows, 2 seeds; tag myrows-")
     assert [line.split("  ")[0] for line in told] == [f"run {number}/6" for number in range(1, 7)]
-    assert re.fullmatch(r"run 1/6  sage, single, gloo, seed 0: test 0\.\d{4}, \d+\.\d s", told[0])
-    assert told[4].startswith("run 5/6  sage, single, gloo, seed 1: failed: node pi1: the loss became")
+    assert re.fullmatch(r"run 1/6  sage, single, sockets, seed 0: test 0\.\d{4}, \d+\.\d s", told[0])
+    assert told[4].startswith("run 5/6  sage, single, sockets, seed 1: failed: node pi1: the loss became")
     assert chart == "chart      chart.png"
     assert (desk.folder / "chart.png").read_bytes().startswith(b"\x89PNG")
 

@@ -1,4 +1,4 @@
-"""The mpi engine: real Open MPI processes; the same losses as of gloo, and nothing left however a run ends."""
+"""The mpi engine: real Open MPI processes; the same losses as of sockets, and nothing left however a run ends."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def left_in(desk: Desk) -> list[Path]:
 
 @pytest.fixture(scope="module")
 def expected(desk: Desk) -> list[float]:
-    return losses(desk.launch(*SPEC, *PLANS["single"], "--engine", "gloo"))
+    return losses(desk.launch(*SPEC, *PLANS["single"], "--engine", "sockets"))
 
 
 @pytest.mark.parametrize("plan", PLANS)

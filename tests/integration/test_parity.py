@@ -42,7 +42,7 @@ def run_of(desk: Desk, model: str, mode: str, plan: str, engine: str, *more: str
 @pytest.fixture(scope="module")
 def single_run(desk: Desk) -> Callable[[str, str], RunFolder]:
     """Runs of one process, which everything is compared with: each is made once, when it is asked for."""
-    return lru_cache(lambda model, mode: run_of(desk, model, mode, "single", "gloo"))
+    return lru_cache(lambda model, mode: run_of(desk, model, mode, "single", "sockets"))
 
 
 # Every model, mode and plan is among them. Random plans are in `test_any_plan.py`, and in the unit tests of roles.
@@ -64,10 +64,10 @@ CASES = [
 
 
 @pytest.mark.parametrize(("model", "mode", "plan"), CASES)
-def test_every_plan_over_gloo_gives_the_losses_of_one_process(
+def test_every_plan_over_sockets_gives_the_losses_of_one_process(
     desk: Desk, single_run: Callable[[str, str], RunFolder], model: str, mode: str, plan: str
 ) -> None:
-    run = run_of(desk, model, mode, plan, "gloo")
+    run = run_of(desk, model, mode, plan, "sockets")
     assert len(losses(run)) >= 30
     assert losses(run) == losses(single_run(model, mode))
     assert_is_what_it_says(run, plan)
@@ -82,10 +82,11 @@ def test_every_plan_over_gloo_gives_the_losses_of_one_process(
         pytest.param("gcnii", "sampled", "layer-split", marks=pytest.mark.slow),
     ],
 )
-def test_every_plan_over_rpc_gives_the_losses_of_one_process(
-    desk: Desk, single_run: Callable[[str, str], RunFolder], model: str, mode: str, plan: str
+@pytest.mark.parametrize("engine", ["gloo", pytest.param("rpc", marks=pytest.mark.slow)])
+def test_every_plan_over_other_engines_gives_the_losses_of_one_process(
+    desk: Desk, single_run: Callable[[str, str], RunFolder], model: str, mode: str, plan: str, engine: str
 ) -> None:
-    run = run_of(desk, model, mode, plan, "rpc")
+    run = run_of(desk, model, mode, plan, engine)
     assert losses(run) == losses(single_run(model, mode))
     assert_is_what_it_says(run, plan)
 
@@ -147,7 +148,7 @@ def test_one_process_learns_what_is_recorded(
 @pytest.mark.slow
 def test_another_seed_gives_other_losses(desk: Desk, single_run: Callable[[str, str], RunFolder]) -> None:
     single = losses(single_run("sage", "sampled"))
-    other = losses(run_of(desk, "sage", "sampled", "single", "gloo", "--seed", "8"))
+    other = losses(run_of(desk, "sage", "sampled", "single", "sockets", "--seed", "8"))
     assert len(other) == len(single)
     assert all(one != another for one, another in zip(other, single, strict=True))
 
@@ -157,7 +158,7 @@ def test_another_partition_of_the_step_gives_other_losses(
     desk: Desk, single_run: Callable[[str, str], RunFolder]
 ) -> None:
     """Micro-batches belong to the spec; were they ignored, equality of plans would prove nothing."""
-    other = losses(run_of(desk, "sage", "sampled", "single", "gloo", "--micro-batches", "5"))
+    other = losses(run_of(desk, "sage", "sampled", "single", "sockets", "--micro-batches", "5"))
     assert other != losses(single_run("sage", "sampled"))
 
 

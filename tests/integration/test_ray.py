@@ -68,11 +68,11 @@ def runs(shared_desk: Desk) -> dict[str, RunFolder]:
 @pytest.fixture(scope="module")
 def reference(shared_desk: Desk, runs: dict[str, RunFolder]) -> RunFolder:
     del runs  # it takes stock of the folder
-    return shared_desk.launch(*SPEC, "--strategy", "single", "--engine", "gloo")
+    return shared_desk.launch(*SPEC, "--strategy", "single", "--engine", "sockets")
 
 
 @pytest.mark.parametrize("plan", PLANS)
-def test_every_plan_learns_bit_for_bit_what_it_learns_over_gloo(
+def test_every_plan_learns_bit_for_bit_what_it_learns_over_sockets(
     runs: dict[str, RunFolder], reference: RunFolder, plan: str
 ) -> None:
     result, expected = runs[plan].result(), reference.result()

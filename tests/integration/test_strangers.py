@@ -15,7 +15,9 @@ from tests.integration.test_ends import has_trained
 
 SPEC = (*GRAPH, "--batch-size", "64", "--hidden", "16", "--micro-batches", "4", "--fanout", "5,4", "--epochs", "8")
 PLAN = ("--layers-per-node", "1", "--nodes", "4")
-GOES_ON = {"sockets": True, "gloo": True, "rpc": True, "mpi": True, "ray": True}
+ENGINES = ("gloo", "rpc", "mpi", "ray")
+MAY_END = {"rpc", "mpi"}
+"""Engines whose libraries garbage may end: TensorPipe takes it for a length, Open MPI waits for the rest of it."""
 PACKAGES = {"mpi": "mpi4py", "ray": "ray"}
 
 
@@ -26,7 +28,7 @@ def undisturbed(desk: Desk) -> Callable[[], list[float]]:
 
 @pytest.mark.parametrize(
     "engine",
-    ["sockets", *(pytest.param(engine, marks=pytest.mark.slow) for engine in GOES_ON if engine != "sockets")],
+    ["sockets", *(pytest.param(engine, marks=pytest.mark.slow) for engine in ENGINES)],
 )
 def test_strangers_at_every_port_change_no_bit(desk: Desk, undisturbed: Callable[[], list[float]], engine: str) -> None:
     if engine in PACKAGES:
@@ -47,11 +49,11 @@ def test_strangers_at_every_port_change_no_bit(desk: Desk, undisturbed: Callable
     found = losses(run)
     assert found == undisturbed()[: len(found)]
     assert "Traceback" not in output + errors
-    if GOES_ON[engine]:
-        assert (controller.returncode, len(found)) == (0, len(undisturbed())), errors
-    else:
+    if engine in MAY_END and controller.returncode:
         assert controller.returncode == 5
         assert "node pi" in errors
+    else:
+        assert (controller.returncode, len(found)) == (0, len(undisturbed())), errors
 
 
 def runs_of(desk: Desk, before: set[str]) -> list[RunFolder]:

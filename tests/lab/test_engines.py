@@ -28,11 +28,12 @@ pytestmark = pytest.mark.lab
 SPEC = "--dataset reddit-like --scale 0.003 --batch-size 64 --micro-batches 4 --epochs 2"
 ROWS = {
     "single": "--strategy single",
-    "data-parallel gloo": "--strategy data-parallel",
+    "data-parallel sockets": "--strategy data-parallel",
     "data-parallel mpi": "--strategy data-parallel --engine mpi",
     "layer-split ray": "--layers-per-node 1 --engine ray",
     "layer-split rpc": "--layers-per-node 1 --engine rpc",
-    "layer-split gloo": "--layers-per-node 1",
+    "layer-split gloo": "--layers-per-node 1 --engine gloo",
+    "layer-split sockets": "--layers-per-node 1",
 }
 OWN_PROCESSES = {"data-parallel mpi", "layer-split ray"}
 """Rows whose engine has some."""

@@ -94,7 +94,7 @@ LayersPerNode = Annotated[
 ]
 Engine = Annotated[
     EngineName | None,
-    _nodes(metavar="NAME", help="Transport of tensors between nodes: gloo (the default), sockets, rpc, mpi, ray."),
+    _nodes(metavar="NAME", help="Transport of tensors between nodes: sockets (the default), gloo, rpc, mpi, ray."),
 ]
 PlanFile = Annotated[Path | None, _nodes("--plan", help="Execute this plan instead of making one.")]
 Threads = Annotated[

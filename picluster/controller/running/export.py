@@ -20,7 +20,7 @@ from picluster.controller.running.placement import Placement
 from picluster.controller.running.task import EarlierRun
 from picluster.controller.running.training import make_run
 from picluster.errors import RunFailed
-from picluster.schema.plan import Plan, StagePlan
+from picluster.schema.plan import DEFAULT_ENGINE, Plan, StagePlan
 from picluster.wording import column_names
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def write_predictions(folder: RunFolder, file: Path, observer: Observer) -> None
     earlier = EarlierRun(folder)
     graph = earlier.graph()
     stage = StagePlan(layers=tuple(range(1, earlier.spec.model.depth + 1)), nodes=(_HERE,))
-    plan = Plan(strategy="single", engine="gloo", sampler=(_HERE,), stages=(stage,))
+    plan = Plan(strategy="single", engine=DEFAULT_ENGINE, sampler=(_HERE,), stages=(stage,))
     here = Node(_HERE)
     placement = Placement(request=LaunchRequest(threads=earlier.threads()), nodes=[here], facts=[here.facts])
     try:

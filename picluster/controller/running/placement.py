@@ -14,7 +14,7 @@ from picluster.controller.nodes.reaching import MEANS, Means, NodeSurvey
 from picluster.controller.planning.planner import are_unlike, fit_plan, machine_of, make_plan, memory_words
 from picluster.controller.planning.request import LaunchRequest, spelt
 from picluster.errors import InputError
-from picluster.schema.plan import Plan
+from picluster.schema.plan import DEFAULT_ENGINE, Plan
 from picluster.schema.record import from_json
 from picluster.wording import counted
 
@@ -150,7 +150,7 @@ class Placement:
                 task.description,
                 task.graph.meta,
                 strategy=asked.strategy or "layer-split",
-                engine=asked.engine or "gloo",
+                engine=asked.engine or DEFAULT_ENGINE,
                 layers_per_node=asked.layers_per_node,
                 replicas=asked.replicas,
                 in_order=self._is_in_order,

@@ -19,6 +19,7 @@ from picluster.controller.running.placement import Placement
 from picluster.controller.running.task import EarlierRun, Task, new_task, same_task
 from picluster.project import model_names
 from picluster.schema.facts import mixed_numerics
+from picluster.schema.plan import DEFAULT_ENGINE
 
 if TYPE_CHECKING:
     from picluster.schema.plan import Plan
@@ -136,7 +137,7 @@ def _say_choices(request: LaunchRequest, observer: Observer) -> None:
         others = [name for name in model_names() if name != request.model]
         observer.note("model", f"{request.model} (--model {', '.join(others[:2])}, … for others)")
     if request.engine is None and request.plan is None:
-        observer.note("engine", "gloo (--engine rpc, mpi or ray for others)")
+        observer.note("engine", f"{DEFAULT_ENGINE} (--engine gloo, rpc, mpi or ray for others)")
 
 
 def launch(

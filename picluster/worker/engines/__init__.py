@@ -22,9 +22,9 @@ def check(name: EngineName) -> None:
         from torch.distributed import rpc
 
         if not rpc.is_available():
-            raise MissingError("this torch has no torch.distributed.rpc", fix="use --engine gloo")
+            raise MissingError("this torch has no torch.distributed.rpc", fix="leave --engine out")
     if name == "mpi" and sys.platform != "linux":
-        raise MissingError("the mpi engine needs Linux", fix="use --engine gloo")
+        raise MissingError("the mpi engine needs Linux", fix="leave --engine out")
     lacking = [package for package in ENGINE_PACKAGES[name] if not find_spec(package)]
     if name == "mpi" and not (find_program("mpirun") and find_program("prted")):
         lacking.append("Open MPI 5")

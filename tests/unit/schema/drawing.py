@@ -77,7 +77,7 @@ def plans(draw: st.DrawFn) -> Plan:
     ]
     return Plan(
         strategy=draw(st.sampled_from(["single", "data-parallel", "layer-split"])),
-        engine=draw(st.sampled_from(["gloo", "rpc"])),
+        engine=draw(st.sampled_from(["sockets", "gloo", "rpc"])),
         sampler=draw(st.sampled_from([(sampler,), stages[0].nodes])),
         stages=tuple(stages),
         notes=tuple(draw(st.lists(st.text(max_size=9), max_size=2))),

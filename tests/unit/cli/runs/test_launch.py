@@ -148,7 +148,7 @@ def test_where_no_model_and_no_engine_is_named_it_says_which_are_taken_and_how_t
 ) -> None:
     lines = launch("--dry-run").err.splitlines()
     assert lines[1] == "model      sage (--model gcn, gcnii, … for others)"
-    assert lines[2] == "engine     gloo (--engine rpc, mpi or ray for others)"
+    assert lines[2] == "engine     sockets (--engine gloo, rpc, mpi or ray for others)"
 
 
 @pytest.mark.parametrize(

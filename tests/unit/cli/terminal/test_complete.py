@@ -45,7 +45,7 @@ def places(here: Path) -> None:
         (["launch", "--dataset", ""], {"my-graph", "cora", "reddit-like"}),
         (["dataset", "rm", ""], {"my-graph"}),
         (["launch", "--strategy", "s"], {"single"}),
-        (["launch", "--engine", ""], {"gloo", "rpc"}),
+        (["launch", "--engine", ""], {"sockets", "gloo", "rpc"}),
         (["launch", "--inventory", "inventory/g"], {"inventory/garden.yml"}),
         (["launch", "--rerun", "2026"], {"2026-sage-ymbu"}),
         (["report", "2"], {"2026-sage-ymbu"}),

@@ -61,6 +61,7 @@ def test_a_missing_engine_is_one_line_with_the_extra_to_install(
 
 def test_missing_engines_do_not_disturb_the_others(lack: Lack) -> None:
     lack("mpi4py", "mpirun", "prted", "ray")
+    check("sockets")
     check("gloo")
     check("rpc")
 
