@@ -49,6 +49,7 @@ class FakeWorker:
     def __init__(self, script: Callable[[Job], Iterator[bytes]], end: Exit) -> None:
         self.told: queue.Queue[bytes] = queue.Queue()
         self.starts = 0
+        self.token = ""
         self.hardware = HARDWARE
         self.output = cast("BinaryIO", self._lines())
         self.log: BinaryIO = io.BytesIO(b"a line of the log\n")
@@ -65,7 +66,7 @@ class FakeWorker:
         port = 4242 if job.plan.rank(job.node) == 0 else None
         yield to_json(Ready(hardware=self.hardware, rendezvous_port=port, seconds=0.0)) + b"\n"
         if (line := self._next_line()) != HUNG_UP:
-            from_json(Start, line, source="start")
+            self.token = from_json(Start, line, source="start").token
             yield from self._script(job)
         self._gone.set()
 
@@ -182,6 +183,18 @@ def test_the_start_is_given_once_and_not_before_everybody_is_ready(shelf: Shelf)
 
     shelf.run(watch)
     assert starts == [[0] * 4, [0] * 4, [0] * 4, [1] * 4]
+
+
+def test_workers_alone_are_told_a_secret_which_is_new_for_each_start(shelf: Shelf) -> None:
+    shelf.run()
+    [first] = {transport.worker.token for transport in shelf.transports.values()}
+    assert len(bytes.fromhex(first)) == 32
+    written = b"".join(file.read_bytes() for file in shelf.folder.path.rglob("*") if file.is_file())
+    passed = [transport.environment for transport in shelf.transports.values()]
+    assert first not in f"{written!r}{passed}{shelf.heard}"
+    other = Shelf(shelf.folder.path.parent / "another")
+    other.run()
+    assert first not in {transport.worker.token for transport in other.transports.values()}
 
 
 def test_nodes_whose_numerics_differ_are_told_as_the_run_starts(shelf: Shelf) -> None:
