@@ -88,7 +88,7 @@ def test_an_error_before_the_run_has_begun_is_told_on_the_terminal_with_its_exit
 def test_ctrl_c_before_the_run_has_begun_ends_it(desk: Desk, terminals: list[Terminal]) -> None:
     before = desk.runs()
     terminal = terminal_of(desk, terminals, "launch", *SMALL, "--detach")
-    terminal.read(until="engine     gloo")
+    terminal.read(until="engine     sockets")
     os.write(terminal.screen, b"\x03")
     code, words = terminal.end()
     assert code == 130
