@@ -21,7 +21,12 @@ DESK = "desk"
 
 def wrong_in(folder: RunFolder, world: World) -> list[str]:
     """All that is wrong, in words."""
-    return [*_blames(folder, world), *_lost_progress(folder, world), *_broken_files(folder)]
+    return [
+        *_blames(folder, world),
+        *_lost_progress(folder, world),
+        *_broken_files(folder),
+        *_left_on_nodes(world),
+    ]
 
 
 def failures_of(folder: RunFolder) -> list[Failure]:
@@ -45,6 +50,13 @@ def _lost_progress(folder: RunFolder, world: World) -> Iterator[str]:
     orders = [attempt.position.order for attempt in folder.attempts()]
     if orders != sorted(orders) and not world.has_spoilt_states:
         yield f"went back: {orders}"
+
+
+def _left_on_nodes(world: World) -> Iterator[str]:
+    """Files of the run have stayed on a node, although nothing has kept the controller from it."""
+    for node in world.nodes.values():
+        if not world.struck and any(node.disk.folder.glob("*/*")):
+            yield f"left on {node.name}: {[file.name for file in node.disk.folder.glob('*/*')]}"
 
 
 def _broken_files(folder: RunFolder) -> Iterator[str]:

@@ -9,7 +9,9 @@ from tests.simulation.schedule import Outcome, simulate
 
 FEW = range(20)
 MANY = range(20, 320)
-KEPT: dict[int, str] = {}
+KEPT = {
+    453: "a controller that had paused asked for a state that the node had removed, and gave the node up for it",
+}
 """Seeds that found something, and what."""
 
 

@@ -14,7 +14,7 @@ from picluster.controller.running.diagnosis import Witness, asleep, diagnose, ow
 from picluster.controller.running.launch import Launch
 from picluster.controller.running.workforce import Workforce
 from picluster.errors import DataError, RunFailed, Stopped
-from picluster.schema.events import AnyEvent, Failed, Logged, Ready, Status, StepDone, Tested
+from picluster.schema.events import AnyEvent, Failed, Logged, Ready, StateWritten, Status, StepDone, Tested
 from picluster.schema.facts import mixed_numerics
 from picluster.schema.job import Endpoint, GiveState, Start
 from picluster.schema.run import Failure, Result
@@ -123,7 +123,12 @@ class Launcher:
     def _take_file(self, arrived: Arrived) -> None:
         try:
             position = self._fetcher.finish(arrived)
-        except RunFailed as error:  # an echo, as long as the node's worker does not say more
+        except RunFailed as error:
+            if isinstance(arrived.event, StateWritten):  # the next will do; a node that is lost says so otherwise
+                line = f"note: the state at {arrived.event.position.words} is left out: {error.what}"
+                self._watch(arrived.node, Logged(line=line))
+                return
+            # An echo, as long as the node's worker does not say more.
             echo = Failed(cause=error.what, fix=error.fix, expected=True, lost_peer=True)
             self._witnesses[arrived.node].hear(echo, 1 + sum(each.is_failing for each in self._witnesses.values()))
         else:

@@ -28,12 +28,14 @@ from picluster.schema.events import (
     Hardware,
     Logged,
     Ready,
+    StateWritten,
 )
 from picluster.schema.events import Tested as Accuracy  # pytest would take it for a test
 from picluster.schema.job import Claim, Job, Start
 from picluster.schema.plan import Plan
 from picluster.schema.record import from_json, to_json
 from picluster.schema.run import Result
+from picluster.schema.state import Position
 from picluster.system import SYSTEM, System
 from tests.unit.controller.made import a_plan, a_spec
 
@@ -361,6 +363,20 @@ def test_a_file_that_arrives_damaged_from_another_machine_is_fetched_again(shelf
     shelf.transports["b"] = NoisyTransport(FakeWorker(writes_weights(), Exit(0, None)))
     assert shelf.run().status == "finished"
     assert (shelf.folder.checkpoint_folder(1) / "manifest.json").exists()
+
+
+def test_a_state_that_the_node_has_removed_already_is_left_out(shelf: Shelf, tmp_path: Path) -> None:
+    class ForgetfulTransport(FakeTransport):
+        def fetch(self, path: str, destination: Path) -> None:
+            if path.endswith("state"):
+                raise RunFailed("copying a file failed: there is none")
+            super().fetch(path, destination)
+
+    state = StateWritten(position=Position(epoch=1, step=2), layer=1, path=str(tmp_path / "state"), sha256="00")
+    shelf.transports["b"] = ForgetfulTransport(FakeWorker(writes_weights(state), Exit(0, None)))
+    assert shelf.run().status == "finished"
+    line = "note: the state at epoch 1, step 2 is left out: copying a file failed: there is none"
+    assert ("b", Logged(line=line)) in shelf.heard
 
 
 def test_weights_that_arrive_damaged_are_not_kept_as_a_checkpoint(shelf: Shelf, tmp_path: Path) -> None:
