@@ -13,7 +13,7 @@ _FIXES = {
     **dict.fromkeys(_FULL, "make room on the disk"),
     errno.EACCES: _ANOTHER_FOLDER,
     errno.EPERM: _ANOTHER_FOLDER,
-    errno.EROFS: _ANOTHER_FOLDER,
+    errno.EROFS: "write to another disk; a card that fails may be read, and no more: dmesg tells",
     errno.EFBIG: "allow larger files: ulimit -f unlimited",
     errno.EMFILE: "allow more open files: ulimit -n 4096",
     errno.ENFILE: "end what keeps so many files open on this machine",

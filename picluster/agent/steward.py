@@ -12,7 +12,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from picluster.agent import premises
+from picluster.agent import premises, processes
 from picluster.agent.answering import say
 from picluster.agent.claims import claims
 
@@ -136,6 +136,11 @@ def claimed() -> Answer:
     return {"claims": claims()}
 
 
+def state(*, run: str, node: str) -> Answer:
+    """See `processes.state_of_worker`."""
+    return {"state": processes.state_of_worker(run, node)}
+
+
 def oom() -> Answer:
     """See `premises.oom_kills`."""
     return {"oom_kills": premises.oom_kills()}
@@ -196,5 +201,5 @@ def routes(*, peers: list[str]) -> Answer:
 
 
 ANSWERS: dict[str, Callable[..., Answer]] = {
-    each.__name__: each for each in (look, routes, work, claimed, oom, end, remove)
+    each.__name__: each for each in (look, routes, work, claimed, state, oom, end, remove)
 }

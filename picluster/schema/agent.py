@@ -9,6 +9,7 @@ import msgspec
 
 from picluster.agent.answering import VERSION
 from picluster.errors import RunFailed
+from picluster.schema.events import WorkerState
 from picluster.schema.facts import Claimed, NodeFacts
 from picluster.schema.health import Facts, TorchTrial
 from picluster.schema.record import Record
@@ -37,6 +38,12 @@ class Claims(Record, frozen=True, kw_only=True):
     """Workers on a node."""
 
     claims: tuple[Claimed, ...]
+
+
+class State(Record, frozen=True, kw_only=True):
+    """State of a worker's process."""
+
+    state: WorkerState
 
 
 class OomKills(Record, frozen=True, kw_only=True):
@@ -164,6 +171,13 @@ class BecomeWorker(Question[Started], frozen=True, kw_only=True, tag="work"):
 
 class TellClaims(Question[Claims], frozen=True, kw_only=True, tag="claimed"):
     """Question for the workers there. Steward."""
+
+
+class TellState(Question[State], frozen=True, kw_only=True, tag="state"):
+    """Question for what a worker's process is doing. Steward."""
+
+    run: str
+    node: str
 
 
 class CountOomKills(Question[OomKills], frozen=True, kw_only=True, tag="oom"):

@@ -171,6 +171,20 @@ class Ended(Event, frozen=True, kw_only=True, tag="ended"):
     """True where the kernel killed it for want of memory, as far as the node tells."""
 
 
+WorkerState = Literal["gone", "stopped", "waits", "lives", "unknown"]
+"""State of a worker's process.
+
+It is `stopped` by a signal or by its control group; it `waits` for a disk, where no signal reaches it; it is `unknown`
+where its node does not answer.
+"""
+
+
+class Examined(Event, frozen=True, kw_only=True, tag="examined"):
+    """State of a worker that says nothing, as its node tells it; added by the controller."""
+
+    state: WorkerState
+
+
 class Logged(Event, frozen=True, kw_only=True, tag="logged"):
     """Line of a worker's log, passed on by the controller."""
 
@@ -181,7 +195,7 @@ class Logged(Event, frozen=True, kw_only=True, tag="logged"):
 WorkerEvent = (
     Ready | StepDone | Resources | EpochDone | Tested | CheckpointWritten | StateWritten | Predicted | Failed | Done
 )
-AnyEvent = WorkerEvent | Ended | Logged
+AnyEvent = WorkerEvent | Ended | Examined | Logged
 
 
 class Recorded(Record, frozen=True, kw_only=True):

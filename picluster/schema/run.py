@@ -86,6 +86,8 @@ class Failure(Record, frozen=True, kw_only=True):
     """Work of the node, such as `sampler` or `stage 2`."""
     last_lines: tuple[str, ...] = ()
     """The end of the node's log."""
+    found: float = 0.0
+    """Time in seconds since 1970 at which it was known; 0 in older runs."""
 
     @property
     def who(self) -> str:

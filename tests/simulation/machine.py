@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 
 import picluster
 from picluster.controller.nodes.fitness import unfit
-from picluster.controller.nodes.machine import ANSWER_SECONDS, Agent, Exit, Parcel, Places
+from picluster.controller.nodes.machine import ANSWER_SECONDS, STATE_SECONDS, Agent, Exit, Parcel, Places
 from picluster.errors import DataError, PiclusterError, RunFailed
 from picluster.schema.facts import Claimed, NodeFacts
 from picluster.schema.run import Controller
 from tests.simulation.worker import SimulatedSession
 
 if TYPE_CHECKING:
+    from picluster.schema.events import WorkerState
     from tests.simulation.connections import Connection
     from tests.simulation.world import Node, World
 
@@ -185,6 +186,14 @@ class SimulatedMachine:
         except OSError as error:
             raise RunFailed(f"copying a file failed: {error}", fix="picluster doctor", fault="unreachable") from error
         destination.write_bytes(self.world.spoil(content))
+
+    def worker_state(self) -> WorkerState:
+        if not self.is_reached("state", STATE_SECONDS):
+            raise RunFailed("it gives no answer", fault="unreachable")
+        process = self._session.process if self._session else None
+        if process is None or process.is_dead:
+            return "gone"
+        return "stopped" if process.is_frozen else "lives"
 
     def ran_out_of_memory(self) -> bool:
         return False

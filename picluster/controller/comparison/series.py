@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from picluster.controller.comparison.compared_run import Entry, kind_of_plan, read_entry
-from picluster.controller.running.diagnosis import one_line
+from picluster.controller.running.detection.diagnosis import one_line
 from picluster.controller.running.observer import Observer
 from picluster.controller.running.run import carry_out, plan_only
 from picluster.errors import PiclusterError, Stopped

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _SIGNAL_CODES = 128
 _NOT_FOUND = 127
 _PROGRAMS = {
-    "steward": ("answering", "claims", "control_groups", "premises", "steward"),
+    "steward": ("answering", "claims", "control_groups", "premises", "processes", "steward"),
     "examiner": ("answering", "control_groups", "premises", "examiner"),
     "prober": ("answering", "prober"),
 }

@@ -14,17 +14,27 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import BinaryIO
 
+import psutil
+
 import picluster
 from picluster.agent import premises
 from picluster.controller.nodes.inventory import Node
 from picluster.controller.nodes.machine import ANSWER_SECONDS, Agent, Exit, Parcel, Places, WorkerProcess
 from picluster.project import worker_command
 from picluster.schema.agent import AnswerType, Question
+from picluster.schema.events import WorkerState
 from picluster.schema.facts import NodeFacts
 from picluster.schema.plan import ENGINE_PACKAGES
 from picluster.schema.record import to_json
 
 _HERE = Node("here")
+_STATES: dict[str, WorkerState] = {
+    psutil.STATUS_STOPPED: "stopped",
+    psutil.STATUS_TRACING_STOP: "stopped",
+    psutil.STATUS_DISK_SLEEP: "waits",
+    psutil.STATUS_ZOMBIE: "gone",
+    psutil.STATUS_DEAD: "gone",
+}
 
 
 class LocalMachine:
@@ -97,6 +107,11 @@ class LocalMachine:
         """Move the file."""
         Path(path).replace(destination)
 
+    def worker_state(self) -> WorkerState:
+        """State of the worker's process."""
+        worker = next((each for each in reversed(self._open) if isinstance(each, _LocalProcess)), None)
+        return worker.state() if worker else "gone"
+
     def ran_out_of_memory(self) -> bool:
         """Not known of this machine, where others work too."""
         return False
@@ -153,6 +168,11 @@ class _LocalProcess:
         except subprocess.TimeoutExpired:
             return None
         return Exit(None, signal.Signals(-code).name) if code < 0 else Exit(code, None)
+
+    def state(self) -> WorkerState:
+        with suppress(psutil.NoSuchProcess):
+            return _STATES.get(psutil.Process(self._process.pid).status(), "lives")
+        return "gone"
 
     def kill(self) -> None:
         with suppress(ProcessLookupError):

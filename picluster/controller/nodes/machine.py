@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING, BinaryIO, Protocol
 if TYPE_CHECKING:
     from picluster.errors import PiclusterError
     from picluster.schema.agent import AnswerType, Question
+    from picluster.schema.events import WorkerState
     from picluster.schema.facts import NodeFacts
 
 ANSWER_SECONDS = 20.0
+STATE_SECONDS = 14.0
+"""Time for a machine to tell what its worker is doing: one that swaps needs long, one that is frozen never answers."""
 
 
 @dataclass(frozen=True)
@@ -129,6 +132,9 @@ class Machine(Protocol):
 
     def fetch(self, path: str, destination: Path) -> None:
         """Bring a file that the worker wrote into the run folder; another machine keeps it as well."""
+
+    def worker_state(self) -> WorkerState:
+        """State of the worker's process, as the machine sees it. RunFailed where no answer comes in time."""
 
     def ran_out_of_memory(self) -> bool:
         """True where the kernel has killed something there for want of memory since the run began."""

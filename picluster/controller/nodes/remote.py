@@ -14,21 +14,33 @@ import paramiko
 
 from picluster.controller.nodes.agent_session import AgentSession
 from picluster.controller.nodes.fitness import unfit
-from picluster.controller.nodes.machine import ANSWER_SECONDS, Parcel, Places
+from picluster.controller.nodes.machine import ANSWER_SECONDS, STATE_SECONDS, Parcel, Places
 from picluster.controller.nodes.shipping import Shipment, files_of, rsync_command
 from picluster.controller.nodes.ssh.address import resolve
 from picluster.controller.nodes.ssh.connection import connect
 from picluster.errors import DataError, PiclusterError, RunFailed
 from picluster.refusals import is_of_the_disk
-from picluster.schema.agent import BecomeWorker, CountOomKills, EndGroups, FindRoutes, Look, RemoveFolder, TellClaims
+from picluster.schema.agent import (
+    BecomeWorker,
+    CountOomKills,
+    EndGroups,
+    FindRoutes,
+    Look,
+    RemoveFolder,
+    TellClaims,
+    TellState,
+)
 from picluster.schema.facts import NodeFacts
 
 if TYPE_CHECKING:
     import fabric
 
     from picluster.controller.nodes.inventory import RemoteNode
+    from picluster.schema.events import WorkerState
 
 CLOSE_SECONDS = 5.0
+MEMORY_SECONDS = 2.0
+"""Time for a node to say whether its kernel killed the worker, for which others wait that have lost it."""
 FETCH_SECONDS = 60.0
 _DISK_WORDS = re.compile("No space left|Read-only file system|quota exceeded|Input/output error")
 """The kernel's words for a disk that takes nothing."""
@@ -146,9 +158,15 @@ class RemoteMachine:
                 EndGroups(groups=[each.group for each in claims if (each.run, each.node) == (parcel.run, parcel.node)])
             )
 
+    def worker_state(self) -> WorkerState:
+        """State of the worker's process, by a steward of its own."""
+        run, node = ("", "") if self._folder is None else (self._folder.parent.name, self._folder.name)
+        with closing(self.agent(timeout_seconds=STATE_SECONDS)) as steward:
+            return steward.ask(TellState(run=run, node=node)).state
+
     def ran_out_of_memory(self) -> bool:
         """True where the kernel counts more kills than before the run."""
-        with suppress(PiclusterError), closing(self.agent(timeout_seconds=CLOSE_SECONDS)) as steward:
+        with suppress(PiclusterError), closing(self.agent(timeout_seconds=MEMORY_SECONDS)) as steward:
             before, now = self._seen.oom_kills, steward.ask(CountOomKills()).oom_kills
             return before is not None and now is not None and now > before
         return False

@@ -16,7 +16,7 @@ from picluster.controller.nodes.reaching import NodeSurvey
 from picluster.controller.planning.planner import machine_of
 from picluster.controller.record.leader import this_controller
 from picluster.controller.record.report import error_of, going_on
-from picluster.controller.running.diagnosis import own_failure
+from picluster.controller.running.detection.diagnosis import own_failure
 from picluster.controller.running.recovery import GOING_ON_HELPS, Losses, can_go_on, plan_for
 from picluster.controller.running.training import TakeUp, begin_run, make_run
 from picluster.errors import DataError, Stopped

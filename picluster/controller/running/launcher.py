@@ -10,7 +10,8 @@ from contextlib import suppress
 import msgspec
 
 from picluster.controller.running.checkpoints import Arrived, Fetcher, FileWritten, Rhythm
-from picluster.controller.running.diagnosis import Witness, asleep, diagnose, own_failure
+from picluster.controller.running.detection.diagnosis import asleep, diagnose, own_failure
+from picluster.controller.running.detection.witness import Witness, ready_seconds
 from picluster.controller.running.launch import Launch
 from picluster.controller.running.workforce import Workforce
 from picluster.errors import DataError, RunFailed, Stopped
@@ -20,14 +21,14 @@ from picluster.schema.job import Endpoint, GiveState, Start
 from picluster.schema.run import Failure, Result
 from picluster.system import SYSTEM, System
 
-SILENCE_SECONDS = 60.0
-"""Silence after which a worker is given up: it tells of its memory twice a second."""
 WORD_SECONDS = 6.0
 """Time that the cause of a failure may take to arrive after its echo: a node without power is noticed after 5 s."""
 TOKEN_BYTES = 32
 SILENT_LINK_SECONDS = 60.0
 """Least time after which a silent connection between workers breaks: the heartbeat is sooner, and names the node."""
 _TICK_SECONDS = 0.25
+_LONGEST_TICK_SECONDS = 1.0
+"""Time between two looks that counts as silence of others: in a longer one it was the controller that slept."""
 
 
 class Launcher:
@@ -38,8 +39,9 @@ class Launcher:
         self._launch, self._watch, self._system = launch, watch, system
         self._folder, self._plan = launch.folder, launch.plan
         self._workforce = Workforce(launch, system)
-        self._witnesses = {node: Witness() for node in self._plan.nodes}
-        self._last_word = dict.fromkeys(self._plan.nodes, self._system.now())
+        self._witnesses = {node: Witness(launch.grace_seconds) for node in self._plan.nodes}
+        self._listened, self._looked = 0.0, system.now()
+        """Seconds of listening so far, and the time of the last look at the clock."""
         self._ready: dict[str, Ready] = {}
         self._fetcher = Fetcher(launch, self._workforce.heard, system)
         self._rhythm = Rhythm(launch.every, launch.epoch_steps, launch.spec.epochs, system.now())
@@ -79,16 +81,25 @@ class Launcher:
         """Handle events until all workers are done and their files fetched (None), or one has failed."""
         while self._fetcher.is_busy or not all(witness.ended for witness in self._witnesses.values()):
             self._hear(_TICK_SECONDS)
-            now = self._system.now()
-            for node, witness in self._witnesses.items():
-                # Imports hold the interpreter for long on a slow Pi: only a worker that is ready must keep talking.
-                if node in self._ready and not witness.ended and now - self._last_word[node] > SILENCE_SECONDS:
-                    witness.silent_seconds = now - self._last_word[node]
+            self._mind_the_silent()
             if self._is_failing:
                 return self._find_cause()
-            if position := self._rhythm.due(now):
+            if position := self._rhythm.due(self._system.now()):
                 self._workforce.tell_all(GiveState(position=position))
         return None
+
+    def _mind_the_silent(self) -> None:
+        """Ask the nodes of workers that say nothing; give up those that have no excuse."""
+        now = self._system.now()
+        self._listened += min(now - self._looked, _LONGEST_TICK_SECONDS)
+        self._looked = now
+        limit = ready_seconds(self._witnesses)
+        for node, witness in self._witnesses.items():
+            if witness.given_job is None and node in self._workforce.jobs_given:
+                witness.given_job = self._listened
+            witness.judge(self._listened, limit)
+            if witness.is_to_be_asked(self._listened):
+                self._workforce.ask_state(node)
 
     @property
     def _is_failing(self) -> bool:
@@ -104,11 +115,13 @@ class Launcher:
             if not self._is_failing:  # the loss of a node would show as that of its file, too
                 self._take_file(event)
             return
-        self._last_word[node] = self._system.now()
+        witness = self._witnesses[node]
         if isinstance(event, Logged):
+            witness.heard = self._listened
             self._watch(node, event)
             return
-        self._witnesses[node].hear(event, 1 + sum(witness.is_failing for witness in self._witnesses.values()))
+        order = 1 + sum(each.is_failing for each in self._witnesses.values())
+        witness.hear(event, order, self._listened)
         self._folder.record(node, event, self._launch.attempt)
         if isinstance(event, Ready):
             self._welcome(node, event)
@@ -167,7 +180,10 @@ class Launcher:
         logs = {node: str(self._folder.log_file(node).relative_to(self._folder.path)) for node in self._plan.nodes}
         failure = diagnose(self._witnesses, self._plan, logs, self._launch.facts)
         pause_seconds, grace_seconds = self._workforce.longest_pause_seconds, self._launch.grace_seconds
-        return failure and asleep(failure, self._witnesses, pause_seconds, grace_seconds)
+        if failure is None:
+            return None
+        failure = asleep(failure, self._witnesses, pause_seconds, grace_seconds)
+        return msgspec.structs.replace(failure, found=self._system.date())
 
     def _stop_workers(self) -> list[tuple[str, AnyEvent]]:
         """End all of them; returns their last words, which it has taken down."""

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from picluster.controller.nodes.fan_out import try_all
-from picluster.controller.nodes.machine import Exit
-from picluster.controller.running.diagnosis import one_line
+from picluster.controller.nodes.machine import STATE_SECONDS, Exit
+from picluster.controller.running.detection.diagnosis import one_line
 from picluster.errors import Fault, PiclusterError
 from picluster.refusals import is_of_the_disk, refusal
-from picluster.schema.events import AnyEvent, Ended, Failed, Logged, WorkerEvent
+from picluster.schema.events import AnyEvent, Ended, Examined, Failed, Logged, WorkerEvent, WorkerState
 from picluster.schema.job import HEARTBEAT_SECONDS
 from picluster.schema.record import to_json
 from picluster.system import SYSTEM, System
@@ -55,6 +55,8 @@ class Workforce:
         self._readers: list[threading.Thread] = []
         self._over = system.event()
         self._beaten, self._longest_pause = system.now_with_sleep(), 0.0
+        self.jobs_given: set[str] = set()
+        """Nodes whose workers have all that they need to get ready."""
         self._lock = system.lock()
 
     def start(self) -> None:
@@ -74,6 +76,7 @@ class Workforce:
                 return
             places = transport.deliver(parcel)
             worker.tell(to_json(self._launch.job(node, places)) + b"\n")
+            self.jobs_given.add(node)
         except PiclusterError as error:
             self.heard.put((node, Failed(cause=error.what, fix=error.fix, expected=True, fault=error.fault)))
         except BaseException as error:  # noqa: BLE001  the thread that decides must hear of it
@@ -97,6 +100,21 @@ class Workforce:
         """Give every worker a record."""
         for worker in self._started():
             worker.tell(to_json(record) + b"\n")
+
+    def ask_state(self, node: str) -> None:
+        """Ask a node what its worker is doing; the answer comes among what is heard."""
+        self._system.start_thread(self._ask_state, node, name=f"state of {node}")
+
+    def _ask_state(self, node: str) -> None:
+        asked = self._system.now()
+        state: WorkerState = "lives"
+        try:
+            state = self._launch.transports[node].worker_state()
+        except PiclusterError as error:
+            # At once fails what goes over a broken connection, whose end is noticed by itself.
+            if error.fault == "unreachable" and self._system.now() - asked > STATE_SECONDS / 2:
+                state = "unknown"
+        self.heard.put((node, Examined(state=state)))
 
     def _started(self) -> list[WorkerProcess]:
         with self._lock:

@@ -48,6 +48,7 @@ def asked(folder: Path) -> dict[str, list[Question[Any]]]:
             agent.Look(name="pi1", home="/nowhere", cache=str(folder), graph="cora", wanted={"meta.json": [1, 2]}),
             agent.FindRoutes(peers=["127.0.0.1"]),
             agent.TellClaims(),
+            agent.TellState(run="none", node="pi1"),
             agent.CountOomKills(),
             agent.EndGroups(groups=[]),
             agent.RemoveFolder(folder=str(folder / "run")),

@@ -65,6 +65,7 @@ REPORT = {
         "kind": "",
         "role": "",
         "last_lines": [""],
+        "found": "",
     },
     "dataset": "",
     "model": "",

@@ -7,7 +7,7 @@ import shutil
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 import msgspec
 import pytest
@@ -43,6 +43,13 @@ HARDWARE = Hardware(model="m", kernel="k", torch="t", cores=1, threads=1)
 EPOCH = EpochDone(epoch=1, loss=1.0, train_accuracy=0.5, validation_accuracy=0.5, best=True, seconds=1.0)
 HUNG_UP = b""
 ECHO = Failed(cause="the connection broke", expected=True, lost_peer=True)
+
+
+class Impatient(queue.Queue[Any]):
+    """Nobody waits at it for long."""
+
+    def get(self, block: bool = True, timeout: float | None = None) -> Any:
+        return super().get(block, min(0.01, timeout) if timeout else timeout)
 
 
 class FakeWorker:
@@ -280,18 +287,23 @@ def test_a_worker_that_says_nothing_for_a_minute_is_given_up(shelf: Shelf) -> No
 
     def silent(_job: Job) -> Iterator[bytes]:
         while shelf.transports["c"].worker.told.get(timeout=5) != HUNG_UP:
-            if ended == set("abd"):
-                seconds[0] = 61.0
+            continue
         yield from ()
+
+    def now() -> float:
+        seconds[0] += 0.9 if ended == set("abd") else 0.0
+        return seconds[0]
 
     def watch(node: str, event: AnyEvent) -> None:
         if isinstance(event, Ended):
             ended.add(node)
 
     shelf.put("c", silent)
-    failure = shelf.run(watch, System(now=lambda: seconds[0])).failure
+    failure = shelf.run(watch, System(now=now, queue=lambda _: Impatient())).failure
     assert failure is not None
-    assert (failure.node, failure.cause) == ("c", "said nothing for 61 s")
+    assert (failure.node, failure.kind) == ("c", "silent")
+    assert failure.cause.startswith("it said nothing for 6")
+    assert failure.cause.endswith(", and its process is gone")
 
 
 def test_the_log_of_every_worker_is_kept(shelf: Shelf) -> None:

@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from picluster.controller.planning.planner import better_order, machine_of, memory_words
 from picluster.errors import PiclusterError
 from picluster.refusals import is_of_the_disk
-from picluster.schema.events import Done, Ended, Failed
 from picluster.schema.job import LONGEST_GRACE_SECONDS, ORPHANED_EXIT_CODE
 from picluster.schema.run import Failure
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from picluster.controller.running.detection.witness import Witness
     from picluster.errors import Fault
-    from picluster.schema.events import AnyEvent
+    from picluster.schema.events import Ended
     from picluster.schema.facts import NodeFacts
     from picluster.schema.plan import Plan
 
+_MEBIBYTE = 1 << 20
 _NO_MEMORY = "if nobody killed it, the kernel did for want of memory (dmesg tells): use more nodes or smaller batches"
 _SIGNAL_FIXES = {
     "SIGKILL": _NO_MEMORY,
@@ -28,41 +28,21 @@ _SIGNAL_FIXES = {
     "SIGBUS": "a memory-mapped file was cut short or the disk is full: prepare the graph again",
 }
 _READ_LOG = "read the log"
+_STATES = {
+    "stopped": (
+        ": its process is stopped, by SIGSTOP or a frozen control group",
+        "see who stops processes on that node; launch again",
+    ),
+    "unknown": (
+        ", and its node does not answer either",
+        "see whether the node still answers: it may be frozen, swapping or cut off",
+    ),
+    "waits": (": its process waits for the disk", "see whether its card or disk is well: dmesg on it tells"),
+    "lives": (", though its process lives", "see what it is busy with, with top on it: it may be swapping"),
+    "gone": (", and its process is gone", _READ_LOG),
+}
+"""Words for what a node says of a worker that says nothing, and a fix."""
 _REPORT_BUG = "the log has the traceback: mend the model file if it is named there, else report a bug in picluster"
-
-
-@dataclass
-class Witness:
-    """Signs of failure that one worker gave."""
-
-    failed: Failed | None = None
-    ended: Ended | None = None
-    done: bool = False
-    silent_seconds: float | None = None
-    """Set when it was given up on for saying nothing."""
-    order: int = 0
-    """When it first gave a sign of failing, counted over all workers."""
-
-    def hear(self, event: AnyEvent, order: int) -> None:
-        """Take an event into account."""
-        if isinstance(event, Failed):
-            self.failed = event
-        elif isinstance(event, Ended):
-            self.ended = event
-        elif isinstance(event, Done):
-            self.done = True
-        if self.is_failing and not self.order:
-            self.order = order
-
-    @property
-    def is_failing(self) -> bool:
-        """True where it failed, or ended before it was done."""
-        return bool(self.failed or self.silent_seconds or (self.ended and not self.done))
-
-    @property
-    def is_cause(self) -> bool:
-        """True where it failed by itself, rather than for the loss of another worker."""
-        return self.is_failing and not (self.failed and self.failed.lost_peer)
 
 
 def diagnose(
@@ -86,7 +66,7 @@ def diagnose(
     if not failing:
         return None
     node, witness = failing[0]
-    cause, fix = _words(witness)
+    cause, fix = _words(witness, _limit_bytes(node, witness, facts or {}))
     if witness.ended and (witness.ended.out_of_memory or witness.ended.signal == "SIGKILL"):
         stronger = _stronger(node, plan, facts or {})
         fix = "; or ".join(filter(None, [stronger, fix] if witness.ended.out_of_memory else [fix, stronger]))
@@ -140,19 +120,44 @@ def _waited_in_vain(witness: Witness) -> bool:
     return ended is not None and not ended.signal and ended.exit_code in (None, ORPHANED_EXIT_CODE)
 
 
-def _words(witness: Witness) -> tuple[str, str]:
+def _words(witness: Witness, limit_bytes: int | None) -> tuple[str, str]:
     """Cause and fix."""
     failed, ended = witness.failed, witness.ended
     if ended and ended.out_of_memory:
-        return "the kernel killed it for want of memory", "use more nodes, a smaller batch or more micro-batches"
+        cause = f"the kernel killed it for want of memory{_memory_words(witness, limit_bytes)}"
+        return cause, "use more nodes, a smaller batch or more micro-batches"
     if ended and ended.signal:
         return f"killed by {ended.signal}", _SIGNAL_FIXES.get(ended.signal, _READ_LOG)
     if failed:
         return failed.cause, failed.fix or (_READ_LOG if failed.expected else _REPORT_BUG)
-    if witness.silent_seconds:
-        fix = "see whether the node still answers: it may be swapping, frozen or cut off"
-        return f"said nothing for {witness.silent_seconds:.0f} s", fix
+    if witness.silent_seconds or witness.late_seconds:
+        return _words_of_the_silence(witness)
     return _words_of_the_end(ended)
+
+
+def _limit_bytes(node: str, witness: Witness, facts: Mapping[str, NodeFacts]) -> int | None:
+    """The limit of memory on a node, as its worker told it, or else the node."""
+    seen = facts.get(machine_of(node, facts) or node)
+    told = witness.resources.limit_bytes if witness.resources else None
+    return told or (seen.usable_bytes if seen else None)
+
+
+def _memory_words(witness: Witness, limit_bytes: int | None) -> str:
+    """Memory that a worker held when it told of it last, and the limit there."""
+    held = witness.resources and witness.resources.anonymous_bytes + witness.resources.engine_bytes
+    words = [f"it held {held / _MEBIBYTE:,.0f} MiB"] if held else []
+    words += [f"the limit there is {limit_bytes / _MEBIBYTE:,.0f} MiB"] if limit_bytes else []
+    return f": {', '.join(words)}" if words else ""
+
+
+def _words_of_the_silence(witness: Witness) -> tuple[str, str]:
+    """Cause and fix where it lives, and tells nothing."""
+    if witness.late_seconds:
+        said = f"it was not ready {witness.late_seconds:.0f} s after it had its job"
+    else:
+        said = f"it said nothing for {witness.silent_seconds:.0f} s"
+    why, fix = _STATES.get(witness.state or "", ("", "see whether the node still answers: it may be swapping"))
+    return f"{said}{why}", fix
 
 
 def _kind(witness: Witness) -> Fault:
@@ -164,8 +169,8 @@ def _kind(witness: Witness) -> Fault:
         return "killed"
     if failed:
         return failed.fault
-    if witness.silent_seconds:
-        return "silent"
+    if witness.silent_seconds or witness.late_seconds:
+        return "frozen" if witness.state == "stopped" else "silent"
     is_cut_off = ended is None or ended.exit_code in (None, ORPHANED_EXIT_CODE)
     return "unreachable" if is_cut_off else "other"
 

@@ -2,8 +2,9 @@
 
 import pytest
 
-from picluster.controller.running.diagnosis import Witness, asleep, diagnose
-from picluster.schema.events import AnyEvent, Done, Ended, Failed
+from picluster.controller.running.detection.diagnosis import asleep, diagnose
+from picluster.controller.running.detection.witness import Witness
+from picluster.schema.events import AnyEvent, Done, Ended, Examined, Failed, Resources, WorkerState
 from picluster.schema.plan import Plan, StagePlan
 from picluster.schema.run import Failure
 from tests.unit.controller.made import a_plan, strong
@@ -83,8 +84,35 @@ def test_a_silent_worker_is_blamed_before_those_that_lost_it() -> None:
     witnesses["c"].silent_seconds = 61.7
     failure = diagnose(witnesses, a_plan(), LOGS)
     assert failure is not None
-    assert (failure.node, failure.layers, failure.cause) == ("c", (1,), "said nothing for 62 s")
+    assert (failure.node, failure.layers, failure.cause) == ("c", (1,), "it said nothing for 62 s")
     assert "still answers" in failure.fix
+
+
+@pytest.mark.parametrize(
+    ("state", "kind", "cause"),
+    [
+        ("stopped", "frozen", "it said nothing for 7 s: its process is stopped, by SIGSTOP or a frozen control group"),
+        ("unknown", "silent", "it said nothing for 7 s, and its node does not answer either"),
+        ("waits", "silent", "it said nothing for 7 s: its process waits for the disk"),
+        ("lives", "silent", "it said nothing for 7 s, though its process lives"),
+    ],
+)
+def test_a_silent_worker_s_failure_tells_what_its_node_says_of_it(state: WorkerState, kind: str, cause: str) -> None:
+    witnesses = heard(("c", Examined(state=state)))
+    witnesses["c"].silent_seconds = 7.1
+    failure = diagnose(witnesses, a_plan(), LOGS)
+    assert failure is not None
+    assert (failure.node, failure.kind, failure.cause) == ("c", kind, cause)
+    assert failure.fix
+
+
+def test_a_worker_that_never_got_ready_is_named() -> None:
+    witnesses = heard(("b", ECHO))
+    witnesses["c"].late_seconds = 121.0
+    failure = diagnose(witnesses, a_plan(), LOGS)
+    assert failure is not None
+    assert (failure.node, failure.kind) == ("c", "silent")
+    assert failure.cause == "it was not ready 121 s after it had its job"
 
 
 @pytest.mark.parametrize(("end", "code"), [(LEFT, "5"), (GOOD_END, "0")])
@@ -176,6 +204,36 @@ def test_a_worker_that_heard_nothing_though_the_controller_was_awake_points_to_t
 
 STARVED = Ended(exit_code=None, signal="SIGKILL", out_of_memory=True)
 GB = 10**9
+
+
+RESOURCES = Resources(
+    rss_bytes=0,
+    anonymous_bytes=700 << 20,
+    file_bytes=0,
+    peak_rss_bytes=0,
+    peak_anonymous_bytes=0,
+    engine_bytes=1 << 20,
+    limit_bytes=1 << 30,
+    cpu_share=0.0,
+    temperature_celsius=None,
+)
+
+
+@pytest.mark.parametrize(
+    ("told", "words"),
+    [
+        ([("b", RESOURCES)], ": it held 701 MiB, the limit there is 1,024 MiB"),
+        ([], ": the limit there is 954 MiB"),
+    ],
+    ids=["by the worker's last word", "before its first word"],
+)
+def test_a_kill_for_want_of_memory_is_told_with_what_was_held_and_the_limit(
+    told: list[tuple[str, AnyEvent]], words: str
+) -> None:
+    facts = {name: strong(name, GB) for name in "abcd"}
+    failure = diagnose(heard(*told, ("b", STARVED)), a_plan(), LOGS, facts)
+    assert failure is not None
+    assert failure.cause == f"the kernel killed it for want of memory{words}"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""Failures of workers: the signs of them, and what they come from."""
