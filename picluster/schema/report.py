@@ -7,6 +7,7 @@ from picluster.schema.plan import EngineName, Plan, Strategy
 from picluster.schema.record import Record
 from picluster.schema.run import Environment, Failure
 from picluster.schema.spec import Evaluation, Monitor
+from picluster.schema.state import Position
 
 REPORT_SCHEMA_VERSION = 1
 
@@ -72,6 +73,22 @@ class EpochReport(Record, frozen=True, kw_only=True):
     seconds: float
 
 
+class AttemptReport(Record, frozen=True, kw_only=True):
+    """A further attempt at the run, after a fault or after somebody had stopped it."""
+
+    attempt: int
+    """Number of the attempt; the first is none of these."""
+    started: float
+    """Seconds since 1970."""
+    after: Failure | None
+    """Failure that ended the attempt before; None where somebody stopped it, or its controller was killed."""
+    position: Position
+    """Place at which it was taken up: the next thing to do."""
+    plan: Plan
+    first_step: float | None = None
+    """Time of its first step, in seconds since 1970; None where it made none."""
+
+
 class Report(Record, frozen=True, kw_only=True):
     """One run."""
 
@@ -83,6 +100,8 @@ class Report(Record, frozen=True, kw_only=True):
     stopped_by: str = ""
     """The person or the cause that stopped it, such as `Ctrl-C`; empty unless stopped, and of older runs."""
     failure: Failure | None
+    attempts: tuple[AttemptReport, ...] = ()
+    """Attempts after the first, in order."""
     dataset: str
     class_names: tuple[str, ...] = ()
     """Name of each class; empty where the graph's labels are numbers."""
@@ -99,6 +118,7 @@ class Report(Record, frozen=True, kw_only=True):
     """Neighbours that the test saw."""
     seed: int
     plan: Plan
+    """The plan; the newest, where the run went on under others."""
     environment: Environment
     epochs: tuple[EpochReport, ...]
     epochs_planned: int

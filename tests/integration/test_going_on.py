@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import time
@@ -77,7 +78,8 @@ def ended_by(
                 began = place(run)
             time.sleep(0.02)
         end(controller)
-        controller.communicate(timeout=RUN_TIMEOUT_SECONDS)
+        output, _ = controller.communicate(timeout=RUN_TIMEOUT_SECONDS)
+    (desk.folder / "output").write_text(output)
     return run
 
 
@@ -108,6 +110,10 @@ def test_a_worker_that_is_killed_costs_no_bit(desk: Desk, whole: tuple[object, .
     assert attempt.position.order > (1, 0, 1)
     assert learnt(desk, run) == whole
     assert not run.states.path.exists()
+    told = (desk.folder / "output").read_text()
+    assert "went on 1 time (pi3 killed by SIGKILL): the same bits as if nothing had happened" in told
+    report = desk.picluster("report", run.name).stdout
+    assert re.search(r"went on    .* from epoch .*, after pi3: killed by SIGKILL, first step after \d", report)
 
 
 @pytest.mark.parametrize("end", [ctrl_c, kill_the_controller])

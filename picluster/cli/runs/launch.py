@@ -11,6 +11,7 @@ from picluster.cli.terminal.departure import Departure, depart
 from picluster.cli.terminal.typeable import typeable
 from picluster.controller.planning.request import PLACING, LaunchRequest
 from picluster.errors import InputError
+from picluster.wording import counted
 
 if TYPE_CHECKING:
     from picluster.controller.record.run_folder import RunFolder
@@ -113,10 +114,27 @@ def _train(request: LaunchRequest, departure: Departure | None) -> None:
 
 def say_result(folder: "RunFolder", test_accuracy: float | None, report: str = "picluster report") -> None:
     """Print the last lines about a run that has finished; `report` is the command that tells more."""
+    if went_on := _went_on(folder):
+        print(went_on)
     if test_accuracy is not None:
         when = "at the best validation" if folder.run().graph.splits["validation"] else "after the last epoch"
         print(f"test accuracy {test_accuracy:.4f} {when}")
     print(f"the nodes' memory and times: {report}")
+
+
+def _went_on(folder: "RunFolder") -> str:
+    """Say in a line what happened to a run that went on, and whether it shows; empty where nothing did."""
+    from picluster.schema.events import Ready
+    from picluster.schema.facts import mixed_numerics
+
+    attempts = folder.attempts()
+    if not attempts:
+        return ""
+    faults = [f"{each.after.node or 'controller'} {each.after.cause}" for each in attempts if each.after]
+    why = f" ({'; '.join(faults)})" if faults else ""
+    ready = {f"{e.node} {e.attempt}": e.event.hardware.numerics for e in folder.events() if isinstance(e.event, Ready)}
+    bits = "last bits may differ" if mixed_numerics(ready) else "the same bits as if nothing had happened"
+    return f"went on {counted(len(attempts), 'time')}{why}: {bits}"
 
 
 def say_farewell(run: str) -> None:

@@ -1,6 +1,7 @@
 """Plans and reports as text at 80 columns."""
 
 import sys
+import time
 from collections.abc import Sequence
 
 import typer
@@ -13,7 +14,8 @@ from picluster.controller.comparison.notes import sent_below_payload, why_below_
 from picluster.schema.facts import mixed_numerics
 from picluster.schema.plan import Plan
 from picluster.schema.record import to_json
-from picluster.schema.report import NodeReport, Percentiles, Report
+from picluster.schema.report import AttemptReport, NodeReport, Percentiles, Report
+from picluster.schema.run import Failure
 from picluster.schema.spec import Evaluation
 from picluster.wording import counted, listed_name
 
@@ -54,17 +56,13 @@ def show_report(report: Report) -> None:
     screen.tell(_plan_line(report.strategy, report.nodes, report.engine))
     if mixed := mixed_numerics({node.name: node.hardware.numerics for node in report.nodes if node.hardware}):
         screen.tell(f"note       {mixed}")
-    if failure := report.failure:
-        screen.tell(f"failure    {failure.who if failure.node else 'controller'}: {failure.cause}")
-        typed = [sys.argv[0], *report.environment.command[1:]]  # a fix looks into the inventory that the run had
-        screen.tell(f"           fix: {typeable(failure.fix, typed)}")
-        if failure.log:
-            screen.tell(f"           log: {failure.log}{', which ends with' if failure.last_lines else ''}")
-        for line in failure.last_lines:
-            screen.tell(f"             {line}")
+    if report.failure:
+        _show_failure(screen, report.failure, report.environment.command)
     if report.status == "stopped" and report.stopped_by:
         done = f"after {len(report.epochs)} of {epochs(report.epochs_planned)}"
         screen.tell(f"stopped    by {report.stopped_by}, {done}")
+    for attempt in report.attempts:
+        screen.tell(f"went on    {_attempt_words(attempt)}")
     _show_results(screen, report)
     if report.epochs:
         screen.show(_epochs_table(report), "epochs")
@@ -73,6 +71,25 @@ def show_report(report: Report) -> None:
     below = [node.name for node in report.nodes if _is_below_payload(node)]
     if below:
         screen.print(f"\n* {plain(listed(below))} {why_below_payload(report.engine)}")
+
+
+def _show_failure(screen: Screen, failure: Failure, command: Sequence[str]) -> None:
+    """`command`: the one with which the run began."""
+    screen.tell(f"failure    {failure.who if failure.node else 'controller'}: {failure.cause}")
+    typed = [sys.argv[0], *command[1:]]  # a fix looks into the inventory that the run had
+    screen.tell(f"           fix: {typeable(failure.fix, typed)}")
+    if failure.log:
+        screen.tell(f"           log: {failure.log}{', which ends with' if failure.last_lines else ''}")
+    for line in failure.last_lines:
+        screen.tell(f"             {line}")
+
+
+def _attempt_words(attempt: AttemptReport) -> str:
+    after = attempt.after
+    why = f"after {after.node or 'the controller'}: {after.cause}" if after else "after it was ended"
+    taken = "" if attempt.first_step is None else f", first step after {attempt.first_step - attempt.started:.1f} s"
+    when = time.strftime("%H:%M:%S", time.localtime(attempt.started))
+    return f"{when} from {attempt.position.words}, {why}{taken}"
 
 
 def _classes(names: Sequence[str]) -> str:

@@ -18,7 +18,16 @@ from picluster.errors import InputError, PiclusterError, RunFailed, Stopped
 from picluster.project import RUNS
 from picluster.schema.events import EpochDone, Ready, Resources, StepDone
 from picluster.schema.plan import Plan
-from picluster.schema.report import EpochReport, History, NodeMemory, NodeReport, Percentiles, Report, RunSummary
+from picluster.schema.report import (
+    AttemptReport,
+    EpochReport,
+    History,
+    NodeMemory,
+    NodeReport,
+    Percentiles,
+    Report,
+    RunSummary,
+)
 from picluster.schema.run import Failure, Result
 
 
@@ -42,6 +51,7 @@ def make_report(folder: RunFolder) -> Report:
         status=result.status,
         stopped_by=result.stopped_by,
         failure=failure,
+        attempts=_attempts(folder),
         dataset=run.spec.dataset,
         class_names=run.graph.class_names,
         model=run.spec.model.name,
@@ -63,6 +73,28 @@ def make_report(folder: RunFolder) -> Report:
         test_accuracy=result.test_accuracy,
         steps_per_second=len(settled) / seconds if seconds else None,
         nodes=tuple(_node(node, plan, ready.get(node), steps[node], resources[node]) for node in plan.nodes),
+    )
+
+
+def _attempts(folder: RunFolder) -> tuple[AttemptReport, ...]:
+    resumed = folder.attempts()
+    if not resumed:
+        return ()
+    first_steps: dict[int, float] = {}
+    for node in {node for each in resumed for node in each.plan.nodes}:
+        for line in folder.metrics(node):
+            if isinstance(line.event, StepDone):
+                first_steps[line.attempt] = min(line.time, first_steps.get(line.attempt, line.time))
+    return tuple(
+        AttemptReport(
+            attempt=each.attempt,
+            started=each.started,
+            after=each.after,
+            position=each.position,
+            plan=each.plan,
+            first_step=first_steps.get(each.attempt),
+        )
+        for each in resumed
     )
 
 
