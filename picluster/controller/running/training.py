@@ -86,7 +86,7 @@ def make_run(
         system=system,
     ) as there:
         folder = begin()
-        if take_up.attempt == 1:
+        if folder not in observer.folders:
             observer.folders.append(folder)
         launch = Launch(
             spec=spec,
