@@ -56,6 +56,7 @@ REPORT = {
     "tag": "",
     "status": "",
     "stopped_by": "",
+    "attempts": [],
     "failure": {
         "node": "",
         "layers": [""],

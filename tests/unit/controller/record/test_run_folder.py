@@ -18,7 +18,8 @@ from picluster.controller.record.leader import is_alive, this_controller
 from picluster.controller.record.run_folder import RunFolder
 from picluster.errors import DataError, InputError, PiclusterError
 from picluster.schema.events import AnyEvent, Done, Ended, EpochDone, Failed, Resources, StepDone
-from picluster.schema.run import Controller, Manifest, Result
+from picluster.schema.run import Controller, Manifest, Result, Resumption
+from picluster.schema.state import Position
 from tests.unit.controller.made import RUN_V1, copy_of_run_v1
 
 FINISHED = Result(status="finished", failure=None, test_accuracy=0.5, ended=1.0)
@@ -143,6 +144,49 @@ def test_a_step_or_epoch_that_a_later_attempt_made_again_counts_once_as_it_made_
     steps = [(each.attempt, each.event) for each in folder.metrics("pi1")]
     assert steps == [(1, a_step(1, 1)), (2, a_step(1, 2)), (3, a_step(2, 1))]
     assert [(each.attempt, each.event) for each in folder.events()] == [(2, an_epoch(1))]
+
+
+def resumed(folder: RunFolder, attempt: int, *, epoch: int, step: int) -> Resumption:
+    plan = msgspec.structs.replace(folder.plan(), notes=(f"attempt {attempt}",))
+    place = Position(epoch=epoch, step=step)
+    resumption = Resumption(
+        attempt=attempt, started=9.0, after=None, position=place, plan=plan, controller=this_controller()
+    )
+    folder.keep_attempt(resumption)
+    return resumption
+
+
+def test_a_run_that_is_taken_up_has_the_newest_plan_and_controller_and_no_result(tmp_path: Path) -> None:
+    folder = a_run(tmp_path / "run")
+    folder.end(FINISHED)
+    first, second = resumed(folder, 2, epoch=1, step=2), resumed(folder, 10, epoch=1, step=3)
+    assert folder.attempts() == [first, second]
+    assert (folder.plan(), folder.controller()) == (second.plan, this_controller())
+    assert folder.result() is None
+    assert not list(folder.path.rglob(".*.json"))
+
+
+def test_steps_of_a_node_that_is_lost_count_up_to_where_the_others_went_on(tmp_path: Path) -> None:
+    folder = a_run(tmp_path / "run")
+    (node, *_) = folder.plan().nodes
+    folder.node_folder(node)
+    for step in (1, 2, 3, 4):
+        folder.record(node, a_step(1, step))
+    resumed(folder, 2, epoch=1, step=3)
+    assert [each.event.step for each in folder.metrics(node) if isinstance(each.event, StepDone)] == [1, 2]
+
+
+def test_when_nothing_is_left_to_do_no_training_state_stays(tmp_path: Path) -> None:
+    folder = a_run(tmp_path / "run")
+    (node, *_) = folder.plan().nodes
+    for file in (
+        folder.states.folder(Position()) / "a.safetensors",
+        folder.node_folder(node) / "epoch-1-x.safetensors",
+    ):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("")
+    folder.drop_states()
+    assert not list(folder.path.rglob("*.safetensors"))
 
 
 def test_a_run_has_no_result_until_it_ends(tmp_path: Path) -> None:
