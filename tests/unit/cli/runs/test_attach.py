@@ -76,7 +76,10 @@ def test_a_failed_run_is_told_with_exit_code_message_and_the_log_of_who_failed(
 def test_a_stopped_run_says_who_stopped_it(picluster: Picluster, run: RunFolder) -> None:
     ended(run, Result(status="stopped", failure=None, test_accuracy=None, ended=0.0, stopped_by="Ctrl-C"))
     answer = picluster("attach")
-    assert (answer.code, answer.err) == (130, "error: run the-run was stopped by Ctrl-C\n")
+    assert answer.code == 130
+    assert answer.err == (
+        "error: run the-run was stopped by Ctrl-C\n  fix: go on with it: picluster launch --resume the-run\n"
+    )
 
 
 def test_a_run_whose_controller_was_killed_does_not_keep_anybody_waiting(picluster: Picluster, run: RunFolder) -> None:
