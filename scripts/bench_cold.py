@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 
-from picluster.controller.record.run_folder import RunFolder
+from picluster.controller.record.all_runs import find_run
 from picluster.schema.events import StepDone
 
 ROUNDS = 3
@@ -76,7 +76,7 @@ def launch_seconds(inventory: str, folder: Path, number: int) -> float:
     begun = time.time()
     words = ("launch", "--inventory", inventory, "--layers-per-node", "1", "--epochs", "1", "--tag", f"cold{number}")
     run(*words, folder=folder)
-    newest = RunFolder.find(None, folder / "runs")
+    newest = find_run(None, folder / "runs")
     judge = newest.plan().stages[-1].nodes[0]
     return next(each.time for each in newest.metrics(judge) if isinstance(each.event, StepDone)) - begun
 

@@ -19,7 +19,7 @@ from typing import NamedTuple
 import picluster
 from picluster.controller.nodes.inventory import Node, read_inventory
 from picluster.controller.nodes.reaching import machines_of
-from picluster.controller.record.run_folder import RunFolder
+from picluster.controller.record.all_runs import create_run
 from picluster.controller.running.launch import Launch
 from picluster.controller.running.launcher import Launcher
 from picluster.controller.running.training import reached
@@ -163,7 +163,7 @@ def _launch(nodes: list[Node], graph: Path, place: Path, sshd: Sshd) -> Measure:
             transports=shelf.transports,
             threads=1,
             grace_seconds=10.0,
-            folder=RunFolder.create("none", "none", place / "runs"),
+            folder=create_run("none", "none", place / "runs"),
         )
         result = Launcher(launch, watch).run()
     if result.failure:

@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.nn import Linear
 
 from picluster.controller.nodes.local import LocalMachine
+from picluster.controller.record.all_runs import create_run
 from picluster.controller.record.run_folder import RunFolder
 from picluster.controller.running.launch import Launch, Prediction
 from picluster.controller.running.launcher import Launcher
@@ -58,7 +59,7 @@ class Trained:
 
     def predict(self, plan: Plan) -> np.ndarray[Any, Any]:
         """Class probabilities (N, classes) of all nodes, under some plan."""
-        folder = RunFolder.create("predict", "any", self.folder)
+        folder = create_run("predict", "any", self.folder)
         with ExitStack() as stack:
             transports = {node: stack.enter_context(closing(LocalMachine())) for node in plan.nodes}
             launch = Launch(

@@ -28,9 +28,9 @@ picluster attach ymbu                the run whose name ends with these letters"
 
 def attach(run: options.RunName = None) -> None:
     """Show how a run gets on until it has ended, as its launch does. Ctrl-C leaves the run alone."""
-    from picluster.controller.record.run_folder import RunFolder
+    from picluster.controller.record.all_runs import find_run
 
-    folder = RunFolder.find(run)
+    folder = find_run(run)
     print(f"run        {plain(str(folder.path))}", flush=True)
     try:
         with EndSignals(LookedAway), pauses_told("the run goes on, and fg shows it again"):

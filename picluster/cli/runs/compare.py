@@ -161,7 +161,8 @@ def _row(line: RowLine, ours: Mapping[str, Any]) -> LaunchRow:
 
 def _new_tag(file: Path) -> str:
     """Such as `cora-qxjr`."""
-    from picluster.controller.record.run_folder import LETTERS, new_letters
+    from picluster.controller.record.all_runs import new_letters
+    from picluster.controller.record.run_folder import LETTERS
 
     stem = "".join(letter for letter in file.stem if letter.isprintable() and not letter.isspace())
     return f"{stem[: LONGEST_TAG - LETTERS - 1] or 'rows'}-{new_letters()}"

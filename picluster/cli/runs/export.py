@@ -27,7 +27,7 @@ def export(
     ] = None,
 ) -> None:
     """Write the weights of a run's best epoch, or its predictions, for use without picluster."""
-    from picluster.controller.record.run_folder import RunFolder
+    from picluster.controller.record.all_runs import find_run
     from picluster.controller.record.weights import check_weights_file, write_weights
     from picluster.controller.running.export import check_predictions_file, write_predictions
     from picluster.controller.running.observer import Observer
@@ -38,7 +38,7 @@ def export(
         check_weights_file(output)
     if predictions is not None:
         check_predictions_file(predictions)
-    folder = RunFolder.find(run)
+    folder = find_run(run)
     if output is not None:
         weights = write_weights(folder, output)
         values = sum(array.size for array in weights.values())

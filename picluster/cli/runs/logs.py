@@ -21,10 +21,10 @@ Follow = Annotated[bool, typer.Option("--follow", "-f", help="Go on as lines com
 
 def logs(run: options.RunName = None, node: Node = None, follow: Follow = False) -> None:
     """Show what the workers of a run wrote to their logs."""
+    from picluster.controller.record.all_runs import find_run
     from picluster.controller.record.log_lines import follow_logs, read_logs
-    from picluster.controller.record.run_folder import RunFolder
 
-    folder = RunFolder.find(run)
+    folder = find_run(run)
     nodes = folder.plan().nodes
     if node is not None and node not in nodes:
         raise InputError(f"run {folder.name} has no node {node}", fix=f"it has {', '.join(nodes)}")

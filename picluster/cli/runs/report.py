@@ -13,7 +13,7 @@ picluster report --json | jq .test_accuracy"""
 def report(run: options.RunName = None, as_json: options.Json = False) -> None:
     """Show what every node of a run used and where the time went."""
     from picluster.cli.show.run_tables import show_report
+    from picluster.controller.record.all_runs import find_run
     from picluster.controller.record.report import make_report
-    from picluster.controller.record.run_folder import RunFolder
 
-    print_record(make_report(RunFolder.find(run)), show_report, as_json=as_json)
+    print_record(make_report(find_run(run)), show_report, as_json=as_json)

@@ -30,9 +30,9 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be ended
 def stop(run: options.RunName = None, inventory: options.InventoryFile = None) -> None:
     """End a run on all of its nodes. Other runs go on."""
     from picluster.controller.nodes import reaping
-    from picluster.controller.record.run_folder import RunFolder
+    from picluster.controller.record.all_runs import find_run
 
-    folder = RunFolder.find(run)
+    folder = find_run(run)
     if reaping.stop(folder):
         print(f"run {folder.name} has been stopped")
         return

@@ -14,6 +14,7 @@ import msgspec
 
 from picluster.controller.comparison.compared_run import Entry, Kind, read_entry
 from picluster.controller.comparison.notes import all_notes, all_unlike, same_bits, tested_alike
+from picluster.controller.record.all_runs import find_run
 from picluster.controller.record.report import history
 from picluster.controller.record.run_folder import RunFolder
 from picluster.errors import PiclusterError
@@ -30,7 +31,7 @@ _MOST_NAMED = 4
 
 def compare_named(names: Sequence[str], root: Path = RUNS) -> Comparison:
     """Compare runs by name. PiclusterError where one of them is not there or cannot be read."""
-    folders = {folder.path.resolve(): folder for folder in (RunFolder.find(name, root) for name in names)}
+    folders = {folder.path.resolve(): folder for folder in (find_run(name, root) for name in names)}
     return compare([read_entry(folder) for folder in folders.values()])
 
 

@@ -12,6 +12,7 @@ from statistics import fmean
 
 import msgspec
 
+from picluster.controller.record.all_runs import every_run
 from picluster.controller.record.leader import is_alive
 from picluster.controller.record.run_folder import RunFolder
 from picluster.errors import InputError, PiclusterError, RunFailed, Stopped
@@ -183,7 +184,7 @@ def _settled(steps: Sequence[StepDone]) -> Sequence[StepDone]:
 
 def history(tag: str | None = None, root: Path = RUNS) -> History:
     """Summaries of the runs below `root`, or of those with this tag; newest first. InputError where there is none."""
-    found = [summary(folder) for folder in RunFolder.every(root)]
+    found = [summary(folder) for folder in every_run(root)]
     if not found:
         raise InputError(f"there are no runs in {root.absolute()}", fix="make one: picluster launch")
     chosen = [run for run in found if tag is None or run.tag == tag]
@@ -196,7 +197,7 @@ def history(tag: str | None = None, root: Path = RUNS) -> History:
 def training_on(dataset: str) -> list[str]:
     """Names of the runs under way that read this graph."""
     names = []
-    for folder in RunFolder.every(RUNS):
+    for folder in every_run(RUNS):
         with suppress(PiclusterError):  # a damaged run folder
             if folder.run().spec.dataset == dataset and result_of(folder).status == "running":
                 names.append(folder.name)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import glob
 import os
 import secrets
 import shutil
-import string
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -19,13 +17,11 @@ from picluster.controller.record.record_files import (
     read_lines,
     read_record,
     refuse,
-    require_folder_or_nothing,
     write_record,
     write_whole,
 )
 from picluster.controller.record.states import States
 from picluster.errors import DataError, InputError, PiclusterError
-from picluster.project import RUNS
 from picluster.schema.events import Failed, Recorded, Resources, StepDone
 from picluster.schema.plan import Plan
 from picluster.schema.run import Controller, Environment, Manifest, Result, Resumption, Run
@@ -37,11 +33,6 @@ LETTERS = 4
 _ROOM_BYTES = 64 << 10
 _END_BYTES = 4 << 10
 _END_LINES = 5
-
-
-def new_letters() -> str:
-    """Four random letters, by which a run is told from others of its name."""
-    return "".join(secrets.choice(string.ascii_lowercase) for _ in range(LETTERS))
 
 
 class RunFolder:
@@ -73,58 +64,6 @@ class RunFolder:
     def letters(self) -> str:
         """The end of its name, by which it is found."""
         return self.name[-LETTERS:]
-
-    @staticmethod
-    def create(model: str, dataset: str, root: Path = RUNS) -> RunFolder:
-        """Make a new folder, named after date, model, data and four random letters."""
-        date = time.strftime("%Y-%m-%d")
-        path = root / f"{date}-{model}-{dataset}-{new_letters()}"
-        try:
-            str(root.absolute()).encode()
-        except UnicodeEncodeError:  # it could not stand in a record
-            what = f"the folder {str(root.absolute())!r} has a name that is not UTF-8"
-            raise DataError(what, fix="rename it, or work in another folder") from None
-        if root.is_symlink():
-            require_folder_or_nothing(root)
-        try:
-            path.mkdir(parents=True)
-        except OSError as error:
-            refuse("make the run folder", path, error)
-        return RunFolder(path)
-
-    @staticmethod
-    def find(name: str | None, root: Path = RUNS) -> RunFolder:
-        """Find the run of that name or path, or whose name ends with these four letters; without, the newest.
-
-        InputError where there is none, or more than one.
-        """
-        require_folder_or_nothing(root)
-        if name is None:
-            runs = [RunFolder(file.parent) for file in root.glob("*/run.json")]
-            if not runs:
-                raise InputError(f"there are no runs in {root.absolute()}", fix="make one: picluster launch")
-            return max(runs, key=_started)
-        found = [path for path in (Path(name), root / name) if _holds_a_run(path)][:1]
-        if not found and len(name) == LETTERS:
-            found = sorted(path for path in root.glob(f"*-{glob.escape(name)}") if _holds_a_run(path))
-        if not found:
-            raise InputError(f"there is no run {name}", fix=f"see those in {root.absolute()}: picluster runs")
-        if len(found) > 1:
-            names = ", ".join(path.name for path in found)
-            raise InputError(f"{len(found)} runs end with {name}: {names}", fix="give the whole name")
-        return RunFolder(found[0])
-
-    @staticmethod
-    def every(root: Path) -> list[RunFolder]:
-        """Folders of all runs, whether they can be read or not. DataError where these cannot be listed."""
-        require_folder_or_nothing(root)
-        try:
-            paths = sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
-        except FileNotFoundError:
-            return []
-        except OSError as error:
-            refuse("list the runs in", root, error)
-        return [RunFolder(path) for path in paths]
 
     def log_file(self, node: str) -> Path:
         """Path of the log: what a node's worker wrote to its standard error."""
@@ -284,21 +223,3 @@ class RunFolder:
 
     def _node(self, node: str) -> Path:
         return self.path / "nodes" / node
-
-
-def _started(folder: RunFolder) -> float:
-    """Start of a run; a folder that cannot be read must not hide the others."""
-    try:
-        return folder.run().started
-    except PiclusterError:
-        return folder.run_file.stat().st_mtime
-
-
-def _holds_a_run(path: Path) -> bool:
-    """True where a folder holds a run, or may hold one because it cannot be looked into: reading it then says why."""
-    try:
-        return (path / "run.json").exists()
-    except PermissionError:
-        return True
-    except OSError:  # such as a name that is too long
-        return False

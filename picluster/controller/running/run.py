@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from picluster.controller.nodes.reaching import NodeSurvey
 from picluster.controller.planning.request import LaunchRequest
+from picluster.controller.record.all_runs import find_run
 from picluster.controller.record.report import history, make_report
 from picluster.controller.record.run_folder import RunFolder
 from picluster.controller.record.weights import check_weights_file, write_weights
@@ -92,7 +93,7 @@ def plan_only(request: LaunchRequest, observer: Observer) -> Plan:
 def _earlier(request: LaunchRequest) -> EarlierRun | None:
     """The run that a request names, to make it again or to go on with it."""
     name = request.rerun if request.resume is None else request.resume
-    return None if name is None else EarlierRun(RunFolder.find(name))
+    return None if name is None else EarlierRun(find_run(name))
 
 
 @contextmanager
@@ -163,7 +164,7 @@ def plan(*, on_note: Callable[[str], None] | None = None, **options: Any) -> Pla
 
 def report(run: str | None = None) -> Report:
     """Read what every node of a run used, and where the time went; of the last run, where none is named."""
-    return make_report(RunFolder.find(run))
+    return make_report(find_run(run))
 
 
 def runs(tag: str | None = None) -> tuple[RunSummary, ...]:

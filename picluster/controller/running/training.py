@@ -22,6 +22,7 @@ from picluster.controller.nodes.fitness import Busy, notes, without_engine
 from picluster.controller.nodes.reaching import enter_all, leave_all, look_all
 from picluster.controller.nodes.shipping import files_of, state_of
 from picluster.controller.planning.request import Every
+from picluster.controller.record.all_runs import create_run
 from picluster.controller.record.leader import this_controller
 from picluster.controller.record.run_folder import RunFolder
 from picluster.controller.running.launch import Launch, Prediction
@@ -185,7 +186,7 @@ def _find_fit(
 def begin_run(task: Task, plan: Plan, request: LaunchRequest) -> RunFolder:
     """The run folder, with all that is known before anything starts."""
     spec, graph = task.spec, task.graph.meta
-    folder = RunFolder.create(spec.model.name, spec.dataset)
+    folder = create_run(spec.model.name, spec.dataset)
     folder.keep_model(task.model_file)
     run = Run(
         run=folder.name,

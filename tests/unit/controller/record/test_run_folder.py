@@ -14,6 +14,7 @@ import msgspec
 import psutil
 import pytest
 
+from picluster.controller.record.all_runs import create_run, every_run, find_run
 from picluster.controller.record.leader import is_alive, this_controller
 from picluster.controller.record.run_folder import RunFolder
 from picluster.errors import DataError, InputError, PiclusterError
@@ -55,58 +56,58 @@ def a_run(path: Path, started: float = 0.0) -> RunFolder:
 
 
 def test_a_new_folder_is_named_after_date_model_and_data(tmp_path: Path) -> None:
-    folder = RunFolder.create("sage", "cora", tmp_path / "runs")
+    folder = create_run("sage", "cora", tmp_path / "runs")
     assert re.fullmatch(r"\d{4}-\d\d-\d\d-sage-cora-[a-z]{4}", folder.name)
     assert folder.path == tmp_path / "runs" / folder.name
     assert folder.path.is_dir()
 
 
 def test_two_runs_of_the_same_kind_have_different_folders(tmp_path: Path) -> None:
-    assert RunFolder.create("sage", "cora", tmp_path).path != RunFolder.create("sage", "cora", tmp_path).path
+    assert create_run("sage", "cora", tmp_path).path != create_run("sage", "cora", tmp_path).path
 
 
 def test_where_no_folder_can_be_made_the_error_says_where_and_why(tmp_path: Path) -> None:
     (tmp_path / "runs").write_text("a file")
     with pytest.raises(DataError, match=rf"cannot make the run folder {tmp_path}/runs/.*: Not a directory"):
-        RunFolder.create("sage", "cora", tmp_path / "runs")
+        create_run("sage", "cora", tmp_path / "runs")
 
 
 def test_the_newest_run_is_the_one_that_started_last_whatever_its_name(tmp_path: Path) -> None:
     for name, started in (("b", 1.0), ("a", 3.0), ("c", 2.0)):
         a_run(tmp_path / name, started)
-    assert RunFolder.find(None, tmp_path).name == "a"
+    assert find_run(None, tmp_path).name == "a"
 
 
 def test_a_run_that_cannot_be_read_does_not_hide_the_others(tmp_path: Path) -> None:
     (a_run(tmp_path / "damaged").run_file).write_text("{")
     newest = a_run(tmp_path / "newest", started=time.time() + 60)
-    assert RunFolder.find(None, tmp_path).name == newest.name
+    assert find_run(None, tmp_path).name == newest.name
 
 
 def test_a_run_is_found_by_name_and_by_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     a_run(tmp_path / "runs" / "one")
     monkeypatch.chdir(tmp_path)
     for name in ("one", "runs/one", "runs/one/", str(tmp_path / "runs" / "one")):
-        assert RunFolder.find(name).path.resolve() == tmp_path / "runs" / "one"
+        assert find_run(name).path.resolve() == tmp_path / "runs" / "one"
 
 
 def test_a_run_that_is_not_there_is_an_input_error_that_says_where_runs_are(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="there is no run none") as caught:
-        RunFolder.find("none", tmp_path)
+        find_run("none", tmp_path)
     assert str(tmp_path) in caught.value.fix
 
 
 @pytest.mark.parametrize("root", ["", "missing"])
 def test_without_any_run_the_error_says_what_makes_one(tmp_path: Path, root: str) -> None:
     with pytest.raises(InputError, match="there are no runs in") as caught:
-        RunFolder.find(None, tmp_path / root)
+        find_run(None, tmp_path / root)
     assert "picluster launch" in caught.value.fix
 
 
 def test_a_folder_without_run_json_is_no_run(tmp_path: Path) -> None:
-    RunFolder.create("sage", "cora", tmp_path)
+    create_run("sage", "cora", tmp_path)
     with pytest.raises(InputError, match="there are no runs"):
-        RunFolder.find(None, tmp_path)
+        find_run(None, tmp_path)
 
 
 def test_what_is_written_first_is_read_back(tmp_path: Path) -> None:
@@ -286,10 +287,10 @@ def test_nodes_with_any_name_have_a_folder_of_their_own(tmp_path: Path, name: st
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_runs_of_models_with_any_name_are_found_again(tmp_path: Path, name: str) -> None:
-    path = RunFolder.create(name, "cora", tmp_path / name).path
+    path = create_run(name, "cora", tmp_path / name).path
     shutil.rmtree(path)
     a_run(path)
-    assert RunFolder.find(None, tmp_path / name).path == RunFolder.find(path.name, tmp_path / name).path == path
+    assert find_run(None, tmp_path / name).path == find_run(path.name, tmp_path / name).path == path
 
 
 def test_a_copy_elsewhere_tells_the_same(tmp_path: Path) -> None:
@@ -370,21 +371,21 @@ def test_something_else_in_place_of_the_folder_of_runs_is_named(tmp_path: Path) 
     link.symlink_to(tmp_path / "not mounted")
     file.touch()
     with pytest.raises(DataError, match=r"is a link to .*not mounted, which does not exist"):
-        RunFolder.create("sage", "cora", link)
+        create_run("sage", "cora", link)
     for root, told in ((link, "is a link to .*not mounted, which does not exist"), (file, "is not a folder")):
-        for use in (partial(RunFolder.find, None), RunFolder.every):
+        for use in (partial(find_run, None), every_run):
             with pytest.raises(DataError, match=told):
                 use(root)
 
 
 def test_a_folder_whose_name_is_no_text_is_refused_before_anything_starts(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="has a name that is not UTF-8"):
-        RunFolder.create("sage", "cora", tmp_path / os.fsdecode(b"caf\xe9"))
+        create_run("sage", "cora", tmp_path / os.fsdecode(b"caf\xe9"))
 
 
 def test_a_copied_run_of_such_a_name_is_listed(tmp_path: Path) -> None:
     a_run(tmp_path / "cafe").path.rename(tmp_path / os.fsdecode(b"caf\xe9"))
-    assert [folder.name for folder in RunFolder.every(tmp_path)] == ["caf\ufffd"]
+    assert [folder.name for folder in every_run(tmp_path)] == ["caf\ufffd"]
 
 
 def test_the_last_lines_of_a_log_are_few_whole_and_printable(tmp_path: Path) -> None:
