@@ -78,7 +78,8 @@ def test_a_stopped_run_says_who_stopped_it(picluster: Picluster, run: RunFolder)
     answer = picluster("attach")
     assert answer.code == 130
     assert answer.err == (
-        "error: run the-run was stopped by Ctrl-C\n  fix: go on with it: picluster launch --resume the-run\n"
+        "error: run the-run was stopped by Ctrl-C\n  fix: go on with it: picluster launch --resume the-run "
+        "-i inventory/local.yml\n"
     )
 
 
