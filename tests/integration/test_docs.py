@@ -25,7 +25,7 @@ BLOCK = re.compile(r"(?:^<!-- (?P<mark>.*?) -->\n)?^```(?P<kind>\w+)\n(?P<text>.
 BLOCK_TIMEOUT_SECONDS = 240
 FOLLOWED = ("compare", "datasets", "doctor", "launch", "models", "python", "report", "run-folder")
 """Pages whose blocks need nothing but to work."""
-UNFOLLOWED = ("LOG", "convolutions", "engines", "first-boot", "inventory", "lab", "provision", "security")
+UNFOLLOWED = ("LOG", "convolutions", "engines", "faults", "first-boot", "inventory", "lab", "provision", "security")
 CORA = "planetoid/ind.cora.x"
 INTERPRETERS = {"sh": ["bash", "-euo", "pipefail"], "python": [sys.executable, "-W", "ignore"]}
 

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
+import time
+from collections.abc import Callable
 
 import pytest
 
+from picluster.controller.record.run_folder import RunFolder
+from picluster.lab.faults import Fault, break_it
+from picluster.schema.events import StepDone
 from tests.lab.running import RunningLab, eventually
-from tests.lab.shelf import Shelf, make_shelf
+from tests.lab.shelf import END_SECONDS, Shelf, make_shelf
 
 pytestmark = [pytest.mark.lab, pytest.mark.quiet]
 
 GONE_SECONDS = 5.0
-UNPLUGGED_GONE_SECONDS = 10.0
 PI12, PI34 = ("--nodes", "pi1,pi2", "--layers-per-node", "2"), ("--nodes", "pi3,pi4", "--layers-per-node", "2")
 
 
@@ -30,42 +35,96 @@ def test_no_worker_outlives_a_killed_controller(shelf: Shelf) -> None:
     assert (told.returncode, told.stdout) == (0, "nothing was left behind\n")
 
 
-def test_a_killed_connection_ends_the_run_and_names_the_node(shelf: Shelf) -> None:
-    with shelf.training() as (controller, run):
-        shelf.lab.in_node("pi2", "pkill -KILL -f '[s]shd: pi@notty'")
-        shelf.seconds_until_idle(GONE_SECONDS)
-        controller.wait(GONE_SECONDS)
+def kill(shelf: Shelf, node: str, signal_name: str = "KILL") -> None:
+    (worker,) = shelf.workers(node)
+    shelf.lab.in_node(node, f"kill -{signal_name} {worker}")
+
+
+def stop(shelf: Shelf, node: str) -> None:
+    kill(shelf, node, "STOP")
+
+
+def cut_ssh(shelf: Shelf, node: str) -> None:
+    shelf.lab.in_node(node, "pkill -KILL -f '[s]shd: pi@notty'")
+
+
+def unplug(shelf: Shelf, node: str) -> None:
+    break_it(shelf.lab.name, node, Fault.LINK_DOWN, print)
+
+
+def mend(shelf: Shelf, node: str) -> None:
+    break_it(shelf.lab.name, node, Fault.RESTORE, print)
+
+
+def starve(shelf: Shelf, node: str) -> None:
+    """The kernel's own SIGKILL, made by a process that takes more than the node has."""
+    (worker,) = shelf.workers(node)
+    shelf.lab.in_node(node, f"echo 1000 > /proc/{worker}/oom_score_adj")
+    hog = "import mmap; mmap.mmap(-1, 2 << 30).write(bytes(2 << 30))"
+    shelf.lab.ssh(node, f"python3 -c '{hog}'", check=False)
+
+
+@pytest.mark.parametrize(
+    ("strike", "named_seconds", "kind", "words"),
+    [
+        (kill, 2.0, "killed", "killed by SIGKILL"),
+        (cut_ssh, 2.0, "unreachable", "the connection to it was lost"),
+        (starve, 2.0, "out-of-memory", r"the kernel killed it .*: it held \d+ MiB, the limit there is 1,024 MiB"),
+        (unplug, 6.0, "unreachable", "the connection to it was lost"),
+        (stop, 10.0, "frozen", "it said nothing for . s: its process is stopped"),
+    ],
+)
+def test_a_fault_is_named_in_time_and_nobody_is_left_behind(
+    shelf: Shelf, strike: Callable[[Shelf, str], None], named_seconds: float, kind: str, words: str
+) -> None:
+    with shelf.training("--max-restarts", "0") as (controller, run):
+        (node,) = run.plan().stages[-1].nodes[-1:]
+        strike(shelf, node)
+        struck = time.time()
+        controller.wait(END_SECONDS)
+    mend(shelf, node)
     result = run.result()
     assert result is not None
     assert result.failure is not None
-    assert (result.failure.node, controller.returncode) == ("pi2", 5)
-    assert "the connection to it was lost" in result.failure.cause
+    failure = result.failure
+    assert (controller.returncode, failure.node, failure.kind, failure.role) == (5, node, kind, "stage 2")
+    assert re.search(words, failure.cause)
+    assert failure.found - struck < named_seconds
+    eventually(lambda: not shelf.busy(), within_seconds=GONE_SECONDS)
+    assert shelf.desk.picluster("reap").stdout == "nothing was left behind\n"
 
 
-def test_a_node_that_goes_silent_ends_the_run_and_is_named(shelf: Shelf) -> None:
-    with shelf.training() as (controller, run):
-        with shelf.lab.broken("pi3", "--link-down"):
-            shelf.seconds_until_idle(UNPLUGGED_GONE_SECONDS)
-            controller.wait(UNPLUGGED_GONE_SECONDS)
-        result = run.result()
-        assert result is not None
-        assert result.failure is not None
-        assert (result.failure.node, controller.returncode) == ("pi3", 5)
-    eventually(lambda: shelf.desk.picluster("reap").stdout == "nothing was left behind\n")
+def test_a_short_cut_does_nothing_and_after_lost_workers_training_goes_on_with_the_same_bits(shelf: Shelf) -> None:
+    task = ("--epochs", "12", "--checkpoint-every", "2s")
+    with shelf.training(*task) as (controller, run):
+        cut = run.plan().stages[0].nodes[0]
+        unplug(shelf, cut)
+        time.sleep(3)
+        mend(shelf, cut)
+        time.sleep(GONE_SECONDS)
+        assert not run.attempts()
+        for number, strike in ((2, kill), (3, cut_ssh)):
+            strike(shelf, cut)
+            eventually(lambda number=number: any(each.attempt == number for each in run.attempts()))  # type: ignore[misc]
+            eventually(lambda number=number: has_trained(run, number))  # type: ignore[misc]
+        controller.communicate(timeout=END_SECONDS * 4)
+        assert controller.returncode == 0
+    undisturbed = shelf.desk.launch("--layers-per-node", "1", *task)
+    assert learnt(shelf, run) == learnt(shelf, undisturbed)
 
 
-def test_the_kernel_s_kill_for_want_of_memory_is_named_as_that(shelf: Shelf) -> None:
-    with shelf.training() as (controller, run):
-        (worker,) = shelf.workers("pi4")
-        # The kernel's own counter and its SIGKILL, made by a process that takes more than the node has.
-        shelf.lab.in_node("pi4", f"echo 1000 > /proc/{worker}/oom_score_adj")
-        hog = "import mmap; mmap.mmap(-1, 2 << 30).write(bytes(2 << 30))"
-        shelf.lab.ssh("pi4", f"python3 -c '{hog}'", check=False)
-        controller.wait(GONE_SECONDS)
-    result = run.result()
-    assert result is not None
-    assert result.failure is not None
-    assert (result.failure.node, result.failure.cause) == ("pi4", "the kernel killed it for want of memory")
+def learnt(shelf: Shelf, run: RunFolder) -> tuple[object, bytes]:
+    """Losses and accuracies of every epoch, and the bytes of the weights."""
+    epochs = [{**epoch, "seconds": None} for epoch in shelf.report(run)["epochs"]]
+    file = shelf.desk.folder / f"{run.name}.safetensors"
+    assert shelf.desk.picluster("export", run.name, "--output", str(file)).returncode == 0
+    return epochs, file.read_bytes()
+
+
+def has_trained(run: RunFolder, attempt: int) -> bool:
+    """Whether an attempt has made a step."""
+    steps = (each for node in run.plan().nodes for each in run.metrics(node) if isinstance(each.event, StepDone))
+    return any(each.attempt == attempt for each in steps)
 
 
 def test_a_worker_that_cannot_end_itself_is_reaped_and_nothing_else(shelf: Shelf) -> None:
