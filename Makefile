@@ -6,7 +6,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .PHONY: help setup dev demo lab compare-cora compare-reddit provision reset
-.PHONY: test test-slow test-lab test-more test-faults test-provision test-emulated check bench fix
+.PHONY: fuzz test test-slow test-lab test-more test-faults test-provision test-emulated check bench fix
 
 # Two targets must not set up at once; tests run in parallel by themselves.
 .NOTPARALLEL:
@@ -80,6 +80,9 @@ test-more: dev ## run what make test leaves out: slow tests and those on virtual
 # SEEDS=300 (the first so many) or 17..20; JOBS=2 at once. A seed replays its schedule exactly.
 test-faults: dev ## make simulated runs with faults drawn from seeds, and replay those that failed
 	.venv/bin/python -m tests.simulation $(or $(SEEDS),300) --jobs $(or $(JOBS),2) $(if $(TRACE),--trace)
+
+fuzz: dev ## try EXAMPLES=10000 damaged inputs of each kind: inventories, plans, events, answers, graphs, tables
+	PICLUSTER_EXAMPLES=$(or $(EXAMPLES),10000) $(PYTEST) --timeout 7200 tests/fuzz
 
 test-provision: dev ## provision nodes of OS=ubuntu|debian|raspios (INVENTORY=FILE; else virtual Pis) and train on them
 	@OS='$(OS)' INVENTORY='$(INVENTORY)' scripts/test_provision.sh

@@ -18,6 +18,7 @@ from picluster.errors import DataError
 from picluster.graph.damage import damage_told
 from picluster.graph.names import FEATURE_DTYPES, remake_command
 from picluster.schema.graph import GRAPH_SCHEMA_VERSION, GraphMeta
+from picluster.schema.record import decode
 from picluster.wording import in_words
 
 META_FILE = "meta.json"
@@ -33,6 +34,7 @@ DTYPES = {
     "validation": ("int32",),
     "test": ("int32",),
 }
+_MOST_CLASSES = {"int16": 1 << 15, "int32": 1 << 31, "float32": 1}
 OPTIONAL_DTYPES = {
     "node_names": ("uint8",),  # all names one after the other, in UTF-8
     "node_name_ends": ("int64",),  # (N,), end of each
@@ -128,14 +130,39 @@ def _read_meta(path: Path) -> GraphMeta:
     text = b""
     try:
         text = file.read_bytes()
-        version = msgspec.json.decode(text, type=dict[str, Any]).get("schema_version")
+        version = decode(text, dict[str, Any]).get("schema_version")
         if version != GRAPH_SCHEMA_VERSION:
             raise _unfit(path, f"{file} has schema version {version}; this picluster reads {GRAPH_SCHEMA_VERSION}")
-        return msgspec.json.decode(text, type=GraphMeta)
+        meta: GraphMeta = decode(text, GraphMeta)
     except FileNotFoundError:
         raise _unfit(path, f"{path} is not a graph folder: {file} is missing") from None
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except msgspec.DecodeError as error:
         raise _unfit(path, f"{file} cannot be understood: {in_words(error, text)}") from None
+    if wrong := _mistake(meta):
+        raise _unfit(path, f"{file} does not fit itself: {wrong}")
+    return meta
+
+
+def _mistake(meta: GraphMeta) -> str:
+    """Contradiction among the sizes that a `meta.json` tells; empty where there is none."""
+    if min(meta.nodes, meta.features, meta.classes) < 1 or min(meta.edges, *meta.splits.values()) < 0:
+        return "it has no nodes, features or classes, or a negative number of something"
+    if meta.splits.keys() != set(SPLITS):
+        return f"its splits are {', '.join(meta.splits)}, not {', '.join(SPLITS)}"
+    if "labels" in meta.files and meta.classes > _MOST_CLASSES.get(meta.files["labels"].dtype, 0):
+        return f"it has {meta.classes} classes, more than labels can tell apart"
+    if meta.class_names and len(meta.class_names) != meta.classes:
+        return f"it has {len(meta.class_names)} names for {meta.classes} classes"
+    # The structure may be of other nodes than the features: pairs of them, in a pre-training.
+    shapes = {
+        "indices": (meta.edges,),
+        "features": (meta.nodes, meta.features),
+        **{split: (size,) for split, size in meta.splits.items()},
+    }
+    for name, shape in shapes.items():
+        if name in meta.files and meta.files[name].shape != shape:
+            return f"{name} is {meta.files[name].shape}, where {shape} is expected"
+    return ""
 
 
 def _check_size(path: Path, name: str, meta: GraphMeta, dtypes: tuple[str, ...]) -> None:

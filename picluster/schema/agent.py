@@ -12,7 +12,7 @@ from picluster.errors import RunFailed
 from picluster.schema.events import WorkerState
 from picluster.schema.facts import Claimed, NodeFacts
 from picluster.schema.health import Facts, TorchTrial
-from picluster.schema.record import Record
+from picluster.schema.record import Record, decode
 from picluster.wording import in_words
 
 AnswerType = TypeVar("AnswerType", bound=msgspec.Struct)
@@ -103,14 +103,14 @@ class Question(Record, Generic[AnswerType], frozen=True, kw_only=True, tag_field
         """
         do = self.__struct_config__.tag
         try:
-            reply = msgspec.json.decode(line, type=_Reply)
+            reply: _Reply = decode(line, _Reply)
             if reply.version != VERSION:
                 what = f"its agent answers {do!r} in version {reply.version}; this picluster reads {VERSION}"
                 raise RunFailed(what, fix=_FIX)
             if reply.refusal:
                 raise RunFailed(f"its agent refuses the question {do!r}: {reply.refusal}", fix=_FIX)
-            given = msgspec.json.decode(reply.answer, type=dict[str, msgspec.Raw])
-            answer: AnswerType = msgspec.json.decode(reply.answer, type=self.answer_type())
+            given: dict[str, msgspec.Raw] = decode(reply.answer, dict[str, msgspec.Raw])
+            answer: AnswerType = decode(reply.answer, self.answer_type())
         except msgspec.ValidationError as error:
             what = f"its agent's answer to {do!r} is not understood: {in_words(error)}"
             raise RunFailed(what, fix=_FIX) from error

@@ -1,5 +1,6 @@
 """The plan: the nodes that sample and the nodes that hold each layer. It is made first, and then executed as it is."""
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Literal
 
@@ -65,7 +66,7 @@ class Plan(Record, frozen=True, kw_only=True):
             raise InputError(message, fix="name the stage's nodes and layers, and the sampler's nodes")
         holders = [node for stage in self.stages for node in stage.nodes]
         for names, what in ((holders, "the stages"), (self.sampler, "the sampler")):
-            twice = sorted({name for name in names if list(names).count(name) > 1})
+            twice = sorted(name for name, count in Counter(names).items() if count > 1)
             if twice:
                 raise InputError(f"the plan names {', '.join(twice)} twice in {what}", fix="name every node once")
 

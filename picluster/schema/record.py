@@ -1,7 +1,7 @@
 """The base of every record, and the way from and to JSON."""
 
 import re
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -32,6 +32,16 @@ def to_json(record: Record, *, indent: bool = False) -> bytes:
     return msgspec.json.format(line, indent=2) + b"\n" if indent else line
 
 
+def decode(text: bytes | str | msgspec.Raw, kind: Any) -> Any:
+    """Read JSON of a type. msgspec.DecodeError for whatever is wrong with it: no text in UTF-8, endless brackets."""
+    try:
+        return msgspec.json.decode(text, type=kind)
+    except UnicodeDecodeError as error:
+        raise msgspec.DecodeError(in_words(error, bytes(text) if isinstance(text, msgspec.Raw) else text)) from error
+    except RecursionError as error:
+        raise msgspec.DecodeError("too many brackets stand within each other") from error
+
+
 def from_json(kind: type[RecordType], text: bytes | str, *, source: str, fix: str = "") -> RecordType:
     """Read a record.
 
@@ -39,11 +49,12 @@ def from_json(kind: type[RecordType], text: bytes | str, *, source: str, fix: st
         InputError: the text is not JSON, or not a `kind`; names `source` and the place in it, and says `fix`.
     """
     try:
-        version = msgspec.json.decode(text, type=_Versioned).schema_version
+        version = decode(text, _Versioned).schema_version
         expected = {field.name: field.default for field in msgspec.structs.fields(kind)}.get("schema_version")
         if version is not None and expected is not None and version != expected:
             raise InputError(f"{source} has schema version {version}; this picluster reads {expected}", fix=fix)
-        return msgspec.json.decode(text, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        record: RecordType = decode(text, kind)
+    except msgspec.DecodeError as error:
         noun = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", kind.__name__).lower()  # ModelDescription: model description
         raise InputError(f"{source} is not a valid {noun}: {in_words(error, text)}", fix=fix) from error
+    return record

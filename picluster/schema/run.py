@@ -130,6 +130,13 @@ class Resumption(Record, frozen=True, kw_only=True):
     controller: Controller
     """Process that leads this attempt."""
 
+    @property
+    def words(self) -> str:
+        """The reason for this attempt, where it begins, and on which nodes."""
+        why = f"{self.after.node or 'the run'}: {self.after.cause}; " if self.after else ""
+        where = "the beginning" if self.position == Position() else self.position.words
+        return f"{why}attempt {self.attempt}, from {where}, on {', '.join(self.plan.nodes)}"
+
 
 class Manifest(Record, frozen=True, kw_only=True):
     """`manifest.json`: a checkpoint exists when its manifest does."""

@@ -108,7 +108,7 @@ class Spec(Record, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         depth = self.model.depth
         if depth < 1:
-            raise InputError(f"a model needs at least one layer, not {depth}")
+            raise InputError(f"a model must have at least one layer, not {depth}")
         if self.fanout is not None and len(self.fanout) != depth:
             given = ",".join(map(str, self.fanout))
             fix = "give one number for each layer, the seeds' neighbours first, such as --fanout 25,10; or --fanout all"

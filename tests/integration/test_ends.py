@@ -153,24 +153,6 @@ def test_workers_that_are_not_ready_yet_end_too_when_their_controller_is_killed(
 
 
 @pytest.mark.slow
-def test_workers_end_when_their_controller_falls_silent(desk: Desk) -> None:
-    with running(desk, "--grace", "2") as (controller, run, workers):
-        began = time.monotonic()
-        os.kill(controller.pid, signal.SIGSTOP)
-        assert_gone(workers.values(), began)
-        os.kill(controller.pid, signal.SIGCONT)
-        _, errors = controller.communicate(timeout=GONE_SECONDS)
-    assert controller.returncode == 5
-    assert "error: the run failed: the controller slept for " in errors
-    assert "its workers wait for 2 s" in errors
-    assert "  fix: launch again; with --grace " in errors
-    assert "exit code" not in errors
-    failure = report_of(desk, run)["failure"]
-    assert isinstance(failure, dict)
-    assert "the controller slept" in failure["cause"]
-
-
-@pytest.mark.slow
 def test_a_pause_within_the_grace_changes_nothing(desk: Desk) -> None:
     with running(desk, "--grace", "30") as (controller, _, workers):
         os.kill(controller.pid, signal.SIGSTOP)

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import msgspec
+import psutil
 import pytest
 from safetensors.torch import load_file
 
@@ -114,6 +115,31 @@ def test_a_worker_that_is_killed_costs_no_bit(desk: Desk, whole: tuple[object, .
     assert "went on 1 time (pi3 killed by SIGKILL): the same bits as if nothing had happened" in told
     report = desk.picluster("report", run.name).stdout
     assert re.search(r"went on    .* from epoch .*, after pi3: killed by SIGKILL, first step after \d", report)
+
+
+def fall_asleep(controller: subprocess.Popen[str]) -> None:
+    """For longer than the workers wait; then wake up."""
+    workers, deadline = workers_of(controller.pid), time.monotonic() + RUN_TIMEOUT_SECONDS
+    controller.send_signal(signal.SIGSTOP)
+    while any(each.status() != psutil.STATUS_ZOMBIE for each in workers):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    controller.send_signal(signal.SIGCONT)
+
+
+@pytest.mark.slow
+def test_a_controller_that_slept_goes_on_by_itself_and_whoever_attaches_is_told(
+    desk: Desk, whole: tuple[object, ...]
+) -> None:
+    run = ended_by(desk, fall_asleep, *WORDS["sage"], "--layers-per-node", "1", "--nodes", "3", "--grace", "2")
+    (attempt,) = run.attempts()
+    assert attempt.after
+    assert (attempt.after.kind, attempt.position.order > (1, 0, 1)) == ("paused", True)
+    assert learnt(desk, run) == whole
+    seen = desk.picluster("attach", run.name)
+    assert seen.returncode == 0, seen.stderr
+    assert "going on   the run: the controller slept for " in seen.stderr
+    assert seen.stdout.splitlines()[-2].startswith("test accuracy 0.")
 
 
 @pytest.mark.parametrize("end", [ctrl_c, kill_the_controller])

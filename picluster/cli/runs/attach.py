@@ -5,12 +5,13 @@ from __future__ import annotations
 import shlex
 import sys
 import time
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import typer
 
 from picluster.cli.runs.launch import say_farewell, say_result
-from picluster.cli.show.words import plain
+from picluster.cli.show.words import note, plain
 from picluster.cli.terminal import options
 from picluster.cli.terminal.interrupts import EndSignals, LookedAway, pauses_told
 from picluster.cli.terminal.typeable import typeable
@@ -18,6 +19,8 @@ from picluster.errors import PiclusterError, Stopped
 
 if TYPE_CHECKING:
     from picluster.controller.record.run_folder import RunFolder
+    from picluster.controller.running.observer import Watch
+    from picluster.schema.plan import Plan
     from picluster.schema.run import Result
 
 EXAMPLES = """Examples:
@@ -60,12 +63,24 @@ def _show(folder: RunFolder) -> Result:
     from picluster.controller.record.following import follow_run
     from picluster.controller.record.report import error_of, result_of
 
-    task, plan = folder.run(), folder.plan()
+    task = folder.run()
     clock = _Clock(task.started)
-    with progress(task.spec, plan, task.graph.splits["train"], clock) as watch:
-        clock.moment = None
+    with ExitStack() as shown:
+
+        def begin(plan: Plan) -> Watch:
+            watch = shown.enter_context(progress(task.spec, plan, task.graph.splits["train"], clock))
+            clock.moment = None
+            return watch
+
+        attempt, watch = 1, begin(folder.first_plan())
         for told in follow_run(folder):
             clock.moment = told.time
+            if told.attempt > attempt:
+                shown.close()
+                attempt = told.attempt
+                (resumption,) = (each for each in folder.attempts() if each.attempt == attempt)
+                note("going on", resumption.words)
+                watch = begin(resumption.plan)
             watch(told.node, told.event)
             clock.moment = None
         result = result_of(folder)

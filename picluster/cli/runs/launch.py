@@ -106,8 +106,7 @@ def _train(request: LaunchRequest, departure: Departure | None) -> None:
 
     if output := streams.standard_output():
         output.word = "the run goes on; later: picluster report"
-    patience = f"the workers end when picluster sleeps for longer than {request.grace:g} s (--grace)"
-    with EndSignals(), pauses_told(patience):
+    with EndSignals(), pauses_told(f"after {request.grace:g} s (--grace) training falls back to its newest state"):
         run = carry_out(request, LaunchScreen(departure=departure))
     say_result(run.record, run.test_accuracy)
 

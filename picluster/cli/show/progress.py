@@ -4,7 +4,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from typing import Self
 
 from rich.console import Console, RenderableType
@@ -18,7 +18,7 @@ from picluster.cli.show.words import epochs, learnt, note, plain
 from picluster.cli.terminal.departure import Departure
 from picluster.cli.terminal.interrupts import LookedAway
 from picluster.controller.record.run_folder import RunFolder
-from picluster.controller.running.observer import Observer
+from picluster.controller.running.observer import Observer, Watch
 from picluster.errors import Stopped
 from picluster.schema.events import AnyEvent, EpochDone, Logged, Ready, StepDone, Tested
 from picluster.schema.graph import GraphMeta
@@ -47,7 +47,7 @@ class LaunchScreen(Observer):
         """Print who does what."""
         show_plan(plan, as_json=self._plan_as_json)
 
-    def running(self, folder: RunFolder, spec: Spec, plan: Plan, graph: GraphMeta) -> "LiveView | nullcontext[Lines]":
+    def running(self, folder: RunFolder, spec: Spec, plan: Plan, graph: GraphMeta) -> AbstractContextManager[Watch]:
         """Print where the run's folder is, then how the run gets on."""
         print(f"run        {folder.path}", flush=True)
         if self._departure:
@@ -58,7 +58,7 @@ class LaunchScreen(Observer):
 
 def progress(
     spec: Spec, plan: Plan, training_nodes: int, clock: Callable[[], float] = time.monotonic
-) -> "LiveView | nullcontext[Lines]":
+) -> AbstractContextManager[Watch]:
     """Display that suits standard output. `clock` counts the time of what it is told."""
     screen = Screen()
     if screen.can_draw:

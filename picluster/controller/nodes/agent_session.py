@@ -6,7 +6,7 @@ import functools
 import json
 import shlex
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
@@ -15,7 +15,7 @@ import msgspec
 import paramiko
 
 import picluster
-from picluster.controller.nodes.machine import ANSWER_SECONDS, Exit
+from picluster.controller.nodes.machine import ANSWER_SECONDS, Exit, lines_of
 from picluster.errors import MissingError, PiclusterError, RunFailed
 from picluster.schema.record import to_json
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _SIGNAL_CODES = 128
 _NOT_FOUND = 127
+_LONGEST_WORDS = 64 << 10
 _PROGRAMS = {
     "steward": ("answering", "claims", "control_groups", "premises", "processes", "steward"),
     "examiner": ("answering", "control_groups", "premises", "examiner"),
@@ -57,8 +58,11 @@ class AgentSession:
         try:
             self._channel = connection.transport.open_session(timeout=timeout_seconds)
             self._channel.settimeout(timeout_seconds)
-            self.output: BinaryIO = cast("BinaryIO", self._channel.makefile("rb"))
-            self.log: BinaryIO = cast("BinaryIO", self._channel.makefile_stderr("rb"))
+            self._said: BinaryIO = cast("BinaryIO", self._channel.makefile("rb"))
+            self._written: BinaryIO = cast("BinaryIO", self._channel.makefile_stderr("rb"))
+            self._answers = lines_of(self._said)
+            self.output: Iterable[bytes] = self._answers
+            self.log: Iterable[bytes] = lines_of(self._written)
             self._channel.exec_command(_COMMAND)
             self._channel.sendall(f"{len(source)}\n".encode() + source)
         except OSError as error:
@@ -71,7 +75,7 @@ class AgentSession:
         """The program's answer. MissingError: there is no python3; RunFailed: none comes in time, or another one."""
         try:
             self._channel.sendall(to_json(question) + b"\n")
-            line = self.output.readline()
+            line = next(self._answers, b"")
         except TimeoutError as error:
             what = f"it gives no answer within {self._channel.gettimeout():g} s"
             raise RunFailed(what, fix="see whether it is busy or cut off", fault="unreachable") from error
@@ -93,7 +97,7 @@ class AgentSession:
         if (code := self._channel.recv_exit_status()) == _NOT_FOUND:
             return MissingError("python3 is not installed on it", fix="sudo apt install python3 on it")
         with suppress(OSError):
-            said = self.log.read() or said or self.output.read()
+            said = self._written.read(_LONGEST_WORDS) or said or self._said.read(_LONGEST_WORDS)
         told = _last_line(said) or f"exit code {code}"
         fix = "see what `ssh` to it says, and its python3"
         return RunFailed(f"its shell does not start python3: {told}", fix=fix, fault="refused")

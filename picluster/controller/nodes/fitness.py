@@ -43,7 +43,7 @@ def _wrongly_installed(seen: NodeFacts, home: str) -> PiclusterError | None:
 def _cannot_be_shipped_to(seen: NodeFacts, sizes: Mapping[str, int]) -> PiclusterError | None:
     if seen.lacking and not seen.rsync:
         return MissingError("rsync is not installed there", fix=_PROVISION)
-    needed = sum(sizes[name] for name in seen.lacking)
+    needed = sum(sizes.get(name, 0) for name in seen.lacking)
     if seen.free_bytes is not None and seen.free_bytes < needed + SPARE_BYTES:
         room = f"{seen.free_bytes >> 20} MiB are free, {(needed + SPARE_BYTES) >> 20} are needed"
         what = f"its disk is too full: {room} ({needed >> 20} of them for data)"

@@ -23,6 +23,7 @@ from picluster.controller.nodes.ssh.address import ssh_words
 from picluster.errors import InputError, MissingError
 from picluster.project import HOSTS, INVENTORIES, find, program
 from picluster.schema.facts import NodeFacts
+from picluster.wording import in_words
 
 READ_TIMEOUT_SECONDS = 60
 _GROUP = "picluster"
@@ -86,16 +87,39 @@ def read_inventory(path: Path) -> list[Node]:
     if not path.exists():
         raise InputError(f"there is no inventory {path}", fix=_make_one(path))
     inventory_file.check(path)
-    listing = _ansible_inventory(path)
-    groups = {group: list(dict.fromkeys(_hosts(listing, group))) for group in listing if group != "_meta"}
+    return nodes_of(_ansible_inventory(path), path)
+
+
+def nodes_of(listing: Mapping[str, Any], path: Path) -> list[Node]:
+    """The same hosts, as `ansible-inventory` lists what stands in the file."""
+    listed = _listing_of(listing, path)
+    groups = {group: list(dict.fromkeys(_hosts(listed, group))) for group in listed if group != "_meta"}
     names = groups.get(_GROUP if _GROUP in groups else "all", [])
     if not names:
         raise InputError(f"inventory {path} names no host", fix=inventory_file.see_example())
-    strange = [name for name in names if "/" in name or name.startswith(".")]
+    strange = [name for name in names if "/" in name or name.startswith(".") or not name.isprintable() or not name]
     if strange:
-        raise InputError(f"inventory {path} names {strange[0]!r}: no host may contain / or begin with a dot")
-    variables = listing.get("_meta", {}).get("hostvars", {})
+        what = f"inventory {path} names {strange[0]!r}: no host may contain / or begin with a dot"
+        raise InputError(what, fix="call it otherwise, and say its address by ansible_host")
+    variables = listed["_meta"].hostvars if "_meta" in listed else {}
     return [_node(name, host_variables(name, variables, groups)) for name in names]
+
+
+class _Group(msgspec.Struct):
+    """Group as Ansible lists it; of `_meta` the variables of all hosts."""
+
+    hosts: list[str] = []
+    children: list[str] = []
+    hostvars: dict[str, dict[str, Any]] = {}
+
+
+def _listing_of(listing: Mapping[str, Any], path: Path) -> dict[str, _Group]:
+    """The listing, with its groups as records. InputError where it is none of Ansible's."""
+    try:
+        return msgspec.convert(listing, dict[str, _Group])
+    except (msgspec.ValidationError, UnicodeEncodeError) as error:
+        what = f"inventory {path} is listed by Ansible in a form that picluster does not know: {in_words(error)}"
+        raise InputError(what, fix=f"see what it says: ansible-inventory -i {shlex.quote(str(path))} --list") from None
 
 
 def _make_one(path: Path) -> str:
@@ -129,16 +153,19 @@ def _strength(name: str, variables: Mapping[str, str]) -> dict[str, Any]:
     for variable in ("picluster_memory_mb", "picluster_cores"):
         text = variables.get(variable, "")
         if text and not (text.isdecimal() and int(text)):
-            raise InputError(f"{variable} of {name} is {text!r}: it must be a whole number above 0")
+            what = f"{variable} of {name} is {text!r}: it must be a whole number above 0"
+            raise InputError(what, fix="write it in digits, or leave it out: then the node is asked")
         found.append(int(text or 0))
     memory_mb, cores = found
     return {"memory_bytes": memory_mb << 20, "cores": cores} if memory_mb and cores else {}
 
 
-def _hosts(listing: Mapping[str, Any], group: str) -> Iterator[str]:
-    yield from listing.get(group, {}).get("hosts", [])
-    for child in listing.get(group, {}).get("children", []):
-        yield from _hosts(listing, child)
+def _hosts(listing: Mapping[str, _Group], group: str, within: tuple[str, ...] = ()) -> Iterator[str]:
+    if group not in listing or group in within:
+        return
+    yield from listing[group].hosts
+    for child in listing[group].children:
+        yield from _hosts(listing, child, (*within, group))
 
 
 def _ansible_inventory(path: Path) -> dict[str, Any]:

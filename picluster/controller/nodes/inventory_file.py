@@ -9,7 +9,7 @@ import os
 import re
 import shlex
 from collections.abc import Iterator
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from picluster.wording import yaml_in_words
 _KEYS = ("hosts", "children", "vars")
 _YAML = (".yml", ".yaml", ".json")
 _SECTION = re.compile(r"\[([^:\]]+)(:\w+)?\]\s*(?:[#;].*)?")
+_BRACKETS, _DEEPEST = {"[": 1, "{": 1, "]": -1, "}": -1}, 100
 _TEXT = "tag:yaml.org,2002:str"
 
 
@@ -63,8 +64,12 @@ def _read(path: Path) -> str:
 def _check_yaml(path: Path, text: str) -> None:
     import yaml  # type: ignore[import-untyped]
 
+    if (depth := max(accumulate(_BRACKETS.get(letter, 0) for letter in text), default=0)) > _DEEPEST:
+        raise _refused(path, 1, f"{depth} brackets stand within each other")  # PyYAML takes for ever
     try:
         root = yaml.compose(text, yaml.SafeLoader)
+    except RecursionError:
+        raise _refused(path, 1, "too many indents stand within each other") from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         reason = yaml_in_words(str(getattr(error, "problem", "") or getattr(error, "reason", "")))
@@ -80,16 +85,18 @@ def _yaml_mistakes(root: Any) -> Iterator[tuple[int, str]]:
     if root.id != "mapping":
         yield _line(root), "a list, where the names of groups are expected, each with a colon"
         return
-    if "plugin" in {key.value for key, _ in root.value}:
+    if "plugin" in [key.value for key, _ in root.value]:
         return  # the settings of one of Ansible's own sources of hosts
     yield from _repeated(root)
+    seen: set[int] = set()
     for name, group in root.value:
-        yield from _mistakes_of_group(name.value, group)
+        yield from _mistakes_of_group(name.value, group, seen)
 
 
-def _mistakes_of_group(name: str, group: Any) -> Iterator[tuple[int, str]]:
-    if _is_empty(group):
+def _mistakes_of_group(name: str, group: Any, seen: set[int]) -> Iterator[tuple[int, str]]:
+    if _is_empty(group) or id(group) in seen:  # an alias may name it again, even within itself
         return
+    seen.add(id(group))
     if group.id != "mapping":
         yield _line(group), f"the group {name} is {_kind(group)}: hosts:, children: or vars: is expected below it"
         return
@@ -101,13 +108,13 @@ def _mistakes_of_group(name: str, group: Any) -> Iterator[tuple[int, str]]:
             yield _line(value), f"{key.value} of {name} is {_kind(value)}: one name a line is expected, with a colon"
         elif value.id == "mapping":
             yield from _repeated(value)
-            yield from _mistakes_of_members(key.value, value)
+            yield from _mistakes_of_members(key.value, value, seen)
 
 
-def _mistakes_of_members(kind: str, members: Any) -> Iterator[tuple[int, str]]:
+def _mistakes_of_members(kind: str, members: Any, seen: set[int]) -> Iterator[tuple[int, str]]:
     for name, value in members.value:
         if kind == "children":
-            yield from _mistakes_of_group(name.value, value)
+            yield from _mistakes_of_group(name.value, value, seen)
         elif kind == "hosts" and name.tag != _TEXT and name.value != "<<":
             yield _line(name), f"the host {name.value} is a number or the like: put its name into quotes"
         elif kind == "hosts" and value.id == "mapping":
@@ -118,7 +125,10 @@ def _mistakes_of_members(kind: str, members: Any) -> Iterator[tuple[int, str]]:
 
 
 def _repeated(mapping: Any) -> Iterator[tuple[int, str]]:
-    """Keys that stand there twice: the last would be taken in silence."""
+    """Keys that stand there twice: the last would be taken in silence. And what is no name at all."""
+    yield from (
+        (_line(key), f"{_kind(key)} stands where a name is expected") for key, _ in mapping.value if key.id != "scalar"
+    )
     keys = sorted((key.value, _line(key)) for key, _ in mapping.value if key.id == "scalar")
     for (name, before), (other, line) in pairwise(keys):
         if name == other:

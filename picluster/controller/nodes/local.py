@@ -7,19 +7,20 @@ import platform
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
-from typing import BinaryIO
 
+import msgspec
 import psutil
 
 import picluster
 from picluster.agent import premises
 from picluster.controller.nodes.inventory import Node
-from picluster.controller.nodes.machine import ANSWER_SECONDS, Agent, Exit, Parcel, Places, WorkerProcess
+from picluster.controller.nodes.machine import ANSWER_SECONDS, Agent, Exit, Parcel, Places, WorkerProcess, lines_of
+from picluster.errors import RunFailed
 from picluster.project import worker_command
 from picluster.schema.agent import AnswerType, Question
 from picluster.schema.events import WorkerState
@@ -135,7 +136,12 @@ class LocalAgent:
         assert self._process.stdout is not None
         self._process.stdin.write(to_json(question) + b"\n")
         self._process.stdin.flush()
-        return question.read_answer(self._process.stdout.readline())
+        line = self._process.stdout.readline()
+        try:
+            return question.read_answer(line)
+        except msgspec.DecodeError:
+            what = f"a program of picluster on this machine answers {line[:80]!r}"
+            raise RunFailed(what, fix=f"see what else prints there: {sys.executable} -c ''") from None
 
     def close(self) -> None:
         """End it."""
@@ -150,8 +156,9 @@ class _LocalProcess:
         assert process.stderr is not None
         self._process = process
         self._input = process.stdin
-        self.output: BinaryIO = process.stdout  # type: ignore[assignment]
-        self.log: BinaryIO = process.stderr  # type: ignore[assignment]
+        self._streams = process.stdout, process.stderr
+        self.output: Iterable[bytes] = lines_of(process.stdout)  # type: ignore[arg-type]
+        self.log: Iterable[bytes] = lines_of(process.stderr)  # type: ignore[arg-type]
 
     def tell(self, line: bytes) -> None:
         with suppress(BrokenPipeError, ValueError):  # gone, or hung up on
@@ -180,5 +187,5 @@ class _LocalProcess:
 
     def close(self) -> None:
         """Close what it would say."""
-        self.output.close()
-        self.log.close()
+        for stream in self._streams:
+            stream.close()

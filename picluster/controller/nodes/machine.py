@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 ANSWER_SECONDS = 20.0
 STATE_SECONDS = 14.0
 """Time for a machine to tell what its worker is doing: one that swaps needs long, one that is frozen never answers."""
+LONGEST_LINE_BYTES = 16 << 20
+"""More in one line is no event, no answer, and no line of a log."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,11 @@ class Exit:
     """None where a signal killed it."""
     signal: str | None
     """Name of the signal."""
+
+
+def lines_of(stream: BinaryIO) -> Iterator[bytes]:
+    """Lines of a stream. One that does not end comes in pieces: it must not fill this machine's memory."""
+    return iter(partial(stream.readline, LONGEST_LINE_BYTES), b"")
 
 
 class Agent(Protocol):
@@ -41,10 +49,13 @@ class Agent(Protocol):
 class WorkerProcess(Protocol):
     """A worker on some node."""
 
-    output: BinaryIO
-    """Its standard output: events."""
-    log: BinaryIO
-    """Its standard error."""
+    @property
+    def output(self) -> Iterable[bytes]:
+        """Lines of its standard output: events."""
+
+    @property
+    def log(self) -> Iterable[bytes]:
+        """Lines of its standard error."""
 
     def tell(self, line: bytes) -> None:
         """Write a line to its standard input; says nothing when the worker is gone."""

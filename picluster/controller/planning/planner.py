@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 REPLICA_MARK = "."
 """Sign between a node's name and the number of one of several replicas on it."""
 USUAL_REPLICAS = 2
+_SHOWN = 12
 _CLASSES_PER_DOUBLING = 4
 """Two boards of one kind tell memories that differ a little: below a fifth there is no difference."""
 _MUCH_LARGER = 2.0
@@ -88,11 +89,13 @@ def fit_plan(plan: Plan, facts: Sequence[NodeFacts], spec: Spec, model: ModelDes
     machines = {node: machine_of(node, nodes) for node in plan.nodes}
     strangers = [node for node, machine in machines.items() if machine is None]
     if strangers:
-        message = f"the plan names {', '.join(strangers)}, not in the inventory"
+        more = f" and {len(strangers) - _SHOWN:,} more" if len(strangers) > _SHOWN else ""
+        message = f"the plan names {', '.join(strangers[:_SHOWN])}{more}, not in the inventory"
         raise InputError(message, fix=f"the inventory has {', '.join(nodes)}")
     if plan.depth != spec.model.depth:
         raise InputError(
-            f"the plan places {counted(plan.depth, 'layer')}, but {spec.model.name} has {spec.model.depth}"
+            f"the plan places {counted(plan.depth, 'layer')}, but {spec.model.name} has {spec.model.depth}",
+            fix="have another written: picluster launch --dry-run > plan.json",
         )
     for number, stage in enumerate(plan.stages[1:], start=2):
         layer = model.layers[stage.layers[0] - 1]

@@ -57,16 +57,23 @@ def follow_run(folder: RunFolder) -> Iterator[Recorded]:
 
     Lines of their logs, too. What workers write while they are ended is passed over, but for the one that failed.
     """
-    nodes = folder.plan().nodes
-    files = [GrowingFile(path) for path in (folder.events_file, *map(folder.metrics_file, nodes))]
-    logs = {node: GrowingFile(folder.log_file(node)) for node in nodes}
+    files = [GrowingFile(folder.events_file)]
+    logs: dict[str, GrowingFile] = {}
+    attempt = 1
     for is_over in looks(folder):
-        yield from heapq.merge(*map(_events, files), key=attrgetter("time"))
+        for node in folder.node_names():  # a later attempt may have others
+            if node not in logs:
+                files.append(GrowingFile(folder.metrics_file(node)))
+                logs[node] = GrowingFile(folder.log_file(node))
+        for told in heapq.merge(*map(_events, files), key=attrgetter("time")):
+            attempt = max(attempt, told.attempt)
+            yield told
         result = folder.result() if is_over else None
         for node, log in logs.items():
             if result is None or (result.failure and result.failure.node == node):
                 for line in log.lines():
-                    yield Recorded(time=time.time(), node=node, event=Logged(line=line.decode(errors="replace")))
+                    event = Logged(line=line.decode(errors="replace"))
+                    yield Recorded(time=time.time(), node=node, attempt=attempt, event=event)
 
 
 def _events(file: GrowingFile) -> Iterator[Recorded]:

@@ -16,7 +16,7 @@ import msgspec
 from picluster.errors import DataError, InputError
 from picluster.refusals import words
 from picluster.schema.events import AnyEvent, EpochDone, Recorded, StepDone
-from picluster.schema.record import Record, from_json, to_json
+from picluster.schema.record import Record, decode, from_json, to_json
 from picluster.schema.run import Resumption
 from picluster.schema.state import Position
 from picluster.wording import in_words
@@ -149,10 +149,11 @@ def read_lines(file: Path) -> Iterator[Recorded]:
 def read_event(line: bytes, file: Path, number: int | None = None) -> Recorded:
     """The event of a line. DataError where it has none, which names the file and the line's number."""
     try:
-        return msgspec.json.decode(line, type=Recorded)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        event: Recorded = decode(line, Recorded)
+    except msgspec.DecodeError as error:
         place = "a line" if number is None else f"line {number}"
         raise DataError(f"{file} has no event in {place}: {in_words(error)}") from error
+    return event
 
 
 def counted_once(lines: Iterable[Recorded], attempts: Iterable[Resumption] = ()) -> Iterator[Recorded]:

@@ -195,10 +195,14 @@ class RunFolder:
         """Read the task of the run."""
         return read_record(self.run_file, Run)
 
+    def first_plan(self) -> Plan:
+        """Read the plan under which the run began."""
+        return read_record(self.plan_file, Plan)
+
     def plan(self) -> Plan:
         """Read the plan of the run; the newest, where it was taken up under others."""
         attempts = self.attempts()
-        return attempts[-1].plan if attempts else read_record(self.plan_file, Plan)
+        return attempts[-1].plan if attempts else self.first_plan()
 
     def controller(self) -> Controller:
         """Read who leads the run, or led it last."""
@@ -220,6 +224,10 @@ class RunFolder:
     def metrics(self, node: str) -> Iterator[Recorded]:
         """Read a node's steps and resource readings in order."""
         return counted_once(read_lines(self.metrics_file(node)), self.attempts())
+
+    def node_names(self) -> list[str]:
+        """Names of the nodes that have taken part so far, in whatever attempt."""
+        return sorted(folder.name for folder in (self.path / "nodes").glob("*"))
 
     def _node(self, node: str) -> Path:
         return self.path / "nodes" / node

@@ -105,7 +105,11 @@ class Fetcher:
 
     def _keep_state(self, position: Position, layers: Mapping[int, StateWritten]) -> None:
         """Let a state exist, and the oldest of those before it no longer."""
-        (judge,) = {each.judge for each in layers.values() if each.judge}
+        judges = {each.judge for each in layers.values() if each.judge}
+        if len(judges) != 1:
+            what = f"the state at {position.words} has {len(judges)} findings of the judge, who writes one"
+            raise DataError(what, fix="this is a bug in picluster: report it")
+        (judge,) = judges
         in_order = [layers[layer] for layer in sorted(layers)]
         files, checksums = (
             tuple(found) for found in ([Path(e.path).name for e in in_order], [e.sha256 for e in in_order])
@@ -155,6 +159,16 @@ class Fetcher:
                 if isinstance(event, Predicted) or checksum(aside) == event.sha256:
                     return
             raise DataError(f"{file} did not arrive as {event.path} was written")
+
+
+def check_event(event: AnyEvent, launch: Launch) -> None:
+    """Raise ValueError for an event that no worker of this run can mean: of a layer or file that there cannot be."""
+    if isinstance(event, Predicted) and launch.prediction is None:
+        raise ValueError(event.path)
+    if isinstance(event, FileWritten) and (not Path(event.path).name or "\0" in event.path):
+        raise ValueError(event.path)
+    if isinstance(event, StateWritten) and event.layer not in range(1, launch.plan.depth + 1):
+        raise ValueError(event.layer)
 
 
 class Rhythm:

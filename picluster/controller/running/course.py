@@ -150,9 +150,7 @@ class _Course:
             controller=this_controller(),
         )
         self.folder.keep_attempt(attempt)
-        where = begin.position.words if begin.layer_files else "the beginning"
-        why = f"{after.node or 'the run'}: {after.cause}; " if after else ""
-        self._observer.note("going on", f"{why}attempt {self._attempt}, from {where}, on {', '.join(plan.nodes)}")
+        self._observer.note("going on", attempt.words)
         ready = {each.node: each.event for each in self.folder.events() if isinstance(each.event, Ready)}
         known = {node.name: node.numerics for node in self._here.facts if node.name in plan.nodes}
         if mixed := mixed_numerics({**{name: each.hardware.numerics for name, each in ready.items()}, **known}):

@@ -10,12 +10,13 @@ import msgspec
 
 from picluster.controller.nodes.fan_out import try_all
 from picluster.controller.nodes.machine import STATE_SECONDS, Exit
+from picluster.controller.running.checkpoints import check_event
 from picluster.controller.running.detection.diagnosis import one_line
 from picluster.errors import Fault, PiclusterError
 from picluster.refusals import is_of_the_disk, refusal
 from picluster.schema.events import AnyEvent, Ended, Examined, Failed, Logged, WorkerEvent, WorkerState
 from picluster.schema.job import HEARTBEAT_SECONDS
-from picluster.schema.record import to_json
+from picluster.schema.record import decode, to_json
 from picluster.system import SYSTEM, System
 
 if TYPE_CHECKING:
@@ -148,8 +149,9 @@ class Workforce:
         """Read events until the worker closes its output; then see how it ended."""
         for line in worker.output:
             try:
-                event: AnyEvent = msgspec.json.decode(line, type=WorkerEvent)
-            except msgspec.DecodeError:
+                event: AnyEvent = decode(line, WorkerEvent)
+                check_event(event, self._launch)
+            except (msgspec.DecodeError, ValueError):
                 cause = f"its standard output is not an event: {line[:80]!r}"
                 event = Failed(cause=cause, fix="read the log: what else prints on the node?", expected=True)
             self.heard.put((node, event))

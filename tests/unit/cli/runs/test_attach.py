@@ -14,11 +14,13 @@ from picluster.cli.runs import attach
 from picluster.controller.record.leader import this_controller
 from picluster.controller.record.run_folder import RunFolder
 from picluster.schema.events import Ended, EpochDone
-from picluster.schema.run import Failure, Result
+from picluster.schema.run import Failure, Result, Resumption
+from picluster.schema.state import Position
 from tests.unit.cli.conftest import Picluster
+from tests.unit.cli.show.test_live_view import READY
 from tests.unit.controller.made import copy_of_run_v1
 
-SLEPT = Failure(
+FAILED = Failure(
     node="local2", layers=(1,), cause="killed by SIGKILL", fix="picluster doctor", log="nodes/local2/log.txt"
 )
 
@@ -62,7 +64,7 @@ def test_a_failed_run_is_told_with_exit_code_message_and_the_log_of_who_failed(
 ) -> None:
     for node in ("local1", "local2"):
         run.append_log(node, f"last words of {node}\n".encode())
-    ended(run, Result(status="failed", failure=SLEPT, test_accuracy=None, ended=0.0))
+    ended(run, Result(status="failed", failure=FAILED, test_accuracy=None, ended=0.0))
     answer = picluster("attach")
     assert answer.code == 5
     assert answer.err == (
@@ -109,6 +111,28 @@ def test_what_is_told_while_somebody_looks_comes_at_once(picluster: Picluster, l
     assert answer.code == 0
     assert "epoch 9/" in answer.out
     assert answer.err == "local2 │ a warning\n"
+
+
+def test_a_run_that_went_on_is_shown_attempt_by_attempt_each_under_its_plan(
+    picluster: Picluster, led: RunFolder
+) -> None:
+    last = [each.event for each in led.events() if isinstance(each.event, EpochDone)][-1]
+    plan = msgspec.structs.replace(led.plan(), sampler=("other",), idle=("local1",))
+    position = Position(epoch=2, step=3)
+    led.keep_attempt(
+        Resumption(
+            attempt=2, started=time.time(), after=FAILED, position=position, plan=plan, controller=this_controller()
+        )
+    )
+    led.record("other", READY, attempt=2)
+    led.record("local4", last, attempt=2)
+    led.append_log("other", b"a warning\n")
+    led.end(Result(status="finished", failure=None, test_accuracy=0.5, ended=time.time()))
+    answer = picluster("attach")
+    assert answer.code == 0, answer.err
+    why = "local2: killed by SIGKILL; attempt 2, from epoch 2, step 3, on other, local2, local3, local4"
+    assert answer.err == f"going on   {why}\n"
+    assert answer.out.count(f"epoch {last.epoch}/") == 2
 
 
 def test_events_come_in_the_order_of_their_times_whichever_file_they_stand_in(run: RunFolder) -> None:
