@@ -149,7 +149,7 @@ def _spoil_state(world: World, _: Node, seconds: float) -> None:
     if files := sorted(world.desk.folder.glob("runs/*/states/*/*")):
         file = files[int(seconds * 1000) % len(files)]
         world.has_spoilt_states = True
-        world.struck.add("desk")
+        world.struck.update(["desk", *world.nodes])  # a node may be the first to see it
         world.damages.append("cut" if seconds < 1 else "flip")
         with suppress(OSError):
             file.write_bytes(world.spoil(file.read_bytes()))

@@ -83,12 +83,10 @@ class _Course:
         NodesFailed where nodes cannot be used, and the run has not begun.
         """
         task, known = self._task, self._folder
-        begin = partial(begin_run, task, plan, self._placement.request) if known is None else lambda: known
+        begin = partial(self._begin_folder, plan)
         take_up = TakeUp(attempt=self._attempt, begin=self._begin, goes_on=self._goes_on_after)
         try:
-            self._folder, result = make_run(
-                task.spec, task.graph, plan, self._here, self._observer, begin, take_up=take_up
-            )
+            _, result = make_run(task.spec, task.graph, plan, self._here, self._observer, begin, take_up=take_up)
         except NodesFailed as error:
             if known is None:
                 raise
@@ -99,6 +97,11 @@ class _Course:
                 node=node, layers=layers, role=role, cause=why.what, fix=why.fix, log=None, kind="unreachable"
             )
         return result.failure
+
+    def _begin_folder(self, plan: Plan) -> RunFolder:
+        """The run's folder; it is known as soon as it is there, as somebody may stop the run at any moment."""
+        self._folder = self._folder or begin_run(self._task, plan, self._placement.request)
+        return self._folder
 
     def plan_after(self, failure: Failure, plan: Plan) -> Plan:
         """Plan the next attempt, on the nodes that answer now. RunFailed where there is none."""
