@@ -110,10 +110,12 @@ def test_the_record_of_a_node_is_kept_under_its_name_however_hostile(first: RunF
 
 
 @contextmanager
-def training(shelf: Shelf) -> Iterator[tuple[subprocess.Popen[str], RunFolder, dict[str, list[psutil.Process]]]]:
+def training(
+    shelf: Shelf, *more: str
+) -> Iterator[tuple[subprocess.Popen[str], RunFolder, dict[str, list[psutil.Process]]]]:
     """A run in the middle of its training, and the processes of its workers by node."""
     before = shelf.desk.runs()
-    with shelf.desk.start("launch", *shelf.words(epochs=100_000)) as controller:
+    with shelf.desk.start("launch", *shelf.words(epochs=100_000), *more) as controller:
         try:
             deadline = time.monotonic() + TRAIN_TIMEOUT_SECONDS
             while not (new := shelf.desk.runs() - before) or not has_trained(run_of(shelf, new)):
@@ -160,7 +162,7 @@ def test_only_a_changed_file_ships_and_a_connection_that_breaks_names_its_node(s
     os.utime(labels)
     for left_by_the_killed in shelf.sshd.run_folders():
         os.utime(left_by_the_killed.parent, (0, 0))
-    with training(shelf) as (controller, run, workers):
+    with training(shelf, "--max-restarts", "0") as (controller, run, workers):
         assert {folder.parent.name for folder in shelf.sshd.run_folders()} == {run.name}
         assert shelf.shipped() == ["labels.npy"]
         (judge,) = run.plan().stages[-1].nodes
