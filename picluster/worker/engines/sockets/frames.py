@@ -7,7 +7,6 @@ import socket
 import struct
 from collections.abc import Iterator
 from enum import IntEnum
-from hashlib import blake2b
 from typing import NamedTuple
 
 import torch
@@ -19,6 +18,7 @@ from picluster.worker.engines.sockets.proof import ProvenConnection
 CHUNK_BYTES = 256 << 10
 """Part of a message that is sealed while the one before it travels."""
 _SEAL_BYTES = 16
+"""Bytes that are sent of a code."""
 _HEAD = struct.Struct("<IIQ")
 
 
@@ -48,10 +48,12 @@ class Seals:
         self._key = key
         self._count = 0
 
-    def begin(self, part: bytes | memoryview = b"") -> blake2b:
+    def begin(self, part: bytes | memoryview = b"") -> hmac.HMAC:
         """Begin the next code, with the first part that it covers."""
         self._count += 1
-        return blake2b(part, digest_size=_SEAL_BYTES, key=self._key, salt=self._count.to_bytes(16, "little"))
+        seal = hmac.new(self._key, self._count.to_bytes(8, "little"), "sha256")
+        seal.update(part)
+        return seal
 
 
 class FrameWriter:
@@ -63,14 +65,14 @@ class FrameWriter:
     def write(self, kind: FrameKind, channel: int, content: memoryview) -> None:
         """Return when the kernel has all of a frame; raises OSError."""
         head = _HEAD.pack(kind, channel, len(content))
-        parts: list[bytes | memoryview] = [head, self._seals.begin(head).digest()]
+        parts: list[bytes | memoryview] = [head, self._seals.begin(head).digest()[:_SEAL_BYTES]]
         if content:
             seal = self._seals.begin()
             for chunk in _chunks(content):
                 seal.update(chunk)
                 self._send([*parts, chunk])
                 parts = []
-            parts = [seal.digest()]
+            parts = [seal.digest()[:_SEAL_BYTES]]
         self._send(parts)
 
     def _send(self, parts: list[bytes | memoryview]) -> None:
@@ -111,8 +113,8 @@ class FrameReader:
                 raise EOFError
             place += count
 
-    def _check(self, seal: blake2b, code: memoryview) -> None:
-        if not hmac.compare_digest(seal.digest(), code):
+    def _check(self, seal: hmac.HMAC, code: memoryview) -> None:
+        if not hmac.compare_digest(seal.digest()[:_SEAL_BYTES], code):
             what = f"what came from {self._name} was changed on its way"
             raise RunFailed(what, fix="examine the network: its cables and switch, and who else is on it")
 
