@@ -12,6 +12,7 @@ MANY = range(20, 320)
 KEPT = {
     453: "a controller that had paused asked for a state that the node had removed, and gave the node up for it",
     600: "a run that was stopped while its nodes were let go of after a failure had no result",
+    10611: "a run that was stopped while it was taken up had no result",
 }
 """Seeds that found something, and what."""
 

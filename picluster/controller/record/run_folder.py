@@ -163,6 +163,8 @@ class RunFolder:
                 write_whole(self._room_file, secrets.token_bytes(_ROOM_BYTES))
             write_record(folder / f"{attempt.attempt}.json", attempt)
             self.result_file.unlink(missing_ok=True)
+            for aside in self.path.rglob(".*.safetensors"):  # of a controller that was killed while it fetched
+                aside.unlink()
         except OSError as error:
             refuse("write", folder, error)
 

@@ -46,10 +46,10 @@ def train(
     which says which node failed, why, and where its log is.
     """
     course = _Course(task, placement, observer, earlier)
-    if earlier is not None:
-        result = earlier.result()
-        course.take_up(plan, after=result.failure if result else None)
     with course.recorded():
+        if earlier is not None:
+            result = earlier.result()
+            course.take_up(plan, after=result.failure if result else None)
         while (failure := course.attempt(plan)) is not None:
             plan = course.plan_after(failure, plan)
     course.folder.drop_states()
