@@ -204,6 +204,8 @@ class SimulatedMachine:
             shutil.rmtree(self._folder, ignore_errors=True)
         if self._connection:
             self._connection.end(0)
+        if self._worker:
+            self._worker.take(None)
 
     def is_reached(self, what: str, seconds: float) -> bool:
         """True where the node answers within some time."""
