@@ -10,6 +10,7 @@ from picluster.errors import PiclusterError, RunFailed
 from picluster.system import SYSTEM, System
 
 Outcome = TypeVar("Outcome")
+_TICK_SECONDS = 0.5
 
 
 class NodesFailed(PiclusterError):
@@ -40,7 +41,7 @@ def try_all(
     """Each node's outcome or error, in the order of `names`; unexpected exceptions are raised.
 
     `work` takes a node's name, in a thread of its own. A node that has not finished in time has failed; `doing` says
-    what it was doing.
+    what it was doing. The time for which this process itself is paused does not count.
     """
     names = list(names)
     done: queue.Queue[tuple[str, Outcome | BaseException]] = system.queue(0)
@@ -54,12 +55,17 @@ def try_all(
     for name in names:
         system.start_thread(attempt, name, name=f"{doing} {name}")
     outcomes: dict[str, Outcome | PiclusterError] = {}
-    deadline = system.now() + timeout_seconds
+    left_seconds = timeout_seconds
     while len(outcomes) < len(names):
-        try:
-            name, outcome = done.get(timeout=max(0.0, deadline - system.now()))
-        except queue.Empty:
+        if left_seconds <= 0:
             break
+        began, tick_seconds = system.now(), min(left_seconds, _TICK_SECONDS)
+        try:
+            name, outcome = done.get(timeout=tick_seconds)
+        except queue.Empty:
+            left_seconds -= tick_seconds
+            continue
+        left_seconds -= min(system.now() - began, tick_seconds)
         if isinstance(outcome, BaseException) and not isinstance(outcome, PiclusterError):
             raise outcome
         outcomes[name] = outcome
