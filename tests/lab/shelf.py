@@ -20,6 +20,8 @@ from tests.lab.running import RunningLab, eventually
 
 WORKER = "/opt/picluster/.venv/bin/picluster-worker work"
 LONG = ("--layers-per-node", "1", "--epochs", "2000")
+START_SECONDS = 90.0
+"""Time that workers on slow nodes may take to import torch and make a step, whatever else the machine does."""
 END_SECONDS = 30
 
 
@@ -41,7 +43,7 @@ class Shelf:
                 run = RunFolder(self.desk.folder / "runs" / (self.desk.runs() - before).pop())
                 eventually(run.plan_file.exists)
                 judge = run.plan().stages[-1].nodes[0]
-                eventually(lambda: has_stepped(run, judge) or process.poll() is not None)
+                eventually(lambda: has_stepped(run, judge) or process.poll() is not None, within_seconds=START_SECONDS)
                 assert process.poll() is None, process.communicate()
                 yield process, run
             finally:
