@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
-import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,13 +14,12 @@ from picluster.controller.record.report import make_report
 from picluster.controller.record.run_folder import RunFolder
 from picluster.schema.comparison import ComparedRow, Comparison
 from tests.integration.desk import CHECKOUT, Desk, make_desk
+from tests.slowness import slowness
 
 INPUT = Path(os.environ.get("PICLUSTER_INPUT") or "input")
 ACCURACY = {"word_features": 0.545, "graph_embedding": 0.745, "graph_feature_embedding": 0.770}
 SECONDS = {"word_features": 16 / 4, "graph_embedding": 9 * 60 / 4, "graph_feature_embedding": 28 * 60 / 4}
 """A quarter of what the predecessors took."""
-IMPORT_SECONDS = 1.6
-"""What importing torch takes on a machine like the one of the figures in the docs."""
 SPLITS = 5
 PRETRAINED = ("graph_embedding", "graph_feature_embedding")
 TWINS = ("word_features", "graph_feature_embedding")
@@ -109,12 +105,8 @@ def test_pretraining_and_a_run_take_less_than_a_quarter_of_the_predecessor_s_tim
 
 @pytest.mark.quiet
 def test_words_take_less_than_a_quarter_of_the_predecessor_s_time(desk: Desk) -> None:
-    """Most of it goes to importing torch, by which a slow machine is told: it may take as much longer."""
-    began = time.monotonic()
-    subprocess.run([sys.executable, "-c", "import torch"], check=True)
-    slower = max(1.0, (time.monotonic() - began) / IMPORT_SECONDS)
     row = compared(desk, rows("single", "word_features"), 2)["word_features"]
-    assert fastest(row) < slower * SECONDS["word_features"]
+    assert fastest(row) < slowness() * SECONDS["word_features"]
 
 
 def fastest(row: ComparedRow) -> float:

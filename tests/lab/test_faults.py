@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 
 import pytest
+from safetensors.torch import load_file
 
 from picluster.controller.record.run_folder import RunFolder
 from picluster.lab.faults import Fault, break_it
@@ -112,12 +113,12 @@ def test_a_short_cut_does_nothing_and_after_a_lost_worker_training_goes_on_with_
     assert learnt(shelf, run) == learnt(shelf, undisturbed)
 
 
-def learnt(shelf: Shelf, run: RunFolder) -> tuple[object, bytes]:
-    """Losses and accuracies of every epoch, and the bytes of the weights."""
+def learnt(shelf: Shelf, run: RunFolder) -> tuple[object, object]:
+    """Losses and accuracies of every epoch, and the weights."""
     epochs = [{**epoch, "seconds": None} for epoch in shelf.report(run)["epochs"]]
     file = shelf.desk.folder / f"{run.name}.safetensors"
     assert shelf.desk.picluster("export", run.name, "--output", str(file)).returncode == 0
-    return epochs, file.read_bytes()
+    return epochs, {name: tensor.tolist() for name, tensor in load_file(file).items()}
 
 
 def has_trained(run: RunFolder, attempt: int) -> bool:
