@@ -123,11 +123,15 @@ def going_on(folder: RunFolder) -> str:
     return f"go on with it: picluster launch --resume {shlex.quote(folder.name)}"
 
 
+def stopped(folder: RunFolder, by: str) -> Stopped:
+    """The error of a run that somebody or something, `by`, has stopped."""
+    return Stopped(f"run {folder.name} was stopped by {by or 'somebody'}", fix=going_on(folder), by=by)
+
+
 def error_of(folder: RunFolder, result: Result) -> PiclusterError | None:
     """The error with which a run ended: RunFailed or Stopped; None where it has finished, or goes on."""
     if result.status == "stopped":
-        what = f"run {folder.name} was stopped by {result.stopped_by or 'somebody'}"
-        return Stopped(what, fix=going_on(folder), by=result.stopped_by)
+        return stopped(folder, result.stopped_by)
     if (failure := result.failure) is None:
         return None
     log, end = f"{folder.path}/{failure.log}" if failure.log else "", failure.last_lines

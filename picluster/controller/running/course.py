@@ -15,7 +15,7 @@ from picluster.controller.nodes.inventory import remote_nodes
 from picluster.controller.nodes.reaching import NodeSurvey
 from picluster.controller.planning.planner import machine_of
 from picluster.controller.record.leader import this_controller
-from picluster.controller.record.report import error_of, going_on
+from picluster.controller.record.report import error_of, going_on, stopped
 from picluster.controller.running.detection.diagnosis import own_failure
 from picluster.controller.running.recovery import GOING_ON_HELPS, Losses, can_go_on, plan_for
 from picluster.controller.running.training import TakeUp, begin_run, make_run
@@ -86,7 +86,7 @@ class _Course:
         begin = partial(self._begin_folder, plan)
         take_up = TakeUp(attempt=self._attempt, begin=self._begin, goes_on=self._goes_on_after)
         try:
-            _, result = make_run(task.spec, task.graph, plan, self._here, self._observer, begin, take_up=take_up)
+            result = make_run(task.spec, task.graph, plan, self._here, self._observer, begin, take_up=take_up)
         except NodesFailed as error:
             if known is None:
                 raise
@@ -178,9 +178,7 @@ class _Course:
         except (KeyboardInterrupt, Stopped) as error:
             by = (error.by if isinstance(error, Stopped) else "") or "Ctrl-C"
             self._record("stopped", stopped_by=by)
-            fix = going_on(self._folder) if self._folder else ""
-            what = f"run {self._folder.name} was stopped by {by}" if self._folder else f"stopped by {by}"
-            raise Stopped(what, fix=fix, by=by) from error
+            raise (stopped(self._folder, by) if self._folder else Stopped(f"stopped by {by}", by=by)) from error
         except BaseException as error:
             self._record("failed", own_failure(error))
             raise

@@ -61,7 +61,7 @@ def write_predictions(folder: RunFolder, file: Path, observer: Observer) -> None
         prediction = Prediction(weights=place.weights_file, probabilities=place.path / "probabilities.npy")
         place.keep_model(earlier.model()[0])
         write_weights(folder, prediction.weights)
-        _, result = make_run(earlier.spec, graph, plan, placement, observer, lambda: place, prediction)
+        result = make_run(earlier.spec, graph, plan, placement, observer, lambda: place, prediction)
         if result.failure:
             raise RunFailed(f"predicting failed: {result.failure.cause}", fix=result.failure.fix)
         probabilities = np.load(prediction.probabilities, mmap_mode="r")

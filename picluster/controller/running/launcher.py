@@ -9,6 +9,7 @@ from contextlib import suppress
 
 import msgspec
 
+from picluster.controller.record.report import stopped
 from picluster.controller.running.checkpoints import Arrived, Fetcher, FileWritten, Rhythm
 from picluster.controller.running.detection.diagnosis import asleep, diagnose, own_failure
 from picluster.controller.running.detection.witness import Witness, ready_seconds
@@ -62,7 +63,7 @@ class Launcher:
             self._stop_workers()
             with suppress(DataError):  # it was stopped, whether or not the disk takes that
                 self._end("stopped", None, by)
-            raise Stopped(f"run {self._folder.name} was stopped by {by}", by=by) from error
+            raise stopped(self._folder, by) from error
         except BaseException as error:
             self._stop_workers()
             with suppress(DataError):  # the reason why it failed may be the reason why that cannot be written

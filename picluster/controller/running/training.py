@@ -69,7 +69,7 @@ def make_run(
     begin: Callable[[], RunFolder],
     prediction: Prediction | None = None,
     take_up: TakeUp | None = None,
-) -> tuple[RunFolder, Result]:
+) -> Result:
     """Carry a plan out, in the folder that `begin` makes with the model's file; with a `prediction`, predict.
 
     Where a node failed, the result is not recorded yet.
@@ -108,7 +108,7 @@ def make_run(
         with observer.running(folder, spec, plan, graph.meta) as watch:
             result = Launcher(launch, watch, system).run()
         there.for_good = result.failure is None or not take_up.goes_on(result.failure)
-        return folder, result
+        return result
 
 
 @dataclass
