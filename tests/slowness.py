@@ -1,22 +1,30 @@
-"""A measure of the machine, for tests that bound a time: the same machine may be half as fast an hour later."""
+"""A time as a usual machine would have taken it, for tests that bound one: this machine may be half as fast a moment later."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
-USUAL_SECONDS = 0.040
-"""Processor time of the loop below on a machine like the one of the figures in the docs."""
-ADDITIONS, ROUNDS = 1_000_000, 7
+USUAL_SECONDS = 0.0040
+"""Processor time of the additions below on a machine like the one of the figures in the docs."""
+ADDITIONS = 100_000
 
 
-def slowness() -> float:
+def usual_seconds(measure: Callable[[], float], rounds: int = 5) -> float:
+    """Return the fewest seconds of those that `measure` tells, each divided by how slow the machine is right around it."""
+    found = []
+    before = _slowness()
+    for _ in range(rounds):
+        seconds, after = measure(), _slowness()
+        found.append(seconds / max(before, after))
+        before = after
+    return min(found)
+
+
+def _slowness() -> float:
     """Return how many times as long this machine takes for plain Python, now; 1 where it is no slower than usual."""
-    return max(1.0, min(_seconds_of_additions() for _ in range(ROUNDS)) / USUAL_SECONDS)
-
-
-def _seconds_of_additions() -> float:
     began, found = time.process_time(), 0
     for number in range(ADDITIONS):
         found += number
     assert found
-    return time.process_time() - began
+    return max(1.0, (time.process_time() - began) / USUAL_SECONDS)
