@@ -1,4 +1,4 @@
-"""A time as a usual machine would have taken it, for tests that bound one: this machine may be half as fast a moment later."""
+"""Times as a usual machine would have taken them, for tests that bound a time: this machine may halve its speed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ ADDITIONS = 100_000
 
 
 def usual_seconds(measure: Callable[[], float], rounds: int = 5) -> float:
-    """Return the fewest seconds of those that `measure` tells, each divided by how slow the machine is right around it."""
+    """Return the fewest seconds that `measure` tells, each divided by how slow the machine is right around it."""
     found = []
     before = _slowness()
     for _ in range(rounds):

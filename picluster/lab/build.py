@@ -22,6 +22,7 @@ from picluster.lab.machine.emulation import begin_emulation, end_emulation_witho
 from picluster.lab.machine.environment import own_environment
 from picluster.lab.machine.identity import give_identity, known_hosts, make_key
 from picluster.lab.machine.machine import wait_for_ssh
+from picluster.lab.machine.own_files import make_image, mount_image
 from picluster.lab.places import NAMESPACES, LabPlaces, boot_id, write
 from picluster.lab.spec import LabRequest, LabSpec, check_name, free_network, specify
 from picluster.lab.state import is_whole, read_spec
@@ -83,11 +84,14 @@ def _make(wanted: LabRequest, tell: Tell) -> LabSpec:
     write(places.spec, to_json(lab, indent=True).decode())
     with _timed("disks", tell):
         make_key(places.key, f"picluster-lab-{lab.name}")
+        if lab.own_files:
+            make_image(places, base, environment.mounts() if environment else {})
         for node in lab.nodes:
-            make_disk(node, places.node(node.name), base)
+            at = places.node(node.name)
+            make_disk(node, at, mount_image(places, at) if lab.own_files else base)
             give_identity(lab, node)
             if environment:
-                environment.install(places.node(node.name))
+                environment.install(at)
     with _timed("network", tell):
         run_all(bridge_commands(lab))
         for node in lab.nodes:

@@ -23,6 +23,7 @@ from picluster.lab.machine.disk import devices
 from picluster.lab.machine.emulation import ENVIRONMENT, begin_emulation
 from picluster.lab.machine.environment import own_environment
 from picluster.lab.machine.machine import boot, wait_for_ssh
+from picluster.lab.machine.own_files import own_base, own_mounts
 from picluster.lab.places import NAMESPACES, LabPlaces
 from picluster.lab.spec import LabSpec, NodeSpec
 from picluster.lab.state import read_spec
@@ -70,11 +71,13 @@ def start(lab: LabSpec, node: NodeSpec) -> None:
     places, groups = LabPlaces(lab.name), hierarchies()
     at = places.node(node.name)
     remove_groups(groups, at.group)  # with what was charged to it before it died
-    base = base_folder(BaseKind(fresh=lab.fresh, emulated=lab.emulated))
+    base = own_base(at) if lab.own_files else base_folder(BaseKind(fresh=lab.fresh, emulated=lab.emulated))
     make_groups(groups, places.group, at.group, node, devices(at, base))
     if lab.emulated:
         begin_emulation()
     mounts = {} if lab.fresh else own_environment().mounts()
+    if lab.own_files:
+        mounts = own_mounts(at, mounts)
     boot(groups, node, at, mounts, ENVIRONMENT if lab.emulated else {})
 
 

@@ -85,6 +85,8 @@ class LabSpec(Record, frozen=True):
     fresh: bool
     nodes: tuple[NodeSpec, ...]
     emulated: bool = False
+    own_files: bool = False
+    """True where each node has its own copy of system and packages in memory, as a Pi has."""
     schema_version: int = 1
 
     @property
@@ -114,6 +116,7 @@ class LabRequest:
     disk_bytes: int
     fresh: bool
     emulated: bool
+    own_files: bool
     second_interface: bool
 
     def __post_init__(self) -> None:
@@ -141,7 +144,7 @@ def check_name(name: str) -> None:
 def specify(wanted: LabRequest, network: str) -> LabSpec:
     """Specify the lab of a request, with the addresses that it gets."""
     nodes = tuple(_node(wanted, number, network) for number in range(wanted.nodes))
-    return LabSpec(wanted.name, network, wanted.fresh, nodes, wanted.emulated)
+    return LabSpec(wanted.name, network, wanted.fresh, nodes, wanted.emulated, wanted.own_files)
 
 
 def _node(wanted: LabRequest, number: int, network: str) -> NodeSpec:

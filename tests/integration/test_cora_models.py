@@ -105,7 +105,9 @@ def test_pretraining_and_a_run_take_less_than_a_quarter_of_the_predecessor_s_tim
 
 @pytest.mark.quiet
 def test_words_take_less_than_a_quarter_of_the_predecessor_s_time(desk: Desk) -> None:
-    seconds = usual_seconds(lambda: fastest(compared(desk, rows("single", "word_features"), 2)["word_features"]), rounds=1)
+    seconds = usual_seconds(
+        lambda: fastest(compared(desk, rows("single", "word_features"), 2)["word_features"]), rounds=1
+    )
     assert seconds < SECONDS["word_features"]
 
 

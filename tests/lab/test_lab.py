@@ -140,6 +140,16 @@ def test_nodes_like_real_pis_have_their_means(other_name: str) -> None:
     assert float(lab.ssh("pi1", f"python3 -c '{READ_AT_RANDOM}'").stdout) < 1500 * 1.2
 
 
+def test_nodes_with_files_of_their_own_each_pay_for_the_pages_that_they_read(other_name: str) -> None:
+    lab_command("up", "--name", other_name, "--nodes", "2", "--fresh", "--own-files")
+    lab = RunningLab(other_name)
+    for number, node in enumerate(lab.addresses):
+        before = lab.status()["nodes"][number]["memory_bytes"]
+        size = int(lab.ssh(node, "cat /usr/lib/*/*.so* | wc -c").stdout)
+        assert size > 20 << 20
+        assert lab.status()["nodes"][number]["memory_bytes"] - before > size / 2
+
+
 def _transfer(lab: RunningLab, receiver: str, sender: str, addresses: dict[str, str]) -> float:
     """Bits per second, over the receiver's second interface."""
     enter = ["nsenter", f"--target={lab.leader(receiver)}", "--net", sys.executable, "-c", RECEIVE]

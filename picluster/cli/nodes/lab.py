@@ -60,6 +60,13 @@ def up(
     second_interface: Annotated[
         bool, typer.Option("--second-interface", help="Give each node a second interface, in a network of its own.")
     ] = False,
+    own_files: Annotated[
+        bool,
+        typer.Option(
+            "--own-files",
+            help="Let each node pay for the memory of its programs' pages, as a Pi does; takes disk and time.",
+        ),
+    ] = False,
     name: Name = "lab",
 ) -> None:
     """Make virtual Pis, or repair those that are there. Needs root, on Debian or Ubuntu.
@@ -86,6 +93,7 @@ def up(
         disk_bytes=parse_size(disk, "--disk"),
         fresh=fresh,
         emulated=emulate,
+        own_files=own_files,
         second_interface=second_interface,
     )
     began = time.monotonic()

@@ -22,6 +22,7 @@ WANTED = LabRequest(
     disk_bytes=1 << 30,
     fresh=False,
     emulated=False,
+    own_files=False,
     second_interface=True,
 )
 LAB = specify(WANTED, "10.66.0.0/24")

@@ -33,6 +33,7 @@ def wanted(
         disk_bytes=8 << 30,
         fresh=False,
         emulated=emulated,
+        own_files=False,
         second_interface=second,
     )
 

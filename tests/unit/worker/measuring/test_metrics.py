@@ -47,7 +47,7 @@ def test_measuring_a_step_takes_far_less_than_a_hundredth_of_the_shortest_steps(
     with open(os.devnull, "wb") as nowhere:  # noqa: PTH123  it is no path
         writer, meter = EventWriter(nowhere), StepMeter(Clock())
         resources = ResourceSampler(writer.emit)
-        seconds = usual_seconds(lambda: median([thread_seconds(writer, resources, meter) for _ in range(50)]), rounds=40)
+        seconds = usual_seconds(lambda: median(thread_seconds(writer, resources, meter) for _ in range(50)), rounds=40)
     assert seconds < MOST_SECONDS
 
 
