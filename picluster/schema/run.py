@@ -1,6 +1,6 @@
 """Records of a run folder, besides spec, plan and events."""
 
-from picluster.errors import Fault
+from picluster.errors import Fault, RunFailed
 from picluster.schema.events import Status
 from picluster.schema.graph import GraphMeta
 from picluster.schema.plan import Plan
@@ -88,6 +88,9 @@ class Failure(Record, frozen=True, kw_only=True):
     """The end of the node's log."""
     found: float = 0.0
     """Time in seconds since 1970 at which it was known; 0 in older runs."""
+
+    exit_code: int = RunFailed.exit_code
+    """Exit code of the launch, which that of an error of the controller itself changes; 5 in older runs."""
 
     @property
     def who(self) -> str:

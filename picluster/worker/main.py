@@ -38,9 +38,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     describe.add_argument("--classes", type=int, default=41, help="classes of the graph (default: %(default)s)")
     describe.add_argument("--option", action="append", default=[], metavar="NAME=VALUE", help="option of the model")
-    check = commands.add_parser("check", help="let two processes multiply and exchange over Gloo; prints JSON")
+    check = commands.add_parser("check", help="let two processes multiply and exchange; prints JSON")
     check.add_argument("--address", default="127.0.0.1", help="own address of the data plane (default: %(default)s)")
-    check.add_argument("--interface", default="lo", help="its network interface (default: %(default)s)")
     work = commands.add_parser(
         "work", help="do a run's work on this node: job and heartbeats come on standard input (default)"
     )
@@ -80,9 +79,9 @@ def _check(arguments: argparse.Namespace) -> None:
     import platform
     from importlib.metadata import version
 
-    from picluster.worker.engines.gloo import exchange
+    from picluster.worker.engines.trial import exchange
 
-    output, seconds = _own_output(), exchange(arguments.address, arguments.interface)
+    output, seconds = _own_output(), exchange(arguments.address)
     told = {"python": platform.python_version(), "machine": platform.machine(), "torch": version("torch")}
     output.write(json.dumps({**told, "seconds": round(seconds, 2)}).encode() + b"\n")
     output.flush()

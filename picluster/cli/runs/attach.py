@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from picluster.controller.record.run_folder import RunFolder
     from picluster.controller.running.observer import Watch
     from picluster.schema.plan import Plan
-    from picluster.schema.run import Result
+    from picluster.schema.run import Result, Resumption
 
 EXAMPLES = """Examples:
 
@@ -60,6 +60,7 @@ class _Clock:
 def _show(folder: RunFolder) -> Result:
     """Show a run until it has finished; returns its result. RunFailed or Stopped where it ends otherwise."""
     from picluster.cli.show.progress import progress
+    from picluster.cli.show.run_state import Past
     from picluster.controller.record.following import follow_run
     from picluster.controller.record.report import error_of, result_of
 
@@ -67,8 +68,9 @@ def _show(folder: RunFolder) -> Result:
     clock = _Clock(task.started)
     with ExitStack() as shown:
 
-        def begin(plan: Plan) -> Watch:
-            watch = shown.enter_context(progress(task.spec, plan, task.graph.splits["train"], clock))
+        def begin(plan: Plan, resumption: Resumption | None = None) -> Watch:
+            past = Past.of(folder, resumption)
+            watch = shown.enter_context(progress(task.spec, plan, task.graph.splits["train"], clock, past))
             clock.moment = None
             return watch
 
@@ -80,7 +82,7 @@ def _show(folder: RunFolder) -> Result:
                 attempt = told.attempt
                 (resumption,) = (each for each in folder.attempts() if each.attempt == attempt)
                 note("going on", resumption.words)
-                watch = begin(resumption.plan)
+                watch = begin(resumption.plan, resumption)
             watch(told.node, told.event)
             clock.moment = None
         result = result_of(folder)

@@ -11,7 +11,7 @@ from rich.console import Console, RenderableType
 from rich.live import Live
 
 from picluster.cli.show.live_view import view
-from picluster.cli.show.run_state import RunState
+from picluster.cli.show.run_state import Past, RunState
 from picluster.cli.show.run_tables import show_plan
 from picluster.cli.show.screen import Screen
 from picluster.cli.show.words import epochs, learnt, note, plain
@@ -38,6 +38,7 @@ class LaunchScreen(Observer):
         super().__init__()
         self._plan_as_json = plan_as_json
         self._departure = departure
+        self._told: RunFolder | None = None
 
     def note(self, head: str, text: str) -> None:
         """Print a line about the launch."""
@@ -49,21 +50,25 @@ class LaunchScreen(Observer):
 
     def running(self, folder: RunFolder, spec: Spec, plan: Plan, graph: GraphMeta) -> AbstractContextManager[Watch]:
         """Print where the run's folder is, then how the run gets on."""
-        print(f"run        {folder.path}", flush=True)
+        if folder is not self._told:  # a further attempt has the same
+            print(f"run        {folder.path}", flush=True)
+        self._told = folder
         if self._departure:
             self._departure.leave(folder.letters, folder.terminal_file)
             self._departure = None
-        return progress(spec, plan, graph.splits["train"])
+        attempts = folder.attempts()
+        past = Past.of(folder, attempts[-1] if attempts else None)
+        return progress(spec, plan, graph.splits["train"], past=past)
 
 
 def progress(
-    spec: Spec, plan: Plan, training_nodes: int, clock: Callable[[], float] = time.monotonic
+    spec: Spec, plan: Plan, training_nodes: int, clock: Callable[[], float] = time.monotonic, past: Past | None = None
 ) -> AbstractContextManager[Watch]:
-    """Display that suits standard output. `clock` counts the time of what it is told."""
+    """Display that suits standard output. `clock` counts the time of what it is told; `past`: what was done before."""
     screen = Screen()
     if screen.can_draw:
-        return LiveView(RunState(spec, plan, training_nodes, clock), screen)
-    return nullcontext(Lines(spec, plan))
+        return LiveView(RunState(spec, plan, training_nodes, clock, past), screen)
+    return nullcontext(Lines(spec, plan, past=past))
 
 
 class LiveView:
@@ -104,13 +109,16 @@ class LiveView:
 class Lines:
     """Prints a line for each epoch, and for steps when an epoch takes long."""
 
-    def __init__(self, spec: Spec, plan: Plan, say: Callable[[str], None] | None = None) -> None:
+    def __init__(
+        self, spec: Spec, plan: Plan, say: Callable[[str], None] | None = None, past: Past | None = None
+    ) -> None:
         """`say` takes the lines instead of standard output; then none of the workers' logs is printed."""
         self._say = say
         self._epochs = spec.epochs
         self._nodes = len(plan.nodes)
         self._patience = spec.patience
-        self._ready = self._last_epoch = 0
+        self._ready = 0
+        self._last_epoch = past.epochs[-1].epoch if past and past.epochs else 0
         self._news = time.monotonic()
 
     def __call__(self, node: str, event: AnyEvent) -> None:

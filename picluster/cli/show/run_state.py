@@ -1,15 +1,22 @@
 """State of a run under way, from its events and a clock. Draws nothing."""
 
+from __future__ import annotations
+
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean, median
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from picluster.schema.events import AnyEvent, Done, Ended, EpochDone, Failed, Logged, Ready, Resources, StepDone, Tested
-from picluster.schema.plan import Plan
-from picluster.schema.spec import Spec
+from picluster.schema.state import Position
+
+if TYPE_CHECKING:
+    from picluster.controller.record.run_folder import RunFolder
+    from picluster.schema.plan import Plan
+    from picluster.schema.run import Resumption
+    from picluster.schema.spec import Spec
 
 Phase = Literal["starting", "training", "testing", "ending", "finished", "failed", "stopped"]
 
@@ -18,6 +25,19 @@ _RECENT_STEPS = 50
 _RECENT_EPOCHS = 5
 _VALIDATING_SECONDS = 1.0
 """Time after an epoch's last step from which the view says that the run is validating."""
+
+
+@dataclass(frozen=True)
+class Past:
+    """The course of a run before an attempt that took it up again."""
+
+    position: Position = field(default_factory=Position)
+    epochs: Sequence[EpochDone] = ()
+
+    @staticmethod
+    def of(folder: RunFolder, attempt: Resumption | None) -> Past:
+        """The past of an attempt; that of the first, which has none, is empty."""
+        return Past(attempt.position, folder.epochs_before(attempt)) if attempt else Past()
 
 
 @dataclass
@@ -61,7 +81,12 @@ class RunState:
     """State of a run from its start to its end."""
 
     def __init__(
-        self, spec: Spec, plan: Plan, training_nodes: int, clock: Callable[[], float] = time.monotonic
+        self,
+        spec: Spec,
+        plan: Plan,
+        training_nodes: int,
+        clock: Callable[[], float] = time.monotonic,
+        past: Past | None = None,
     ) -> None:
         self.epochs, self.steps, self.patience = spec.epochs, spec.steps(training_nodes), spec.patience
         self.tests_exactly = spec.evaluation("test") == "exact"
@@ -69,10 +94,12 @@ class RunState:
         self.log: deque[tuple[str, str]] = deque(maxlen=LOG_LINES)
         """Last lines of the workers' logs, each with its node."""
         self.phase: Phase = "starting"
-        self.step = 0
-        self.loss: float | None = None
-        self.last: EpochDone | None = None
-        self.best: EpochDone | None = None
+        past = past or Past()
+        self._taken_up = past.position
+        self.step = {"training": past.position.step - 1, "validation": self.steps, "test": 0}[past.position.phase]
+        self.last = past.epochs[-1] if past.epochs else None
+        self.best = next((done for done in reversed(past.epochs) if done.best), None)
+        self.loss = self.last.loss if self.last else None
         self._clock = clock
         self._began = self._phase_began = self._epoch_began = self._step_ended = clock()
         self._judge = plan.stages[-1].nodes[0]
@@ -85,7 +112,7 @@ class RunState:
             return
         self.nodes[node].hear(event)
         if self.phase == "starting" and self.ready == len(self.nodes):
-            self._enter("training")
+            self._enter("testing" if self._taken_up.phase == "test" else "training")
         if isinstance(event, StepDone) and node == self._judge:
             self.step, self._step_ended = event.step, self._clock()
             self.loss = self.loss if event.loss is None else event.loss
@@ -142,7 +169,7 @@ class RunState:
         return max(left * epoch_seconds - (self._clock() - self._epoch_began), (left - 1) * epoch_seconds, 0.0)
 
     def _end_epoch(self, done: EpochDone) -> None:
-        if len(self._epoch_seconds) == 1 and done.epoch == 2:  # noqa: PLR2004
+        if len(self._epoch_seconds) == 1 and done.epoch == self._taken_up.epoch + 1:
             self._epoch_seconds.clear()  # the first epoch pays for first touches of memory and files
         self._epoch_seconds.append(done.seconds)
         self.last, self.step, self.loss = done, 0, done.loss

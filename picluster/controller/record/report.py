@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from statistics import fmean
@@ -14,10 +14,11 @@ import msgspec
 
 from picluster.controller.record.all_runs import every_run
 from picluster.controller.record.leader import is_alive
+from picluster.controller.record.record_files import counted_once
 from picluster.controller.record.run_folder import RunFolder
-from picluster.errors import InputError, PiclusterError, RunFailed, Stopped
+from picluster.errors import DataError, InputError, MissingError, PiclusterError, RunFailed, Stopped
 from picluster.project import RUNS
-from picluster.schema.events import EpochDone, Ready, Resources, StepDone
+from picluster.schema.events import EpochDone, Ready, Recorded, Resources, StepDone
 from picluster.schema.plan import Plan
 from picluster.schema.report import (
     AttemptReport,
@@ -29,7 +30,10 @@ from picluster.schema.report import (
     Report,
     RunSummary,
 )
-from picluster.schema.run import Failure, Result
+from picluster.schema.run import Failure, Result, Resumption
+
+_OWN_KINDS = {kind.exit_code: kind for kind in (PiclusterError, InputError, DataError, MissingError)}
+"""Errors of the controller itself, by their exit codes."""
 
 
 def make_report(folder: RunFolder) -> Report:
@@ -38,7 +42,10 @@ def make_report(folder: RunFolder) -> Report:
     events = list(folder.events())
     ready = {each.node: each.event for each in events if isinstance(each.event, Ready)}
     epochs = [each.event for each in events if isinstance(each.event, EpochDone)]
-    metrics = {node: [each.event for each in folder.metrics(node)] for node in plan.nodes}
+    attempts = folder.attempts()
+    nodes = dict.fromkeys([*plan.nodes, *(node for each in attempts for node in each.plan.nodes)])
+    told = {node: list(folder.all_metrics(node)) for node in nodes}
+    metrics = {node: [each.event for each in counted_once(told[node], attempts)] for node in plan.nodes}
     steps = {node: [e for e in found if isinstance(e, StepDone)] for node, found in metrics.items()}
     resources = {node: [e for e in found if isinstance(e, Resources)] for node, found in metrics.items()}
     failure = result.failure
@@ -52,7 +59,7 @@ def make_report(folder: RunFolder) -> Report:
         status=result.status,
         stopped_by=result.stopped_by,
         failure=failure,
-        attempts=_attempts(folder),
+        attempts=_attempts(attempts, told),
         dataset=run.spec.dataset,
         class_names=run.graph.class_names,
         model=run.spec.model.name,
@@ -77,15 +84,11 @@ def make_report(folder: RunFolder) -> Report:
     )
 
 
-def _attempts(folder: RunFolder) -> tuple[AttemptReport, ...]:
-    resumed = folder.attempts()
-    if not resumed:
-        return ()
+def _attempts(resumed: Sequence[Resumption], told: Mapping[str, Sequence[Recorded]]) -> tuple[AttemptReport, ...]:
+    """Attempts after the first. Their first steps are among all that nodes told, also where these were made again."""
     first_steps: dict[int, float] = {}
-    for node in {node for each in resumed for node in each.plan.nodes}:
-        for line in folder.metrics(node):
-            if isinstance(line.event, StepDone):
-                first_steps[line.attempt] = min(line.time, first_steps.get(line.attempt, line.time))
+    for line in (line for lines in told.values() for line in lines if isinstance(line.event, StepDone)):
+        first_steps[line.attempt] = min(line.time, first_steps.get(line.attempt, line.time))
     return tuple(
         AttemptReport(
             attempt=each.attempt,
@@ -129,11 +132,13 @@ def stopped(folder: RunFolder, by: str) -> Stopped:
 
 
 def error_of(folder: RunFolder, result: Result) -> PiclusterError | None:
-    """The error with which a run ended: RunFailed or Stopped; None where it has finished, or goes on."""
+    """The error with which a run ended, as its launch told it; None where it has finished, or goes on."""
     if result.status == "stopped":
         return stopped(folder, result.stopped_by)
     if (failure := result.failure) is None:
         return None
+    if kind := _OWN_KINDS.get(failure.exit_code):
+        return kind(failure.cause, fix=failure.fix, fault=failure.kind)
     log, end = f"{folder.path}/{failure.log}" if failure.log else "", failure.last_lines
     return RunFailed(
         f"{failure.who} failed: {failure.cause}", fix=failure.fix, log=log, last_lines=end, fault=failure.kind

@@ -22,7 +22,7 @@ from picluster.controller.record.record_files import (
 )
 from picluster.controller.record.states import States
 from picluster.errors import DataError, InputError, PiclusterError
-from picluster.schema.events import Failed, Recorded, Resources, StepDone
+from picluster.schema.events import EpochDone, Failed, Recorded, Resources, StepDone
 from picluster.schema.plan import Plan
 from picluster.schema.run import Controller, Environment, Manifest, Result, Resumption, Run
 
@@ -223,9 +223,19 @@ class RunFolder:
         """Read the events in order."""
         return counted_once(read_lines(self.events_file), self.attempts())
 
+    def epochs_before(self, attempt: Resumption) -> list[EpochDone]:
+        """Read the epochs that were over where an attempt took the run up."""
+        lines = (each for each in read_lines(self.events_file) if each.attempt < attempt.attempt)
+        begun = (each for each in self.attempts() if each.attempt <= attempt.attempt)
+        return [each.event for each in counted_once(lines, begun) if isinstance(each.event, EpochDone)]
+
     def metrics(self, node: str) -> Iterator[Recorded]:
         """Read a node's steps and resource readings in order."""
-        return counted_once(read_lines(self.metrics_file(node)), self.attempts())
+        return counted_once(self.all_metrics(node), self.attempts())
+
+    def all_metrics(self, node: str) -> Iterator[Recorded]:
+        """Read the same with what later attempts made again."""
+        return read_lines(self.metrics_file(node))
 
     def node_names(self) -> list[str]:
         """Names of the nodes that have taken part so far, in whatever attempt."""

@@ -12,7 +12,7 @@ from picluster.schema.events import EpochDone, Hardware, Ready, Status, StepDone
 from picluster.schema.plan import EngineName, Plan, StagePlan, Strategy
 from picluster.schema.run import Failure, Result
 from picluster.schema.spec import Adam, Spec
-from tests.unit.controller.made import RUN_V1
+from tests.unit.controller.made import RUN_V1, a_step
 
 LOSSES = (2.5, 1.25)
 
@@ -102,16 +102,6 @@ def _epoch(loss: float, seconds: float) -> EpochDone:
 
 
 def _step(number: int, loss: float, step_ms: float, sent_bytes: int) -> StepDone:
-    return StepDone(
-        epoch=1,
-        step=number,
-        loss=loss,
-        step_ms=step_ms,
-        compute_ms=step_ms,
-        wait_ms=0.0,
-        send_ms=0.0,
-        sent_bytes=sent_bytes,
-        received_bytes=sent_bytes,
-        sent_payload_bytes=200,
-        received_payload_bytes=200,
-    )
+    sent = {"sent_bytes": sent_bytes, "received_bytes": sent_bytes}
+    payload = {"sent_payload_bytes": 200, "received_payload_bytes": 200}
+    return a_step(number, loss=loss, step_ms=step_ms, compute_ms=step_ms, **sent, **payload)

@@ -2,7 +2,11 @@
 
 import shutil
 from pathlib import Path
+from typing import Any
 
+import msgspec
+
+from picluster.schema.events import StepDone
 from picluster.schema.facts import NodeFacts
 from picluster.schema.graph import GraphMeta
 from picluster.schema.model import LayerDescription, ModelDescription
@@ -49,6 +53,23 @@ def facts_of(*names: str) -> list[NodeFacts]:
 
 def strong(name: str, memory_bytes: int, cores: int = 4) -> NodeFacts:
     return NodeFacts(name=name, memory_bytes=memory_bytes, cores=cores)
+
+
+def a_step(step: int = 1, **fields: Any) -> StepDone:
+    """A step of the first epoch that took 1 ms and sent nothing, apart from the `fields` that are given."""
+    made = StepDone(
+        epoch=1,
+        step=step,
+        step_ms=1.0,
+        compute_ms=1.0,
+        wait_ms=0.0,
+        send_ms=0.0,
+        sent_bytes=0,
+        received_bytes=0,
+        sent_payload_bytes=0,
+        received_payload_bytes=0,
+    )
+    return msgspec.structs.replace(made, **fields)
 
 
 def copy_of_run_v1(folder: Path) -> Path:

@@ -104,7 +104,8 @@ def own_failure(error: BaseException) -> Failure:
     """The failure of the controller itself, which an error ended."""
     known = error if isinstance(error, PiclusterError) else PiclusterError(one_line(error))
     kind: Fault = "disk" if is_of_the_disk(error) else known.fault
-    return Failure(node=None, layers=(), cause=known.what, fix=known.fix, log=None, kind=kind)
+    code = known.exit_code
+    return Failure(node=None, layers=(), cause=known.what, fix=known.fix, log=None, kind=kind, exit_code=code)
 
 
 def one_line(error: BaseException) -> str:

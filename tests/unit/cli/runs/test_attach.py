@@ -13,6 +13,8 @@ import pytest
 from picluster.cli.runs import attach
 from picluster.controller.record.leader import this_controller
 from picluster.controller.record.run_folder import RunFolder
+from picluster.controller.running.detection.diagnosis import own_failure
+from picluster.errors import DataError
 from picluster.schema.events import Ended, EpochDone
 from picluster.schema.run import Failure, Result, Resumption
 from picluster.schema.state import Position
@@ -73,6 +75,16 @@ def test_a_failed_run_is_told_with_exit_code_message_and_the_log_of_who_failed(
         "  fix: picluster doctor -i inventory/local.yml\n"
         "  log: runs/the-run/nodes/local2/log.txt\n"
     )
+
+
+def test_an_error_of_the_controller_is_told_with_the_exit_code_that_the_launch_had(
+    picluster: Picluster, run: RunFolder
+) -> None:
+    full = DataError("cannot write a file: No space left on device", fix="make room on the disk", fault="disk")
+    ended(run, Result(status="failed", failure=own_failure(full), test_accuracy=None, ended=0.0))
+    answer = picluster("attach")
+    assert answer.code == full.exit_code == 3
+    assert answer.err == f"error: {full}\n"
 
 
 def test_a_stopped_run_says_who_stopped_it(picluster: Picluster, run: RunFolder) -> None:

@@ -11,7 +11,7 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from picluster.cli.show.live_view import view
-from picluster.cli.show.run_state import RunState
+from picluster.cli.show.run_state import Past, RunState
 from picluster.schema import events
 from picluster.schema.events import (
     AnyEvent,
@@ -25,7 +25,8 @@ from picluster.schema.events import (
     StepDone,
 )
 from picluster.schema.plan import Plan, StagePlan
-from tests.unit.controller.made import a_plan, a_spec
+from picluster.schema.state import Position
+from tests.unit.controller.made import a_plan, a_spec, a_step
 
 MEBIBYTE = 1 << 20
 READY = Ready(
@@ -43,19 +44,7 @@ class Clock:
 
 
 def step(number: int, *, epoch: int = 1, loss: float | None = None, ms: float = 500.0) -> StepDone:
-    return StepDone(
-        epoch=epoch,
-        step=number,
-        loss=loss,
-        step_ms=ms,
-        compute_ms=ms / 2,
-        wait_ms=ms / 2,
-        send_ms=0.0,
-        sent_bytes=None,
-        received_bytes=None,
-        sent_payload_bytes=0,
-        received_payload_bytes=0,
-    )
+    return a_step(number, epoch=epoch, loss=loss, step_ms=ms, compute_ms=ms / 2, wait_ms=ms / 2)
 
 
 def epoch_done(number: int, validation: float | None = 0.5, *, best: bool = True, seconds: float = 5.0) -> EpochDone:
@@ -258,6 +247,30 @@ def test_time_left_follows_recent_epochs_and_not_the_slow_first_one(state: RunSt
     assert state.seconds_left == pytest.approx(20)
     clock.now += 15
     assert state.seconds_left == pytest.approx(10)
+
+
+def test_an_attempt_that_takes_a_run_up_counts_on_from_there(clock: Clock) -> None:
+    spec = msgspec.structs.replace(a_spec(), epochs=9, patience=3)
+    past = Past(Position(epoch=4, step=6), [epoch_done(1, 0.5), epoch_done(2, 0.25, best=False), epoch_done(3, 0.75)])
+    state = RunState(spec, a_plan(), 1000, clock, past)
+    begin(state)
+    lines = drawn(state)
+    assert lines[0].startswith("training   epoch 4 of 9, step 5 of 10")
+    assert lines[1].split()[-1] == "39%"
+    assert lines[2].endswith("best 0.7500 in epoch 3")
+    phases = []
+    for number in (4, 5, 6):
+        tell(state, epoch_done(number, best=False))
+        phases.append(state.phase)
+    assert phases == ["training", "training", "testing"]
+
+
+def test_an_attempt_that_begins_with_the_test_says_so(clock: Clock) -> None:
+    position = Position(phase="test", epoch=1, step=0)
+    state = RunState(a_spec(), a_plan(), 1000, clock, Past(position, [epoch_done(1)]))
+    begin(state)
+    assert drawn(state)[0].startswith("testing    with the weights of epoch 1, ")
+    assert state.share_done == 1
 
 
 def ten_nodes(names: list[str]) -> Plan:

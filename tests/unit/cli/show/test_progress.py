@@ -7,15 +7,17 @@ import sys
 import threading
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
+from pathlib import Path
 
 import pytest
 from rich.console import Console
 
-from picluster.cli.show.progress import Lines, LiveView, progress
+from picluster.cli.show.progress import LaunchScreen, Lines, LiveView, progress
 from picluster.cli.show.run_state import RunState
+from picluster.controller.record.run_folder import RunFolder
 from picluster.errors import Stopped
 from tests.unit.cli.show.test_live_view import READY, epoch_done, step
-from tests.unit.controller.made import a_plan, a_spec
+from tests.unit.controller.made import a_plan, a_spec, copy_of_run_v1
 
 SHOW_CURSOR, HIDE_CURSOR = "\x1b[?25h", "\x1b[?25l"
 
@@ -110,6 +112,16 @@ def test_events_may_come_while_it_is_drawn() -> None:
         for number in range(2000):
             watch("d", step(number % 10 + 1))
         drawer.join()
+
+
+def test_the_folder_of_a_run_is_told_once_for_all_of_its_attempts(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    screen, run = LaunchScreen(), RunFolder(copy_of_run_v1(tmp_path / "run"))
+    for _ in range(2):
+        with screen.running(run, run.run().spec, run.plan(), run.run().graph):
+            pass
+    assert capsys.readouterr().out == f"run        {run.path}\n"
 
 
 def test_plain_lines_are_as_before(capsys: pytest.CaptureFixture[str]) -> None:

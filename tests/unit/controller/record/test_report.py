@@ -16,22 +16,13 @@ from picluster.controller.record.run_folder import RunFolder
 from picluster.schema.events import EpochDone, StepDone
 from picluster.schema.record import to_json
 from picluster.schema.report import Percentiles, Report
-from picluster.schema.run import Failure, Result
-from tests.unit.controller.made import RUN_V1, copy_of_run_v1
+from picluster.schema.run import Failure, Result, Resumption
+from picluster.schema.state import Position
+from tests.unit.controller.made import RUN_V1, a_step, copy_of_run_v1
 
 NODES = ["local1", "local2", "local3", "local4"]
-STEP = StepDone(
-    epoch=1,
-    step=1,
-    step_ms=3.0,
-    compute_ms=1.0,
-    wait_ms=1.0,
-    send_ms=1.0,
-    sent_bytes=100,
-    received_bytes=200,
-    sent_payload_bytes=10,
-    received_payload_bytes=20,
-)
+SENT = {"sent_bytes": 100, "received_bytes": 200, "sent_payload_bytes": 10, "received_payload_bytes": 20}
+STEP = a_step(step_ms=3.0, wait_ms=1.0, send_ms=1.0, **SENT)
 
 # What other programs read: keys are added, never taken away or renamed.
 PERCENTILES: dict[str, Any] = {"p50": "", "p95": "", "p99": ""}
@@ -67,6 +58,7 @@ REPORT = {
         "role": "",
         "last_lines": [""],
         "found": "",
+        "exit_code": "",
     },
     "dataset": "",
     "model": "",
@@ -322,6 +314,24 @@ def test_where_sockets_do_not_tell_the_tensors_bytes_are_counted(copy: RunFolder
     silent = msgspec.structs.replace(STEP, sent_bytes=None, received_bytes=None)
     node = make_report(with_steps(copy, [silent, silent])).nodes[0]
     assert (node.sent_bytes_per_step, node.received_bytes_per_step) == (10, 20)
+
+
+def test_an_attempt_has_its_first_step_also_where_a_later_one_made_all_of_its_steps_again(copy: RunFolder) -> None:
+    plan = copy.plan()
+    for attempt in (2, 3):
+        copy.keep_attempt(
+            Resumption(
+                attempt=attempt,
+                started=1.0,
+                after=None,
+                position=Position(epoch=9),
+                plan=plan,
+                controller=copy.controller(),
+            )
+        )
+        copy.record("local1", a_step(epoch=9), attempt)
+    first_steps = [each.first_step for each in make_report(copy).attempts]
+    assert len(first_steps) == len(list(filter(None, first_steps))) == 2
 
 
 def test_the_log_of_a_failed_node_is_named_where_the_folder_lies_now(copy: RunFolder) -> None:

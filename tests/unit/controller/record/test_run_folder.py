@@ -21,7 +21,7 @@ from picluster.errors import DataError, InputError, PiclusterError
 from picluster.schema.events import AnyEvent, Done, Ended, EpochDone, Failed, Resources, StepDone
 from picluster.schema.run import Controller, Manifest, Result, Resumption
 from picluster.schema.state import Position
-from tests.unit.controller.made import RUN_V1, copy_of_run_v1
+from tests.unit.controller.made import RUN_V1, a_step, copy_of_run_v1
 
 FINISHED = Result(status="finished", failure=None, test_accuracy=0.5, ended=1.0)
 RESOURCES = Resources(
@@ -35,11 +35,6 @@ RESOURCES = Resources(
     temperature_celsius=None,
 )
 HOSTILE = ["a b", "a'; echo b", "$(echo c)", "Knöten-五", "-rf", "*", "[bold]x"]
-
-
-def a_step(epoch: int, step: int) -> StepDone:
-    seen = dict.fromkeys(["sent_bytes", "received_bytes", "sent_payload_bytes", "received_payload_bytes"], 0)
-    return StepDone(epoch=epoch, step=step, step_ms=1.0, compute_ms=1.0, wait_ms=0.0, send_ms=0.0, **seen)
 
 
 def an_epoch(epoch: int) -> EpochDone:
@@ -141,9 +136,9 @@ def test_a_step_or_epoch_that_a_later_attempt_made_again_counts_once_as_it_made_
     folder.node_folder("pi1")
     for attempt, places in attempts.items():
         for epoch, step in places:
-            folder.record("pi1", an_epoch(epoch) if step is None else a_step(epoch, step), attempt)
+            folder.record("pi1", an_epoch(epoch) if step is None else a_step(step, epoch=epoch), attempt)
     steps = [(each.attempt, each.event) for each in folder.metrics("pi1")]
-    assert steps == [(1, a_step(1, 1)), (2, a_step(1, 2)), (3, a_step(2, 1))]
+    assert steps == [(1, a_step(1)), (2, a_step(2)), (3, a_step(1, epoch=2))]
     assert [(each.attempt, each.event) for each in folder.events()] == [(2, an_epoch(1))]
 
 
@@ -172,7 +167,7 @@ def test_steps_of_a_node_that_is_lost_count_up_to_where_the_others_went_on(tmp_p
     (node, *_) = folder.plan().nodes
     folder.node_folder(node)
     for step in (1, 2, 3, 4):
-        folder.record(node, a_step(1, step))
+        folder.record(node, a_step(step))
     resumed(folder, 2, epoch=1, step=3)
     assert [each.event.step for each in folder.metrics(node) if isinstance(each.event, StepDone)] == [1, 2]
 

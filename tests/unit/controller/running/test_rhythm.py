@@ -9,21 +9,11 @@ from picluster.controller.running.checkpoints import AHEAD_SECONDS, Rhythm
 from picluster.errors import InputError
 from picluster.schema.events import StepDone
 from picluster.schema.state import Position
+from tests.unit.controller.made import a_step
 
 
 def step(index: int, steps: int) -> StepDone:
-    return StepDone(
-        epoch=index // steps + 1,
-        step=index % steps + 1,
-        step_ms=1,
-        compute_ms=1,
-        wait_ms=0,
-        send_ms=0,
-        sent_bytes=None,
-        received_bytes=None,
-        sent_payload_bytes=0,
-        received_payload_bytes=0,
-    )
+    return a_step(index % steps + 1, epoch=index // steps + 1)
 
 
 def asked(

@@ -1,4 +1,4 @@
-"""Two processes of one machine that exchange over Gloo, as `make provision` lets them: in a process of their own."""
+"""Two processes of one machine that exchange, as `make provision` lets them: in a process of their own."""
 
 import json
 import subprocess
@@ -24,4 +24,4 @@ def test_an_address_that_is_not_ours_is_told_at_once() -> None:
     told = check("--address", "192.0.2.77")
     assert told.returncode == 5
     error = told.stderr.splitlines()[-1]
-    assert error.endswith("exchange over Gloo on 192.0.2.77 (lo): one ended with exit code 1")
+    assert error.endswith("exchange over sockets on 192.0.2.77: one ended with exit code 1")
