@@ -23,6 +23,7 @@ class Purpose(IntEnum):
     VALIDATE = 5
     GENERATE = 6
     PAIRS = 7
+    ROUND = 8
 
 
 class Key(NamedTuple):

@@ -17,6 +17,7 @@ import numpy as np
 from picluster.errors import DataError
 from picluster.graph.damage import damage_told
 from picluster.graph.names import FEATURE_DTYPES, remake_command
+from picluster.rounding import SCALE_BYTES, from_int8
 from picluster.schema.graph import GRAPH_SCHEMA_VERSION, GraphMeta
 from picluster.schema.record import decode
 from picluster.wording import in_words
@@ -28,7 +29,7 @@ SPLITS = ("train", "validation", "test")
 DTYPES = {
     "indptr": ("int64",),  # (N + 1,)
     "indices": ("int32",),  # (E,)
-    "features": FEATURE_DTYPES,  # (N, F)
+    "features": FEATURE_DTYPES,  # (N, F); int8: (N, F + 4), rows as `picluster.rounding` packs them
     "labels": ("int16", "int32", "float32"),  # (N,), -1 = unlabelled; float32: values to be learnt
     "train": ("int32",),  # ids, ascending; the other splits likewise
     "validation": ("int32",),
@@ -76,6 +77,11 @@ class GraphFolder:
         if not read_ahead and isinstance(mapping, mmap.mmap):
             mapping.madvise(mmap.MADV_RANDOM)
         return array
+
+    def feature_rows(self, nodes: slice = slice(None)) -> np.ndarray[Any, Any]:
+        """Features of successive nodes (n, F), as numbers of their own type; of int8, fp32."""
+        rows = self.array("features")[nodes]
+        return from_int8(rows) if rows.dtype == np.int8 else rows
 
     def node_names(self) -> Sequence[str] | None:
         """Names of the nodes in the person's own files, in order of their numbers (N,); None where they have none."""
@@ -154,9 +160,10 @@ def _mistake(meta: GraphMeta) -> str:
     if meta.class_names and len(meta.class_names) != meta.classes:
         return f"it has {len(meta.class_names)} names for {meta.classes} classes"
     # The structure may be of other nodes than the features: pairs of them, in a pre-training.
+    in_int8 = "features" in meta.files and meta.files["features"].dtype == "int8"
     shapes = {
         "indices": (meta.edges,),
-        "features": (meta.nodes, meta.features),
+        "features": (meta.nodes, meta.features + SCALE_BYTES * in_int8),
         **{split: (size,) for split, size in meta.splits.items()},
     }
     for name, shape in shapes.items():

@@ -11,7 +11,9 @@ REDDIT_LIKE = "reddit-like"
 REDDIT = "reddit"
 OGB = ("ogbn-arxiv", "ogbn-products")
 KNOWN = (*PLANETOID, CORA_LINQS, REDDIT_LIKE, REDDIT, *OGB)
-FEATURE_DTYPES = ("float16", "float32")
+FEATURE_DTYPES = ("float16", "float32", "int8")
+_SUFFIXES = {"float32": "-fp32", "int8": "-int8"}
+"""Ends of the names of folders whose features are not float16."""
 PARTIAL_MARK = ".partial-"
 """Part of the name of a graph folder that is being made, before the id of the process that makes it."""
 DEFAULT_SCALE = 0.01
@@ -21,7 +23,7 @@ SMALLEST_SCALE, LARGEST_SCALE = 0.001, 2.0
 _LONGEST_NAME = 100
 _LONGEST_NAME_BYTES = 200
 """File systems end at 255, and the name of a folder that is being written is longer."""
-_PREPARED = re.compile(f"({'|'.join(sorted(KNOWN, reverse=True))})(?:-split([0-9]+)|-([0-9.e+-]+))?(-fp32)?")
+_PREPARED = re.compile(f"({'|'.join(sorted(KNOWN, reverse=True))})(?:-split([0-9]+)|-([0-9.e+-]+))?(-fp32|-int8)?")
 
 
 def dataset_folder_name(
@@ -40,7 +42,7 @@ def dataset_folder_name(
         raise InputError(what, fix="leave it out")
     size = f"-{scale:.10g}" if name == REDDIT_LIKE else ""
     split = f"-split{split_seed}" if split_seed else ""
-    return name + size + split + ("-fp32" if feature_dtype == "float32" else "")
+    return name + size + split + _SUFFIXES.get(feature_dtype, "")
 
 
 def is_prepared(folder_name: str) -> bool:
@@ -53,8 +55,8 @@ def remake_command(folder: str) -> str:
     found = _PREPARED.fullmatch(folder)
     if not found:
         return f"import it again, from its files: picluster dataset import {shlex.quote(folder)} --force"
-    name, split_seed, scale, is_fp32 = found.groups()
-    options = {"--split-seed": split_seed, "--scale": scale, "--features": is_fp32 and "fp32"}
+    name, split_seed, scale, suffix = found.groups()
+    options = {"--split-seed": split_seed, "--scale": scale, "--features": suffix and suffix[1:]}
     given = "".join(f" {option} {value}" for option, value in options.items() if value)
     return f"prepare it again: picluster dataset prepare {name}{given} --force"
 

@@ -10,7 +10,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from picluster.rounding import from_int8, to_int8
+
 _CHUNK_VALUES = 1 << 20
+_BLURRED = 0.25
+"""Largest rounding to int8, as a share of a column's spread."""
 _FEW = 64
 """Most values of a column that is taken for one of names or levels: none of them may become another."""
 _COARSE = {"float16": 2.0**-9, "float32": 2.0**-3}
@@ -19,7 +23,7 @@ is nothing to choose: only heavy losses are reported.
 """
 _NOISE = {"float16": 2.0**-22, "float32": 2.0**-44}
 """Spread, as a share of its values, below which a column is constant, but for rounding errors of its computation."""
-TITLES = {"float16": "fp16", "float32": "fp32"}
+TITLES = {"float16": "fp16", "float32": "fp32", "int8": "int8"}
 
 Chunks = Callable[[], Iterable[NDArray[Any]]]
 """Function that gives the rows anew at each call, in order: (rows, F) each, every value finite."""
@@ -52,6 +56,36 @@ def first_loss(chunks: Chunks, dtype: str) -> Loss | None:
     for column in np.flatnonzero(columns.vanishes & one_sign):
         return columns.vanished(int(column), chunks)
     return columns.coarse(chunks) or _first_merged(chunks, columns, dtype)
+
+
+def first_blur(chunks: Chunks) -> Loss | None:
+    """First value of a column that int8 rounds by much of the column's spread; None where there is no such column.
+
+    All values of a row have one unit: a column of small values beside one of large values may vanish.
+    """
+    worst = least = most = np.zeros(0)
+    for begin, rows in _numbered(chunks()):
+        errors = np.abs(_in_int8(rows) - rows)
+        worst = np.maximum(errors.max(axis=0), worst if begin else 0)
+        least = np.minimum(rows.min(axis=0), least if begin else np.inf)
+        most = np.maximum(rows.max(axis=0), most if begin else -np.inf)
+    blurred = np.flatnonzero((worst > _BLURRED * (most - least)) & (most > least))
+    if not len(blurred):
+        return None
+    column = int(blurred[0])
+    for begin, rows in _numbered(chunks()):
+        rounded = _in_int8(rows)[:, column]
+        errors = np.abs(rounded - rows[:, column])
+        if errors.max() == worst[column]:
+            row = int(errors.argmax())
+            words = f"int8 makes {rounded[row]:.3g} of {number(rows[row, column])}"
+            return Loss(begin + row, column, words)
+    raise LookupError(f"no value of column {column} is blurred")
+
+
+def _in_int8(rows: NDArray[Any]) -> NDArray[np.float32]:
+    """Rows as they come out of int8."""
+    return from_int8(to_int8(rows.astype(np.float32)))
 
 
 def fitting_dtype(rows: NDArray[Any], asked: str) -> str:

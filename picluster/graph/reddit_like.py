@@ -9,14 +9,14 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from statistics import NormalDist
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from picluster.graph.edges import Keys, distinct_keys, write_symmetric_csc
 from picluster.graph.folder import SPLITS
-from picluster.graph.writer import GraphWriter
+from picluster.graph.writer import FeatureRows, GraphWriter
 from picluster.randomness import Purpose, key
 
 FEATURES = 602
@@ -76,13 +76,13 @@ class Sizes(NamedTuple):
 
 
 def write_reddit_like(path: Path, *, scale: float, seed: int, feature_dtype: str) -> None:
-    """Generate the graph folder `path`. `feature_dtype`: float16 or float32. DataError where the disk is too small."""
+    """Generate the graph folder `path`, with features of `feature_dtype`. DataError where the disk is too small."""
     sizes = Sizes.at(scale)
     random = np.random.default_rng(key(seed, Purpose.GENERATE).word)
     source = f"generated in Reddit's shape, version {_VERSION}: scale {scale:g}, seed {seed}"
     with GraphWriter(path, source=source, classes=CLASSES) as writer:
         # The big arrays first: a disk that is too small shows at once.
-        features = writer.create("features", (sizes.nodes, FEATURES), feature_dtype)
+        features = writer.create_features((sizes.nodes, FEATURES), feature_dtype)
         block_of = _write_structure(writer, sizes, random)
         labels = block_of.copy()
         wrong = random.permutation(len(labels))[: round(_LABEL_NOISE * len(labels))]
@@ -146,7 +146,7 @@ def _draw(stubs: Nodes, block_of: NDArray[np.int16] | None, random: np.random.Ge
     return keys
 
 
-def _fill_features(features: NDArray[Any], block_of: NDArray[np.int16], random: np.random.Generator) -> None:
+def _fill_features(features: FeatureRows, block_of: NDArray[np.int16], random: np.random.Generator) -> None:
     """Fill `features` (N, F), from which a node's class is hard to tell without its neighbours. `block_of`: (N,).
 
     Class mean + mean of a sub-class + low-rank noise + noise; and a share of the nodes carries another class's

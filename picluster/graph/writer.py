@@ -16,6 +16,7 @@ import numpy as np
 from picluster.errors import DataError
 from picluster.graph.folder import DTYPES, META_FILE, OPTIONAL_DTYPES, SPLITS, array_path, sha256
 from picluster.graph.names import PARTIAL_MARK
+from picluster.rounding import SCALE_BYTES, to_int8
 from picluster.schema.graph import ArrayFile, GraphMeta
 
 _DTYPES = DTYPES | OPTIONAL_DTYPES
@@ -68,6 +69,17 @@ class GraphWriter:
         self._shapes[name] = shape
         return array
 
+    def create_features(self, shape: tuple[int, int], dtype: str) -> "FeatureRows":
+        """A new table of features (N, F), to be filled in pieces; see `create` for the errors."""
+        width = shape[1] + (SCALE_BYTES if dtype == "int8" else 0)
+        return FeatureRows(self.create("features", (shape[0], width), dtype), shape)
+
+    def write_features(self, rows: np.ndarray[Any, Any], dtype: str) -> None:
+        """Write features (N, F) whole, in the type `dtype`; see `create` for the errors."""
+        written = self.create_features((rows.shape[0], rows.shape[1]), dtype)
+        written[:] = rows
+        written.flush()
+
     def write(self, name: str, array: np.ndarray[Any, Any]) -> None:
         """Write an array whole; see `create` for the errors."""
         mapped = self.create(name, array.shape, array.dtype.name)
@@ -88,15 +100,16 @@ class GraphWriter:
     def _complete(self) -> None:
         if missing := [name for name in DTYPES if name not in self._shapes]:
             raise ValueError(f"the graph folder {self._path} lacks {', '.join(missing)}")
+        files = {name: _describe(array_path(self._aside, name)) for name in _DTYPES if name in self._shapes}
         meta = GraphMeta(
             name=self._path.name,
             source=self._source,
             nodes=self._shapes["features"][0],
             edges=self._shapes["indices"][0],
-            features=self._shapes["features"][1],
+            features=self._shapes["features"][1] - SCALE_BYTES * (files["features"].dtype == "int8"),
             classes=self._classes,
             splits={name: self._shapes[name][0] for name in SPLITS},
-            files={name: _describe(array_path(self._aside, name)) for name in _DTYPES if name in self._shapes},
+            files=files,
             class_names=self._class_names,
         )
         (self._aside / META_FILE).write_bytes(msgspec.json.format(msgspec.json.encode(meta)) + b"\n")
@@ -104,6 +117,27 @@ class GraphWriter:
             _flush_to_disk(file)
         _replace(self._aside, self._path)
         _flush_to_disk(self._path.parent)
+
+
+class FeatureRows:
+    """Features that are being written: rows of numbers go in, packed where they are stored as int8."""
+
+    def __init__(self, stored: "np.memmap[Any, Any]", shape: tuple[int, int]) -> None:
+        """`stored`: (N, F), or of packed rows (N, F + 4); `shape`: (N, F)."""
+        self._stored = stored
+        self.shape, self.dtype = shape, stored.dtype
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __setitem__(self, nodes: Any, rows: np.ndarray[Any, Any]) -> None:
+        """Put down the rows (n, F) of some nodes."""
+        packs = self.dtype == np.int8
+        self._stored[nodes] = to_int8(rows.astype(np.float32)) if packs else rows
+
+    def flush(self) -> None:
+        """Bring all of it to the file."""
+        self._stored.flush()
 
 
 def _describe(file: Path) -> ArrayFile:

@@ -11,6 +11,7 @@ from picluster.nn.builtin_layers import (
     normalised_sum,
 )
 from picluster.nn.dropout import Dropout, dropout
+from picluster.nn.feature_table import source_of
 from picluster.nn.layer import Layer, RowLayer
 from picluster.nn.pyg import PygLayer
 from picluster.schema.model import Pretraining, TrainingDefaults
@@ -32,4 +33,5 @@ __all__ = [
     "dropout",
     "glorot_linear",
     "normalised_sum",
+    "source_of",
 ]

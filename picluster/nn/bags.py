@@ -20,7 +20,7 @@ def bag_means(source: Tensor, members: Tensor, counts: Tensor, offsets: Tensor) 
     """Mean of each bag's rows: (B, width); zeros for an empty bag.
 
     Args:
-        source: (S, width), in any floating type; gradients flow where it is fp32 or fp64.
+        source: (S, width), in any floating type, or features in int8; gradients flow where it is fp32 or fp64.
         members: (E,) int32, row numbers of `source`, bag after bag.
         counts: (B,) integers, members of each bag.
         offsets: (B,) int32, first member of each bag.

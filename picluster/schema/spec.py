@@ -6,6 +6,7 @@ from typing import Literal
 import msgspec
 
 from picluster.errors import InputError
+from picluster.schema.plan import Cut
 from picluster.schema.record import Record
 from picluster.wording import counted
 
@@ -13,6 +14,7 @@ OptionValue = bool | int | float | str | None
 Evaluation = Literal["sampled", "exact"]
 Monitor = Literal["accuracy", "loss"]
 Loss = Literal["cross-entropy", "absolute-error"]
+Precision = Literal["fp32", "fp16", "int8"]
 
 
 def read_option(text: str) -> tuple[str, OptionValue]:
@@ -104,6 +106,10 @@ class Spec(Record, frozen=True, kw_only=True):
     """Neighbours that validation sees: a sample or all of them."""
     test: Evaluation = "sampled"
     """The same for the test at the end."""
+    wire: Precision = "fp32"
+    """Number format in which rows, and their gradients, pass from layer to layer, under every plan."""
+    boundaries: tuple[Cut, ...] = ()
+    """Form of the rows that pass before layer 2, before layer 3 …; empty with fp32: then each plan may choose."""
 
     def __post_init__(self) -> None:
         depth = self.model.depth
@@ -126,6 +132,14 @@ class Spec(Record, frozen=True, kw_only=True):
             given = ",".join(map(str, self.optimizer.weight_decay))
             message = f"weight decay {given} does not fit the {counted(depth, 'layer')} of {self.model.name}"
             raise InputError(message, fix="give one value for all layers or one for each")
+        forms = 0 if self.wire == "fp32" else depth - 1
+        if len(self.boundaries) != forms:
+            message = f"with {self.wire} on the wire {counted(depth, 'layer')} need {counted(forms, 'form')} of rows"
+            raise InputError(f"{message}, not {len(self.boundaries)}")
+
+    def form(self, layer: int) -> Cut | None:
+        """Form in which rows pass before a layer, counted from 1; None where each plan may choose."""
+        return dict(enumerate(self.boundaries, start=2)).get(layer)
 
     def evaluation(self, split: str) -> Evaluation:
         """Neighbours that `validation` or `test` sees: where training sees all of them, so do these."""

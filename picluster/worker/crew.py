@@ -9,8 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from picluster.graph.folder import GraphFolder
+from picluster.nn import source_of
 from picluster.schema.events import WorkerEvent
 from picluster.schema.job import Job, Start
 from picluster.schema.state import Position
@@ -105,10 +107,9 @@ def build_stage(job: Job, graph: GraphFolder) -> Stage | None:
     options = {**job.spec.model.options, "depth": job.spec.model.depth}
     check_file(Path(job.model_file), job.model_sha256)
     model = build(Path(job.model_file), meta.features, meta.classes, options, job.spec.seed)
-    read_ahead = fits_easily(meta.files["features"].bytes) if numbers[0] == 1 else False
     data = StageData(
         graph_degrees=torch.from_numpy(np.diff(graph.array("indptr")).astype(np.int32)),
-        features=torch.from_numpy(graph.array("features", read_ahead=read_ahead)) if numbers[0] == 1 else None,
+        features=_features(graph) if numbers[0] == 1 else None,
         labels=torch.from_numpy(graph.array("labels")) if numbers[-1] == len(model) else None,
     )
     stage = Stage(model, numbers, receives=receives, spec=job.spec, width=meta.features, data=data)
@@ -117,3 +118,9 @@ def build_stage(job: Job, graph: GraphFolder) -> Stage | None:
         files = zip(numbers, job.begin.layer_files, checksums, strict=True)
         stage.take_state({number: read_state(Path(file), sha256) for number, file, sha256 in files})
     return stage
+
+
+def _features(graph: GraphFolder) -> Tensor:
+    """Features of all nodes, as layers read them."""
+    stored = graph.array("features", read_ahead=fits_easily(graph.meta.files["features"].bytes))
+    return source_of(torch.from_numpy(stored))

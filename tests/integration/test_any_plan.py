@@ -11,6 +11,7 @@ import pytest
 
 from picluster.controller.record.run_folder import RunFolder
 from picluster.schema.events import EpochDone
+from picluster.schema.spec import Spec
 from tests.integration.desk import GRAPH, Desk, losses
 
 NODES = [f"pi{number}" for number in range(1, 6)]
@@ -29,7 +30,8 @@ def random_spec(dice: random.Random, depth: int) -> list[str]:
         "--hidden": ["7", "24"],
         "--dropout": ["0", "0.5"],
         "--micro-batches": ["1", "2", "5"],
-        "--features": ["fp16", "fp32"],
+        "--features": ["fp16", "fp32", "int8"],
+        "--wire": ["fp32", "fp16", "int8"] if depth > 1 else ["fp32"],
         "--validation": ["exact"] if "all" in words else ["sampled", "exact"],
         "--patience": ["1", "99"],
     }.items():
@@ -37,15 +39,16 @@ def random_spec(dice: random.Random, depth: int) -> list[str]:
     return [*words, "--depth", str(depth), "--epochs", "4"]
 
 
-def random_plan(dice: random.Random, depth: int) -> dict[str, object]:
+def random_plan(dice: random.Random, spec: Spec) -> dict[str, object]:
     """Stages cut anywhere and in either way, replicas anywhere, samplers alone or beside a stage."""
+    depth = spec.model.depth
     pool = dice.sample(NODES, len(NODES))
     cuts = sorted(dice.sample(range(1, depth), dice.randint(0, depth - 1)))
     stages: list[dict[str, Any]] = []
     for begin, end in zip([0, *cuts], [*cuts, depth], strict=True):
         spare = len(pool) - (len(cuts) - len(stages))
         holders = [pool.pop() for _ in range(min(dice.choice([1, 2, 3]), spare))]
-        receives = dice.choice(["aggregated", "rows"])
+        receives = spec.form(begin + 1) or dice.choice(["aggregated", "rows"])
         stages.append({"layers": list(range(begin + 1, end + 1)), "nodes": holders, "receives": receives})
     samplers = dice.choice([pool[:1], stages[0]["nodes"], stages[-1]["nodes"][:1]]) or stages[0]["nodes"]
     engine = dice.choice(["sockets", "rpc"])
@@ -69,6 +72,6 @@ def test_a_random_plan_learns_what_one_process_learns(desk: Desk, tmp_path: Path
     dice = random.Random(seed)
     depth = dice.randint(1, 4)
     words = [*GRAPH, *random_spec(dice, depth), "--seed", str(seed)]
-    plan = tmp_path / "plan.json"
-    plan.write_text(json.dumps(random_plan(dice, depth)))
-    assert learnt(desk.launch(*words, "--plan", str(plan))) == learnt(desk.launch(*words, "--strategy", "single"))
+    single, plan = desk.launch(*words, "--strategy", "single"), tmp_path / "plan.json"
+    plan.write_text(json.dumps(random_plan(dice, single.run().spec)))
+    assert learnt(desk.launch(*words, "--plan", str(plan))) == learnt(single)

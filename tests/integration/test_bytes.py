@@ -6,14 +6,16 @@ import pytest
 
 from picluster.graph.folder import GraphFolder
 from picluster.randomness import Purpose
-from picluster.schema.spec import Spec
+from picluster.schema.spec import Precision, Spec
 from picluster.worker.sampling.sampler import NeighbourSampler, Sample, cut, shuffled
 from tests.integration.desk import Desk, steps_of
 
 pytestmark = pytest.mark.slow
 
 HIDDEN = 256
-INT32 = FP32 = 4
+INT32 = 4
+ROW_BYTES = {"fp32": 4 * HIDDEN, "fp16": 2 * HIDDEN + 2, "int8": HIDDEN + 4}
+"""Bytes of a row on the wire: rounded ones bring an exponent in fp16, or a scale in fp32."""
 
 
 def samples_of_epoch(graph: GraphFolder, spec: Spec) -> list[Sample]:
@@ -30,7 +32,7 @@ def samples_of_epoch(graph: GraphFolder, spec: Spec) -> list[Sample]:
     return found
 
 
-def formula_bytes(sample: Sample) -> int:
+def formula_bytes(sample: Sample, wire: Precision) -> int:
     """DESIGN: 2·B·Σwidth·bytes + 4·(V₁ + E₂) + V₁ counts + inverse index + labels, for one micro-batch.
 
     The counts of both hops take a byte each; the inverse index is hop 1 as positions; labels are read where they
@@ -38,18 +40,18 @@ def formula_bytes(sample: Sample) -> int:
     """
     first, second = sample.hops
     seeds, v1, e2 = sample.frontiers[-1], sample.frontiers[0], len(first.neighbours)
-    rows = 2 * seeds * (HIDDEN + HIDDEN) * FP32
+    rows = 2 * seeds * 2 * ROW_BYTES[wire]
     ids = INT32 * (v1 + e2) + v1
     inverse = INT32 * len(second.neighbours) + seeds
     return rows + ids + inverse + INT32 * seeds
 
 
-@pytest.mark.parametrize("engine", ["sockets", "gloo", "rpc"])
-def test_payload_and_socket_bytes_of_a_step_follow_the_formula(desk: Desk, engine: str) -> None:
+@pytest.mark.parametrize(("engine", "wire"), [("sockets", "fp32"), ("gloo", "fp16"), ("rpc", "int8")])
+def test_payload_and_socket_bytes_of_a_step_follow_the_formula(desk: Desk, engine: str, wire: Precision) -> None:
     words = ("--scale", "0.1", "--model", "sage", "--hidden", str(HIDDEN), "--epochs", "1", "--nodes", "3")
-    run = desk.launch(*words, "--layers-per-node", "1", "--engine", engine)
+    run = desk.launch(*words, "--layers-per-node", "1", "--engine", engine, "--wire", wire)
     graph = GraphFolder.open(desk.folder / "graphs" / "reddit-like-0.1")
-    expected = sum(formula_bytes(sample) for sample in samples_of_epoch(graph, run.run().spec))
+    expected = sum(formula_bytes(sample, wire) for sample in samples_of_epoch(graph, run.run().spec))
     steps = [step for node in run.plan().nodes for step in steps_of(run, node)]
     payload = sum(step.sent_payload_bytes for step in steps)
     assert payload == pytest.approx(expected, rel=0.01)

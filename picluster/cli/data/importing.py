@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from picluster.cli.show.words import plain
-from picluster.controller.planning.request import FEATURE_DTYPES, FeatureType
+from picluster.controller.planning.request import FEATURE_DTYPES
 from picluster.errors import InputError
 from picluster.project import GRAPHS
+from picluster.schema.spec import Precision
 from picluster.wording import counted
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def import_own(
         bool, typer.Option("--directed/--undirected", help="Take edges as leading one way only, or both.")
     ] = False,
     store: Annotated[
-        FeatureType | None, typer.Option(help="Number format of features. (default: fp16 where it holds them)")
+        Precision | None, typer.Option(help="Number format of features. (default: fp16 where it holds them)")
     ] = None,
     split_seed: Annotated[
         int | None, typer.Option(help="Seed that draws the split where none is given. (default: 0)", min=0)

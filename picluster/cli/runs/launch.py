@@ -54,6 +54,7 @@ def launch(
     monitor: options.MonitorName = None,
     validation: options.Validation = None,
     test: options.Test = None,
+    wire: options.Wire = None,
     beta1: options.Beta1 = 0.9,
     beta2: options.Beta2 = 0.999,
     epsilon: options.Epsilon = 1e-8,

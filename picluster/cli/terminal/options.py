@@ -7,9 +7,8 @@ from typing import Annotated
 import typer
 
 from picluster.cli.terminal import complete
-from picluster.controller.planning.request import FeatureType
 from picluster.schema.plan import EngineName, Strategy
-from picluster.schema.spec import Evaluation, Monitor
+from picluster.schema.spec import Evaluation, Monitor, Precision
 
 _graph, _model, _train, _nodes, _run = (
     partial(typer.Option, rich_help_panel=f"The {topic}") for topic in ("graph", "model", "training", "nodes", "run")
@@ -21,7 +20,7 @@ Dataset = Annotated[
 ]
 
 Scale = Annotated[float | None, _graph(help="Size of reddit-like: 1 is Reddit's own (233 k nodes). (default: 0.01)")]
-Features = Annotated[FeatureType | None, _graph(help="Number format that features are stored in. (default: fp16)")]
+Features = Annotated[Precision | None, _graph(help="Number format that features are stored in. (default: fp16)")]
 Model = Annotated[str, _model(help="Name of a file in models/, or a path.", autocompletion=complete.models)]
 SplitSeed = Annotated[int | None, _graph(help="Seed that draws the split of cora-linqs. (default: 0)", min=0)]
 Pretrain = Annotated[bool, _model("--pretrain", help="Pre-train anew, even where that was done before.")]
@@ -60,6 +59,9 @@ Validation = Annotated[
     Evaluation | None, _train(help="Neighbours seen in validation. (default: sampled; full batch: exact)")
 ]
 Test = Annotated[Evaluation | None, _train(help="Neighbours seen in the test: exact is all of them. (default: exact)")]
+Wire = Annotated[
+    Precision | None, _train(help="Number format of rows and gradients between layers, cut or not. (default: fp32)")
+]
 Beta1 = Annotated[float, _train(help="Adam's decay of the mean of gradients.")]
 Beta2 = Annotated[float, _train(help="Adam's decay of the mean of squared gradients.")]
 Epsilon = Annotated[float, _train(help="Adam's epsilon, against division by 0.")]

@@ -27,9 +27,9 @@ Traits = tuple[tuple[str, str], ...]
 """Traits of runs: names and values, such as (("hidden", "64"), …), by name."""
 
 _SPLIT = re.compile(rf"({re.escape(CORA_LINQS)})-split([0-9]+)(.*)")
-_HAS_SPLITS = re.compile(rf"{re.escape(CORA_LINQS)}(-fp32)?")
+_HAS_SPLITS = re.compile(rf"{re.escape(CORA_LINQS)}(-fp32|-int8)?")
 _EMBEDDED = re.compile(r"(.+)-embedded-([0-9a-f]+)")
-_NOT_LEARNT = {"schema_version", "dataset", "seed", "model", "optimizer"}
+_NOT_LEARNT = {"schema_version", "dataset", "seed", "model", "optimizer", "boundaries"}
 """Fields of a spec that do not become traits as they are."""
 _OF_ALL_SPLITS = ("indptr", "indices", "features", "labels")
 _OF_A_SPLIT = ("train", "validation", "test")

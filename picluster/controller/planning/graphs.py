@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from picluster.controller.planning.request import FEATURE_DTYPES, FeatureType
+from picluster.controller.planning.request import FEATURE_DTYPES
 from picluster.errors import InputError
 from picluster.graph.folder import GraphFolder
 from picluster.graph.names import DEFAULT_SCALE, KNOWN, REDDIT_LIKE
 from picluster.graph.public.prepare import default_input_folder, prepare
 from picluster.project import GRAPHS
+from picluster.schema.spec import Precision
 
 
 def prepared(
     name: str,
     scale: float | None,
-    features: FeatureType | None,
+    features: Precision | None,
     note: Callable[[str, str], None] = lambda _head, _text: None,
     *,
     split_seed: int | None = None,

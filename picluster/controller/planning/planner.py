@@ -74,7 +74,8 @@ def make_plan(
         most_layers = as_few_as_fit if layers_per_node is None else layers_per_node
         stages = _split(nodes, depth, most_layers, spec.micro_batches)
         sampler = nodes[:1]
-        cuts = [smaller_cut(stage.layers[0], spec, model, graph) for stage in stages[1:]]
+        firsts = [stage.layers[0] for stage in stages[1:]]
+        cuts = [spec.form(layer) or smaller_cut(layer, spec, model, graph) for layer in firsts]
         stages[1:] = [replace(stage, receives=cut) for stage, cut in zip(stages[1:], cuts, strict=True)]
     plan = Plan(strategy=strategy, engine=engine, sampler=tuple(sampler), stages=tuple(stages))
     return fit_plan(plan, facts, spec, model)
@@ -102,6 +103,14 @@ def fit_plan(plan: Plan, facts: Sequence[NodeFacts], spec: Spec, model: ModelDes
         if layer.wide and stage.receives == "aggregated":
             message = f"stage {number} cannot receive aggregated rows: {layer.name} has parameters in its aggregation"
             raise InputError(message, fix='let the stage say "receives": "rows"')
+        form = spec.form(stage.layers[0])
+        if form not in (None, stage.receives):
+            kind = {"aggregated": "aggregated rows", "rows": "rows as they are"}
+            message = (
+                f"stage {number} cannot receive {kind[stage.receives]}: with {spec.wire} on the wire, {kind[form]}"
+            )
+            fix = f'let the stage say "receives": "{form}", or launch with --wire fp32'
+            raise InputError(f"{message} pass before layer {stage.layers[0]} under every plan", fix=fix)
     idle = tuple(node for node in nodes if node not in machines.values())
     mixed = mixed_numerics({node.name: node.numerics for node in facts if node.name in machines.values()})
     return replace(plan, idle=idle, notes=(*_idle_notes(plan, spec), *filter(None, [mixed])))

@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+import msgspec
+
+from picluster.controller.planning.planner import smaller_cut
 from picluster.errors import InputError
 from picluster.graph.splits import empty_split_notes
 from picluster.schema.spec import Adam, ModelChoice, OptionValue, Spec, read_option
@@ -89,7 +92,10 @@ def make_spec(request: LaunchRequest, graph: GraphMeta, model: ModelDescription,
         test=_first(request.test, None, "exact"),
     )
     _check_all_count(request, spec, graph, model)
-    return spec
+    if request.wire in (None, "fp32"):
+        return spec
+    forms = tuple(smaller_cut(layer, spec, model, graph) for layer in range(2, depth + 1))
+    return msgspec.structs.replace(spec, wire=request.wire, boundaries=forms)
 
 
 def notes_on(request: LaunchRequest, spec: Spec, graph: GraphMeta) -> list[str]:
@@ -118,6 +124,8 @@ def _check_all_count(request: LaunchRequest, spec: Spec, graph: GraphMeta, model
         if asked is not None and graph.splits[split] == 0:
             what = f"{option} needs {split} nodes, and graph {graph.name} has none"
             raise InputError(what, fix="leave it out, or import the graph with a split that has some")
+    if request.wire is not None and spec.model.depth == 1:
+        raise InputError(f"--wire: {model.name} has one layer, and no rows pass between layers", fix="leave it out")
     if request.dense_weight_decay is not None and model.dense_layers == 0:
         what = f"--dense-weight-decay is for layers without neighbours, and {model.name} has none"
         raise InputError(what, fix="leave it out; --weight-decay is for the others")

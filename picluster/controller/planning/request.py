@@ -6,18 +6,17 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
 
 from picluster.errors import InputError
 from picluster.schema.plan import EngineName, Plan, Strategy
-from picluster.schema.spec import Evaluation, Monitor
+from picluster.schema.spec import Evaluation, Monitor, Precision
 from picluster.wording import in_words
 
-FeatureType = Literal["fp16", "fp32"]
-FEATURE_DTYPES: dict[FeatureType, str] = {"fp16": "float16", "fp32": "float32"}
+FEATURE_DTYPES: dict[Precision, str] = {"fp32": "float32", "fp16": "float16", "int8": "int8"}
 LONGEST_TAG = 24
 PLACING = frozenset({"inventory", "nodes", "strategy", "layers_per_node", "replicas", "engine", "plan"})
 """Options that say which nodes do what."""
@@ -53,7 +52,7 @@ class LaunchRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
     dataset: str = "reddit-like"
     scale: float | None = None
-    features: FeatureType | None = None
+    features: Precision | None = None
     split_seed: Annotated[int, Meta(ge=0)] | None = None
     model: str = "sage"
     hidden: int | None = None
@@ -75,6 +74,7 @@ class LaunchRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     monitor: Monitor | None = None
     validation: Evaluation | None = None
     test: Evaluation | None = None
+    wire: Precision | None = None
     beta1: float = 0.9
     beta2: float = 0.999
     epsilon: float = 1e-8

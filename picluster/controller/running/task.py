@@ -125,6 +125,9 @@ def new_task(placement: Placement, observer: Observer, *, only_plan: bool) -> Ta
     description, pretraining = _describe(file, graph, options, observer), ""
     if asked.pretrain and not description.pretraining:
         raise InputError(f"--pretrain: {description.name} is a model without pre-training", fix="leave it out")
+    if description.pretraining and graph.meta.files["features"].dtype == "int8":
+        what = f"{description.name} is pre-trained, which leaves behind a graph whose features are not in int8"
+        raise InputError(what, fix="--features fp16")
     spec = make_spec(asked, graph.meta, description, file)  # what does not fit is found before the pre-training
     if description.pretraining and not only_plan:
         beside = file.with_name(f"{description.pretraining.model}.py")

@@ -17,7 +17,7 @@ from picluster.graph.own.node_ids import check_ids, nodes_of
 from picluster.graph.own.own_graph import OwnGraph, Table
 from picluster.graph.own.splits import read_splits
 from picluster.graph.own.words import plain_number, words_of
-from picluster.graph.precision import Loss, first_loss
+from picluster.graph.precision import Loss, first_blur, first_loss
 from picluster.graph.splits import empty_split_notes, split_by_share
 from picluster.graph.writer import GraphWriter
 
@@ -73,7 +73,7 @@ def import_graph(
         check_free(name, graphs_folder, force=force)
         classes = int(checked.labels.max()) + 1
         with GraphWriter(path, source=own.origin, classes=classes, class_names=checked.class_names) as writer:
-            written = writer.create("features", own.features.rows.shape, checked.feature_dtype)
+            written = writer.create_features(own.features.rows.shape[:2], checked.feature_dtype)
             for place in _chunks_of(own.features):
                 written[place if own.features.nodes is None else own.features.nodes[place]] = own.features.rows[place]
             written.flush()
@@ -151,7 +151,7 @@ def _chunks_of(table: Table) -> list[slice]:
 
 
 def _choose_dtype(features: Table, names: Sequence[str], asked: str | None) -> tuple[str, list[str]]:
-    """The type of features, fp16 where it holds them, else fp32; and sentences on it.
+    """The type of features, fp16 where it holds them, else fp32; and sentences on it. int8 must be asked for.
 
     What is asked for is obeyed, unless values would become infinite. `names` of the columns, where they have any.
     DataError names the first feature that is no finite number, or beyond the type.
@@ -164,6 +164,11 @@ def _choose_dtype(features: Table, names: Sequence[str], asked: str | None) -> t
         return f"{loss.words} ({_place(features, names, loss.row, loss.column)})"
 
     _check_finite(features, names)
+    if asked == "int8":
+        if (beyond := first_loss(chunks, "float32")) and beyond.too_large:
+            raise DataError(say(beyond), fix=_SCALE)
+        blur = first_blur(chunks)
+        return asked, [f"features: stored as int8 as asked, although {say(blur)}: a row has one unit"] if blur else []
     in_fp16 = None if asked == "float32" else first_loss(chunks, "float16")
     if asked == "float16" and in_fp16 and in_fp16.too_large:
         raise DataError(say(in_fp16), fix=f"leave out --store fp16 (fp32 is taken then), or {_SCALE}")
@@ -211,7 +216,7 @@ def _preview(graph: GraphFolder) -> list[str]:
     names = graph.node_names()
     lines = []
     for node in range(min(_SHOWN_NODES, graph.meta.nodes)):
-        features = [f"{value:.4g}" for value in graph.array("features")[node, :_SHOWN_VALUES].tolist()]
+        features = [f"{value:.4g}" for value in graph.feature_rows(slice(node, node + 1))[0, :_SHOWN_VALUES].tolist()]
         start, end = (int(place) for place in graph.array("indptr")[node : node + 2])
         shown = graph.array("indices")[start : min(end, start + _SHOWN_VALUES)].tolist()
         neighbours = [names[other] if names else str(other) for other in shown]

@@ -19,7 +19,7 @@ from picluster.errors import DataError, MissingError
 from picluster.graph.edges import distinct_edges
 from picluster.graph.folder import SPLITS
 from picluster.graph.public.raw_files import raw_files, run_download
-from picluster.graph.writer import GraphWriter
+from picluster.graph.writer import FeatureRows, GraphWriter
 
 SPLIT_FOLDERS = {"ogbn-arxiv": "split/time", "ogbn-products": "split/sales_ranking"}
 """Folder of the published split in a data set's folder."""
@@ -65,13 +65,13 @@ def write_ogb(
     with raw_files(name, source, (*_RAW, *split_files), lambda root: fetch(root, name), path) as folder:
         nodes, edges = (int(_read(folder / file, np.int64)[0, 0]) for file in _RAW[:2])
         ids = np.empty((edges, 2), np.int32)
-        _fill(ids, folder / _RAW[2])
+        _fill(ids, folder / _RAW[2], np.int32)
         _check_ids(ids, nodes, folder / _RAW[2])
         labels = np.empty((nodes, 1), np.int16)
-        _fill(labels, folder / _RAW[4])
+        _fill(labels, folder / _RAW[4], np.int16)
         width = _read(folder / _RAW[3], np.float32, rows=1).shape[1]
         with GraphWriter(path, source=f"OGB {name}, published split", classes=int(labels.max()) + 1) as writer:
-            _fill(writer.create("features", (nodes, width), feature_dtype), folder / _RAW[3])
+            _fill(writer.create_features((nodes, width), feature_dtype), folder / _RAW[3], np.float32)
             distinct_edges(ids[:, 0], ids[:, 1]).write(writer, nodes)
             writer.write("labels", labels[:, 0])
             splits = [_read(folder / file, np.int32)[:, 0] for file in split_files]
@@ -89,9 +89,8 @@ def _read(file: Path, dtype: type, rows: int | None = None) -> NDArray[Any]:
     return array
 
 
-def _fill(array: NDArray[Any], file: Path) -> None:
-    """Fill `array` (rows, columns) from a file, chunk by chunk. DataError where it has fewer or more rows."""
-    dtype = np.float32 if array.dtype.kind == "f" else array.dtype.type
+def _fill(array: NDArray[Any] | FeatureRows, file: Path, dtype: type) -> None:
+    """Fill `array` (rows, columns) from a file, read as `dtype`. DataError where it has fewer or more rows."""
     filled = 0
     with _opened(file) as stream:
         while filled < len(array):

@@ -60,7 +60,7 @@ def write_planetoid(
     with GraphWriter(path, source=origin, classes=int(labels.max()) + 1) as writer:
         distinct_edges(*data.edge_index.numpy(), directed=True).write(writer, len(labels))
         rows = rows_to_sum_one(data.x.numpy())
-        writer.write("features", rows.astype(fitting_dtype(rows, feature_dtype)))
+        writer.write_features(rows, fitting_dtype(rows, feature_dtype))
         writer.write("labels", labels)
         masks = (data.train_mask, data.val_mask, data.test_mask)
         writer.write_splits({split: np.flatnonzero(mask.numpy()) for split, mask in zip(SPLITS, masks, strict=True)})

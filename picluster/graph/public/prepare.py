@@ -19,6 +19,7 @@ from picluster.graph.names import (
     is_prepared,
     remake_command,
 )
+from picluster.graph.precision import TITLES
 from picluster.graph.public import linqs, ogb, planetoid, reddit
 from picluster.graph.reddit_like import write_reddit_like
 
@@ -81,10 +82,9 @@ def _open(
         raise InputError(f"the split of {name!r} came with its import", fix=fix)
     graph = GraphFolder.open(path)
     stored = graph.meta.files["features"].dtype
-    if feature_dtype not in (None, stored):
+    if feature_dtype is not None and feature_dtype != stored:
         what = f"the features of {name!r} are stored as {stored}, not as {feature_dtype}"
-        store = "fp32" if feature_dtype == "float32" else "fp16"
-        raise InputError(what, fix=f"leave out --features, or import it again with --store {store}")
+        raise InputError(what, fix=f"leave out --features, or import it again with --store {TITLES[feature_dtype]}")
     return graph
 
 

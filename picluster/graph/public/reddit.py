@@ -62,7 +62,7 @@ def write_reddit(
 def _write_features(writer: GraphWriter, file: Path, feature_dtype: str) -> int:
     """Write the features; returns the number of nodes."""
     features = _member(file, "feature")
-    written = writer.create("features", features.shape, fitting_dtype(features, feature_dtype))
+    written = writer.create_features(features.shape[:2], fitting_dtype(features, feature_dtype))
     for start in range(0, len(features), _CHUNK_ROWS):
         written[start : start + _CHUNK_ROWS] = features[start : start + _CHUNK_ROWS]
     written.flush()

@@ -19,6 +19,7 @@ from picluster.worker.compute.adam import AdamOptimizer
 from picluster.worker.compute.checkpoint import LayerState, copy_of, fill
 from picluster.worker.compute.graph_layer import DropoutKeys, GraphLayer, Part, no_dropout
 from picluster.worker.compute.tracing import trace
+from picluster.worker.compute.wire_form import Dither, WireForm
 
 # Adding this and taking it away again rounds an fp64 number to a multiple of 2^-46.
 _ROUNDER = 1.5 * 2.0 ** (52 - 46)
@@ -80,11 +81,12 @@ class Stage:
         self._spec = spec
         # Its own layers, and the next one, whose `aggregate` may run here; further layers' parameters are not kept.
         self.layers = {layer.number: layer for layer in model[numbers[0] - 1 : numbers[-1] + 1]}
-        self.widths = trace(model, width)
+        self.widths = trace(model, width, in_int8=data.features is not None and data.features.dtype == torch.int8)
         """Widths of the rows that each layer's `aggregate` and `transform` give, by name."""
         aggregated, _ = self.widths[numbers[0] - 1]
         self._received_names = list(aggregated if receives == "aggregated" else self.widths[numbers[0] - 2][1])
-        self._in_flight: dict[int, tuple[list[Tensor], list[Tensor]]] = {}
+        self.wire = WireForm(spec)
+        self._in_flight: dict[int, tuple[list[Tensor], list[Tensor], Dither]] = {}
         parts = [(number, part) for number in numbers for part in self.layers[number].parts]
         self.parameters = {name: weight for _, part in parts for name, weight in part.weights().items()}
         self.fixed_values = {name: value for _, part in parts for name, value in part.fixed_values().items()}
@@ -105,7 +107,7 @@ class Stage:
         `received` are aggregated rows of the stage before, none at the first stage. Returns aggregated rows for the
         next stage; none at the last, where loss and right predictions are added to `sums`.
         """
-        inputs = [tensor.requires_grad_() for tensor in received]
+        inputs = [tensor.requires_grad_() for tensor in self.wire.taken(received, self.numbers[0])]
         rows = self._run(batch, inputs, moment)
         outputs = list(rows.tensors.values())
         if self.is_last:
@@ -114,15 +116,20 @@ class Stage:
             self.sums[-2] += summand(loss.detach())
             self.sums[-1] += self._right(rows["h"], labels)
             outputs = [loss]
-        self._in_flight[micro_batch] = (inputs, outputs)
-        return [] if self.is_last else outputs
+        self._in_flight[micro_batch] = (inputs, outputs, self._dither(self.numbers[0], batch.ids, moment))
+        return [] if self.is_last else self.outgoing(rows)
+
+    def outgoing(self, rows: Rows) -> list[Tensor]:
+        """Give the rows that a stage before the last has computed as they cross to the next one."""
+        return self.wire.sent(list(rows.tensors.values()), self.numbers[-1] + 1)
 
     def backward(self, micro_batch: int, gradients: Sequence[Tensor]) -> list[Tensor]:
         """Bring one micro-batch back and add its parameters' gradients to `sums`.
 
         `gradients` are those of what `forward` returned, none at the last stage. Returns those of what it received.
         """
-        inputs, outputs = self._in_flight.pop(micro_batch)
+        inputs, outputs, dither = self._in_flight.pop(micro_batch)
+        gradients = self.wire.taken(gradients, self.numbers[-1] + 1)
         wanted = [*self.parameters.values(), *inputs]
         # What a model only carries along, such as features, has no way back.
         back = [(output, gradient) for output, gradient in zip_longest(outputs, gradients) if output.requires_grad]
@@ -135,7 +142,8 @@ class Stage:
                 self.sums[at : at + size] += summand(gradient.reshape(-1))
             at += size
         pairs = zip(inputs, found[count:], strict=True)
-        return [torch.zeros_like(tensor) if gradient is None else gradient for tensor, gradient in pairs]
+        back_again = [torch.zeros_like(tensor) if gradient is None else gradient for tensor, gradient in pairs]
+        return self.wire.sent(back_again, self.numbers[0], dither=dither)
 
     def update(self) -> tuple[float, int]:
         """Take the optimiser's step with `sums` and clear them; returns loss and right predictions of the step."""
@@ -149,7 +157,7 @@ class Stage:
     @torch.no_grad()
     def evaluate(self, batch: MicroBatch, received: Sequence[Tensor]) -> Rows:
         """Run one micro-batch without dropout: rows for the next stage, or the class scores."""
-        return self._run(batch, received, None)
+        return self._run(batch, self.wire.taken(received, self.numbers[0]), None)
 
     def add_score(self, sums: Tensor, rows: Rows, nodes: int) -> None:
         """Add to `sums` (2,) fp64 the number of right predictions, and their part of the mean loss over `nodes`."""
@@ -214,10 +222,20 @@ class Stage:
             rows = Rows({"h": self.data.features}, batch.ids)
         for number, layer in self.layers.items():
             if number in batch.blocks:
-                rows = layer.aggregate(batch.blocks[number], rows, keys)
+                rows = self._passed(layer.aggregate(batch.blocks[number], rows, keys), number, "aggregated", moment)
             if number in self.numbers:
-                rows = layer.transform(rows, keys)
+                rows = self._passed(layer.transform(rows, keys), number + 1, "rows", moment)
         return rows
+
+    def _passed(self, rows: Rows, layer: int, form: Cut, moment: Moment | None) -> Rows:
+        """Rows behind the boundary before a layer. Those that leave the stage there are rounded when they are sent."""
+        if layer > self.numbers[-1]:
+            return rows
+        dither = None if moment is None else self._dither(layer, rows.ids, moment)
+        return self.wire.passed(rows, layer, form, dither)
+
+    def _dither(self, layer: int, ids: Tensor, moment: Moment) -> Dither:
+        return Dither(key(self._spec.seed, Purpose.ROUND, moment.epoch, moment.step, layer), ids)
 
     def _dropout_keys(self, moment: Moment) -> DropoutKeys:
         return lambda place: key(self._spec.seed, Purpose.DROPOUT, moment.epoch, moment.step, place)

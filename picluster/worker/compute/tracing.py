@@ -8,18 +8,25 @@ from typing import Literal
 import torch
 
 from picluster.errors import InputError
-from picluster.nn import Block, Rows
+from picluster.nn import Block, Rows, source_of
 from picluster.randomness import Purpose, key
+from picluster.rounding import SCALE_BYTES
 from picluster.worker.compute.graph_layer import GraphLayer, Part
 from picluster.worker.compute.model_fault import TooLong, definition_of, is_misfit, made_at, place_of, refusal
 
 Half = Literal["aggregate", "transform"]
 
 
-def trace(layers: Sequence[GraphLayer], features: int) -> list[tuple[dict[str, int], dict[str, int]]]:
-    """Find names and widths of what each layer's `aggregate` and `transform` give; InputError where a layer fails."""
+def trace(
+    layers: Sequence[GraphLayer], features: int, *, in_int8: bool = False
+) -> list[tuple[dict[str, int], dict[str, int]]]:
+    """Find names and widths of what each layer's `aggregate` and `transform` give; InputError where a layer fails.
+
+    `in_int8`: features are stored so, which not every layer can read.
+    """
     ids = torch.arange(2, dtype=torch.int32)
-    rows, widths = Rows({"h": torch.zeros(3, features)}, ids), []  # a table of more nodes than are targets
+    table = torch.zeros(3, features + SCALE_BYTES, dtype=torch.int8) if in_int8 else torch.zeros(3, features)
+    rows, widths = Rows({"h": source_of(table)}, ids), []  # a table of more nodes than are targets
     for layer in layers:
         block = Block(
             ids=ids,

@@ -224,8 +224,9 @@ class _LayerPass:
             rows = self.memory[chunk].copy()  # a `transform` may work in place
         to = holder(self.holders.transforming, chunk)
         if to == self._rank:
-            return rows
-        self._links.send(to, Channel.FORWARD, Message(self._place(chunk), [rows.ids, *rows.tensors.values()]))
+            return self.stage.wire.passed(rows, self.number, "aggregated")
+        tensors = self.stage.wire.sent(list(rows.tensors.values()), self.number)
+        self._links.send(to, Channel.FORWARD, Message(self._place(chunk), [rows.ids, *tensors]))
         return None
 
     def _aggregated(self, blocks: Message) -> Rows:
@@ -238,11 +239,12 @@ class _LayerPass:
         if rows is None:
             source = holder(self.holders.aggregating, chunk)
             ids, *tensors = self._links.receive(source, Channel.FORWARD, self._place(chunk)).tensors
+            tensors = self.stage.wire.taken(tensors, self.number)
             rows = Rows(dict(zip(self.stage.widths[self.number - 1][0], tensors, strict=True)), ids)
         return self.stage.layers[self.number].transform(rows, no_dropout)
 
     def _deliver(self, chunk: int, part: slice, rows: Rows) -> None:
-        tensors = list(rows.tensors.values())
+        tensors = self.stage.wire.sent(list(rows.tensors.values()), self.number + 1, "rows")
         for rank in self.holders.keeping:
             if rank == self._rank:
                 self._keep(part, tensors)
@@ -254,7 +256,7 @@ class _LayerPass:
             self._table = RowTable(
                 self.context.meta.nodes, self.stage.widths[self.number - 1][1], self.context.job.output_folder
             )
-        self._table.write(part.start, tensors)
+        self._table.write(part.start, self.stage.wire.taken(tensors, self.number + 1, "rows"))
 
     def _place(self, chunk: int) -> tuple[int, int, int]:
         return place(self.epoch, self.number, chunk)

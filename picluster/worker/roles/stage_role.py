@@ -161,7 +161,7 @@ class StageRole:
                 if self._stage.is_last:
                     self._stage.add_score(sums, rows, nodes)
                 else:
-                    self._pass_on(place, list(rows.tensors.values()))
+                    self._pass_on(place, self._stage.outgoing(rows))
         ring_sum(self._links, self._replicas, sums, (epoch, VALIDATION_STEP, 0))
         right, loss = sums.tolist()
         return Score(accuracy=self._accuracy(right, nodes), loss=loss)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-_TYPES = (torch.uint8, torch.int32, torch.int64, torch.float32, torch.float64)
+_TYPES = (torch.uint8, torch.int32, torch.int64, torch.float32, torch.float64, torch.float16, torch.int8)
 # As torch aligns its own memory: BLAS may add in another order where its operands are aligned otherwise.
 _ALIGNMENT = 64
 _HEAD_WORDS = 4  # three of the place, and the number of tensors

@@ -91,6 +91,7 @@ VALUES = {
     "monitor": "loss",
     "validation": "exact",
     "test": "sampled",
+    "wire": "int8",
     "beta1": "0.5",
     "beta2": "0.5",
     "epsilon": "0.5",

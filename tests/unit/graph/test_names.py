@@ -15,6 +15,7 @@ from picluster.graph.names import KNOWN, check_own_name, dataset_folder_name
         (("reddit-like", 1.0, "float16"), "reddit-like-1"),
         (("reddit-like", 0.025, "float32"), "reddit-like-0.025-fp32"),
         (("cora-linqs", 1.0, "float32", 3), "cora-linqs-split3-fp32"),
+        (("reddit-like", 1.0, "int8"), "reddit-like-1-int8"),
         (("ogbn-arxiv",), "ogbn-arxiv"),
     ],
 )
@@ -36,8 +37,8 @@ def test_a_scale_out_of_range_is_refused(scale: float) -> None:
 
 
 def test_a_dtype_that_features_cannot_have_is_refused() -> None:
-    with pytest.raises(InputError, match="int8"):
-        dataset_folder_name("cora", feature_dtype="int8")
+    with pytest.raises(InputError, match="int4"):
+        dataset_folder_name("cora", feature_dtype="int4")
 
 
 def test_a_split_seed_where_the_split_is_published_is_refused() -> None:
@@ -76,7 +77,16 @@ def test_a_name_that_is_not_safe_is_refused_with_the_reason(name: str, why: str)
 
 
 @pytest.mark.parametrize(
-    "name", [*KNOWN, "cora-fp32", "reddit-like-0.01", "reddit-like-1-fp32", "cora-linqs-split3", "ogbn-arxiv-fp32"]
+    "name",
+    [
+        *KNOWN,
+        "cora-fp32",
+        "reddit-like-0.01",
+        "reddit-like-1-fp32",
+        "cora-linqs-split3",
+        "ogbn-arxiv-fp32",
+        "cora-int8",
+    ],
 )
 def test_a_name_that_preparing_uses_cannot_be_ones_own(name: str) -> None:
     with pytest.raises(InputError, match="is the name of a data set that picluster prepares"):

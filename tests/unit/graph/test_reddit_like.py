@@ -39,7 +39,11 @@ def test_another_seed_changes_every_array(tmp_path: Path) -> None:
 
 def test_the_feature_dtype_changes_nothing_but_the_features(tmp_path: Path) -> None:
     half, full = _generate(tmp_path / "half"), _generate(tmp_path / "full", feature_dtype="float32")
-    assert [n for n in _checksums(half) if _checksums(half)[n] != _checksums(full)[n]] == ["features"]
+    packed = _generate(tmp_path / "packed", feature_dtype="int8")
+    for other in (full, packed):
+        assert [n for n in _checksums(half) if _checksums(half)[n] != _checksums(other)[n]] == ["features"]
+    rows = full.feature_rows()
+    np.testing.assert_allclose(packed.feature_rows(), rows, atol=np.abs(rows).max() / 253)
     np.testing.assert_array_equal(half.array("features"), full.array("features").astype(np.float16))
 
 

@@ -43,6 +43,8 @@ def make_adam(**changes: Any) -> Adam:
         ({"micro_batches": 0}, "micro-batches must be at least 1, not 0"),
         ({"epochs": 0}, "epochs must be at least 1, not 0"),
         ({"model": ModelChoice(name="sage", depth=0, options={})}, "at least one layer, not 0"),
+        ({"wire": "int8"}, "with int8 on the wire 2 layers need 1 form of rows, not 0"),
+        ({"boundaries": ("rows",)}, "with fp32 on the wire 2 layers need 0 forms of rows, not 1"),
         ({"optimizer": make_adam(weight_decay=(0.1,))}, "weight decay 0.1 does not fit the 2 layers of sage"),
     ],
 )
@@ -71,6 +73,14 @@ def test_a_spec_that_cannot_be_trained_is_refused_with_the_values(changes: dict[
 def test_an_optimizer_that_cannot_work_is_refused_with_the_values(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         make_adam(**changes)
+
+
+def test_rows_have_a_form_before_each_layer_but_the_first_where_the_wire_rounds_them() -> None:
+    model = ModelChoice(name="sage", depth=3, options={})
+    changes: dict[str, Any] = {"model": model, "fanout": None, "optimizer": make_adam(weight_decay=(0.0,) * 3)}
+    spec = make_spec(**changes, wire="fp16", boundaries=("rows", "aggregated"))
+    assert [spec.form(layer) for layer in range(1, 5)] == [None, "rows", "aggregated", None]
+    assert [make_spec(**changes).form(layer) for layer in range(1, 5)] == [None] * 4
 
 
 def test_evaluation_is_exact_only_where_all_neighbours_are_seen() -> None:

@@ -247,6 +247,28 @@ def test_before_a_layer_with_parameters_in_its_aggregation_full_rows_cross() -> 
         fit_plan(a_plan(), facts_of(*"abcd"), a_spec(), model)
 
 
+def test_a_wire_that_rounds_leaves_a_plan_no_choice_of_the_form_of_rows() -> None:
+    spec = replace(a_spec(), wire="int8", boundaries=("rows",))
+    with pytest.raises(InputError, match="stage 2 cannot receive aggregated rows: with int8 on the wire") as caught:
+        fit_plan(a_plan(), facts_of(*"abcd"), spec, a_model())
+    assert '"receives": "rows"' in caught.value.fix
+    fitted = fit_plan(a_plan(), facts_of(*"abcd"), replace(spec, boundaries=("aggregated",)), a_model())
+    assert fitted.stages == a_plan().stages
+    made = [
+        make_plan(
+            facts_of("a", "b"),
+            replace(spec, boundaries=(form,)),
+            a_model(),
+            a_graph(train=9),
+            strategy="layer-split",
+            engine="gloo",
+            layers_per_node=1,
+        )
+        for form in ("rows", "aggregated")
+    ]
+    assert [plan.stages[1].receives for plan in made] == ["rows", "aggregated"]
+
+
 def test_frontiers_grow_by_the_fanout_until_they_meet_all_nodes() -> None:
     graph = replace(a_graph(train=4096), nodes=1_000_000, edges=50_000_000)
     spec = replace(a_spec(), fanout=(25, 10), batch_size=1024, micro_batches=1)

@@ -9,7 +9,7 @@ import pytest
 from picluster.controller.planning.recipe import FULL_BATCH_TRAINING_NODES, make_spec, model_options, notes_on
 from picluster.controller.planning.request import LaunchRequest
 from picluster.errors import InputError
-from picluster.schema.spec import Spec
+from picluster.schema.spec import Precision, Spec
 from tests.unit.controller.made import a_graph, a_model
 
 SMALL, LARGE = FULL_BATCH_TRAINING_NODES, FULL_BATCH_TRAINING_NODES + 1
@@ -29,6 +29,18 @@ def test_a_large_graph_is_trained_on_sampled_mini_batches() -> None:
     spec = spec_of(train=LARGE)
     assert (spec.fanout, spec.batch_size, spec.micro_batches, spec.epochs) == ((25, 10), 100, 4, 10)
     assert (spec.optimizer.learning_rate, spec.optimizer.weight_decay) == (0.003, (0.0, 0.0))
+
+
+@pytest.mark.parametrize("wire", ["fp16", "int8"])
+def test_a_wire_that_rounds_has_one_form_of_rows_before_each_layer_but_the_first(wire: Precision) -> None:
+    large = msgspec.structs.replace(a_graph(train=LARGE), nodes=10**6, edges=10**8)
+    request = LaunchRequest(wire=wire, fanout="9,9,9")
+    spec = make_spec(request, large, a_model(depth=3), Path("models/sage.py"))
+    assert (spec.wire, spec.boundaries) == (wire, ("aggregated", "aggregated"))
+    assert spec_of(depth=3, fanout="all", wire=wire).boundaries == ("rows", "rows")
+    assert spec_of(wire="fp32") == spec_of()
+    with pytest.raises(InputError, match="--wire: sage has one layer"):
+        spec_of(depth=1, wire=wire)
 
 
 @pytest.mark.parametrize(("train", "batch_size"), [(1001, 100), (5000, 500), (10_240, 1024), (153_431, 1024)])

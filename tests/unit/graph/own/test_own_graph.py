@@ -226,6 +226,21 @@ def test_fp16_is_obeyed_where_it_is_asked_for_and_what_it_loses_is_said(files: d
     assert "leave out --store fp16" in caught.value.fix
 
 
+def test_int8_is_obeyed_where_it_is_asked_for_and_what_it_blurs_is_said(files: dict[str, Path]) -> None:
+    features = FEATURES.copy()
+    features[:, 0], features[:, 1] = [0, 1, 0, 1, 1, 0], [2001, 2009, 2010, 2018, 2052, 2053]
+    _csv(files["features"], features)
+    done = _import(files, feature_dtype="int8")
+    (note,) = [note for note in done.notes if "features" in note]
+    assert note.startswith("features: stored as int8 as asked, although int8 makes 0 of 1 (")
+    np.testing.assert_allclose(done.graph.feature_rows()[:, 1], features[:, 1], atol=9)
+    _csv(files["features"], features / [1, 2000])
+    assert not [note for note in _import(files, "other", feature_dtype="int8").notes if "features" in note]
+    _csv(files["features"], features * [1, 1e37])
+    with pytest.raises(DataError, match="is beyond fp32"):
+        _import(files, "third", feature_dtype="int8")
+
+
 def test_what_even_fp32_cannot_tell_apart_is_said(files: dict[str, Path]) -> None:
     stamps = 1_700_000_000_123 + np.arange(6)
     _csv(files["features"], [[stamp, 1] for stamp in stamps.tolist()])

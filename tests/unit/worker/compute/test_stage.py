@@ -17,7 +17,7 @@ from picluster.errors import DataError
 from picluster.nn import Rows
 from picluster.randomness import Purpose, key
 from picluster.schema.plan import Cut, Plan, StagePlan
-from picluster.schema.spec import Adam, ModelChoice, OptionValue, Spec
+from picluster.schema.spec import Adam, ModelChoice, OptionValue, Precision, Spec
 from picluster.worker.compute.graph_layer import no_dropout
 from picluster.worker.compute.model_file import build
 from picluster.worker.compute.stage import MicroBatch, Moment, Stage, StageData
@@ -174,6 +174,26 @@ def assert_cuts_do_not_matter(spec: Spec, *kinds: Cut, folder: Path = MODELS) ->
 def test_a_model_cut_anywhere_gives_the_same_bits(name: str, depth: int, *, sampled: bool) -> None:
     spec = make_spec(name, depth, FANOUTS[depth] if sampled else None)
     assert_cuts_do_not_matter(spec, "aggregated", "rows")
+
+
+@pytest.mark.parametrize(
+    ("name", "form"), [("sage", "aggregated"), ("gcn", "rows"), ("gcnii", "aggregated"), ("gcnii", "rows")]
+)
+@pytest.mark.parametrize("wire", ["fp16", "int8"])
+def test_a_lossy_wire_gives_the_same_bits_where_a_model_is_cut_and_where_it_is_not(
+    name: str, form: Cut, wire: Precision
+) -> None:
+    exact = make_spec(name, 3, FANOUTS[3])
+    spec = msgspec.structs.replace(exact, wire=wire, boundaries=(form, form))
+    assert_cuts_do_not_matter(spec, form)
+    losses, gradients = history(spec, [(1, 2, 3)])
+    exact_losses, exact_gradients = history(exact, [(1, 2, 3)])
+    assert losses != exact_losses
+    assert losses[0][0] == pytest.approx(exact_losses[0][0], rel=0.02)
+    away = [
+        float((found - right).norm() / right.norm()) for found, right in zip(gradients, exact_gradients, strict=True)
+    ]
+    assert away[0] < (0.1 if wire == "int8" else 1e-3)
 
 
 WIDE = """

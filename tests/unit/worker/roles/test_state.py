@@ -29,7 +29,7 @@ from picluster.worker.roles.stage_role import StageRole
 from picluster.worker.wire.links import Links, Mailroom
 from tests.unit.worker.fake_engine import FakeNetwork
 from tests.unit.worker.random_graph import random_graph
-from tests.unit.worker.roles.threads import in_threads, random_plan, single_plan, write_graph
+from tests.unit.worker.roles.threads import crossing, in_threads, lossy, random_plan, single_plan, write_graph
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -146,7 +146,7 @@ def note_final_state(stage: Stage, course: Course) -> None:
 def random_spec(dice: random.Random, model: str) -> Spec:
     depth, sampled = dice.randint(1, 4), dice.random() < 0.6
     options: dict[str, OptionValue] = {"hidden": HIDDEN, "dropout": dice.choice([0.0, 0.5])}
-    return Spec(
+    spec = Spec(
         dataset="random",
         model=ModelChoice(name=model, depth=depth, options=options),
         fanout=tuple(dice.choice([2, 5]) for _ in range(depth)) if sampled else None,
@@ -160,6 +160,7 @@ def random_spec(dice: random.Random, model: str) -> Spec:
         validation=dice.choice(["sampled", "exact"]) if sampled else "exact",
         test=dice.choice(["sampled", "exact"]) if sampled else "exact",
     )
+    return lossy(dice, spec, lambda _: ("aggregated", "rows"))
 
 
 def assert_equal(found: Course, expected: Course) -> None:
@@ -182,7 +183,7 @@ def run_cut(dice: random.Random, training: Training, expected: Course, folder: P
     """Make the run in parts, each under another plan; it must be the run that was never cut."""
     course, begin = Course(), Beginning()
     for number, stop in enumerate([*cuts, None]):
-        plan = random_plan(dice, training.spec.model.depth, lambda _: ("aggregated", "rows"))
+        plan = random_plan(dice, training.spec.model.depth, crossing(training.spec, lambda _: ("aggregated", "rows")))
         training.go(course, plan, folder / str(number), begin, stop)
         if stop:
             begin = course.beginning()
@@ -204,26 +205,28 @@ def _small_chunks() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def graph(tmp_path_factory: pytest.TempPathFactory) -> GraphFolder:
-    path = tmp_path_factory.mktemp("graphs") / "random"
-    return write_graph(path, random_graph(NODES, 0.1, seed=3), features=FEATURES, classes=CLASSES)
+def graphs(tmp_path_factory: pytest.TempPathFactory) -> list[GraphFolder]:
+    """One in each type of features."""
+    folder, random = tmp_path_factory.mktemp("graphs"), random_graph(NODES, 0.1, seed=3)
+    dtypes = ("float32", "float16", "int8")
+    return [write_graph(folder / each, random, features=FEATURES, classes=CLASSES, dtype=each) for each in dtypes]
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_run_that_is_cut_and_goes_on_under_other_plans_learns_what_one_process_learns(
-    tmp_path: Path, graph: GraphFolder, seed: int
+    tmp_path: Path, graphs: list[GraphFolder], seed: int
 ) -> None:
     dice = random.Random(seed)
-    training, expected = Training(random_spec(dice, MODEL_NAMES[seed % 3]), graph), Course()
+    training, expected = Training(random_spec(dice, MODEL_NAMES[seed % 3]), graphs[seed // 3 % 3]), Course()
     training.go(expected, single_plan(training.spec.model.depth), tmp_path / "whole", Beginning(), None)
     run_cut(dice, training, expected, tmp_path, random_cuts(dice, training, expected, CUTS))
 
 
 def test_a_pre_training_is_cut_anywhere_and_at_its_hand_over(
-    tmp_path: Path, graph: GraphFolder, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, graphs: list[GraphFolder], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pretraining, "VALIDATION_PAIRS", 50)
-    pretraining.write_pairs(tmp_path / "pairs", graph, count=90, seed=0)
+    pretraining.write_pairs(tmp_path / "pairs", graphs[1], count=90, seed=0)
     spec = Spec(
         dataset="pairs",
         model=ModelChoice(name="node_pairs", depth=1, options={"nodes": NODES, "width": 3, "dense": 2}),
@@ -253,5 +256,7 @@ def test_the_random_runs_are_of_many_kinds() -> None:
         seen["early stopping"] += spec.patience is not None
         seen["amsgrad"] += spec.optimizer.amsgrad
         seen["several layers"] += spec.model.depth > 1
-    assert len(seen) == 5
-    assert min(seen.values()) > 2, seen
+        for form in spec.boundaries:
+            seen[f"{spec.wire}, {form}"] += 1
+    assert len(seen) == 9
+    assert min(seen.values()) > 1, seen

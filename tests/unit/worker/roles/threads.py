@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
+from msgspec.structs import replace
 
 from picluster.graph.folder import GraphFolder
 from picluster.graph.writer import GraphWriter
 from picluster.schema.plan import Cut, Plan, StagePlan
+from picluster.schema.spec import Precision, Spec
 from tests.unit.worker.random_graph import RandomGraph
 
 POOL = [f"pi{number}" for number in range(1, 7)]
@@ -65,7 +67,24 @@ def random_plan(dice: random.Random, depth: int, may_cross: Callable[[int], Sequ
     return make_plan(tuple(dice.sample(taken, dice.randint(1, 3))), *stages)
 
 
-def write_graph(path: Path, graph: RandomGraph, *, features: int, classes: int) -> GraphFolder:
+def lossy(dice: random.Random, spec: Spec, may_cross: Callable[[int], Sequence[Cut]]) -> Spec:
+    """The spec with some precision of the wire, and where it rounds, some form of rows before each layer."""
+    wire: Precision = dice.choice(["fp32", "fp16", "int8"])
+    layers = range(2, spec.model.depth + 1) if wire != "fp32" else ()
+    return replace(spec, wire=wire, boundaries=tuple(dice.choice(may_cross(layer)) for layer in layers))
+
+
+def crossing(spec: Spec, otherwise: Callable[[int], Sequence[Cut]]) -> Callable[[int], Sequence[Cut]]:
+    """What may cross a cut before a layer: what the spec says, else one of those."""
+
+    def may_cross(layer: int) -> Sequence[Cut]:
+        form = spec.form(layer)
+        return otherwise(layer) if form is None else (form,)
+
+    return may_cross
+
+
+def write_graph(path: Path, graph: RandomGraph, *, features: int, classes: int, dtype: str = "float16") -> GraphFolder:
     """A folder of that graph with random features, labels and splits: 20 training and 3 validation nodes."""
     dice = np.random.default_rng(0)
     order = dice.permutation(graph.nodes).astype(np.int32)
@@ -80,5 +99,8 @@ def write_graph(path: Path, graph: RandomGraph, *, features: int, classes: int) 
     }
     with GraphWriter(path, source="random", classes=classes) as writer:
         for name, array in arrays.items():
-            writer.write(name, array)
+            if name == "features":
+                writer.write_features(array, dtype)
+            else:
+                writer.write(name, array)
     return GraphFolder.open(path)

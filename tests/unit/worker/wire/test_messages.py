@@ -13,7 +13,7 @@ from picluster.worker.wire.messages import Message, pack, unpack
 KERNEL_ALIGNMENT = 64
 """torch's own allocator gives it, and MKL's products differ in the last bit where it is missing."""
 
-DTYPES = [np.uint8, np.int32, np.int64, np.float32, np.float64]
+DTYPES = [np.uint8, np.int8, np.int32, np.int64, np.float16, np.float32, np.float64]
 shapes = st.one_of(st.tuples(st.integers(0, 9)), st.tuples(st.integers(0, 9), st.integers(0, 9)))
 tensors = (
     st.tuples(st.sampled_from(DTYPES), shapes)
