@@ -191,7 +191,7 @@ def test_missing_raw_files_without_network_are_named_with_their_place(place: Des
         env={**place.environment, "PICLUSTER_INPUT": str(tmp_path)},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=240,
         check=False,
     )
     first, second = done.stderr.splitlines()

@@ -22,7 +22,7 @@ from picluster.controller.record.run_folder import RunFolder
 from tests.integration.desk import CHECKOUT
 
 BLOCK = re.compile(r"(?:^<!-- (?P<mark>.*?) -->\n)?^```(?P<kind>\w+)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
-BLOCK_TIMEOUT_SECONDS = 240
+BLOCK_TIMEOUT_SECONDS = 800
 FOLLOWED = ("compare", "datasets", "doctor", "launch", "models", "python", "report", "run-folder")
 """Pages whose blocks need nothing but to work."""
 UNFOLLOWED = ("LOG", "convolutions", "engines", "faults", "first-boot", "inventory", "lab", "provision", "security")

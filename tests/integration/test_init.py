@@ -26,7 +26,7 @@ def init(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=240,
     )
 
 
@@ -36,7 +36,7 @@ def shelf(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
     (tmp_path / ".ssh").mkdir()
     key = tmp_path / ".ssh/id_ed25519"
     make_key = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)]
-    subprocess.run(make_key, check=True, timeout=20)
+    subprocess.run(make_key, check=True, timeout=240)
     (tmp_path / "cluster.yml").write_text((CHECKOUT / "inventory/cluster.example.yml").read_text() + request.param)
     done = init(tmp_path)
     assert done.returncode == 0, done.stderr
@@ -56,7 +56,7 @@ def test_the_inventory_is_one_that_picluster_reads(shelf: Path) -> None:
 def test_cloud_init_takes_the_user_data(shelf: Path) -> None:
     for name in NODES:
         words = ["cloud-init", "schema", "--config-file", str(shelf / "cards" / name / "user-data")]
-        done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
+        done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=240)
         assert done.returncode == 0, done.stdout + done.stderr
         assert "Valid" in done.stdout
 
@@ -70,7 +70,7 @@ def test_netplan_takes_the_network_and_names_the_link_as_the_user_data_does(shel
         config.write_text((shelf / "cards" / name / "network-config").read_text())
         config.chmod(0o600)
         words = ["/usr/libexec/netplan/generate", "--root-dir", str(root)]
-        done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
+        done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=240)
         assert (done.returncode, done.stderr) == (0, "")
         (link,) = (root / "run/systemd/network").glob("*.network")
         has_drop_in = f"/etc/systemd/network/{link.name}.d/" in (shelf / "cards" / name / "user-data").read_text()

@@ -121,7 +121,7 @@ def test_messages_keep_their_order_and_wait_with_the_sender(tidy_desk: Desk) -> 
         port = str(probe.getsockname()[1])
     words = [sys.executable, "-c", PAIR]
     pair = [subprocess.Popen([*words, rank, port], env=tidy_desk.environment, stdout=subprocess.PIPE) for rank in "01"]
-    told = [json.loads(each.communicate(timeout=60)[0].replace(b"(", b"[").replace(b")", b"]")) for each in pair]
+    told = [json.loads(each.communicate(timeout=240)[0].replace(b"(", b"[").replace(b")", b"]")) for each in pair]
     # None before it is asked for; then the one that was asked for, and the one behind it.
     assert told[0] == [0, 2]
     assert told[1] == [[3, [0]], [0, []], [70_000, [2]], [1, [3]], [3_000_000, [4]], [2, [5]]]

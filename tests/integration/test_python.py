@@ -82,7 +82,7 @@ def told_by_notebook(project: Path, **options: object) -> dict[str, Any]:
         capture_output=True,
         text=True,
         check=False,
-        timeout=280,
+        timeout=800,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stderr == ""

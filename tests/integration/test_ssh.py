@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 pytestmark = NEEDS_SSHD
 NAMES = ("sam", "one", "two", "a'; echo b")
 SAME = (*GRAPH, "--hidden", "16", "--layers-per-node", "1", "--nodes", "4", "--micro-batches", "2")
-TRAIN_TIMEOUT_SECONDS = 60
+TRAIN_TIMEOUT_SECONDS = 240
 WRAPPER = '#!/bin/sh\nprintf "%s\\n" "$*" >> "{log}"\nexec {rsync} "$@"\n'
 
 

@@ -186,7 +186,7 @@ def agent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
     environment = {**os.environ, "SSH_ASKPASS": str(ask), "SSH_ASKPASS_REQUIRE": "force", "DISPLAY": ":0"}
 
     def add(file: Path) -> None:
-        subprocess.run(["ssh-add", "-q", file], check=True, env=environment, timeout=20)  # noqa: S607
+        subprocess.run(["ssh-add", "-q", file], check=True, env=environment, timeout=240)  # noqa: S607
 
     with subprocess.Popen(["ssh-agent", "-D", "-a", tmp_path / "agent"], stdout=subprocess.DEVNULL) as process:  # noqa: S607
         while not (tmp_path / "agent").exists():

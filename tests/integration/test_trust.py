@@ -19,7 +19,7 @@ from tests.integration.desk import Desk, make_desk
 from tests.integration.sshd import NEEDS_SSHD, Sshd, make_key, record_key, running_sshd
 
 pytestmark = NEEDS_SSHD
-TRUST_TIMEOUT_SECONDS = 60
+TRUST_TIMEOUT_SECONDS = 240
 CONFIG = """
 Host *
   UserKnownHostsFile "{known_hosts}"
@@ -109,7 +109,7 @@ def shelf(sshds: tuple[Sshd, Sshd], tmp_path: Path) -> Shelf:
 
 
 def fingerprint(key: Path) -> str:
-    told = subprocess.run(["ssh-keygen", "-lf", key], capture_output=True, text=True, check=True, timeout=20)  # noqa: S607
+    told = subprocess.run(["ssh-keygen", "-lf", key], capture_output=True, text=True, check=True, timeout=240)  # noqa: S607
     return told.stdout.split()[1]
 
 

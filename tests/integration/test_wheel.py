@@ -40,7 +40,7 @@ class Installed:
             capture_output=True,
             text=True,
             check=False,
-            timeout=280,
+            timeout=800,
         )
 
     def output(self, program: str, *words: str) -> str:
@@ -57,11 +57,11 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> Installed:
     made = Installed(folder / "environment", folder / "empty")
     made.here.mkdir()
     pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
-    subprocess.run([*pip, "wheel", "--no-deps", "--wheel-dir", folder, CHECKOUT], check=True, timeout=200)
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", made.environment], check=True, timeout=60)
+    subprocess.run([*pip, "wheel", "--no-deps", "--wheel-dir", folder, CHECKOUT], check=True, timeout=800)
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", made.environment], check=True, timeout=800)
     (wheel,) = folder.glob("*.whl")
     install = ["install", "--no-deps", "--no-index", str(wheel)]
-    subprocess.run([*pip, "--python", str(made.environment), *install], check=True, timeout=100)
+    subprocess.run([*pip, "--python", str(made.environment), *install], check=True, timeout=480)
     return made
 
 

@@ -21,7 +21,7 @@ from picluster.lab.machine.base import own_release
 from picluster.lab.places import NAMESPACES, STATE, LabPlaces
 
 LAB_TIMEOUT_SECONDS = 2400  # the first `up` bootstraps a base
-NODE_TIMEOUT_SECONDS = 60
+NODE_TIMEOUT_SECONDS = 240
 PICLUSTER = [sys.executable, "-m", "picluster.cli.main"]
 Result = subprocess.CompletedProcess[str]
 
@@ -130,7 +130,7 @@ def remove_stale_labs() -> None:
             lab_command("down", "--name", name)
 
 
-def eventually(true: Callable[[], bool], *, within_seconds: float = 20) -> None:
+def eventually(true: Callable[[], bool], *, within_seconds: float = 80) -> None:
     """Wait until a function says so."""
     deadline = time.monotonic() + within_seconds
     while not true():

@@ -20,9 +20,9 @@ from tests.lab.running import RunningLab, eventually
 
 WORKER = "/opt/picluster/.venv/bin/picluster-worker work"
 LONG = ("--layers-per-node", "1", "--epochs", "2000")
-START_SECONDS = 90.0
+START_SECONDS = 240.0
 """Time that workers on slow nodes may take to import torch and make a step, whatever else the machine does."""
-END_SECONDS = 30
+END_SECONDS = 120
 
 
 @dataclass(frozen=True)

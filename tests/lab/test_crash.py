@@ -41,7 +41,7 @@ def traces(name: str) -> list[str]:
     """Whatever is left of a lab anywhere on this machine."""
     places = LabPlaces(name)
     listing = ["losetup", "--list"]
-    loops = subprocess.run(listing, check=True, capture_output=True, text=True, timeout=10).stdout
+    loops = subprocess.run(listing, check=True, capture_output=True, text=True, timeout=240).stdout
     found = [line for line in (loops + Path("/proc/mounts").read_text()).splitlines() if f"{places.folder}/" in line]
     found += map(str, NAMESPACES.glob(f"{places.namespace}*"))
     found += map(str, Path("/sys/class/net").glob(f"{places.interface}*"))

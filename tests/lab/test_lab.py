@@ -72,7 +72,7 @@ def test_a_worker_runs_in_a_node_as_the_controller_has_it(lab: RunningLab) -> No
         capture_output=True,
         text=True,
         check=True,
-        timeout=60,
+        timeout=240,
     )
     assert lab.ssh("pi1", f"{WORKER} --version").stdout == version.stdout
     said = lab.ssh("pi2", f"{PYTHON} -c 'import torch; print((torch.ones(3) @ torch.ones(3)).item())'")
@@ -103,10 +103,10 @@ def test_nodes_reach_each_other_and_the_host(lab: RunningLab) -> None:
 
 def test_ansible_and_yamllint_take_the_inventory(lab: RunningLab) -> None:
     programs = Path(sys.executable).parent
-    subprocess.run([str(programs / "yamllint"), "--strict", str(lab.inventory)], check=True, timeout=60)
+    subprocess.run([str(programs / "yamllint"), "--strict", str(lab.inventory)], check=True, timeout=240)
     ping = [str(programs / "ansible"), "-i", str(lab.inventory), "picluster", "-m", "ansible.builtin.ping"]
     environment = {**os.environ, "LC_ALL": "C.UTF-8"}
-    done = subprocess.run(ping, check=True, capture_output=True, text=True, env=environment, timeout=120)
+    done = subprocess.run(ping, check=True, capture_output=True, text=True, env=environment, timeout=240)
     assert done.stdout.count("SUCCESS") == 4
     assert lab.status()["inventory"] == str(lab.inventory)
 
@@ -155,7 +155,7 @@ def _transfer(lab: RunningLab, receiver: str, sender: str, addresses: dict[str, 
     enter = ["nsenter", f"--target={lab.leader(receiver)}", "--net", sys.executable, "-c", RECEIVE]
     with subprocess.Popen(enter, stdout=subprocess.PIPE, text=True) as listening:
         lab.in_node(sender, ["python3", "-c", SEND, list(addresses.values())[1]])
-        said, _ = listening.communicate(timeout=60)
+        said, _ = listening.communicate(timeout=240)
     return float(said)
 
 
@@ -197,7 +197,7 @@ def test_what_sudo_made_belongs_to_the_person(sudo_lab: SudoLab) -> None:
         str(places.inventory),
         str(places.spec),
     ]
-    subprocess.run(status, check=True, capture_output=True, timeout=10)
+    subprocess.run(status, check=True, capture_output=True, timeout=240)
 
 
 def test_the_hosts_addresses_and_routes_are_not_touched(sudo_lab: SudoLab) -> None:
@@ -211,7 +211,7 @@ def _host_network(apart_from: str) -> list[str]:
     found = []
     for what in ("address", "route"):
         words = ["ip", "-json", "-4", what, "show"]
-        listed = json.loads(subprocess.run(words, check=True, capture_output=True, text=True, timeout=10).stdout)
+        listed = json.loads(subprocess.run(words, check=True, capture_output=True, text=True, timeout=240).stdout)
         found += [json.dumps(each) for each in listed]
     volatile = re.compile(r'"(valid|preferred)_life_time": \d+')
     return sorted(volatile.sub("", each) for each in found if f"plab-{apart_from}" not in each)

@@ -142,7 +142,7 @@ def test_killed_in_the_middle_by_a_lost_controller_a_rebooted_node_and_a_damaged
     with shelf.desk.start("provision", "--limit", "pi1,pi2") as process:
         eventually(lambda: exists(shelf, "pi1", f"{HOME}/.venv/bin"), within_seconds=PROVISION_SECONDS)
         os.killpg(process.pid, signal.SIGKILL)
-        process.communicate(timeout=60)
+        process.communicate(timeout=240)
     with shelf.lab.broken("pi2", "--kill"):
         pass
     (torch,) = Path(shelf.desk.environment["XDG_CACHE_HOME"], "picluster/wheels/sets").glob("*/torch-2*.whl")

@@ -30,7 +30,7 @@ pytestmark = pytest.mark.lab
 
 FOLDER = Path(__file__).parents[2] / "ansible"
 ANSIBLE_PLAYBOOK = Path(sys.executable).with_name("ansible-playbook")
-PLAY_SECONDS = 200
+PLAY_SECONDS = 800
 SSH = "-o ControlMaster=auto -o ControlPersist=30s -o ServerAliveInterval=3 -o ServerAliveCountMax=2"
 """A killed node is found out soon, also where a connection is shared with an earlier play."""
 OPEN_PORT = 47011
@@ -344,4 +344,4 @@ def _make_package(folder: Path, name: str, needs: str, files: Mapping[str, bytes
 
 
 def _told(*words: str) -> str:
-    return subprocess.run(words, check=True, capture_output=True, text=True, timeout=60).stdout
+    return subprocess.run(words, check=True, capture_output=True, text=True, timeout=240).stdout

@@ -28,5 +28,5 @@ print(sorted(name for name in sys.modules if name.startswith("picluster")))
 picluster.launch
 print([name for name in ("torch", "typer", "rich") if name in sys.modules])
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=240)
     assert done.stdout.splitlines() == ["['picluster']", "[]"]

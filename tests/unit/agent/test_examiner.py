@@ -36,7 +36,7 @@ def test_a_program_of_the_standard_library_alone_tells_facts_that_fit_the_record
         input=f"{len(text)}\n".encode() + text + b"".join(to_json(each) + b"\n" for each in questions),
         capture_output=True,
         check=True,
-        timeout=60,
+        timeout=240,
     )
     time, facts = told.stdout.splitlines()
     assert TellTime().read_answer(time).time > 1e9

@@ -143,7 +143,7 @@ def ansible(tree: Tree, *words: str, **arguments: object) -> dict[str, Any]:
     own_python = json.dumps({"ansible_python_interpreter": sys.executable})
     here = ("--inventory", "localhost,", "--connection", "local", "-e", own_python)
     words = (str(program), *here, *words, str(play))
-    done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False, timeout=100)
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False, timeout=240)
     if done.returncode:
         return {"msg": done.stdout + done.stderr}
     answer: dict[str, Any] = json.loads((tree.root / "answer").read_text())

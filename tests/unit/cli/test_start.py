@@ -15,7 +15,7 @@ HEAVY = ("torch", "numpy", "matplotlib", "fabric", "paramiko", "ansible", "psuti
 
 def run(*words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "picluster.cli.main", *words], capture_output=True, text=True, check=False, timeout=60
+        [sys.executable, "-m", "picluster.cli.main", *words], capture_output=True, text=True, check=False, timeout=240
     )
 
 
@@ -42,7 +42,7 @@ try:
 except SystemExit:
     print("imported:", [name for name in {HEAVY} if name in sys.modules])
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=240)
     assert done.stdout.splitlines()[-1] == "imported: []"
 
 

@@ -22,7 +22,7 @@ def offered(here: Path, *words: str) -> set[str]:
         "COMP_CWORD": str(len(words)),
     }
     done = subprocess.run(
-        [sys.executable, "-c", CODE], env=environment, cwd=here, capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-c", CODE], env=environment, cwd=here, capture_output=True, text=True, check=True, timeout=240
     )
     assert done.stderr == ""
     return set(done.stdout.split())

@@ -28,7 +28,7 @@ def run(here: Path, words: list[str], redirection: str = "", **variables: str) -
         env={**os.environ, **variables},
         capture_output=True,
         check=False,
-        timeout=60,
+        timeout=240,
     )
 
 

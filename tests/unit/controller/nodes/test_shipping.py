@@ -41,7 +41,7 @@ def test_hostile_words_reach_ssh_as_they_are(tmp_path: Path) -> None:
     options = ["-o", f'UserKnownHostsFile="/home/{NASTY}"', "-i", f"/keys/{NASTY}"]
     command = rsync_command([tmp_path / NASTY], [*options, "pi1"], "pi", PurePosixPath("/srv", NASTY))
     environment = {**os.environ, "PATH": f"{ssh.parent}:{os.environ['PATH']}"}
-    subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, check=False, timeout=20)
+    subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, check=False, timeout=240)
     told = (tmp_path / "told").read_text().splitlines()
     first = told.index("-o", told.index(options[1]) - 1)
     assert told[first : first + len(options)] == options

@@ -67,7 +67,7 @@ class FakeWorker:
         self._gone = threading.Event()
 
     def _lines(self) -> Iterator[bytes]:
-        from_json(Claim, self.told.get(timeout=5), source="claim")
+        from_json(Claim, self.told.get(timeout=30), source="claim")
         if (line := self._next_line()) == HUNG_UP:
             self._gone.set()
             return
@@ -81,7 +81,7 @@ class FakeWorker:
 
     def _next_line(self) -> bytes:
         """But heartbeats."""
-        while (line := self.told.get(timeout=5)) == b"\n":
+        while (line := self.told.get(timeout=30)) == b"\n":
             continue
         return line
 
@@ -286,7 +286,7 @@ def test_a_worker_that_says_nothing_for_a_minute_is_given_up(shelf: Shelf) -> No
     seconds, ended = [0.0], set[str]()
 
     def silent(_job: Job) -> Iterator[bytes]:
-        while shelf.transports["c"].worker.told.get(timeout=5) != HUNG_UP:
+        while shelf.transports["c"].worker.told.get(timeout=30) != HUNG_UP:
             continue
         yield from ()
 
@@ -456,7 +456,7 @@ def test_a_run_folder_that_has_gone_is_told(shelf: Shelf) -> None:
 
 def test_all_workers_are_hung_up_on_when_one_fails(shelf: Shelf) -> None:
     def waiting(_job: Job) -> Iterator[bytes]:
-        while shelf.transports["a"].worker.told.get(timeout=5) != HUNG_UP:
+        while shelf.transports["a"].worker.told.get(timeout=30) != HUNG_UP:
             continue
         yield to_json(Failed(cause="hung up", expected=True)) + b"\n"
 

@@ -43,7 +43,7 @@ def test_processes_that_prepare_the_same_at_once_all_get_a_sound_folder(tmp_path
         f"prepare('reddit-like', scale={SCALE}, graphs_folder=folder, input_folder=folder, force=True).verify()"
     )
     started = [subprocess.Popen([sys.executable, "-c", code, str(tmp_path)]) for _ in range(4)]
-    assert [process.wait(timeout=60) for process in started] == [0] * 4
+    assert [process.wait(timeout=240) for process in started] == [0] * 4
     assert sorted(path.name for path in tmp_path.iterdir()) == [".lock", f"reddit-like-{SCALE}"]
 
 

@@ -10,7 +10,7 @@ CHECK = [sys.executable, "-m", "picluster.worker.main", "check"]
 
 
 def check(*words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*CHECK, *words], capture_output=True, text=True, check=False, timeout=120)
+    return subprocess.run([*CHECK, *words], capture_output=True, text=True, check=False, timeout=240)
 
 
 def test_two_processes_exchange_over_the_loopback() -> None:

@@ -121,7 +121,7 @@ def test_a_destination_is_never_an_option(tmp_path: Path) -> None:
 
 
 def test_this_machine_s_own_settings_are_read_as_ssh_reads_them() -> None:
-    told = subprocess.run(["ssh", "-G", "pi1"], capture_output=True, text=True, check=True, timeout=10)  # noqa: S607
+    told = subprocess.run(["ssh", "-G", "pi1"], capture_output=True, text=True, check=True, timeout=240)  # noqa: S607
     assert resolve(["pi1"]) == read_settings(told.stdout)
     assert resolve(["pi1"]).user == read_settings(told.stdout).user != ""
     assert os.path.isabs(resolve(["pi1"]).known_hosts[0])  # noqa: PTH117

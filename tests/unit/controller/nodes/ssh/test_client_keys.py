@@ -17,7 +17,7 @@ pytestmark = NEEDS_SSHD
 
 def make(file: Path, kind: str, comment: str = "", passphrase: str = "") -> Path:
     words = ["-t", kind, "-b", "2048"] if kind == "rsa" else ["-t", kind]
-    subprocess.run(["ssh-keygen", "-q", *words, "-N", passphrase, "-C", comment, "-f", file], check=True, timeout=60)  # noqa: S607
+    subprocess.run(["ssh-keygen", "-q", *words, "-N", passphrase, "-C", comment, "-f", file], check=True, timeout=240)  # noqa: S607
     return file
 
 
