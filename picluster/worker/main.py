@@ -88,8 +88,10 @@ def _check(arguments: argparse.Namespace) -> None:
 
 
 def _work(_: argparse.Namespace) -> None:
+    from picluster.worker.lazy_torch import install
     from picluster.worker.session import work
 
+    install()
     work(sys.stdin.buffer, _own_output())
 
 

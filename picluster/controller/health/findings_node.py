@@ -11,8 +11,8 @@ from picluster.errors import DataError, PiclusterError
 from picluster.schema.facts import NodeFacts
 from picluster.schema.health import Facts, Finding, NodeHealth, Severity, TorchTrial
 
-WORKER_BYTES = 142 << 20
-"""Anonymous memory of a process that has imported torch and done nothing else."""
+WORKER_BYTES = 128 << 20
+"""Anonymous memory of a worker that has imported torch and done nothing else."""
 ROLE_BYTES = 256 << 20
 """Memory that a role of a small graph takes."""
 DATA_BYTES = 1 << 30
@@ -102,9 +102,9 @@ def _memory(patient: Patient, facts: Facts) -> Iterator[Remark]:
     if facts.available_bytes is None:
         pass
     elif room + (facts.swap_free_bytes or 0) < WORKER_BYTES:
-        yield "memory", "problem", f"only {left}, and torch alone takes {WORKER_BYTES >> 20}", _END_OTHERS
+        yield "memory", "problem", f"only {left}, and a worker alone takes {WORKER_BYTES >> 20}", _END_OTHERS
     elif room < patient.data_bytes + WORKER_BYTES:
-        what = f"{left}; torch takes {WORKER_BYTES >> 20}, its part of the graph {patient.data_bytes >> 20}"
+        what = f"{left}; a worker takes {WORKER_BYTES >> 20}, its part of the graph {patient.data_bytes >> 20}"
         fix = "expect slow reading from its disk, or give the part to a node with more memory"
         yield "memory", "warning", what, fix
     elif room < ROLE_BYTES:
