@@ -28,6 +28,7 @@ WORDS = {
     "gcn": ("--model", "gcn", *GRAPH, "--hidden", "8", "--micro-batches", "2", "--epochs", "150"),
     "gcnii": ("--model", "gcnii", *SMALL, "--depth", "3", "--epochs", "40", "--patience", "4"),
 }
+STOPS = {"sage": 10, "gcn": 3, "gcnii": 3}
 EVERY = ("--checkpoint-every", "3")
 PLANS = (
     ("--strategy", "data-parallel", "--nodes", "2", "--engine", "rpc"),
@@ -170,15 +171,17 @@ def test_a_damaged_state_is_told_and_the_one_before_is_taken(desk: Desk, whole: 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize("model", WORDS)
-def test_a_run_that_is_stopped_ten_times_and_goes_on_under_ten_plans_equals_one_that_never_was(
-    desk: Desk, model: str
+@pytest.mark.parametrize(("model", "stops"), STOPS.items())
+def test_a_run_that_is_stopped_often_and_goes_on_under_other_plans_equals_one_that_never_was(
+    desk: Desk, model: str, stops: int
 ) -> None:
+    """PICLUSTER_STOPS=10 stops each of them ten times."""
     expected = learnt(desk, desk.launch(*WORDS[model], "--strategy", "single"))
     run = ended_by(desk, ctrl_c, *WORDS[model], "--strategy", "single")
-    for plan in PLANS[:-1]:
+    *plans, last = PLANS[: int(os.environ.get("PICLUSTER_STOPS", stops))]
+    for plan in plans:
         run = ended_by(desk, ctrl_c, "--resume", run.name, *plan, run=run)
-    resumed = desk.picluster("launch", "--resume", run.name, *PLANS[-1])
+    resumed = desk.picluster("launch", "--resume", run.name, *last)
     assert resumed.returncode == 0, resumed.stderr
-    assert len(run.attempts()) == len(PLANS)
+    assert len(run.attempts()) == len(plans) + 1
     assert learnt(desk, run) == expected

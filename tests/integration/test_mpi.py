@@ -24,11 +24,7 @@ pytest.importorskip("mpi4py", reason="these tests need Open MPI: make setup EXTR
 pytestmark = pytest.mark.slow
 
 SPEC = (*SAME, "--batch-size", "64", "--epochs", "2", "--fanout", "5,4")
-PLANS = {
-    "single": ("--strategy", "single"),
-    "data-parallel": ("--strategy", "data-parallel", "--nodes", "3"),
-    "hybrid": ("--layers-per-node", "1", "--nodes", "4"),
-}
+HYBRID = ("--layers-per-node", "1", "--nodes", "4")
 MPIRUN = ("mpirun", "prterun")
 Workers = dict[str, psutil.Process]
 
@@ -47,12 +43,11 @@ def left_in(desk: Desk) -> list[Path]:
 
 @pytest.fixture(scope="module")
 def expected(desk: Desk) -> list[float]:
-    return losses(desk.launch(*SPEC, *PLANS["single"], "--engine", "sockets"))
+    return losses(desk.launch(*SPEC, "--strategy", "single", "--engine", "sockets"))
 
 
-@pytest.mark.parametrize("plan", PLANS)
-def test_every_plan_over_mpi_gives_the_losses_of_one_process(tidy_desk: Desk, expected: list[float], plan: str) -> None:
-    run = tidy_desk.launch(*SPEC, *PLANS[plan], "--engine", "mpi")
+def test_replicas_and_stages_over_mpi_give_the_losses_of_one_process(tidy_desk: Desk, expected: list[float]) -> None:
+    run = tidy_desk.launch(*SPEC, *HYBRID, "--engine", "mpi")
     assert losses(run) == expected
     assert left_in(tidy_desk) == []
     assert {run.log_file(node).read_text() for node in run.plan().nodes} == {""}
@@ -130,7 +125,7 @@ def test_messages_keep_their_order_and_wait_with_the_sender(tidy_desk: Desk) -> 
 
 def test_a_job_that_open_mpi_cannot_start_says_why(tidy_desk: Desk) -> None:
     desk = Desk(tidy_desk.folder, {**tidy_desk.environment, "PRTE_MCA_prte_if_include": "none0"})
-    done = desk.picluster("launch", *SPEC, *PLANS["single"], "--engine", "mpi")
+    done = desk.picluster("launch", *SPEC, "--strategy", "single", "--engine", "mpi")
     assert done.returncode == 5
     assert "node pi1" in done.stderr
     assert "Open MPI could not be started: at least one available network" in done.stderr

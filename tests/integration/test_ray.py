@@ -24,7 +24,6 @@ pytestmark = pytest.mark.slow
 
 SPEC = ("--dataset", "reddit-like", "--scale", "0.001", "--epochs", "3", "--micro-batches", "3", "--seed", "7")
 PLANS = {
-    "single": ("--strategy", "single"),
     "data-parallel": ("--strategy", "data-parallel", "--nodes", "3"),
     "layer-split": ("--layers-per-node", "1", "--nodes", "4"),
 }
