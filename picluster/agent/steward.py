@@ -12,7 +12,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from picluster.agent import premises, processes
+from picluster.agent import premises, processes, verifying
 from picluster.agent.answering import say
 from picluster.agent.claims import claims
 
@@ -55,6 +55,7 @@ def look(*, name: str, home: str, cache: str, graph: str, wanted: dict[str, list
         "claims": claims(),
         "cache": str(kept),
         "lacking": premises.lacking(kept / "graphs" / graph, wanted),
+        "verified": verifying.verified(kept / "graphs" / graph, list(wanted)),
         "free_bytes": status and status.f_bavail * status.f_frsize,
         "oom_kills": premises.oom_kills(),
     }
@@ -161,6 +162,11 @@ def end(*, groups: list[int]) -> Answer:
     return {"gone": [group for group in groups if group not in left]}
 
 
+def verify(*, folder: str, checksums: dict[str, str]) -> Answer:
+    """See `verifying.damaged`."""
+    return {"damaged": verifying.damaged(Path(folder), checksums)}
+
+
 def remove(*, folder: str) -> Answer:
     """Remove what a run left in the cache."""
     import shutil
@@ -201,5 +207,5 @@ def routes(*, peers: list[str]) -> Answer:
 
 
 ANSWERS: dict[str, Callable[..., Answer]] = {
-    each.__name__: each for each in (look, routes, work, claimed, state, oom, end, remove)
+    each.__name__: each for each in (look, routes, work, claimed, state, oom, end, verify, remove)
 }

@@ -60,6 +60,13 @@ class GroupsEnded(Record, frozen=True, kw_only=True):
     """Groups of processes that are gone."""
 
 
+class Verified(Record, frozen=True, kw_only=True):
+    """Outcome of verifying."""
+
+    damaged: tuple[str, ...]
+    """Names of the files that are not there as they should be."""
+
+
 class Removed(Record, frozen=True):
     """Confirmation that a folder is removed."""
 
@@ -188,6 +195,14 @@ class EndGroups(Question[GroupsEnded], frozen=True, kw_only=True, tag="end"):
     """Order to kill groups of processes. Steward."""
 
     groups: list[int]
+
+
+class VerifyFiles(Question[Verified], frozen=True, kw_only=True, tag="verify"):
+    """Question for the files in a folder that have other checksums. Steward."""
+
+    folder: str
+    checksums: dict[str, str]
+    """SHA-256 by name."""
 
 
 class RemoveFolder(Question[Removed], frozen=True, kw_only=True, tag="remove"):

@@ -68,6 +68,8 @@ class NodeFacts(Record, frozen=True, kw_only=True):
     """Folder where data are kept."""
     lacking: tuple[str, ...] = ()
     """Files of the graph folder that have to be shipped, of those that were asked about."""
+    verified: dict[str, str] = msgspec.field(default_factory=dict)
+    """Checksums (SHA-256) that are known of the others of these files, since they were verified there."""
     free_bytes: int | None = None
     """Free space of the disk with the cache."""
     oom_kills: int | None = None

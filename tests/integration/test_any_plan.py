@@ -9,10 +9,9 @@ from typing import Any
 
 import pytest
 
-from picluster.controller.record.run_folder import RunFolder
-from picluster.schema.events import EpochDone
 from picluster.schema.spec import Spec
-from tests.integration.desk import GRAPH, Desk, losses
+from tests.integration.desk import GRAPH, Desk
+from tests.learnt import learnt
 
 NODES = [f"pi{number}" for number in range(1, 6)]
 
@@ -53,17 +52,6 @@ def random_plan(dice: random.Random, spec: Spec) -> dict[str, object]:
     samplers = dice.choice([pool[:1], stages[0]["nodes"], stages[-1]["nodes"][:1]]) or stages[0]["nodes"]
     engine = dice.choice(["sockets", "rpc"])
     return {"strategy": "layer-split", "engine": engine, "sampler": samplers, "stages": stages}
-
-
-def learnt(run: RunFolder) -> tuple[object, ...]:
-    """All that a plan must not change."""
-    epochs = [each.event for each in run.events() if isinstance(each.event, EpochDone)]
-    result = run.result()
-    assert result is not None
-    decided = [
-        (each.loss, each.train_accuracy, each.validation_accuracy, each.validation_loss, each.best) for each in epochs
-    ]
-    return losses(run), decided, result.test_accuracy
 
 
 @pytest.mark.slow

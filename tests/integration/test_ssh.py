@@ -57,7 +57,8 @@ class Shelf:
         }
 
     def _graphs(self, name: str) -> list[Path]:
-        return [file for file in self.sshd.cache(name).glob("graphs/*/*") if file.is_file()]
+        files = self.sshd.cache(name).glob("graphs/*/*")
+        return [file for file in files if file.is_file() and not file.name.startswith(".")]
 
 
 @pytest.fixture(scope="module")
@@ -154,20 +155,27 @@ def test_a_second_run_ships_nothing_and_a_killed_controller_leaves_no_worker(she
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("first")
-def test_only_a_changed_file_ships_and_a_connection_that_breaks_names_its_node(shelf: Shelf) -> None:
+def test_only_a_changed_or_damaged_file_ships_and_a_connection_that_breaks_names_its_node(
+    shelf: Shelf, first: RunFolder
+) -> None:
     shelf.shipped()
     before = shelf.cached()
     (labels,) = shelf.desk.folder.glob("graphs/*/labels.npy")
     os.utime(labels)
+    (sampler,) = first.plan().sampler
+    (damaged,) = shelf.sshd.cache(sampler).glob("graphs/*/indices.npy")
+    whole, times = damaged.read_bytes(), damaged.stat()
+    damaged.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    os.utime(damaged, ns=(times.st_atime_ns, times.st_mtime_ns))
     for left_by_the_killed in shelf.sshd.run_folders():
         os.utime(left_by_the_killed.parent, (0, 0))
     with training(shelf, "--max-restarts", "0") as (controller, run, workers):
         assert {folder.parent.name for folder in shelf.sshd.run_folders()} == {run.name}
-        assert shelf.shipped() == ["labels.npy"]
-        (judge,) = run.plan().stages[-1].nodes
-        expected = {name: files for name, files in before.items() if name != judge}
-        assert {name: files for name, files in shelf.cached().items() if name != judge} == expected
+        assert shelf.shipped() == ["indices.npy", "labels.npy"]
+        assert damaged.read_bytes() == whole
+        others = set(NAMES) - {sampler, *run.plan().stages[-1].nodes}
+        after = shelf.cached()
+        assert {name: after[name] for name in others} == {name: before[name] for name in others}
         victim = run.plan().stages[0].nodes[0]
         began = time.monotonic()
         for session in shelf.sshd.sessions(workers[victim][-1]):

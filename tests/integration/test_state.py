@@ -8,16 +8,15 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
-from safetensors.torch import load_file
 
 from picluster.controller.nodes.local import LocalMachine
 from picluster.controller.record.run_folder import RunFolder
 from picluster.controller.running.launch import Launch
 from picluster.controller.running.launcher import Launcher
-from picluster.schema.events import EpochDone, StepDone
 from picluster.schema.spec import Adam, ModelChoice, Spec
 from picluster.schema.state import Beginning, Position
 from tests.integration.desk import CHECKOUT
+from tests.learnt import learnt
 from tests.unit.worker.random_graph import random_graph
 from tests.unit.worker.roles.threads import make_plan, single_plan, write_graph
 
@@ -71,15 +70,6 @@ def run(
     for transport in launch.transports.values():
         transport.close()
     return result
-
-
-def learnt(folder: RunFolder) -> tuple[object, ...]:
-    metrics = [each.event for node in NODES for each in folder.metrics(node)]
-    losses = {(e.epoch, e.step): e.loss for e in metrics if isinstance(e, StepDone) and e.loss is not None}
-    epochs = [msgspec.structs.replace(e.event, seconds=0) for e in folder.events() if isinstance(e.event, EpochDone)]
-    checkpoint, manifest = folder.checkpoint()
-    weights = {name: tensor for file in manifest.files for name, tensor in load_file(checkpoint / file).items()}
-    return losses, epochs, {name: tensor.tolist() for name, tensor in weights.items()}
 
 
 def test_processes_go_on_where_those_of_another_plan_stopped(tmp_path: Path) -> None:

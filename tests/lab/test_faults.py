@@ -9,13 +9,13 @@ import time
 from collections.abc import Callable
 
 import pytest
-from safetensors.torch import load_file
 
 from picluster.controller.record.run_folder import RunFolder
 from picluster.lab.faults import Fault, break_it
 from picluster.schema.events import StepDone
 from tests.lab.running import RunningLab, eventually
 from tests.lab.shelf import END_SECONDS, START_SECONDS, Shelf, make_shelf
+from tests.learnt import learnt
 
 pytestmark = [pytest.mark.lab, pytest.mark.quiet]
 
@@ -110,15 +110,7 @@ def test_a_short_cut_does_nothing_and_after_a_lost_worker_training_goes_on_with_
         controller.communicate(timeout=START_SECONDS * 4)
         assert controller.returncode == 0
     undisturbed = shelf.desk.launch("--layers-per-node", "1", *task)
-    assert learnt(shelf, run) == learnt(shelf, undisturbed)
-
-
-def learnt(shelf: Shelf, run: RunFolder) -> tuple[object, object]:
-    """Losses and accuracies of every epoch, and the weights."""
-    epochs = [{**epoch, "seconds": None} for epoch in shelf.report(run)["epochs"]]
-    file = shelf.desk.folder / f"{run.name}.safetensors"
-    assert shelf.desk.picluster("export", run.name, "--output", str(file)).returncode == 0
-    return epochs, {name: tensor.tolist() for name, tensor in load_file(file).items()}
+    assert learnt(run) == learnt(undisturbed)
 
 
 def has_trained(run: RunFolder, attempt: int) -> bool:

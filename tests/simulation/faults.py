@@ -45,7 +45,7 @@ def draw(dice: random.Random, names: list[str]) -> list[Fault]:
 def _draw_one(dice: random.Random, names: list[str]) -> Fault:
     since = dice.choice(["start", "training", "training", "training"])
     seconds = dice.choice([dice.uniform(0.1, 3.0), dice.uniform(3.0, 60.0)])
-    return Fault(dice.choice([*KINDS, *_OFTEN]), since, dice.choice(STEPS[since]), dice.choice(names), seconds)
+    return Fault(dice.choice([*_DRAWN, *_OFTEN]), since, dice.choice(STEPS[since]), dice.choice(names), seconds)
 
 
 def _kill_worker(world: World, node: Node, _: float) -> None:
@@ -144,6 +144,10 @@ def _flip_bit(world: World, _: Node, __: float) -> None:
     world.damages.append("flip")
 
 
+def _set_clock(world: World, _: Node, seconds: float) -> None:
+    world.date_offset += seconds
+
+
 def _spoil_state(world: World, _: Node, seconds: float) -> None:
     """A file of a training state rots on the disk, or is cut short."""
     if files := sorted(world.desk.folder.glob("runs/*/states/*/*")):
@@ -174,4 +178,7 @@ KINDS: dict[str, Callable[[World, Node, float], None]] = {
     "flip bit": _flip_bit,
     "spoil state": _spoil_state,
 }
+_DRAWN = tuple(KINDS)
 _OFTEN = ("kill worker", "kill worker", "cut power", "cut power", "break SSH", "kill controller")
+KINDS["set clock"] = _set_clock
+"""Not drawn: it must change nothing."""

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 import picluster
 from picluster.controller.nodes.fitness import unfit
 from picluster.controller.nodes.machine import ANSWER_SECONDS, STATE_SECONDS, Agent, Exit, Parcel, Places
+from picluster.controller.nodes.shipping import bring_whole
 from picluster.errors import DataError, PiclusterError, RunFailed
+from picluster.graph.folder import sha256
 from picluster.schema.facts import Claimed, NodeFacts
 from picluster.schema.run import Controller
 from tests.simulation.worker import SimulatedSession
@@ -166,10 +168,26 @@ class SimulatedMachine:
             graph_folder=str(parcel.graph_folder),
             output_folder=str(self._folder),
             weights_file=None,
-            layer_files=tuple(self._ship(file) for file in parcel.layer_files),
+            layer_files=tuple(self._bring(parcel)),
         )
 
-    def _ship(self, file: Path) -> str:
+    def _bring(self, parcel: Parcel) -> list[str]:
+        """Bring the states of layers there, whole."""
+        files, folder = parcel.layer_files, self._folder
+        assert folder is not None
+
+        def find_damaged(checksums: dict[str, str]) -> list[str]:
+            self._call("verify")
+            return [name for name, expected in checksums.items() if sha256(folder / name) != expected]
+
+        bring_whole(files, files, parcel.checksums, self._ship, find_damaged)
+        return [str(folder / file.name) for file in files]
+
+    def _ship(self, files: Sequence[Path]) -> None:
+        for file in files:
+            self._ship_one(file)
+
+    def _ship_one(self, file: Path) -> None:
         """As rsync does: a file that is there already stays as it is."""
         assert self._folder is not None
         self._call("ship a state", FETCH_SECONDS)
@@ -177,7 +195,6 @@ class SimulatedMachine:
         if not there.exists() or there.read_bytes() != content:
             with disk_errors("its disk is full"):
                 there.write_bytes(self.world.spoil(content))
-        return str(there)
 
     def fetch(self, path: str, destination: Path) -> None:
         self._call("fetch", FETCH_SECONDS)

@@ -15,8 +15,8 @@ from picluster.controller.running.course import train
 from picluster.controller.running.observer import Observer
 from picluster.controller.running.placement import Placement
 from picluster.errors import PiclusterError
+from tests.learnt import Learnt, learnt
 from tests.simulation.checks import wrong_in
-from tests.simulation.learnt import Learnt, learnt
 from tests.simulation.machine import SimulatedMachine
 from tests.simulation.tasks import NAMES, SimulatedTask, draw_plan
 from tests.simulation.world import GRACE_SECONDS

@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.learnt import Learnt, differences
 from tests.simulation import faults
 from tests.simulation.disks import Disks
-from tests.simulation.learnt import Learnt, differences
 from tests.simulation.person import Person
 from tests.simulation.scheduler import Hang, Scheduler
 from tests.simulation.tasks import NAMES, SimulatedTask, draw_task, the_task

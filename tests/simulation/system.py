@@ -71,7 +71,7 @@ class SimulatedLock:
         self._holder = ""
 
 
-def system_of(process: Process, scheduler: Scheduler, *, date_offset: float = 0.0) -> System:
+def system_of(process: Process, scheduler: Scheduler, *, date_offset: Callable[[], float] = lambda: 0.0) -> System:
     """The system that a simulated process sees."""
 
     def start_thread(work: Callable[..., None], *arguments: object, name: str) -> SimulatedThread:
@@ -81,7 +81,7 @@ def system_of(process: Process, scheduler: Scheduler, *, date_offset: float = 0.
     return System(
         now=lambda: scheduler.now,
         now_with_sleep=lambda: scheduler.now,
-        date=lambda: BEGIN + date_offset + scheduler.now,
+        date=lambda: BEGIN + date_offset() + scheduler.now,
         sleep=scheduler.sleep,
         start_thread=cast("Callable[..., threading.Thread]", start_thread),
         queue=cast("Callable[[int], queue.Queue[Any]]", lambda size: SimulatedQueue(scheduler, size)),

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.learnt import Learnt, differences
 from tests.simulation.disks import Disks
-from tests.simulation.learnt import Learnt, differences
 from tests.simulation.scheduler import Hang, Process, Scheduler
 from tests.simulation.system import system_of
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import pytest
 import torch
 
+from tests.simulation.faults import Fault
 from tests.simulation.schedule import Outcome, simulate
 
 FEW = range(20)
 MANY = range(20, 320)
 KEPT = {
+    199: "Ctrl-C while workers were told to end after a failure left threads of the controller behind",
     453: "a controller that had paused asked for a state that the node had removed, and gave the node up for it",
     600: "a run that was stopped while its nodes were let go of after a failure had no result",
     10611: "a run that was stopped while it was taken up had no result",
@@ -33,6 +35,14 @@ def test_a_run_with_faults_learns_what_it_would_without(seed: int) -> None:
 def test_many_runs_with_faults_learn_what_they_would_without() -> None:
     for seed in MANY:
         assert_right(simulate(seed))
+
+
+@pytest.mark.parametrize("hours", [-10_000, 10_000])
+def test_a_clock_that_is_set_changes_nothing(hours: int) -> None:
+    struck_by = [Fault("set clock", since, 50, "pi1", hours * 3600.0) for since in ("start", "training")]
+    outcome = simulate(0, struck_by=struck_by)
+    assert_right(outcome)
+    assert outcome.ends == ["finished"]
 
 
 def test_a_seed_makes_the_same_schedule_again() -> None:

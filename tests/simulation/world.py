@@ -47,6 +47,8 @@ class World:
         self.controllers: list[Process] = []
         self.main: SimulatedThread | None = None
         """Main thread of the newest of these."""
+        self.date_offset = 0.0
+        """Seconds by which clocks were set forward, or back."""
         self.damages: list[str] = []
         """Each spoils one file on its way, the next one: `cut` or `flip`."""
         self.meetings: dict[str, Any] = {}
@@ -154,7 +156,7 @@ class World:
 
     def system(self, process: Process) -> Any:
         """The system that a process sees."""
-        return system_of(process, self.scheduler)
+        return system_of(process, self.scheduler, date_offset=lambda: self.date_offset)
 
     def spoil(self, content: bytes) -> bytes:
         """Content of a file as it arrives."""

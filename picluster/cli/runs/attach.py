@@ -32,19 +32,25 @@ picluster attach ymbu                the run whose name ends with these letters"
 def attach(run: options.RunName = None) -> None:
     """Show how a run gets on until it has ended, as its launch does. Ctrl-C leaves the run alone."""
     from picluster.controller.record.all_runs import find_run
+    from picluster.controller.record.following import awaited_training
 
-    folder = find_run(run)
+    folder, named = find_run(run), run
     print(f"run        {plain(str(folder.path))}", flush=True)
     try:
         with EndSignals(LookedAway), pauses_told("the run goes on, and fg shows it again"):
             result = _show(folder)
+            while folder.training_file.exists():  # a launch shows the training after a pre-training, too
+                folder = awaited_training(folder)
+                named = named and folder.letters
+                print(f"run        {plain(str(folder.path))}", flush=True)
+                result = _show(folder)
     except LookedAway:
         say_farewell(shlex.quote(run or folder.letters))
         raise typer.Exit(Stopped.exit_code) from None
     except PiclusterError as error:  # a fix looks into the inventory that the run had
         error.fix = typeable(error.fix, [sys.argv[0], *folder.environment().command[1:]])
         raise
-    say_result(folder, result.test_accuracy, shlex.join(["picluster", "report", *([] if run is None else [run])]))
+    say_result(folder, result.test_accuracy, shlex.join(["picluster", "report", *filter(None, [named])]))
 
 
 class _Clock:

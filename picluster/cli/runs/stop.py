@@ -30,9 +30,10 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be ended
 def stop(run: options.RunName = None, inventory: options.InventoryFile = None) -> None:
     """End a run on all of its nodes. Other runs go on."""
     from picluster.controller.nodes import reaping
-    from picluster.controller.record.all_runs import find_run
+    from picluster.controller.record.all_runs import find_run, training_after
 
     folder = find_run(run)
+    folder = training_after(folder) or folder  # a pre-training is followed by what it is for
     if reaping.stop(folder):
         print(f"run {folder.name} has been stopped")
         return

@@ -28,7 +28,7 @@ _SIGNAL_CODES = 128
 _NOT_FOUND = 127
 _LONGEST_WORDS = 64 << 10
 _PROGRAMS = {
-    "steward": ("answering", "claims", "control_groups", "premises", "processes", "steward"),
+    "steward": ("answering", "claims", "control_groups", "premises", "processes", "verifying", "steward"),
     "examiner": ("answering", "control_groups", "premises", "examiner"),
     "prober": ("answering", "prober"),
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol
@@ -86,6 +86,8 @@ class Parcel:
     """A trained model to predict with."""
     layer_files: tuple[Path, ...] = ()
     """States of the node's layers, where it takes a run up."""
+    checksums: Mapping[str, str] = field(default_factory=dict)
+    """SHA-256 of the files of graph and layers, by name."""
 
     @property
     def words(self) -> list[str]:

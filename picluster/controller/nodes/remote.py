@@ -15,7 +15,7 @@ import paramiko
 from picluster.controller.nodes.agent_session import AgentSession
 from picluster.controller.nodes.fitness import unfit
 from picluster.controller.nodes.machine import ANSWER_SECONDS, STATE_SECONDS, Parcel, Places
-from picluster.controller.nodes.shipping import Shipment, files_of, rsync_command
+from picluster.controller.nodes.shipping import Shipment, bring_whole, files_of, rsync_command
 from picluster.controller.nodes.ssh.address import resolve
 from picluster.controller.nodes.ssh.connection import connect
 from picluster.errors import DataError, PiclusterError, RunFailed
@@ -29,6 +29,7 @@ from picluster.schema.agent import (
     RemoveFolder,
     TellClaims,
     TellState,
+    VerifyFiles,
 )
 from picluster.schema.facts import NodeFacts
 
@@ -42,6 +43,8 @@ CLOSE_SECONDS = 5.0
 MEMORY_SECONDS = 2.0
 """Time for a node to say whether its kernel killed the worker, for which others wait that have lost it."""
 FETCH_SECONDS = 60.0
+VERIFY_SECONDS = 900.0
+"""Time for a node to read what was shipped to it: a card may give 10 MB/s."""
 _DISK_WORDS = re.compile("No space left|Read-only file system|quota exceeded|Input/output error")
 """The kernel's words for a disk that takes nothing."""
 
@@ -123,9 +126,14 @@ class RemoteMachine:
         """Ship the files that are lacking there."""
         assert self._folder is not None
         graph = self._graph_folder(parcel)
-        files = [file for file in files_of(parcel.graph_folder, parcel.arrays) if file.name in self._seen.lacking]
-        self._ship(files, graph)
-        self._ship(parcel.layer_files, self._folder)  # those that the node has kept stay as they are
+        files, known = files_of(parcel.graph_folder, parcel.arrays), self._seen.verified
+        lacking = [file for file in files if file.name in self._seen.lacking]
+        doubtful = [
+            file for file in files if file in lacking or known.get(file.name) != parcel.checksums.get(file.name)
+        ]
+        self._bring(parcel, graph, lacking, doubtful)
+        # Layers' files that the node has kept stay as they are.
+        self._bring(parcel, self._folder, parcel.layer_files, parcel.layer_files)
         weights = None
         if parcel.weights_file:
             weights = str(self._folder / parcel.weights_file.name)
@@ -138,6 +146,17 @@ class RemoteMachine:
             weights_file=weights,
             layer_files=tuple(str(self._folder / file.name) for file in parcel.layer_files),
         )
+
+    def _bring(self, parcel: Parcel, folder: PurePosixPath, lacking: Sequence[Path], doubtful: Sequence[Path]) -> None:
+        """Bring files into a folder of the node, whole."""
+
+        def find_damaged(checksums: dict[str, str]) -> Sequence[str]:
+            if not checksums:
+                return ()
+            with closing(self.agent(timeout_seconds=VERIFY_SECONDS)) as steward:
+                return steward.ask(VerifyFiles(folder=str(folder), checksums=checksums)).damaged
+
+        bring_whole(lacking, doubtful, parcel.checksums, partial(self._ship, folder=folder), find_damaged)
 
     def _ship(self, files: Sequence[Path], folder: PurePosixPath) -> None:
         """Bring files into a folder of the node."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import shlex
 import subprocess
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from picluster.errors import DataError, Fault, MissingError, RunFailed
-from picluster.graph.folder import META_FILE, array_path
+from picluster.graph.folder import META_FILE, GraphFolder, array_path, sha256
 
 SHIP_TIMEOUT_SECONDS = 3600.0
 STALL_SECONDS = 30
@@ -21,6 +21,12 @@ _NO_PROGRAM = 127
 def files_of(folder: Path, arrays: Iterable[str]) -> list[Path]:
     """The files that hold these arrays, and the folder's own description."""
     return [folder / META_FILE, *(array_path(folder, name) for name in arrays)]
+
+
+def checksums_of(graph: GraphFolder) -> dict[str, str]:
+    """SHA-256 of a graph folder's files by name, as its description tells them; and of that, as it is."""
+    arrays = {array_path(graph.path, name).name: each.sha256 for name, each in graph.meta.files.items()}
+    return {**arrays, META_FILE: sha256(graph.path / META_FILE)}
 
 
 def state_of(files: Iterable[Path]) -> dict[str, list[int]]:
@@ -42,6 +48,30 @@ def rsync_command(files: Sequence[Path], ssh_words: Sequence[str], user: str, fo
         *("--rsh", shlex.join(shell), "--", *(str(file.absolute()) for file in files)),
         f"{user}@{place}:{folder}/",
     ]
+
+
+def bring_whole(
+    lacking: Sequence[Path],
+    doubtful: Sequence[Path],
+    checksums: Mapping[str, str],
+    ship: Callable[[Sequence[Path]], None],
+    find_damaged: Callable[[dict[str, str]], Collection[str]],
+) -> None:
+    """Ship the files that are lacking; then those once more that are not there with their checksums, by name.
+
+    `find_damaged` tells which these are, of the files that are `doubtful`. DataError where a file is damaged here, or
+    still there.
+    """
+    ship(lacking)
+    damaged = find_damaged({file.name: checksums[file.name] for file in doubtful if file.name in checksums})
+    again = [file for file in doubtful if file.name in damaged]
+    for file in again:
+        if sha256(file) != checksums[file.name]:
+            raise DataError(f"{file} is damaged on this machine", fix="prepare the graph again, or go on once more")
+    ship(again)
+    if left := again and find_damaged({file.name: checksums[file.name] for file in again}):
+        what = f"{', '.join(sorted(left))} is damaged there, also after it was shipped again"
+        raise DataError(what, fix="see whether its card is well: dmesg on it tells", fault="disk")
 
 
 class Shipment:

@@ -13,6 +13,7 @@ from msgspec import Meta
 
 from picluster.errors import InputError
 from picluster.schema.plan import EngineName, Plan, Strategy
+from picluster.schema.record import Record
 from picluster.schema.spec import Evaluation, Monitor, Precision
 from picluster.wording import in_words
 
@@ -47,7 +48,7 @@ class Every:
         raise InputError(what, fix="such as --checkpoint-every 90s, 5m or 500 (steps), or never")
 
 
-class LaunchRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class LaunchRequest(Record, frozen=True, kw_only=True):
     """The options of `picluster launch`, whose help explains them; None = what suits graph, model and nodes."""
 
     dataset: str = "reddit-like"
@@ -125,6 +126,12 @@ class LaunchRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         """True where it says itself who does what, but for the inventory and the engine."""
         return any(getattr(self, name) is not None for name in PLACING - {"inventory", "engine"})
 
+    def on(self, other: LaunchRequest) -> LaunchRequest:
+        """The same learning, run where and how another request says, as far as that says anything."""
+        said = {name: getattr(other, name) for name in _HOW if getattr(other, name) != getattr(_DEFAULTS, name)}
+        old = dict.fromkeys(PLACING - {"inventory", "engine"}) if other.places else {}
+        return msgspec.structs.replace(self, **{**old, **said})
+
     def words(self, *, without: frozenset[str] = frozenset()) -> list[str]:
         """Options that are not left at their defaults, as one types them."""
         words = []
@@ -136,6 +143,9 @@ class LaunchRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
                 shown = "plan.json" if isinstance(each, Plan) else str(each)
                 words += [spelt(field.name), *([] if each is True else [shown])]
         return words
+
+
+_DEFAULTS = LaunchRequest()
 
 
 def spelt(name: str) -> str:

@@ -6,6 +6,7 @@ import glob
 import secrets
 import string
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from picluster.controller.record.record_files import refuse, require_folder_or_nothing
@@ -57,6 +58,22 @@ def find_run(name: str | None, root: Path = RUNS) -> RunFolder:
         names = ", ".join(path.name for path in found)
         raise InputError(f"{len(found)} runs end with {name}: {names}", fix="give the whole name")
     return RunFolder(found[0])
+
+
+def training_after(folder: RunFolder) -> RunFolder | None:
+    """Find the training that the controller of a pre-training began when that was over; None where there is none."""
+    if not folder.training_file.exists():
+        return None
+    leader = folder.controller()
+    for other in reversed(every_run(folder.path.parent)):
+        with suppress(PiclusterError):  # a damaged run folder
+            run = other.run()
+            if run.pretraining == folder.name and (run.controller.pid, run.controller.started) == (
+                leader.pid,
+                leader.started,
+            ):
+                return other
+    return None
 
 
 def every_run(root: Path) -> list[RunFolder]:

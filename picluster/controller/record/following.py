@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import shlex
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -10,8 +11,10 @@ from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from picluster.controller.record.all_runs import training_after
 from picluster.controller.record.leader import is_alive
 from picluster.controller.record.record_files import read_event
+from picluster.errors import RunFailed
 from picluster.schema.events import Logged, Recorded
 
 if TYPE_CHECKING:
@@ -50,6 +53,16 @@ def looks(folder: RunFolder) -> Iterator[bool]:
         yield False
         time.sleep(LOOK_SECONDS)
     yield True
+
+
+def awaited_training(folder: RunFolder) -> RunFolder:
+    """Wait for the training after a pre-training that has finished. RunFailed where nobody leads it to one any more."""
+    while (after := training_after(folder)) is None:
+        if not is_alive(folder.controller()) and not (after := training_after(folder)):
+            what = f"run {folder.name} has finished, and the training after it was not begun"
+            raise RunFailed(what, fix=f"go on with it: picluster launch --resume {shlex.quote(folder.name)}")
+        time.sleep(LOOK_SECONDS)
+    return after
 
 
 def follow_run(folder: RunFolder) -> Iterator[Recorded]:

@@ -47,6 +47,8 @@ class RunFolder:
         self.result_file = path / "result.json"
         self.model_file = path / "model.py"
         """The model as it was when the run began; runs of version 0.1 have none."""
+        self.training_file = path / "training.json"
+        """Request of the training that a pre-training goes before."""
         self.weights_file = path / "weights.safetensors"
         """The best epoch's weights in one file, where somebody asked for it."""
         self.terminal_file = path / "terminal.txt"

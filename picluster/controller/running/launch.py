@@ -42,6 +42,8 @@ class Launch:
     plan: Plan
     model_file: Path
     graph_folder: Path
+    checksums: Mapping[str, str] = field(default_factory=dict)
+    """SHA-256 of the graph folder's files, by name."""
     transports: Mapping[str, Machine]
     threads: int
     grace_seconds: float
@@ -61,6 +63,8 @@ class Launch:
 
     def parcel(self, node: str) -> Parcel:
         """Files that a node needs, as they lie on this machine."""
+        begin = self._begin_of(node)
+        layer_files = tuple(Path(file) for file in begin.layer_files)
         return Parcel(
             run=self.folder.name,
             node=node,
@@ -69,7 +73,11 @@ class Launch:
             arrays=self.plan.arrays_of(node),
             output_folder=self.folder.node_folder(node),
             weights_file=self.prediction.weights if self.prediction else None,
-            layer_files=tuple(Path(file) for file in self._begin_of(node).layer_files),
+            layer_files=layer_files,
+            checksums={
+                **self.checksums,
+                **dict(zip((file.name for file in layer_files), begin.checksums, strict=False)),
+            },
         )
 
     def claim(self, node: str) -> Claim:

@@ -58,6 +58,9 @@ class Launcher:
         try:
             self._workforce.start()
             failure = self._lead()
+            for node, event in self._stop_workers():
+                if isinstance(event, Logged) and failure and node == failure.node:
+                    self._watch(node, event)
         except (KeyboardInterrupt, Stopped) as error:
             by = (error.by if isinstance(error, Stopped) else "") or "Ctrl-C"
             self._stop_workers()
@@ -69,9 +72,6 @@ class Launcher:
             with suppress(DataError):  # the reason why it failed may be the reason why that cannot be written
                 self._end("failed", own_failure(error))
             raise
-        for node, event in self._stop_workers():
-            if isinstance(event, Logged) and failure and node == failure.node:
-                self._watch(node, event)
         if failure and failure.node:
             told = f"error: {failure.cause}"  # by the folder itself
             lines = tuple(line for line in self._folder.last_lines(failure.node) if line != told)

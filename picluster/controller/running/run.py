@@ -79,7 +79,10 @@ def carry_out(request: LaunchRequest, observer: Observer) -> FinishedRun:
     earlier = _earlier(request)
     if earlier and request.resume is not None:
         earlier.check_unfinished()
-    with _made_ready(request, earlier, observer, only_plan=False) as (placement, task, plan):
+        if training := earlier.training:
+            with _made_ready(training.on(request), None, observer, begun=earlier) as (placement, task, plan):
+                return FinishedRun(train(task, plan, placement, observer))
+    with _made_ready(request, earlier, observer) as (placement, task, plan):
         resumed = earlier.folder if earlier and request.resume is not None else None
         return FinishedRun(train(task, plan, placement, observer, resumed))
 
@@ -98,9 +101,14 @@ def _earlier(request: LaunchRequest) -> EarlierRun | None:
 
 @contextmanager
 def _made_ready(
-    request: LaunchRequest, earlier: EarlierRun | None, observer: Observer, *, only_plan: bool
+    request: LaunchRequest,
+    earlier: EarlierRun | None,
+    observer: Observer,
+    *,
+    only_plan: bool = False,
+    begun: EarlierRun | None = None,
 ) -> Iterator[tuple[Placement, Task, Plan]]:
-    """Nodes, task and plan of a request, or of the earlier run that it names."""
+    """Nodes, task and plan of a request, or of the earlier run that it names; after a pre-training that has `begun`."""
     placement = Placement.of(request, observer.note)
     if earlier is None:
         _say_choices(request, observer)
@@ -110,7 +118,9 @@ def _made_ready(
     with closing(NodeSurvey(placement.candidates, silence_seconds=request.grace)) as survey:
         placement = placement.with_facts(survey, observer.note)
         placement.check_wait()
-        task = same_task(earlier, observer) if earlier else new_task(placement, observer, only_plan=only_plan)
+        task = (
+            same_task(earlier, observer) if earlier else new_task(placement, observer, only_plan=only_plan, begun=begun)
+        )
         plan = placement.plan(task)
         placement.check_wait(plan)
         observer.planned(plan)

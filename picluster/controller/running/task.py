@@ -7,12 +7,16 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from picluster.controller.planning.graphs import prepared
 from picluster.controller.planning.models import describe_model, model_file
 from picluster.controller.planning.planner import machine_of
 from picluster.controller.planning.recipe import make_spec, model_options, notes_on
 from picluster.controller.planning.request import LaunchRequest
+from picluster.controller.record.all_runs import training_after
 from picluster.controller.record.leader import is_alive
+from picluster.controller.record.record_files import read_record
 from picluster.controller.running.course import train
 from picluster.controller.running.pretraining import SEED, Embedding
 from picluster.errors import DataError, InputError
@@ -41,6 +45,8 @@ class Task:
     description: ModelDescription
     pretraining: str = ""
     """Name of the run that learnt the embedding which the graph holds."""
+    prepares: LaunchRequest | None = None
+    """Request of the training that a pre-training goes before."""
 
 
 class EarlierRun:
@@ -54,10 +60,20 @@ class EarlierRun:
     def check_unfinished(self) -> None:
         """Raise InputError where nothing is left to do, or somebody leads the run."""
         result, name = self.folder.result(), self.folder.name
-        if result and result.status == "finished":
-            raise InputError(f"run {name} has finished", fix=f"learn the same again: picluster launch --rerun {name}")
+        after = training_after(self.folder)
+        if result and result.status == "finished" and (after or not self.training):
+            fix = f"learn the same again: picluster launch --rerun {name}"
+            if after:
+                fix = f"go on with the training after it: picluster launch --resume {after.name}"
+            raise InputError(f"run {name} has finished", fix=fix)
         if result is None and is_alive(self.folder.controller()):
             raise InputError(f"run {name} is under way", fix=f"see it: picluster logs --follow {name}")
+
+    @property
+    def training(self) -> LaunchRequest | None:
+        """Request of the training that a pre-training goes before."""
+        file = self.folder.training_file
+        return read_record(file, LaunchRequest) if file.exists() else None
 
     def threads(self) -> int:
         """Compute threads of its workers, on which last bits depend; 1 where none of them got ready."""
@@ -112,11 +128,12 @@ def same_task(earlier: EarlierRun, observer: Observer) -> Task:
     return Task(spec, file, graph, description, earlier.run.pretraining)
 
 
-def new_task(placement: Placement, observer: Observer, *, only_plan: bool) -> Task:
+def new_task(placement: Placement, observer: Observer, *, only_plan: bool, begun: EarlierRun | None = None) -> Task:
     """The task of a request.
 
     A model that has a pre-training is given the graph that this one leaves behind; it is run where that was not done
-    before, or where it is asked for, on the same nodes. With `only_plan` nothing is run.
+    before, or where it is asked for, on the same nodes; one that has `begun` is gone on with. With `only_plan` nothing
+    is run.
     """
     asked = placement.request
     file = model_file(asked.model)
@@ -133,7 +150,7 @@ def new_task(placement: Placement, observer: Observer, *, only_plan: bool) -> Ta
         beside = file.with_name(f"{description.pretraining.model}.py")
         learner = beside if beside.exists() else model_file(description.pretraining.model)
         embedding = Embedding(graph, description.pretraining, learner)
-        pretraining = _learn(embedding, placement, observer)
+        pretraining = _go_on(embedding, placement, observer, begun) if begun else _learn(embedding, placement, observer)
         graph, width = embedding.graph_with_it()
         options["embedding"] = width
         description = _describe(file, graph, options, observer)
@@ -151,11 +168,29 @@ def _learn(embedding: Embedding, placement: Placement, observer: Observer) -> st
     graph, file = embedding.pairs(), embedding.model_file
     description = _describe(file, graph, embedding.options, observer)
     spec = make_spec(LaunchRequest(fanout="2", seed=SEED), graph.meta, description, file)
-    task = Task(spec, file, graph, description)
+    prepares = msgspec.structs.replace(placement.request, plan=placement.given_plan)
+    task = Task(spec, file, graph, description, prepares=prepares)
     observer.note("embedding", f"{embedding.pretraining.model} learns it from {graph.meta.source}")
     plan = placement.plan(task)
     observer.planned(plan)
     folder = train(task, plan, placement, observer)
+    embedding.take(folder)
+    return folder.name
+
+
+def _go_on(embedding: Embedding, placement: Placement, observer: Observer, begun: EarlierRun) -> str:
+    """Go on with the run that was to learn the embedding. InputError where it would be another one by now."""
+    folder, pairs, file = begun.folder, embedding.pairs(), embedding.model_file
+    if pairs.path.name != begun.spec.dataset or folder.model_file.read_bytes() != file.read_bytes():
+        what = f"run {folder.name} does not learn what is wanted now: the graph or {file} has changed since"
+        raise InputError(what, fix=f"start afresh: {shlex.join(folder.environment().command)}")
+    result = folder.result()
+    if result is None or result.status != "finished":
+        task = same_task(begun, observer)
+        there = placement.of_earlier(begun).with_given_plan()
+        plan = there.plan(task)
+        observer.planned(plan)
+        train(task, plan, there, observer, folder)
     embedding.take(folder)
     return folder.name
 

@@ -20,10 +20,11 @@ from picluster.controller.nodes.data_plane import data_planes
 from picluster.controller.nodes.fan_out import NodesFailed, all_or_none
 from picluster.controller.nodes.fitness import Busy, notes, without_engine
 from picluster.controller.nodes.reaching import enter_all, leave_all, look_all
-from picluster.controller.nodes.shipping import files_of, state_of
+from picluster.controller.nodes.shipping import checksums_of, files_of, state_of
 from picluster.controller.planning.request import Every
 from picluster.controller.record.all_runs import create_run
 from picluster.controller.record.leader import this_controller
+from picluster.controller.record.record_files import write_record
 from picluster.controller.record.run_folder import RunFolder
 from picluster.controller.running.launch import Launch, Prediction
 from picluster.controller.running.launcher import Launcher
@@ -94,6 +95,7 @@ def make_run(
             plan=plan,
             model_file=folder.model_file.absolute(),
             graph_folder=graph.path,
+            checksums=checksums_of(graph),
             transports=there.transports,
             threads=request.threads or 1,
             grace_seconds=request.grace,
@@ -208,5 +210,7 @@ def begin_run(task: Task, plan: Plan, request: LaunchRequest) -> RunFolder:
         memory_bytes=psutil.virtual_memory().total,
         command=tuple(os.fsencode(word).decode(errors="replace") for word in words),
     )
+    if task.prepares:
+        write_record(folder.training_file, task.prepares)
     folder.begin(run, plan, environment)
     return folder

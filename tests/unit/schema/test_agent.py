@@ -51,6 +51,7 @@ def asked(folder: Path) -> dict[str, list[Question[Any]]]:
             agent.TellState(run="none", node="pi1"),
             agent.CountOomKills(),
             agent.EndGroups(groups=[]),
+            agent.VerifyFiles(folder=str(folder), checksums={"meta.json": "0"}),
             agent.RemoveFolder(folder=str(folder / "run")),
             agent.BecomeWorker(folders=["/proc/no"], files={}, environment={}, command=["x"], unit=""),
         ],

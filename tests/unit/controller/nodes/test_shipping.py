@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import shlex
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 import pytest
 
-from picluster.controller.nodes.shipping import Shipment, files_of, rsync_command, state_of
+from picluster.agent.verifying import damaged
+from picluster.controller.nodes.shipping import Shipment, bring_whole, files_of, rsync_command, state_of
 from picluster.errors import DataError, MissingError, PiclusterError, RunFailed
+from picluster.graph.folder import sha256
 
 NASTY = "a'; touch pwned; echo \"b $(touch pwned)"
 
@@ -46,6 +49,52 @@ def test_hostile_words_reach_ssh_as_they_are(tmp_path: Path) -> None:
     first = told.index("-o", told.index(options[1]) - 1)
     assert told[first : first + len(options)] == options
     assert not (tmp_path / "pwned").exists()
+
+
+class Card:
+    """A folder that spoils the first files that come to it."""
+
+    def __init__(self, folder: Path, spoilt: int) -> None:
+        folder.mkdir()
+        self.folder, self.spoilt, self.came = folder, spoilt, list[str]()
+
+    def take(self, files: Sequence[Path]) -> None:
+        for file in files:
+            self.came.append(file.name)
+            content = file.read_bytes()
+            (self.folder / file.name).write_bytes(content[:-1] if self.spoilt > 0 else content)
+            self.spoilt -= 1
+
+    def damaged(self, checksums: dict[str, str]) -> list[str]:
+        return damaged(self.folder, checksums)
+
+
+@pytest.fixture
+def two_files(tmp_path: Path) -> list[Path]:
+    files = [tmp_path / "a", tmp_path / "b"]
+    for file in files:
+        file.write_bytes(file.name.encode() * 100)
+    return files
+
+
+def test_a_file_that_arrived_damaged_is_shipped_once_more(tmp_path: Path, two_files: list[Path]) -> None:
+    card = Card(tmp_path / "card", spoilt=1)
+    bring_whole(two_files, two_files, {file.name: sha256(file) for file in two_files}, card.take, card.damaged)
+    assert card.came == ["a", "b", "a"]
+    assert all((card.folder / file.name).read_bytes() == file.read_bytes() for file in two_files)
+
+
+def test_a_card_that_spoils_a_file_twice_is_named_and_a_file_that_is_damaged_here_is_not_its_fault(
+    tmp_path: Path, two_files: list[Path]
+) -> None:
+    checksums, card = {file.name: sha256(file) for file in two_files}, Card(tmp_path / "card", spoilt=3)
+    with pytest.raises(DataError, match="a is damaged there, also after it was shipped again") as caught:
+        bring_whole(two_files, two_files, checksums, card.take, card.damaged)
+    assert caught.value.fault == "disk"
+    two_files[1].write_bytes(b"other")
+    with pytest.raises(DataError, match="b is damaged on this machine") as caught:
+        bring_whole(two_files, two_files, checksums, card.take, card.damaged)
+    assert caught.value.fault == "other"
 
 
 def script(text: str) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from picluster.controller.planning.request import LaunchRequest
@@ -51,3 +52,10 @@ def test_its_words_are_what_one_types_for_it() -> None:
 )
 def test_engine_and_inventory_alone_leave_a_plan_as_it_is(options: dict[str, Any], *, places: bool) -> None:
     assert LaunchRequest.of(options).places is places
+
+
+def test_a_request_is_moved_to_where_another_says_and_learns_the_same() -> None:
+    asked = LaunchRequest(model="gcn", epochs=3, layers_per_node=1, nodes="4", engine="rpc", grace=9.0, pretrain=True)
+    moved = asked.on(LaunchRequest(resume="abcd", strategy="single"))
+    assert moved == LaunchRequest(model="gcn", epochs=3, strategy="single", engine="rpc", grace=9.0, pretrain=True)
+    assert asked.on(LaunchRequest(resume="abcd", grace=5.0, threads=2)) == msgspec.structs.replace(asked, threads=2)

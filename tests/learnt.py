@@ -9,7 +9,6 @@ import msgspec
 
 from picluster.controller.record.weights import read_weights
 from picluster.schema.events import EpochDone, StepDone
-from tests.simulation.tasks import NAMES
 
 if TYPE_CHECKING:
     from picluster.controller.record.run_folder import RunFolder
@@ -28,11 +27,14 @@ class Learnt:
 
 def learnt(folder: RunFolder) -> Learnt:
     """Read what a finished run has learnt; steps and epochs that were made twice count once."""
-    steps = [each.event for node in NAMES for each in folder.metrics(node)]
+    metrics = [each.event for node in folder.node_names() for each in folder.metrics(node)]
+    steps = [each for each in metrics if isinstance(each, StepDone) and each.loss is not None]
     epochs = [each.event for each in folder.events() if isinstance(each.event, EpochDone)]
     result = folder.result()
+    losses = {(step.epoch, step.step): step.loss for step in steps}
+    assert len(losses) == len(steps), "a step is counted twice"
     return Learnt(
-        losses={(s.epoch, s.step): s.loss for s in steps if isinstance(s, StepDone) and s.loss is not None},
+        losses=losses,
         epochs={each.epoch: msgspec.structs.replace(each, seconds=0.0) for each in epochs},
         accuracy=result.test_accuracy if result else None,
         weights={name: each.tobytes() for name, each in sorted(read_weights(folder).items())},
