@@ -12,6 +12,7 @@ from picluster.errors import DataError, InputError
 from picluster.graph.folder import DTYPES, META_FILE, OPTIONAL_DTYPES, GraphFolder, array_path
 from picluster.graph.lock import is_held
 from picluster.graph.names import KNOWN, PARTIAL_MARK, check_folder_name
+from picluster.graph.reddit_like import REDDIT, is_generated
 from picluster.graph.statistics import Statistics, statistics_of
 from picluster.schema.datasets import ComponentCounts, DatasetDetails, DatasetEntry, DatasetList, Degrees
 
@@ -76,6 +77,7 @@ def details_of(graph: GraphFolder, found: Statistics) -> DatasetDetails:
         labels=tuple(found.labels.tolist()),
         class_names=meta.class_names,
         unlabelled=found.unlabelled,
+        resembles=REDDIT if is_generated(meta.source) else None,
         files={file.name: file.stat().st_size for file in sorted(graph.path.iterdir())},
     )
 

@@ -50,6 +50,21 @@ class ComponentCounts(Record, frozen=True, kw_only=True):
     """Number of nodes of the largest."""
 
 
+class Published(Record, frozen=True, kw_only=True):
+    """Published statistics of the data set whose shape a generated graph has."""
+
+    name: str
+    nodes: int
+    edges: int
+    """Number of directed edges."""
+    features: int
+    classes: int
+    splits: dict[str, int]
+    mean_degree: float
+    largest_degree: int
+    homophily: float
+
+
 class DatasetDetails(Record, frozen=True, kw_only=True):
     """One graph folder with statistics of the graph."""
 
@@ -77,6 +92,8 @@ class DatasetDetails(Record, frozen=True, kw_only=True):
     unlabelled: int
     files: dict[str, int]
     """Size of each file in bytes."""
+    resembles: Published | None = None
+    """The data set whose shape a generated graph has; None where the graph is not generated."""
 
 
 class DatasetDrawing(Record, frozen=True, kw_only=True):

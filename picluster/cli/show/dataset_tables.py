@@ -4,10 +4,11 @@ from rich.filesize import decimal
 
 from picluster.cli.show.screen import Screen
 from picluster.cli.show.words import plain
-from picluster.schema.datasets import DatasetDetails, DatasetDrawing, DatasetList
+from picluster.schema.datasets import DatasetDetails, DatasetDrawing, DatasetList, Published
 from picluster.wording import counted, listed_name
 
 _NAME_WIDTH = 24
+_STATISTIC_WIDTH = 16
 _CLASSES_SHOWN = 100
 _NAME_LETTERS = 40
 
@@ -48,6 +49,26 @@ def show_details(graph: DatasetDetails) -> None:
     screen = Screen()
     for head, text in lines.items():
         screen.fill(f"{head:<11}{text}", indent=11)
+    if graph.resembles:
+        screen.tell("")
+        for line in _beside(graph, graph.resembles):
+            screen.tell(line)
+
+
+def _beside(graph: DatasetDetails, other: Published) -> list[str]:
+    """A line for each statistic of a generated graph and of the data set whose shape it has."""
+    rows = [
+        ("nodes", f"{graph.nodes:,}", f"{other.nodes:,}"),
+        ("edges", f"{graph.edges:,}", f"{other.edges:,}"),
+        ("features", f"{graph.features:,}", f"{other.features:,}"),
+        ("classes", f"{graph.classes:,}", f"{other.classes:,}"),
+        *((split, f"{count:,}", f"{other.splits[split]:,}") for split, count in graph.splits.items()),
+        ("mean degree", f"{graph.degrees.mean:,.1f}", f"{other.mean_degree:,.1f}"),
+        ("largest degree", f"{graph.degrees.largest:,}", f"{other.largest_degree:,}"),
+        ("homophily", "" if graph.homophily is None else f"{graph.homophily:.3f}", f"{other.homophily:.3f}"),
+    ]
+    head = f"{'':<{_STATISTIC_WIDTH}}{'generated':>14}{other.name + ' (published)':>20}"
+    return [head, *(f"{name:<{_STATISTIC_WIDTH}}{own:>14}{published:>20}" for name, own, published in rows)]
 
 
 def _labels(graph: DatasetDetails) -> str:

@@ -10,6 +10,7 @@ import pytest
 
 from picluster.controller.planning.graphs import prepared
 from picluster.graph.names import KNOWN
+from picluster.graph.reddit_like import write_reddit_like
 from picluster.schema.datasets import DatasetDetails, DatasetDrawing, DatasetList
 from picluster.schema.record import from_json
 from tests.unit.cli.conftest import Picluster
@@ -153,6 +154,15 @@ def test_show_tells_what_the_graph_is_like(picluster: Picluster) -> None:
         "classes    2",
         "labels     a: 5, b: 5",
     ]
+
+
+def test_show_tells_a_generated_graph_beside_what_is_published_of_reddit(here: Path, picluster: Picluster) -> None:
+    write_reddit_like(here / "graphs" / "made", scale=0.001, seed=0, feature_dtype="float16")
+    answer = picluster("dataset", "show", "made").out
+    assert "generated in Reddit's shape" in answer
+    lines = answer[answer.index("published)") :].splitlines()
+    assert lines[1].split() == ["nodes", "233", "232,965"]
+    assert [line.split()[-1] for line in lines[-3:]] == ["492.0", "21,657", "0.750"]
 
 
 @pytest.mark.usefixtures("mine")
