@@ -1,7 +1,8 @@
 """The graph folder: memory-mapped `.npy` arrays and a `meta.json` with sizes and checksums. Needs numpy alone.
 
-The structure is CSC: the in-neighbours of node v are `indices[indptr[v]:indptr[v + 1]]`, ascending, without duplicates
-and without v itself. A folder is written aside and renamed, so it is seen whole or not at all.
+The structure is CSC: the in-neighbours of node v are `neighbour_ids()[indptr[v]:indptr[v + 1]]`, ascending, without
+duplicates and without v itself; `indices` holds them packed. A folder is written aside and renamed, so it is seen whole
+or not at all.
 """
 
 import hashlib
@@ -17,6 +18,7 @@ import numpy as np
 from picluster.errors import DataError
 from picluster.graph.damage import damage_told
 from picluster.graph.names import FEATURE_DTYPES, remake_command
+from picluster.graph.packing import PackedIds, words_for
 from picluster.rounding import SCALE_BYTES, from_int8
 from picluster.schema.graph import GRAPH_SCHEMA_VERSION, GraphMeta
 from picluster.schema.record import decode
@@ -28,7 +30,7 @@ _PARSER = threading.Lock()
 SPLITS = ("train", "validation", "test")
 DTYPES = {
     "indptr": ("int64",),  # (N + 1,)
-    "indices": ("int32",),  # (E,)
+    "indices": ("uint32",),  # (W,) words of E packed ids
     "features": FEATURE_DTYPES,  # (N, F); int8: (N, F + 4), rows as `picluster.rounding` packs them
     "labels": ("int16", "int32", "float32"),  # (N,), -1 = unlabelled; float32: values to be learnt
     "train": ("int32",),  # ids, ascending; the other splits likewise
@@ -82,6 +84,10 @@ class GraphFolder:
         """Features of successive nodes (n, F), as numbers of their own type; of int8, fp32."""
         rows = self.array("features")[nodes]
         return from_int8(rows) if rows.dtype == np.int8 else rows
+
+    def neighbour_ids(self, *, read_ahead: bool = True) -> PackedIds:
+        """Ids of all nodes' neighbours (E,), memory-mapped; `read_ahead` as for `array`."""
+        return PackedIds(self.array("indices", read_ahead=read_ahead), self.meta.edges, self.meta.id_bits)
 
     def node_names(self) -> Sequence[str] | None:
         """Names of the nodes in the person's own files, in order of their numbers (N,); None where they have none."""
@@ -151,8 +157,8 @@ def _read_meta(path: Path) -> GraphMeta:
 
 def _mistake(meta: GraphMeta) -> str:
     """Contradiction among the sizes that a `meta.json` tells; empty where there is none."""
-    if min(meta.nodes, meta.features, meta.classes) < 1 or min(meta.edges, *meta.splits.values()) < 0:
-        return "it has no nodes, features or classes, or a negative number of something"
+    if min(meta.nodes, meta.features, meta.classes, meta.id_bits) < 1 or min(meta.edges, *meta.splits.values()) < 0:
+        return "it has no nodes, features, classes or bits, or a negative number of something"
     if meta.splits.keys() != set(SPLITS):
         return f"its splits are {', '.join(meta.splits)}, not {', '.join(SPLITS)}"
     if "labels" in meta.files and meta.classes > _MOST_CLASSES.get(meta.files["labels"].dtype, 0):
@@ -162,7 +168,7 @@ def _mistake(meta: GraphMeta) -> str:
     # The structure may be of other nodes than the features: pairs of them, in a pre-training.
     in_int8 = "features" in meta.files and meta.files["features"].dtype == "int8"
     shapes = {
-        "indices": (meta.edges,),
+        "indices": (words_for(meta.edges, meta.id_bits),),
         "features": (meta.nodes, meta.features + SCALE_BYTES * in_int8),
         **{split: (size,) for split, size in meta.splits.items()},
     }

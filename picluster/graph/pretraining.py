@@ -36,7 +36,7 @@ def write_pairs(path: Path, graph: GraphFolder, *, count: int, seed: int) -> Non
     """
     if not graph.meta.edges:
         raise DataError(f"{graph.path} has no edges: there is nothing to learn an embedding from")
-    indptr, indices = np.array(graph.array("indptr")), np.array(graph.array("indices"))
+    indptr, indices = np.array(graph.array("indptr")), graph.neighbour_ids()[:]
     nodes, total = graph.meta.nodes, count + VALIDATION_PAIRS
     draw_key = key(seed, Purpose.PAIRS)
     pairs = row_words(draw_key, np.arange(total, dtype=np.int32))

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from picluster.graph.folder import GraphFolder
+from picluster.graph.packing import PackedIds
 
 _CHUNK_EDGES = 1 << 20
 
@@ -63,7 +64,7 @@ def statistics_of(graph: GraphFolder) -> Statistics:
     alone = np.diff(indptr) == 0
     alike, judged = 0, 0
     components = UnionFind(len(labels))
-    for targets, sources in _chunks(indptr, graph.array("indices")):
+    for targets, sources in _chunks(indptr, graph.neighbour_ids()):
         alone[sources] = False
         components.join(targets, sources)
         left, right = labels[targets], labels[sources]
@@ -80,7 +81,7 @@ def statistics_of(graph: GraphFolder) -> Statistics:
     )
 
 
-def _chunks(indptr: NDArray[np.int64], indices: NDArray[Any]) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
+def _chunks(indptr: NDArray[np.int64], indices: PackedIds) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
     """Yield (targets, sources) of the edges, (chunk,) each."""
     for start in range(0, len(indices), _CHUNK_EDGES):
         stop = min(start + _CHUNK_EDGES, len(indices))

@@ -16,10 +16,12 @@ import numpy as np
 from picluster.errors import DataError
 from picluster.graph.folder import DTYPES, META_FILE, OPTIONAL_DTYPES, SPLITS, array_path, sha256
 from picluster.graph.names import PARTIAL_MARK
+from picluster.graph.packing import bits_for, pack_in_blocks, words_for
 from picluster.rounding import SCALE_BYTES, to_int8
 from picluster.schema.graph import ArrayFile, GraphMeta
 
-_DTYPES = DTYPES | OPTIONAL_DTYPES
+_DTYPES = DTYPES | OPTIONAL_DTYPES | {"indices": ("int32",)}
+"""Types of arrays as they are given; ids of neighbours are packed in the end."""
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -55,7 +57,10 @@ class GraphWriter:
         dtypes = _DTYPES[name]
         if dtype not in dtypes:
             raise TypeError(f"{name} is {' or '.join(dtypes)}, not {dtype}")
-        file = array_path(self._aside, name)
+        self._shapes[name] = shape
+        return self._allocate(array_path(self._aside, name), shape, dtype)
+
+    def _allocate(self, file: Path, shape: tuple[int, ...], dtype: str) -> "np.memmap[Any, Any]":
         needed_bytes = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
         if needed_bytes > shutil.disk_usage(self._aside).free:
             raise _no_space(file, needed_bytes)
@@ -66,7 +71,6 @@ class GraphWriter:
             if error.errno not in _NO_SPACE:
                 raise
             raise _no_space(file, needed_bytes) from None
-        self._shapes[name] = shape
         return array
 
     def create_features(self, shape: tuple[int, int], dtype: str) -> "FeatureRows":
@@ -100,12 +104,14 @@ class GraphWriter:
     def _complete(self) -> None:
         if missing := [name for name in DTYPES if name not in self._shapes]:
             raise ValueError(f"the graph folder {self._path} lacks {', '.join(missing)}")
+        id_bits = self._pack(array_path(self._aside, "indices"))
         files = {name: _describe(array_path(self._aside, name)) for name in _DTYPES if name in self._shapes}
         meta = GraphMeta(
             name=self._path.name,
             source=self._source,
             nodes=self._shapes["features"][0],
             edges=self._shapes["indices"][0],
+            id_bits=id_bits,
             features=self._shapes["features"][1] - SCALE_BYTES * (files["features"].dtype == "int8"),
             classes=self._classes,
             splits={name: self._shapes[name][0] for name in SPLITS},
@@ -117,6 +123,17 @@ class GraphWriter:
             _flush_to_disk(file)
         _replace(self._aside, self._path)
         _flush_to_disk(self._path.parent)
+
+    def _pack(self, file: Path) -> int:
+        """Put packed ids in the place of the plain ones that a file holds; returns the bits of each."""
+        plain = file.rename(file.with_suffix(".plain"))
+        ids = np.load(plain, mmap_mode="r", allow_pickle=False)
+        id_bits = bits_for(int(ids.max(initial=0)) + 1)
+        words = self._allocate(file, (words_for(len(ids), id_bits),), "uint32")
+        pack_in_blocks(ids, id_bits, words)
+        words.flush()
+        plain.unlink()
+        return id_bits
 
 
 class FeatureRows:

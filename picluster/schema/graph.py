@@ -4,7 +4,7 @@ from typing import Literal
 
 from picluster.schema.record import Record
 
-GRAPH_SCHEMA_VERSION = 1
+GRAPH_SCHEMA_VERSION = 2
 
 Split = Literal["train", "validation", "test"]
 
@@ -33,6 +33,8 @@ class GraphMeta(Record, frozen=True, kw_only=True):
     nodes: int
     edges: int
     """Number of directed edges."""
+    id_bits: int = 0
+    """Number of bits of each id in `indices`; 0 in what was recorded of folders of version 1."""
     features: int
     classes: int
     """Number of classes; labels run from 0."""

@@ -7,13 +7,12 @@ import pytest
 from picluster.graph.folder import GraphFolder
 from picluster.randomness import Purpose
 from picluster.schema.spec import Precision, Spec
-from picluster.worker.sampling.sampler import NeighbourSampler, Sample, cut, shuffled
+from picluster.worker.sampling.sampler import Ids, NeighbourSampler, Sample, cut, shuffled
 from tests.integration.desk import Desk, steps_of
 
 pytestmark = pytest.mark.slow
 
 HIDDEN = 256
-INT32 = 4
 ROW_BYTES = {"fp32": 4 * HIDDEN, "fp16": 2 * HIDDEN + 2, "int8": HIDDEN + 4}
 """Bytes of a row on the wire: rounded ones bring an exponent in fp16, or a scale in fp32."""
 
@@ -21,7 +20,7 @@ ROW_BYTES = {"fp32": 4 * HIDDEN, "fp16": 2 * HIDDEN + 2, "int8": HIDDEN + 4}
 def samples_of_epoch(graph: GraphFolder, spec: Spec) -> list[Sample]:
     """Every micro-batch of the first epoch, drawn again."""
     sampler = NeighbourSampler(
-        graph.array("indptr"), graph.array("indices"), fanout=spec.fanout, depth=spec.model.depth, seed=spec.seed
+        graph.array("indptr"), graph.neighbour_ids()[:], fanout=spec.fanout, depth=spec.model.depth, seed=spec.seed
     )
     seeds, found = shuffled(graph.array("train"), spec.seed, 1), []
     for step in range(spec.steps(len(seeds))):
@@ -33,17 +32,22 @@ def samples_of_epoch(graph: GraphFolder, spec: Spec) -> list[Sample]:
 
 
 def formula_bytes(sample: Sample, wire: Precision) -> int:
-    """DESIGN: 2·B·Σwidth·bytes + 4·(V₁ + E₂) + V₁ counts + inverse index + labels, for one micro-batch.
+    """DESIGN: 2·B·Σwidth·bytes + V₁ and E₂ ids + V₁ counts + inverse index + labels, for one micro-batch.
 
     The counts of both hops take a byte each; the inverse index is hop 1 as positions; labels are read where they
-    lie, so the last stage gets its seeds' ids instead.
+    lie, so the last stage gets its seeds' ids instead. Ids are packed.
     """
     first, second = sample.hops
-    seeds, v1, e2 = sample.frontiers[-1], sample.frontiers[0], len(first.neighbours)
+    seeds, v1 = sample.frontiers[-1], sample.frontiers[0]
     rows = 2 * seeds * 2 * ROW_BYTES[wire]
-    ids = INT32 * (v1 + e2) + v1
-    inverse = INT32 * len(second.neighbours) + seeds
-    return rows + ids + inverse + INT32 * seeds
+    ids = packed(sample.ids) + packed(first.neighbours) + v1
+    inverse = packed(second.neighbours) + seeds
+    return rows + ids + inverse + packed(sample.ids[:seeds])
+
+
+def packed(ids: Ids) -> int:
+    """Bytes of ids of which each has the bits that the largest needs."""
+    return len(ids) * int(ids.max()).bit_length() // 8
 
 
 @pytest.mark.parametrize(("engine", "wire"), [("sockets", "fp32"), ("gloo", "fp16"), ("rpc", "int8")])

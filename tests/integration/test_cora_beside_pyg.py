@@ -187,13 +187,14 @@ def cora(desk: Desk, cora_input: str) -> Cora:
     done = desk.picluster("dataset", "prepare", "cora")
     assert done.returncode == 0, done.stderr
     folder = GraphFolder.open(desk.folder / "graphs" / "cora")
-    arrays = {name: torch.from_numpy(np.array(folder.array(name))) for name in ("features", "labels", "indices")}
+    arrays = {name: torch.from_numpy(np.array(folder.array(name))) for name in ("features", "labels")}
+    indices = folder.neighbour_ids()[:]
     indptr = np.array(folder.array("indptr"))
     degrees = torch.from_numpy(np.diff(indptr).astype(np.int32))
     targets = torch.arange(len(degrees)).repeat_interleave(degrees.long())
     splits = {name: torch.from_numpy(np.array(folder.array(name))).long() for name in ("train", "validation", "test")}
-    sampler = NeighbourSampler(indptr, arrays["indices"].numpy(), fanout=None, depth=2, seed=0)
-    edges = torch.stack([arrays["indices"].long(), targets])
+    sampler = NeighbourSampler(indptr, indices, fanout=None, depth=2, seed=0)
+    edges = torch.stack([torch.from_numpy(indices).long(), targets])
     return Cora(arrays["features"], arrays["labels"].long(), degrees, edges, splits, sampler)
 
 

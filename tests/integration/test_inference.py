@@ -140,7 +140,7 @@ def edges_of(graph: GraphFolder) -> Tensor:
     """(2, E) source and target."""
     indptr = graph.array("indptr")
     targets = np.repeat(np.arange(len(indptr) - 1), np.diff(indptr))
-    return torch.from_numpy(np.stack([graph.array("indices").astype(np.int64), targets]))
+    return torch.from_numpy(np.stack([graph.neighbour_ids()[:].astype(np.int64), targets]))
 
 
 def loaded(module: Any, weights: dict[str, Tensor], name: str) -> Any:
@@ -152,7 +152,7 @@ def loaded(module: Any, weights: dict[str, Tensor], name: str) -> Any:
 
 def sage(weights: dict[str, Tensor], h: Tensor, graph: GraphFolder) -> Tensor:
     """Some targets at a time: `SAGEConv` makes a row for each edge."""
-    indptr, indices = (torch.from_numpy(graph.array(name)).long() for name in ("indptr", "indices"))
+    indptr, indices = (torch.from_numpy(a).long() for a in (graph.array("indptr"), graph.neighbour_ids()[:]))
     for layer, width in enumerate((weights["convs.0.lin_l.bias"].numel(), graph.meta.classes)):
         convolution = loaded(pyg.SAGEConv(h.shape[1], width), weights, f"convs.{layer}")
         parts = []

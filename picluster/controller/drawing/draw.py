@@ -55,7 +55,7 @@ def draw_graph(graph: GraphFolder, file: Path, *, most_nodes: int, seed: int) ->
     """
     check_picture(file)
     found = statistics_of(graph)
-    indptr, indices = np.array(graph.array("indptr")), graph.array("indices")
+    indptr, indices = np.array(graph.array("indptr")), graph.neighbour_ids()
     nodes = forest_fire(indptr, indices, most_nodes, seed=seed)
     pairs = edges_among(indptr, indices, nodes)
     lines = pairs

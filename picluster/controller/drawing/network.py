@@ -16,6 +16,7 @@ from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
 from picluster.controller.drawing.style import BETWEEN_CLASSES, HUES, INK, node_colours
+from picluster.graph.packing import PackedIds
 from picluster.randomness import Purpose, key
 from picluster.wording import printable
 
@@ -33,6 +34,9 @@ _FIRES = 10
 """Number of fires that burn at the same time: a single one would stay for long in the community where it began."""
 
 
+_Ids = NDArray[Any] | PackedIds
+
+
 class Network(NamedTuple):
     """Contents of the picture: nodes, lines, classes."""
 
@@ -46,7 +50,7 @@ class Network(NamedTuple):
     """(N,) Degree of each node in the whole graph."""
 
 
-def forest_fire(indptr: NDArray[np.int64], indices: NDArray[Any], count: int, *, seed: int) -> NDArray[np.int64]:
+def forest_fire(indptr: NDArray[np.int64], indices: _Ids, count: int, *, seed: int) -> NDArray[np.int64]:
     """Ids of `count` nodes, ascending; of all nodes where there are no more. The same for the same seed.
 
     A fire that dies flares up again where a neighbour is left to burn, and elsewhere only where none is: the drawn part
@@ -78,7 +82,7 @@ def forest_fire(indptr: NDArray[np.int64], indices: NDArray[Any], count: int, *,
     return np.flatnonzero(burnt)
 
 
-def edges_among(indptr: NDArray[np.int64], indices: NDArray[Any], nodes: NDArray[np.int64]) -> NDArray[np.int32]:
+def edges_among(indptr: NDArray[np.int64], indices: _Ids, nodes: NDArray[np.int64]) -> NDArray[np.int32]:
     """(P, 2) Pairs of places in `nodes` that an edge joins, in either direction; each pair once, in order.
 
     The neighbours of one node are read at a time: memory is of the size of the result.

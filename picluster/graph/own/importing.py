@@ -218,7 +218,7 @@ def _preview(graph: GraphFolder) -> list[str]:
     for node in range(min(_SHOWN_NODES, graph.meta.nodes)):
         features = [f"{value:.4g}" for value in graph.feature_rows(slice(node, node + 1))[0, :_SHOWN_VALUES].tolist()]
         start, end = (int(place) for place in graph.array("indptr")[node : node + 2])
-        shown = graph.array("indices")[start : min(end, start + _SHOWN_VALUES)].tolist()
+        shown = graph.neighbour_ids()[start : min(end, start + _SHOWN_VALUES)].tolist()
         neighbours = [names[other] if names else str(other) for other in shown]
         label = int(graph.array("labels")[node])
         named = graph.meta.class_names[label] if graph.meta.class_names else label

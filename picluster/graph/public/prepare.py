@@ -21,7 +21,7 @@ from picluster.graph.names import (
 )
 from picluster.graph.precision import TITLES
 from picluster.graph.public import linqs, ogb, planetoid, reddit
-from picluster.graph.reddit_like import source_of, write_reddit_like
+from picluster.graph.reddit_like import is_generated, source_of, write_reddit_like
 
 _SEED = 0
 """Seed of the generated graph: not the run's, since the graph is a data set like any other."""
@@ -61,7 +61,7 @@ def prepare(
             if force or not path.exists():
                 _write(path, name, scale, feature_dtype, split_seed or 0, input_folder)
     graph = GraphFolder.open(path)
-    if name == REDDIT_LIKE and graph.meta.source != source_of(scale, _SEED):
+    if is_generated(graph.meta.source) and graph.meta.source != source_of(scale, _SEED):
         what = f"{path} is not what would be generated now, but: {graph.meta.source}"
         raise DataError(what, fix=remake_command(path.name))
     return graph

@@ -36,7 +36,7 @@ class SamplerRole:
         self._member, self._members = plan.sampler.index(context.job.node), len(plan.sampler)
         self._has_stage = plan.stage_of(context.job.node) is not None
         indptr = graph.array("indptr")
-        indices = graph.array("indices", read_ahead=fits_easily(graph.meta.files["indices"].bytes))
+        indices = graph.neighbour_ids(read_ahead=fits_easily(graph.meta.files["indices"].bytes))
         self._sampler = NeighbourSampler(indptr, indices, fanout=spec.fanout, depth=plan.depth, seed=spec.seed)
 
     def run(self) -> None:

@@ -13,6 +13,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from picluster.graph.packing import PackedIds
 from picluster.randomness import Key, Purpose, draw_words, key, row_words
 
 Ids = NDArray[np.int32]
@@ -49,11 +50,17 @@ class NeighbourSampler:
     """Samples blocks from a graph in compressed sparse columns."""
 
     def __init__(
-        self, indptr: NDArray[np.int64], indices: Ids, *, fanout: tuple[int, ...] | None, depth: int, seed: int
+        self,
+        indptr: NDArray[np.int64],
+        indices: Ids | PackedIds,
+        *,
+        fanout: tuple[int, ...] | None,
+        depth: int,
+        seed: int,
     ) -> None:
         """`indptr` (N + 1,), `indices` (E,); `fanout` nearest to the seeds first, None = all neighbours."""
-        # As plain arrays: every access to a memory map makes another one.
-        self._indptr, self._indices = np.asarray(indptr), np.asarray(indices)
+        self._indptr = np.asarray(indptr)  # as a plain array: every access to a memory map makes another one
+        self._indices = indices
         self._degree = _only_degree(self._indptr)
         self._fanouts: Sequence[int | None] = fanout if fanout is not None else [None] * depth
         self._seed = seed

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from picluster.system import SYSTEM, System
 from picluster.worker.engines.base import Engine, Sending
-from picluster.worker.wire.messages import Message, pack, unpack
+from picluster.worker.wire.messages import Message, pack, payload_bytes, unpack
 
 LOOKAHEAD = 3
 """Messages on their way to one worker before the sender waits: how far the sampler runs ahead."""
@@ -77,8 +77,9 @@ class Links:
             sendings = self._sendings[to]
             while len(sendings) >= LOOKAHEAD:
                 sendings.popleft().wait()
-            sendings.append(self._engine.send(to, channel, pack(message)))
-            self.clock.sent_payload_bytes += message.payload_bytes()
+            packed = pack(message)
+            sendings.append(self._engine.send(to, channel, packed))
+            self.clock.sent_payload_bytes += payload_bytes(packed)
         self.clock.send_seconds += self._now() - begin
 
     def receive(self, source: int, channel: Channel, place: tuple[int, ...]) -> Message:
@@ -87,8 +88,9 @@ class Links:
         if source == self.rank:
             message = self._queues[channel].get()
         else:
-            message = unpack(self._engine.receive(source, channel))
-            self.clock.received_payload_bytes += message.payload_bytes()
+            packed = self._engine.receive(source, channel)
+            message = unpack(packed)
+            self.clock.received_payload_bytes += payload_bytes(packed)
         self.clock.wait_seconds += self._now() - begin
         if message.place != place:
             text = f"worker {source} sent {message.place} on channel {channel.name}, expected was {place}"

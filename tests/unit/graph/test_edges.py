@@ -25,7 +25,7 @@ def _neighbours(path: Path, pairs: list[tuple[int, int]], *, directed: bool) -> 
         for name in ARRAYS.keys() - {"indptr", "indices"}:
             writer.write(name, ARRAYS[name])
     graph = GraphFolder.open(path)
-    parts = np.split(graph.array("indices"), graph.array("indptr")[1:-1])
+    parts = np.split(graph.neighbour_ids()[:], graph.array("indptr")[1:-1])
     return {node: part.tolist() for node, part in enumerate(parts)}
 
 

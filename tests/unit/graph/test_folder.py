@@ -34,7 +34,13 @@ def test_what_was_written_is_read_back_in_value_and_dtype(small: Path) -> None:
     folder = GraphFolder.open(small)
     folder.verify()
     for name, array in ARRAYS.items():
-        np.testing.assert_array_equal(folder.array(name), array, strict=True)
+        found = folder.neighbour_ids()[:] if name == "indices" else folder.array(name)
+        np.testing.assert_array_equal(found, array, strict=True)
+
+
+def test_ids_of_neighbours_take_as_many_bits_as_the_nodes_need(small: Path) -> None:
+    meta = GraphFolder.open(small).meta
+    assert (meta.nodes, meta.id_bits, meta.edges, meta.files["indices"].shape) == (4, 2, 4, (3,))
 
 
 @pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="only Linux tells how a mapping is read")
@@ -253,6 +259,9 @@ def test_a_truncated_or_missing_file_is_caught_by_open(small: Path, name: str, h
     ("change", "message"),
     [
         ({"schema_version": 99}, "schema version 99"),
+        ({"schema_version": 1}, "schema version 1; this picluster reads 2"),  # ids were plain int32
+        ({"id_bits": 7}, "indices is"),
+        ({"id_bits": 0}, "no nodes, features, classes or bits"),
         ({"colour": "red"}, "colour"),
         ({"files": {}}, "indptr"),
     ],

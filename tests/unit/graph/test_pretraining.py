@@ -84,7 +84,7 @@ def test_a_pair_s_label_is_the_inverse_of_its_path_s_length_and_half_are_edges(
 ) -> None:
     write_pairs(tmp_path / "pairs", graph, count=4000, seed=0)
     pairs = GraphFolder.open(tmp_path / "pairs")
-    left, right = np.array(pairs.array("indices")).reshape(-1, 2).T
+    left, right = np.array(pairs.neighbour_ids()[:]).reshape(-1, 2).T
     labels = np.array(pairs.array("labels"))
     ring = np.abs(left - right) % 6
     lengths = np.maximum(np.minimum(ring, 6 - ring), 1)
@@ -97,7 +97,7 @@ def test_a_pair_s_label_is_the_inverse_of_its_path_s_length_and_half_are_edges(
 def test_the_same_seed_draws_the_same_pairs_and_another_one_others(graph: GraphFolder, tmp_path: Path) -> None:
     for name, seed in (("a", 0), ("b", 0), ("c", 1)):
         write_pairs(tmp_path / name, graph, count=100, seed=seed)
-    a, b, c = (np.array(GraphFolder.open(tmp_path / name).array("indices")) for name in "abc")
+    a, b, c = (np.array(GraphFolder.open(tmp_path / name).neighbour_ids()[:]) for name in "abc")
     assert (a == b).all()
     assert (a != c).any()
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from picluster.graph.folder import GraphFolder
-from picluster.graph.reddit_like import CLASSES, FEATURES, HOMOPHILY, Sizes, write_reddit_like
+from picluster.graph.reddit_like import CLASSES, FEATURES, Sizes, write_reddit_like
 
 
 def _generate(path: Path, scale: float = 0.002, seed: int = 0, feature_dtype: str = "float16") -> GraphFolder:
@@ -23,7 +23,7 @@ def _checksums(folder: GraphFolder) -> dict[str, str]:
 
 def _adjacency(folder: GraphFolder) -> Any:
     sparse = pytest.importorskip("scipy.sparse")
-    indices, indptr = folder.array("indices"), folder.array("indptr")
+    indices, indptr = folder.neighbour_ids()[:], folder.array("indptr")
     shape = (folder.meta.nodes, folder.meta.nodes)
     return sparse.csr_array((np.ones(len(indices), np.float32), indices, indptr), shape=shape)
 
@@ -53,7 +53,7 @@ def test_neighbours_are_ascending_distinct_mutual_and_never_the_node_itself(
     scale: float, seed: int, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     folder = _generate(tmp_path_factory.mktemp("graphs") / "any", scale, seed)
-    indptr, indices = folder.array("indptr"), folder.array("indices").astype(np.int64)
+    indptr, indices = folder.array("indptr"), folder.neighbour_ids()[:].astype(np.int64)
     targets = np.repeat(np.arange(folder.meta.nodes), np.diff(indptr))
     assert (np.diff(targets * folder.meta.nodes + indices) > 0).all()  # ascending within a node, hence distinct
     assert (targets != indices).all()
@@ -81,18 +81,24 @@ def test_the_splits_are_ascending_and_divide_the_nodes(reddit_like: GraphFolder)
     np.testing.assert_array_equal(np.sort(np.concatenate(parts)), np.arange(reddit_like.meta.nodes))
 
 
-def test_three_quarters_of_the_edges_stay_within_a_class(reddit_like: GraphFolder) -> None:
+def test_most_edges_stay_within_a_class(reddit_like: GraphFolder) -> None:
     labels = reddit_like.array("labels")
     targets = np.repeat(np.arange(reddit_like.meta.nodes), np.diff(reddit_like.array("indptr")))
-    same = labels[targets] == labels[reddit_like.array("indices")]
-    # Both ends of an edge show their true class in 0.955² of the cases.
-    assert same.mean() / 0.955**2 == pytest.approx(HOMOPHILY, abs=0.02)
+    same = labels[targets] == labels[reddit_like.neighbour_ids()[:]]
+    assert same.mean() == pytest.approx(0.7, abs=0.05)  # 0.74 at scale 1, where classes have room
+
+
+def test_some_nodes_have_most_of_their_neighbours_in_other_classes(reddit_like: GraphFolder) -> None:
+    labels, indptr = reddit_like.array("labels"), reddit_like.array("indptr")
+    targets = np.repeat(np.arange(reddit_like.meta.nodes), np.diff(indptr))
+    alike = np.bincount(targets, labels[targets] == labels[reddit_like.neighbour_ids()[:]], len(labels))
+    assert 0.03 < (alike / np.maximum(np.diff(indptr), 1) < 0.5).mean() < 0.3
 
 
 def test_degrees_are_spread_widely_around_their_mean(reddit_like: GraphFolder) -> None:
     degrees = np.diff(reddit_like.array("indptr"))
     assert np.median(degrees) < 0.8 * degrees.mean()
-    assert degrees.max() > 10 * degrees.mean()
+    assert degrees.max() > 9 * degrees.mean()
 
 
 def test_node_ids_say_nothing_of_the_class(reddit_like: GraphFolder) -> None:
@@ -106,8 +112,8 @@ def test_neighbours_tell_far_more_of_a_class_than_features_alone(reddit_like: Gr
     mean = adjacency @ features / np.maximum(adjacency.sum(axis=1), 1)[:, None]
     alone = _linear_accuracy(features, reddit_like)
     together = _linear_accuracy(mean, reddit_like)
-    assert 0.4 < alone < 0.75
-    assert 0.85 < together < 0.97
+    assert alone < 0.3
+    assert 0.9 < together < 0.98
 
 
 def _linear_accuracy(rows: np.ndarray[Any, Any], folder: GraphFolder) -> float:

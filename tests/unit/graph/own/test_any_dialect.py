@@ -29,7 +29,7 @@ def assert_read_right(graph: GraphFolder, expected: dict[str, Any]) -> None:
     classes = graph.meta.class_names or [str(number) for number in range(graph.meta.classes)]
     found = [classes[label] if label >= 0 else None for label in graph.array("labels")]
     assert found == [expected["labels"][row] for row in rows]
-    indptr, indices = graph.array("indptr"), graph.array("indices")
+    indptr, indices = graph.array("indptr"), graph.neighbour_ids()[:]
     edges = {
         (rows[source], rows[target])
         for target in range(graph.meta.nodes)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from picluster.worker.wire.messages import Message, pack, unpack
+from picluster.worker.wire.messages import Message, pack, payload_bytes, unpack
 
 KERNEL_ALIGNMENT = 64
 """torch's own allocator gives it, and MKL's products differ in the last bit where it is missing."""
@@ -41,7 +41,7 @@ def test_what_was_packed_is_unpacked_in_type_shape_and_bits(place: tuple[int, ..
     assert message.place == place
     assert len(message.tensors) == len(sent)
     assert all(same(first, second) for first, second in zip(message.tensors, sent, strict=True))
-    assert message.payload_bytes() == sum(tensor.numel() * tensor.itemsize for tensor in sent)
+    assert payload_bytes(packed) == sum(tensor.numel() * tensor.itemsize for tensor in sent)
 
 
 @given(sent=st.lists(tensors, max_size=6))
@@ -75,3 +75,21 @@ def test_a_packed_message_is_a_copy_and_asks_for_no_gradient() -> None:
     received = unpack(packed).tensors[0]
     assert received.tolist() == [0, 0, 0]
     assert not received.requires_grad
+
+
+@given(largest=st.integers(0, (1 << 31) - 1), count=st.integers(0, 300), seed=st.integers(0, 99))
+def test_ids_arrive_as_they_were_and_take_as_many_bits_as_the_largest(largest: int, count: int, seed: int) -> None:
+    ids = torch.from_numpy(np.random.default_rng(seed).integers(0, largest + 1, count, dtype=np.int32))
+    ids[:1] = largest
+    packed = pack(Message((1, 2, 3), [ids, torch.ones(3)]))
+    assert same(unpack(packed).tensors[0], ids)
+    bits = max(1, largest.bit_length())
+    groups = (count + 31) // 32  # of 32 ids; and a spare word
+    assert payload_bytes(packed) == 12 + (4 * (groups * bits + 1) if count >= 64 and bits <= 28 else 4 * count)
+
+
+def test_negative_numbers_cross_as_they_are() -> None:
+    numbers = torch.arange(-1, 99, dtype=torch.int32)
+    packed = pack(Message((1, 2, 3), [numbers]))
+    assert same(unpack(packed).tensors[0], numbers)
+    assert payload_bytes(packed) == 400

@@ -42,7 +42,7 @@ def _save(path: Path, data: Any) -> Path:
 def test_a_data_and_its_plain_dictionary_give_the_same_graph(tmp_path: Path, form: Any) -> None:
     own = graph_in(saved_entries(_save(tmp_path, form(_data()))))
     graph = import_graph("mine", own, graphs_folder=tmp_path / "graphs").graph
-    assert graph.array("indices").tolist() == [1, 0, 2, 1]
+    assert graph.neighbour_ids()[:].tolist() == [1, 0, 2, 1]
     assert [graph.array(name).tolist() for name in ("train", "validation", "test")] == [[0], [1], [2]]
     np.testing.assert_array_equal(graph.array("features"), np.eye(4))
     assert graph.array("labels").tolist() == [0, 1, 1, -1]
@@ -110,7 +110,7 @@ def test_what_does_not_fit_is_said_by_its_name(tmp_path: Path, changes: dict[str
 def _same_graph(tmp_path: Path, file: Path, **options: Any) -> list[str]:
     """That the file holds the graph above; returns what was noted."""
     done = import_graph("same", graph_in(saved_entries(file), **options), graphs_folder=tmp_path / "graphs", force=True)
-    assert done.graph.array("indices").tolist() == [1, 0, 2, 1]
+    assert done.graph.neighbour_ids()[:].tolist() == [1, 0, 2, 1]
     np.testing.assert_array_equal(done.graph.array("features"), np.eye(4))
     assert done.graph.array("labels").tolist() == [0, 1, 1, -1]
     assert [done.graph.array(name).tolist() for name in ("train", "validation", "test")] == [[0], [1], [2]]
@@ -330,7 +330,7 @@ def test_random_graphs_are_what_pyg_makes_of_them(tmp_path: Path, form: str, see
     wanted, _ = utils.remove_self_loops(utils.coalesce(edges) if directed else utils.to_undirected(edges))
     source, target = wanted.numpy()
     order = np.lexsort((source, target))
-    np.testing.assert_array_equal(done.array("indices"), source[order])
+    np.testing.assert_array_equal(done.neighbour_ids()[:], source[order])
     np.testing.assert_array_equal(np.diff(done.array("indptr")), np.bincount(target, minlength=nodes))
     np.testing.assert_array_equal(done.array("features"), data.x)
     np.testing.assert_array_equal(done.array("labels"), labels)
