@@ -161,7 +161,6 @@ def _launch(nodes: list[Node], graph: Path, place: Path, sshd: Sshd) -> Measure:
             model_file=model,
             graph_folder=graph,
             transports=shelf.transports,
-            threads=1,
             grace_seconds=10.0,
             folder=create_run("none", "none", place / "runs"),
         )

@@ -83,8 +83,8 @@ class ComparedRow(Record, frozen=True, kw_only=True):
     strategy: Strategy
     engine: EngineName
     nodes: int
-    threads: int | None
-    """Compute threads of each worker; None where none got ready."""
+    cores: int | None
+    """Cores on which each worker computes; None where none got ready, or they differ."""
     difference: str
     """Setting that tells it from rows that look the same, such as `hidden=64`; empty where none must."""
     finished: int

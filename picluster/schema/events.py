@@ -22,7 +22,7 @@ class Hardware(Record, frozen=True, kw_only=True):
     cores: int
     """Number of cores that the worker may use."""
     threads: int
-    """Compute threads that it does use: matrix products differ in their last bits between numbers of threads."""
+    """Compute threads of a micro-batch, on which last bits depend: 1, but for earlier versions with `--threads`."""
     numerics: str = ""
     """Fingerprint of the numerics: workers that share it compute the same bits; empty in older runs."""
 

@@ -6,7 +6,7 @@ from picluster.schema.run import Controller
 from picluster.schema.spec import Spec
 from picluster.schema.state import Beginning, Position
 
-JOB_SCHEMA_VERSION = 4
+JOB_SCHEMA_VERSION = 5
 
 HEARTBEAT_SECONDS = 0.5
 """Pause so short that a worker outlasts 3 s without a link, under the usual grace: TCP carries what it held back."""
@@ -47,7 +47,6 @@ class Job(Record, frozen=True, kw_only=True):
     """IP address of the data plane on this node."""
     interface: str
     """Network interface that has this address."""
-    threads: int
     weights_file: str | None = None
     """Path of a trained model on the node: predict all nodes with it instead of training."""
     model_sha256: str = ""

@@ -4,6 +4,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Literal
 
+import msgspec
+
 from picluster.errors import InputError, MissingError
 from picluster.schema.record import Record
 
@@ -51,6 +53,8 @@ class Plan(Record, frozen=True, kw_only=True):
     sampler: tuple[str, ...]
     """Nodes that sample; micro-batch m is sampled by number m mod their number."""
     stages: tuple[StagePlan, ...]
+    cores: dict[str, int] = msgspec.field(default_factory=dict)
+    """Cores on which each node computes micro-batches side by side; a node that is not named here uses one."""
     idle: tuple[str, ...] = ()
     """Nodes of the inventory that this plan does not start."""
     notes: tuple[str, ...] = ()
@@ -70,6 +74,10 @@ class Plan(Record, frozen=True, kw_only=True):
             if twice:
                 raise InputError(f"the plan names {', '.join(twice)} twice in {what}", fix="name every node once")
 
+        if wrong := {node: cores for node, cores in self.cores.items() if cores < 1 or node not in holders}:
+            what = f"the plan gives cores to {', '.join(wrong)}: each node of a stage may have 1 or more"
+            raise InputError(what, fix="leave cores out: picluster finds them")
+
     @property
     def depth(self) -> int:
         """Number of layers."""
@@ -80,6 +88,10 @@ class Plan(Record, frozen=True, kw_only=True):
         """Every node that takes part, in the order of ranks: samplers first, then stage by stage."""
         names = [*self.sampler, *(node for stage in self.stages for node in stage.nodes)]
         return tuple(dict.fromkeys(names))
+
+    def cores_of(self, node: str) -> int:
+        """Cores on which the node computes."""
+        return self.cores.get(node, 1)
 
     def rank(self, node: str) -> int:
         """The node's number in the data plane."""

@@ -41,7 +41,7 @@ class Crew:
     ) -> None:
         """Open the graph and build the model; `fail` ends the worker when the sampler's thread breaks."""
         check(job.plan.engine)
-        torch.set_num_threads(job.threads)
+        torch.set_num_threads(1)  # products of few rows differ in their last bits between one thread and two
         self._job, self._emit, self._fail, self._system = job, emit, fail, system
         self._graph = GraphFolder.open(Path(job.graph_folder), job.plan.arrays_of(job.node))
         self._rank = job.plan.rank(job.node)
@@ -89,7 +89,9 @@ class Crew:
 
     def _role_context(self, engine: Engine, mailroom: Mailroom) -> RoleContext:
         links = Links(engine, mailroom, self._rank, self._system)
-        return RoleContext(self._job, self._graph.meta, links, self._emit, self._system, self._states_wanted)
+        return RoleContext(
+            self._job, self._graph.meta, links, self._emit, self._fail, self._system, self._states_wanted
+        )
 
     def _guarded(self, work: Callable[[], None]) -> None:
         try:
@@ -112,7 +114,8 @@ def build_stage(job: Job, graph: GraphFolder) -> Stage | None:
         features=_features(graph) if numbers[0] == 1 else None,
         labels=torch.from_numpy(graph.array("labels")) if numbers[-1] == len(model) else None,
     )
-    stage = Stage(model, numbers, receives=receives, spec=job.spec, width=meta.features, data=data)
+    cores = job.plan.cores_of(job.node)
+    stage = Stage(model, numbers, receives=receives, spec=job.spec, width=meta.features, data=data, cores=cores)
     if job.begin.layer_files:
         checksums = job.begin.checksums or [""] * len(numbers)
         files = zip(numbers, job.begin.layer_files, checksums, strict=True)

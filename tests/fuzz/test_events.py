@@ -197,7 +197,6 @@ def test_whatever_workers_write_a_run_has_a_result_and_can_be_read(
         model_file=Path("/models/sage.py"),
         graph_folder=Path("/graphs/cora"),
         transports=nodes,
-        threads=1,
         grace_seconds=5.0,
         folder=folder,
     )

@@ -221,7 +221,7 @@ def ours(data: Cora, kind: Kind, convolutions: list[Any], seed: int) -> int:
     batches, best, found = {split: data.batch(split) for split in data.splits}, -1, 0
     for epoch in range(1, kind.epochs + 1):
         stage.forward(0, batches["train"], [], Moment(epoch, 1, len(data.splits["train"])))
-        stage.backward(0, [])
+        stage.add(stage.backward(0, []))
         stage.update()
         validated = data.right(stage.evaluate(batches["validation"], [])["h"], "validation")
         if validated > best:

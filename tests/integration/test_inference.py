@@ -68,7 +68,6 @@ class Trained:
                 model_file=self.run.model_file,
                 graph_folder=self.graph.path,
                 transports=transports,
-                threads=1,
                 grace_seconds=5.0,
                 folder=folder,
                 prediction=Prediction(self.weights, folder.path / "probabilities.npy"),

@@ -58,7 +58,6 @@ def run(
         model_file=CHECKOUT / "models" / "sage.py",
         graph_folder=graph,
         transports={node: LocalMachine() for node in plan.nodes},
-        threads=1,
         grace_seconds=5.0,
         folder=folder,
         attempt=attempt,

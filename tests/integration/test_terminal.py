@@ -17,8 +17,6 @@ from typing import Any
 import psutil
 import pytest
 
-from picluster.controller.record.run_folder import RunFolder
-from picluster.schema.events import Ready
 from tests.integration.desk import RUN_TIMEOUT_SECONDS, Desk, losses, workers_of
 from tests.integration.terminal import SHOW_CURSOR, SMALL, Terminal, plain, terminal_of
 
@@ -136,7 +134,7 @@ def test_a_terminal_that_cannot_draw_gets_plain_lines(desk: Desk, terminals: lis
 def test_a_run_made_again_has_the_same_losses_bit_for_bit(desk: Desk, tmp_path: Path) -> None:
     model = tmp_path / "mine.py"
     shutil.copy(desk.folder / "models" / "sage.py", model)
-    words = ("--model", str(model), "--seed", "3", "--fanout", "4,3", "--lr", "0.02", "--threads", "2", "--epochs", "2")
+    words = ("--model", str(model), "--seed", "3", "--fanout", "4,3", "--lr", "0.02", "--cores", "2", "--epochs", "2")
     first = desk.launch(*SMALL, *words, "--tag", "original")
     model.write_text("this is no model any more")
     again = desk.launch("--rerun", first.name[-4:], "--tag", "again")
@@ -147,11 +145,7 @@ def test_a_run_made_again_has_the_same_losses_bit_for_bit(desk: Desk, tmp_path: 
     assert (again.plan().sampler, again.plan().stages) == (first.plan().sampler, first.plan().stages)
     assert other.plan().strategy == "data-parallel"
     assert first.model_file.read_bytes() == again.model_file.read_bytes() == other.model_file.read_bytes()
-    assert {threads for run in (first, again, other) for threads in threads_of(run)} == {2}
+    assert [run.plan().cores for run in (first, again)] == [{"local1": 2}] * 2
     assert [run.run().tag for run in (first, again, other)] == ["original", "again", ""]
     told = json.loads(desk.picluster("runs", "--json", "--tag", "again").stdout)
     assert [run["run"] for run in told["runs"]] == [again.name]
-
-
-def threads_of(run: RunFolder) -> list[int]:
-    return [each.event.hardware.threads for each in run.events() if isinstance(each.event, Ready)]

@@ -27,7 +27,7 @@ picluster compare --tag cora-abcd        those that were launched with this --ta
 
 picluster compare --rows comparisons/cora.txt --seeds 10 --chart cora.png
 
-picluster compare --rows rows.txt --with "--threads 2 --epochs 5\""""
+picluster compare --rows rows.txt --with "--cores 2 --epochs 5\""""
 
 _RUNNING = "The rows to run first"
 _OURS = {

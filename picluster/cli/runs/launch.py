@@ -66,7 +66,7 @@ def launch(
     replicas: options.Replicas = None,
     engine: options.Engine = None,
     plan: options.PlanFile = None,
-    threads: options.Threads = 1,
+    cores: options.Cores = None,
     dry_run: options.DryRun = False,
     grace: options.Grace = 5.0,
     wait: options.Wait = False,

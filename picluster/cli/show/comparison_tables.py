@@ -11,7 +11,7 @@ from picluster.controller.comparison.row_words import common_words, names_of, se
 from picluster.schema.comparison import ComparedRow, Comparison, Spread
 from picluster.wording import counted
 
-_WORDS = ("model", "data", "strategy", "engine", "threads", "with")
+_WORDS = ("model", "data", "strategy", "engine", "cores", "with")
 """Columns that tell rows apart in every table."""
 _MOST_UNLIKE = 8
 

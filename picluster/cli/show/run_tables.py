@@ -33,6 +33,7 @@ def show_plan(plan: Plan, *, as_json: bool) -> None:
     for node in plan.nodes:
         layers = plan.layers_of(node)
         held = f", layer{'s' if len(layers) > 1 else ''} {listed(layers)}" if layers else ""
+        held += f", on {plan.cores_of(node)} cores" if plan.cores_of(node) > 1 else ""
         screen.tell(f"  {plain(node):<{width}} {plan.role_of(node)}{held}")
     if plan.idle:
         screen.tell(f"  {plain(', '.join(plan.idle))}: not used by this plan")

@@ -99,8 +99,9 @@ Engine = Annotated[
     _nodes(metavar="NAME", help="Transport of tensors between nodes: sockets (the default), gloo, rpc, mpi, ray."),
 ]
 PlanFile = Annotated[Path | None, _nodes("--plan", help="Execute this plan instead of making one.")]
-Threads = Annotated[
-    int, _nodes(help="Compute threads of each worker. The last bits of results depend on their number.", min=1)
+Cores = Annotated[
+    int | None,
+    _nodes(help="Cores on which a node computes, a micro-batch on each. (default: all, as memory allows)", min=1),
 ]
 DryRun = Annotated[bool, _nodes("--dry-run", help="Print the plan as JSON and start nothing.")]
 Grace = Annotated[

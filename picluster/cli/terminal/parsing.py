@@ -11,6 +11,8 @@ import typer
 from picluster.errors import InputError
 
 _NUMBERS = {int: "a whole number", float: "a number"}
+_INSTEAD = {"--threads": "--cores says on how many a node computes, with the same bits for every number"}
+"""Options of earlier versions, and what there is in their place."""
 HELP_NAMES = ["-h", "--help"]
 _WORDS: dict[type, str] = {int: "N", float: "X", str: "TEXT", Path: "FILE"}
 
@@ -53,7 +55,8 @@ def in_words(error: typer.TyperException, command: Any, words: Sequence[str]) ->
     option, param = getattr(error, "option_name", ""), getattr(error, "param", None)
     if type(error).__name__ == "NoSuchOption":
         known = [each for one in command.params for each in (*one.opts, *one.secondary_opts)]
-        return InputError(f"{path} has no option {option}", fix=_meant(option, known, words) or fix)
+        fix = _INSTEAD.get(option) or _meant(option, known, words) or fix
+        return InputError(f"{path} has no option {option}", fix=fix)
     if type(error).__name__ == "BadOptionUsage":
         param = next(each for each in command.params if option in (*each.opts, *each.secondary_opts))
         given = next((word for word in words if word.startswith(f"{option}=")), "").partition("=")[2]

@@ -151,7 +151,7 @@ def _kind(folder: RunFolder, run: Run, report: Report) -> Kind:
         traits["embedding-of"] = embedded
     learnt = tuple(sorted(traits.items()))
     kind = kind_of_plan(report.plan, model=run.spec.model.name, dataset=dataset, learnt=learnt)
-    return replace(kind, machines=_machines(report.nodes))
+    return replace(kind, machines=_machines(report.nodes, report.plan))
 
 
 def _named(dataset: str) -> tuple[str, int, str]:
@@ -179,7 +179,7 @@ def _places(plan: Plan, nodes: tuple[str, ...]) -> str:
     return "+".join(str(rank + 1) for rank in plan.ranks(nodes))
 
 
-def _machines(nodes: tuple[NodeReport, ...]) -> Traits:
+def _machines(nodes: tuple[NodeReport, ...], plan: Plan) -> Traits:
     found = [node.hardware for node in nodes if node.hardware]
     if len(found) < len(nodes):
         return ()
@@ -187,6 +187,7 @@ def _machines(nodes: tuple[NodeReport, ...]) -> Traits:
         "numerics": {each.numerics for each in found if each.numerics},
         "processor": {each.model for each in found},
         "threads": {str(each.threads) for each in found},
+        "cores": {str(plan.cores_of(node)) for node in plan.nodes},
         "torch": {each.torch for each in found},
     }
     return tuple((name, " + ".join(sorted(values))) for name, values in kinds.items() if values)

@@ -70,7 +70,7 @@ def compare(entries: Iterable[Entry], *, tag: str = "") -> Comparison:
 
 
 def _grouped(entries: Sequence[Entry]) -> dict[Kind, list[Entry]]:
-    """Entries by row. A run whose workers never got ready knows no threads: it joins those alike in all else."""
+    """Entries by row. A run whose workers never got ready knows no machines: it joins those alike in all else."""
     known = {replace(entry.kind, machines=()): entry.kind for entry in reversed(entries) if entry.kind.machines}
     groups: dict[Kind, list[Entry]] = {}
     for entry in entries:
@@ -82,7 +82,7 @@ def _grouped(entries: Sequence[Entry]) -> dict[Kind, list[Entry]]:
 def _row(number: int, kind: Kind, entries: Sequence[Entry], difference: str) -> ComparedRow:
     runs = tuple(entry.run for entry in entries)
     finished = [run for run in runs if run.status == "finished"]
-    threads = kind.traits.get("threads", "")
+    cores = kind.traits.get("cores", "")
     return ComparedRow(
         number=number,
         model=kind.model,
@@ -90,7 +90,7 @@ def _row(number: int, kind: Kind, entries: Sequence[Entry], difference: str) -> 
         strategy=kind.strategy,
         engine=kind.engine,
         nodes=kind.nodes,
-        threads=int(threads) if threads.isdecimal() else None,
+        cores=int(cores) if cores.isdecimal() else None,
         difference=difference,
         finished=len(finished),
         runs=runs,
@@ -151,8 +151,8 @@ def _difference(kind: Kind, kinds: Sequence[Kind]) -> str:
     """Few words that tell a row from rows whose columns are the same, and from others of its model."""
     own, recipe = kind.traits, {name for name, _ in kind.learnt} - _LAST_NAMED
     related = [other for other in kinds if (other.model, other.dataset) == (kind.model, kind.dataset)]
-    look = (*_way(kind), own.get("threads"))
-    alike = [other for other in related if (*_way(other), other.traits.get("threads")) == look]
+    look = (*_way(kind), own.get("cores"))
+    alike = [other for other in related if (*_way(other), other.traits.get("cores")) == look]
     apart = [name for name in own if any(other.traits.get(name) != own[name] for other in alike)]
     apart = [name for name in apart if name not in _LAST_NAMED] or apart
     unlike = {name for name in recipe if any(other.traits.get(name) not in (None, own[name]) for other in related)}

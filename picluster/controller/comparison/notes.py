@@ -68,7 +68,7 @@ def _settings(kind: Kind, entries: Sequence[Entry]) -> dict[str, str]:
     done = sorted({run.epochs for run in finished})
     found = {
         **learnt,
-        **{name: value for name, value in kind.machines if name != "threads"},
+        **{name: value for name, value in kind.machines if name != "cores"},
         "seeds": spans(sorted({run.seed for run in finished})),
         "splits": spans(sorted({run.split for run in finished})) if kind.has_splits else "",
         "epochs done": "–".join(map(str, dict.fromkeys((done[0], done[-1])))) if done else "",

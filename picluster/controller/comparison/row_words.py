@@ -38,9 +38,9 @@ def common_words(rows: Sequence[ComparedRow]) -> dict[str, str]:
     first, apart = rows[0], words_apart(rows)
     words = {"model": first.model, "data": first.dataset, "strategy": first.strategy, "engine": first.engine}
     words["nodes"] = f"{first.nodes} node{'' if first.nodes == 1 else 's'}"
-    threads = next((row.threads for row in rows if row.threads is not None), None)
-    if threads is not None:
-        words["threads"] = f"{threads} thread{'' if threads == 1 else 's'}"
+    cores = next((row.cores for row in rows if row.cores is not None), None)
+    if cores is not None:
+        words["cores"] = f"{cores} core{'' if cores == 1 else 's'}"
     return {head: word for head, word in words.items() if head not in apart}
 
 
@@ -52,15 +52,15 @@ def words_apart(rows: Sequence[ComparedRow]) -> dict[str, list[str]]:
         "strategy": [str(row.strategy) for row in rows],
         "engine": [str(row.engine) for row in rows],
         "nodes": [str(row.nodes) for row in rows],
-        "threads": ["" if row.threads is None else str(row.threads) for row in rows],
+        "cores": ["" if row.cores is None else str(row.cores) for row in rows],
         "with": [row.difference for row in rows],
         "runs": [
             str(row.finished) if row.finished == len(row.runs) else f"{row.finished} of {len(row.runs)}" for row in rows
         ],
     }
     differ = {head for head, words in columns.items() if len(set(words)) > 1}
-    if len({row.threads for row in rows} - {None}) <= 1:
-        differ.discard("threads")
+    if len({row.cores for row in rows} - {None}) <= 1:
+        differ.discard("cores")
     if any(row.finished < len(row.runs) for row in rows):
         differ.add("runs")
     return {head: words for head, words in columns.items() if head in differ}
@@ -71,7 +71,7 @@ def names_of(rows: Sequence[ComparedRow]) -> list[list[str]]:
     apart = {head: words for head, words in words_apart(rows).items() if head not in ("runs", "nodes")}
     if len(set(zip(*apart.values(), strict=True))) < len(rows):
         apart["nodes"] = [f"{row.nodes} node{'' if row.nodes == 1 else 's'}" for row in rows]
-    if "threads" in apart:
-        apart["threads"] = [word and f"{word} thread{'' if word == '1' else 's'}" for word in apart["threads"]]
+    if "cores" in apart:
+        apart["cores"] = [word and f"{word} core{'' if word == '1' else 's'}" for word in apart["cores"]]
     names = [[words[place] for words in apart.values() if words[place]] for place in range(len(rows))]
     return names if len(rows) > 1 else [[rows[0].model]]

@@ -21,7 +21,7 @@ FEATURE_DTYPES: dict[Precision, str] = {"fp32": "float32", "fp16": "float16", "i
 LONGEST_TAG = 24
 PLACING = frozenset({"inventory", "nodes", "strategy", "layers_per_node", "replicas", "engine", "plan"})
 """Options that say which nodes do what."""
-_HOW = PLACING | {"threads", "grace", "wait", "checkpoint_every", "max_restarts"}
+_HOW = PLACING | {"cores", "grace", "wait", "checkpoint_every", "max_restarts"}
 """Options that say where and how to run, not what to learn."""
 _BESIDE = {"rerun": _HOW | {"rerun", "tag"}, "resume": _HOW | {"resume"}}
 """Options that may stand beside those that name an earlier run."""
@@ -88,7 +88,7 @@ class LaunchRequest(Record, frozen=True, kw_only=True):
     engine: EngineName | None = None
     plan: Plan | str | None = None
     """A plan, or the file of one."""
-    threads: Annotated[int, Meta(ge=1)] | None = None
+    cores: Annotated[int, Meta(ge=1)] | None = None
     grace: Annotated[float, Meta(ge=2, le=3600)] = 5.0
     wait: bool = False
     checkpoint_every: str = "60s"

@@ -51,7 +51,7 @@ def write_predictions(folder: RunFolder, file: Path, observer: Observer) -> None
     stage = StagePlan(layers=tuple(range(1, earlier.spec.model.depth + 1)), nodes=(_HERE,))
     plan = Plan(strategy="single", engine=DEFAULT_ENGINE, sampler=(_HERE,), stages=(stage,))
     here = Node(_HERE)
-    placement = Placement(request=LaunchRequest(threads=earlier.threads()), nodes=[here], facts=[here.facts])
+    placement = Placement(request=LaunchRequest(), nodes=[here], facts=[here.facts])
     try:
         aside = tempfile.TemporaryDirectory(prefix=".picluster-", dir=file.absolute().parent)
     except OSError as error:

@@ -45,7 +45,6 @@ class Launch:
     checksums: Mapping[str, str] = field(default_factory=dict)
     """SHA-256 of the graph folder's files, by name."""
     transports: Mapping[str, Machine]
-    threads: int
     grace_seconds: float
     folder: RunFolder
     facts: Mapping[str, NodeFacts] = field(default_factory=dict)
@@ -102,7 +101,6 @@ class Launch:
             output_folder=places.output_folder,
             address=transport.address,
             interface=transport.interface,
-            threads=self.threads,
             weights_file=places.weights_file,
             model_sha256=hashlib.sha256(self.model_file.read_bytes()).hexdigest(),
             begin=msgspec.structs.replace(self._begin_of(node), layer_files=places.layer_files),

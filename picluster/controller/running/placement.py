@@ -11,6 +11,7 @@ import msgspec
 
 from picluster.controller.nodes.inventory import Node, RemoteNode, default_inventory, read_inventory, remote_nodes
 from picluster.controller.nodes.reaching import MEANS, Means, NodeSurvey
+from picluster.controller.planning.cores import with_cores
 from picluster.controller.planning.planner import are_unlike, fit_plan, machine_of, make_plan, memory_words
 from picluster.controller.planning.request import LaunchRequest, spelt
 from picluster.errors import InputError
@@ -86,9 +87,8 @@ class Placement:
         return Placement(request=request, nodes=chosen, facts=facts, others=further)
 
     def of_earlier(self, earlier: EarlierRun) -> Placement:
-        """The same nodes with an earlier run's threads, and with its plan, where no other placement is asked for."""
-        asked = self.request
-        request = msgspec.structs.replace(asked, threads=asked.threads or earlier.threads())
+        """The same nodes with an earlier run's plan, where no other placement is asked for."""
+        request = asked = self.request
         names = [node.name for node in self.nodes] if asked.inventory else None
         if not asked.places and earlier.keeps_its_plan(names):
             request = msgspec.structs.replace(request, plan=str(earlier.folder.plan_file))
@@ -127,7 +127,7 @@ class Placement:
     def _is_in_order(self) -> bool:
         """True where a plan keeps the nodes' order: the person's own, or of processes that share a machine's memory."""
         is_own = self.request.nodes is not None and not self.request.nodes.isdecimal()
-        return is_own or any(node.cores is None and not isinstance(node, RemoteNode) for node in self.nodes)
+        return is_own or any(_is_process(node) for node in self.nodes)
 
     def taking_part(self, plan: Plan) -> list[Node]:
         """The nodes of a plan, with those of which it names replicas once for each of them."""
@@ -142,6 +142,17 @@ class Placement:
 
     def plan(self, task: Task) -> Plan:
         """The plan that was asked for, checked against nodes and model; else the one that the strategy makes."""
+        return with_cores(
+            self._placed(task),
+            self.facts,
+            task.spec,
+            task.description,
+            task.graph.meta,
+            asked=self.request.cores,
+            sharing=[node.name for node in self.nodes if _is_process(node)],
+        )
+
+    def _placed(self, task: Task) -> Plan:
         asked, given = self.request, self.given_plan
         if given is None:
             return make_plan(
@@ -164,6 +175,11 @@ class Placement:
         if self.request.wait and not remote_nodes(nodes):
             what = "--wait is for machines that are busy: this one, on which all nodes of the plan are, takes several"
             raise InputError(f"{what} runs", fix="leave it out")
+
+
+def _is_process(node: Node) -> bool:
+    """True of a node that is one of several processes on this machine, and has no memory and cores of its own."""
+    return node.cores is None and not isinstance(node, RemoteNode)
 
 
 def read_plan(file: Path) -> Plan:

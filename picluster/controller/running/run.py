@@ -130,6 +130,8 @@ def _made_ready(
             known = {node.name: node.numerics for node in placement.facts}
             if mixed := mixed_numerics({f"run {earlier.run.run}": earlier.numerics(), **known}):
                 observer.note("note", mixed)
+            if told := earlier.threads_note():
+                observer.note("note", told)
         yield placement, task, plan
 
 

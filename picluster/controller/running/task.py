@@ -75,9 +75,11 @@ class EarlierRun:
         file = self.folder.training_file
         return read_record(file, LaunchRequest) if file.exists() else None
 
-    def threads(self) -> int:
-        """Compute threads of its workers, on which last bits depend; 1 where none of them got ready."""
-        return next((hardware.threads for hardware in self._hardware()), 1)
+    def threads_note(self) -> str:
+        """Remark on workers of an earlier version that computed a micro-batch with several threads; else empty."""
+        threads = next((hardware.threads for hardware in self._hardware()), 1)
+        told = f"run {self.run.run} computed each micro-batch with {threads} threads, as --threads said then"
+        return "" if threads == 1 else f"{told}: now it is one, and last bits may differ"
 
     def numerics(self) -> str:
         """Fingerprints of its workers' numerics; empty where none of them told any."""

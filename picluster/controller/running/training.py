@@ -97,7 +97,6 @@ def make_run(
             graph_folder=graph.path,
             checksums=checksums_of(graph),
             transports=there.transports,
-            threads=request.threads or 1,
             grace_seconds=request.grace,
             folder=folder,
             facts={node.name: node for node in (*placement.facts, *placement.others)},

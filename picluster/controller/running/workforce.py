@@ -31,6 +31,9 @@ KILL_SECONDS = 10.0
 FLUSH_SECONDS = 5.0
 """Time that the last lines of a worker that has ended may take."""
 _ENVIRONMENT = {
+    # Products of few rows differ in their last bits between one thread and two: further cores compute other
+    # micro-batches. torch reads it when it is imported.
+    "OMP_NUM_THREADS": "1",
     # A model file that goes through a set of words gets them in the same order on every node.
     "PYTHONHASHSEED": "0",
     # It warns that peers' addresses have no names, which on a shelf of Pis is as it should be.
@@ -71,7 +74,7 @@ class Workforce:
         """Start a node's worker, give it its claim, then its data, then its job."""
         parcel, transport = self._launch.parcel(node), self._launch.transports[node]
         try:
-            worker = transport.start(parcel, {"OMP_NUM_THREADS": str(self._launch.threads), **_ENVIRONMENT})
+            worker = transport.start(parcel, _ENVIRONMENT)
             worker.tell(to_json(self._launch.claim(node)) + b"\n")
             if not self._take_in(node, worker):
                 return

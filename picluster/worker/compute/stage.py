@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from itertools import zip_longest
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -57,11 +59,32 @@ class Moment:
     """Seeds of the whole step."""
 
 
+class _InFlight(NamedTuple):
+    """What a micro-batch leaves on its way there for its way back."""
+
+    inputs: list[Tensor]
+    outputs: list[Tensor]
+    right: int
+    """Right predictions, at the last stage."""
+    dither: Dither
+
+
+@dataclass(frozen=True)
+class WayBack:
+    """What came of a micro-batch when it went back through a stage."""
+
+    gradients: list[Tensor]
+    """Of what the stage received."""
+    summands: Tensor
+    """(P + 2,) fp64: the parameters' gradients, the loss and right predictions, as `Stage.sums` has them."""
+
+
 class Stage:
     """Successive layers of a model, forward and backward.
 
     Gradients of micro-batches are accumulated in fp64 as exact sums, so the result does not depend on who computed
-    which part of a step.
+    which part of a step. Several threads may bring micro-batches forward and back at the same time, each by the number
+    of its core, since layers may keep things between two lines of theirs; one thread at a time does all else.
     """
 
     def __init__(
@@ -73,6 +96,7 @@ class Stage:
         spec: Spec,
         width: int,
         data: StageData,
+        cores: int = 1,
     ) -> None:
         """`model`: all layers; `numbers`: those of this stage, from 1; `width` of the features."""
         self.numbers = numbers
@@ -86,11 +110,12 @@ class Stage:
         aggregated, _ = self.widths[numbers[0] - 1]
         self._received_names = list(aggregated if receives == "aggregated" else self.widths[numbers[0] - 2][1])
         self.wire = WireForm(spec)
-        self._in_flight: dict[int, tuple[list[Tensor], list[Tensor], Dither]] = {}
+        self._in_flight: dict[int, _InFlight] = {}
         parts = [(number, part) for number in numbers for part in self.layers[number].parts]
         self.parameters = {name: weight for _, part in parts for name, weight in part.weights().items()}
         self.fixed_values = {name: value for _, part in parts for name, value in part.fixed_values().items()}
         """Not trained, but of the model's file: buffers."""
+        self._layers_of_cores = [self.layers, *(_copy(self.layers) for _ in range(1, cores))]
         decays = [decay for number, part in parts for decay in _weight_decays(spec.optimizer, number, part)]
         self._optimizer = AdamOptimizer(list(self.parameters.values()), decays, spec.optimizer)
         self._sizes = [parameter.numel() for parameter in self.parameters.values()]
@@ -101,34 +126,32 @@ class Stage:
         self.best_weights: dict[str, Tensor] = {}
         """Copies of all parameters as they were then."""
 
-    def forward(self, micro_batch: int, batch: MicroBatch, received: Sequence[Tensor], moment: Moment) -> list[Tensor]:
+    def forward(
+        self, micro_batch: int, batch: MicroBatch, received: Sequence[Tensor], moment: Moment, core: int = 0
+    ) -> list[Tensor]:
         """Run one micro-batch of a step through the stage and keep what its way back needs.
 
         `received` are aggregated rows of the stage before, none at the first stage. Returns aggregated rows for the
-        next stage; none at the last, where loss and right predictions are added to `sums`.
+        next stage; none at the last, which keeps the loss.
         """
         inputs = [tensor.requires_grad_() for tensor in self.wire.taken(received, self.numbers[0])]
-        rows = self._run(batch, inputs, moment)
-        outputs = list(rows.tensors.values())
+        rows = self._run(batch, inputs, moment, core)
+        outputs, right = list(rows.tensors.values()), 0
         if self.is_last:
             labels = self._labels(rows)
-            loss = self._losses(rows["h"], labels).sum() / moment.step_seeds
-            self.sums[-2] += summand(loss.detach())
-            self.sums[-1] += self._right(rows["h"], labels)
-            outputs = [loss]
-        self._in_flight[micro_batch] = (inputs, outputs, self._dither(self.numbers[0], batch.ids, moment))
+            outputs = [self._losses(rows["h"], labels).sum() / moment.step_seeds]
+            right = self._right(rows["h"], labels)
+        dither = self._dither(self.numbers[0], batch.ids, moment)
+        self._in_flight[micro_batch] = _InFlight(inputs, outputs, right, dither)
         return [] if self.is_last else self.outgoing(rows)
 
     def outgoing(self, rows: Rows) -> list[Tensor]:
         """Give the rows that a stage before the last has computed as they cross to the next one."""
         return self.wire.sent(list(rows.tensors.values()), self.numbers[-1] + 1)
 
-    def backward(self, micro_batch: int, gradients: Sequence[Tensor]) -> list[Tensor]:
-        """Bring one micro-batch back and add its parameters' gradients to `sums`.
-
-        `gradients` are those of what `forward` returned, none at the last stage. Returns those of what it received.
-        """
-        inputs, outputs, dither = self._in_flight.pop(micro_batch)
+    def backward(self, micro_batch: int, gradients: Sequence[Tensor]) -> WayBack:
+        """Bring one micro-batch back; `gradients` are those of what `forward` returned, none at the last stage."""
+        inputs, outputs, right, dither = self._in_flight.pop(micro_batch)
         gradients = self.wire.taken(gradients, self.numbers[-1] + 1)
         wanted = [*self.parameters.values(), *inputs]
         # What a model only carries along, such as features, has no way back.
@@ -136,14 +159,20 @@ class Stage:
         found: Sequence[Tensor | None] = torch.autograd.grad(
             [output for output, _ in back], wanted, [gradient for _, gradient in back], allow_unused=True
         )
-        count, at = len(self.parameters), 0
+        summands, count, at = torch.zeros_like(self.sums), len(self.parameters), 0
         for size, gradient in zip(self._sizes, found, strict=False):
             if gradient is not None:
-                self.sums[at : at + size] += summand(gradient.reshape(-1))
+                summands[at : at + size] = summand(gradient.reshape(-1))
             at += size
+        if self.is_last:
+            summands[-2], summands[-1] = summand(outputs[0].detach()), right
         pairs = zip(inputs, found[count:], strict=True)
-        back_again = [torch.zeros_like(tensor) if gradient is None else gradient for tensor, gradient in pairs]
-        return self.wire.sent(back_again, self.numbers[0], dither=dither)
+        returned = [torch.zeros_like(tensor) if gradient is None else gradient for tensor, gradient in pairs]
+        return WayBack(self.wire.sent(returned, self.numbers[0], dither=dither), summands)
+
+    def add(self, way_back: WayBack) -> None:
+        """Add to `sums` what came of a micro-batch."""
+        self.sums += way_back.summands
 
     def update(self) -> tuple[float, int]:
         """Take the optimiser's step with `sums` and clear them; returns loss and right predictions of the step."""
@@ -155,9 +184,9 @@ class Stage:
         return loss, int(right)
 
     @torch.no_grad()
-    def evaluate(self, batch: MicroBatch, received: Sequence[Tensor]) -> Rows:
+    def evaluate(self, batch: MicroBatch, received: Sequence[Tensor], core: int = 0) -> Rows:
         """Run one micro-batch without dropout: rows for the next stage, or the class scores."""
-        return self._run(batch, self.wire.taken(received, self.numbers[0]), None)
+        return self._run(batch, self.wire.taken(received, self.numbers[0]), None, core)
 
     def add_score(self, sums: Tensor, rows: Rows, nodes: int) -> None:
         """Add to `sums` (2,) fp64 the number of right predictions, and their part of the mean loss over `nodes`."""
@@ -214,13 +243,13 @@ class Stage:
             if name in mine
         }
 
-    def _run(self, batch: MicroBatch, received: Sequence[Tensor], moment: Moment | None) -> Rows:
+    def _run(self, batch: MicroBatch, received: Sequence[Tensor], moment: Moment | None, core: int) -> Rows:
         keys = no_dropout if moment is None else self._dropout_keys(moment)
         if self.data.features is None:
             rows = Rows(dict(zip(self._received_names, received, strict=True)), batch.ids)
         else:
             rows = Rows({"h": self.data.features}, batch.ids)
-        for number, layer in self.layers.items():
+        for number, layer in self._layers_of_cores[core].items():
             if number in batch.blocks:
                 rows = self._passed(layer.aggregate(batch.blocks[number], rows, keys), number, "aggregated", moment)
             if number in self.numbers:
@@ -253,6 +282,13 @@ class Stage:
     def _labels(self, rows: Rows) -> Tensor:
         assert self.data.labels is not None
         return self.data.labels.index_select(0, rows.ids)
+
+
+def _copy(layers: dict[int, GraphLayer]) -> dict[int, GraphLayer]:
+    """Copy layers, but for their values, which both then have."""
+    modules = [part.layer for layer in layers.values() for part in layer.parts]
+    values = [value for module in modules for value in (*module.parameters(), *module.buffers())]
+    return deepcopy(layers, {id(value): value for value in values})
 
 
 def _weight_decays(optimizer: Adam, number: int, part: Part) -> list[float]:

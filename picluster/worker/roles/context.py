@@ -20,6 +20,10 @@ TEST_EPOCH = 0
 """Stands in messages of the test: epochs count from 1."""
 
 
+def _raise(error: BaseException) -> None:
+    raise error
+
+
 @dataclass(frozen=True)
 class RoleContext:
     """Everything around one role."""
@@ -28,6 +32,8 @@ class RoleContext:
     meta: GraphMeta
     links: Links
     emit: Callable[[WorkerEvent], None]
+    fail: Callable[[BaseException], None] = _raise
+    """Ends the worker when a thread of the role breaks."""
     system: System = SYSTEM
     states_wanted: set[Position] = field(default_factory=set)
     """Positions at which the layers' states were asked for while the run went on; another thread adds to them."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Literal
 
-Action = tuple[Literal["forward", "backward"], int]
+Action = tuple[Literal["forward", "backward", "there and back"], int]
+"""Kind of work, and the number of the micro-batch."""
 
 
 def share(member: int, members: int, count: int) -> range:
@@ -18,17 +19,26 @@ def holder(ranks: Sequence[int], micro_batch: int) -> int:
     return ranks[micro_batch % len(ranks)]
 
 
-def window(stage: int, replicas: Sequence[int]) -> int:
+def window(stage: int, cores: Sequence[int]) -> int:
     """Return how far a stage may run forward: micro-batch m before m - window has come back.
 
-    `replicas` are the numbers of nodes of all stages. The last stage takes each one back at once; one before it has one
-    more under way on each of its nodes than what follows. Windows shrink strictly: no two stages wait for each other.
+    `cores` are those of all nodes of each stage, added up. The last stage takes each one back at once; one before it
+    has as many under way as all stages from it on compute at the same time. Windows shrink strictly: no two stages wait
+    for each other.
     """
-    return 1 + sum(replicas[stage : len(replicas) - 1])
+    return 1 if stage == len(cores) - 1 else sum(cores[stage:])
 
 
-def one_forward_one_backward(mine: Sequence[int], window: int) -> Iterator[Action]:
-    """The actions of a step (PipeDream-flush; Narayanan et al., 2021, section 2.2): at most a window in flight."""
+def actions_of(mine: Sequence[int], window: int, *, is_last: bool) -> list[Action]:
+    """The actions of a step, in the order in which they begin: at most a window in flight.
+
+    The last stage brings each micro-batch there and back in one go; others do as in PipeDream-flush (Narayanan et al.,
+    2021, section 2.2). Where cores work side by side, each of them may have one more in flight.
+    """
+    return [("there and back", number) for number in mine] if is_last else list(_one_forward_one_backward(mine, window))
+
+
+def _one_forward_one_backward(mine: Sequence[int], window: int) -> Iterator[Action]:
     waiting = list(mine)
     for micro_batch in mine:
         while waiting[0] + window <= micro_batch:

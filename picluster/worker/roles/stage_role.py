@@ -14,16 +14,22 @@ from picluster.graph.folder import GraphFolder
 from picluster.schema.events import CheckpointWritten, EpochDone, Predicted, Tested
 from picluster.schema.state import JudgeState, Position
 from picluster.worker.compute.checkpoint import read_weights, write
-from picluster.worker.compute.stage import MicroBatch, Moment, Stage
+from picluster.worker.compute.stage import MicroBatch, Moment, Stage, WayBack
 from picluster.worker.measuring.metrics import StepMeter
 from picluster.worker.roles.context import TEST_EPOCH, VALIDATION_STEP, RoleContext
 from picluster.worker.roles.exact_pass import ExactPass, write_probabilities
 from picluster.worker.roles.judgement import EpochVerdict, Judgement, Score, no_number
-from picluster.worker.roles.schedule import holder, one_forward_one_backward, share, window
+from picluster.worker.roles.schedule import Action, actions_of, holder, share, window
+from picluster.worker.roles.side_by_side import Cores, Way
 from picluster.worker.roles.state_writer import StateWriter
 from picluster.worker.sampling.blocks import micro_batch_of
 from picluster.worker.wire.links import Channel, Clock, ring_sum
 from picluster.worker.wire.messages import Message
+
+_Received = tuple[MicroBatch | None, Sequence[Tensor]]
+"""Blocks, where a micro-batch goes forward, and rows or gradients of other stages."""
+_Made = list[Tensor] | WayBack
+"""What comes of a micro-batch."""
 
 
 class StageRole:
@@ -44,7 +50,8 @@ class StageRole:
         self._others = [other for ranks in stages for other in ranks if other != rank]
         self._judges, self._replica = self._judge == rank, self._replicas.index(rank)
         self._aggregated = plan.aggregated_by(index)
-        self._window = window(index, [len(ranks) for ranks in stages])
+        self._cores_used = plan.cores_of(context.job.node)
+        self._window = window(index, [sum(map(plan.cores_of, stage.nodes)) for stage in plan.stages])
         self._exact_pass = ExactPass(context, stage)
         self._other_clocks = [sampler_clock] if sampler_clock else []
         self._judgement = Judgement(context.job.spec, context.job.begin.judge)
@@ -54,11 +61,13 @@ class StageRole:
 
     def run(self) -> None:
         """Work from the position at which the job begins to the one at which it stops, or through the test."""
+        self._cores = Cores(self._cores_used, self._links.clock, self._context.fail, self._context.system)
         self._meter = StepMeter(self._links.clock, self._other_clocks, self._context.system)
         self._epoch_begun = self._context.system.now() - self._context.job.begin.judge.seconds
         position = self._context.walk(self._train_step, self._validate, self._test, self._give_states)
         if position is not None:
             self._give_states(position)
+        self._cores.close()
         self._state_writer.finish()
         self._links.flush()
 
@@ -120,12 +129,7 @@ class StageRole:
         sizes = self._context.micro_batch_sizes(step)
         moment = Moment(epoch, step, sum(sizes))
         mine = share(self._replica, len(self._replicas), len(sizes))
-        for action, number in one_forward_one_backward(mine, self._window):
-            place = (epoch, step, number)
-            if action == "forward":
-                self._pass_on(place, self._stage.forward(number, self._blocks(place), self._rows(place), moment))
-            else:
-                self._backward(place)
+        self._cores.go(actions_of(mine, self._window, is_last=self._stage.is_last), self._way(moment))
         ring_sum(self._links, self._replicas, self._stage.sums, (epoch, step, 0))
         loss, right = self._stage.update()
         is_last = step == self._context.train_steps[-1]
@@ -137,13 +141,34 @@ class StageRole:
         self._loss += loss * sum(sizes)
         self._right += right
 
-    def _backward(self, place: tuple[int, int, int]) -> None:
-        number, gradients = place[2], list[Tensor]()
-        if self._after:
-            gradients = list(self._links.receive(holder(self._after, number), Channel.BACKWARD, place).tensors)
-        gradients = self._stage.backward(number, gradients)
-        if self._before:
-            self._links.send(holder(self._before, number), Channel.BACKWARD, Message(place, gradients))
+    def _way(self, moment: Moment) -> Way[_Received, _Made]:
+        """What is done with each action of a step."""
+        stage = self._stage
+
+        def take(action: Action) -> _Received:
+            kind, number = action
+            place = (moment.epoch, moment.step, number)
+            if kind == "backward":
+                return None, self._links.receive(holder(self._after, number), Channel.BACKWARD, place).tensors
+            return self._blocks(place), self._rows(place)
+
+        def compute(action: Action, received: _Received, core: int) -> _Made:
+            (kind, number), (batch, tensors) = action, received
+            if batch is None:
+                return stage.backward(number, tensors)
+            rows = stage.forward(number, batch, tensors, moment, core)
+            return stage.backward(number, []) if kind == "there and back" else rows
+
+        def give(action: Action, made: _Made) -> None:
+            place = (moment.epoch, moment.step, action[1])
+            if not isinstance(made, WayBack):
+                self._pass_on(place, made)
+                return
+            stage.add(made)
+            if self._before:
+                self._links.send(holder(self._before, action[1]), Channel.BACKWARD, Message(place, made.gradients))
+
+        return Way(take, compute, give)
 
     def _evaluate(self, split: str, epoch: int) -> Score | None:
         """Score the predictions of a split, for the last stage's replicas; None for an empty split."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections import defaultdict, deque
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from enum import IntEnum
 from queue import Queue
+from threading import Lock
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -40,14 +42,41 @@ class Channel(IntEnum):
     """Stage → whoever keeps the rows of all nodes, in exact inference."""
 
 
-@dataclass
-class Clock:
-    """Time that a role spent waiting and sending, and tensor bytes that it exchanged with other workers."""
+Occupation = Literal["computing", "sending", "waiting"]
 
-    wait_seconds: float = 0.0
-    send_seconds: float = 0.0
-    sent_payload_bytes: int = 0
-    received_payload_bytes: int = 0
+
+class Clock:
+    """Time that a role spent waiting and sending, and tensor bytes that it exchanged with other workers.
+
+    Where several threads work for the role, each moment counts once: it is spent waiting or sending only where no
+    thread computes.
+    """
+
+    def __init__(self, now: Callable[[], float] = SYSTEM.now) -> None:
+        self.wait_seconds = self.send_seconds = 0.0
+        self.sent_payload_bytes = self.received_payload_bytes = 0
+        self._now, self._at, self._threads = now, 0.0, Counter[Occupation]()
+        self._lock = Lock()  # not one of `System`: nobody ever waits while it is held
+
+    @contextmanager
+    def spent(self, occupation: Occupation) -> Iterator[None]:
+        """Count the time of the calling thread as spent on that."""
+        self._change(occupation, 1)
+        try:
+            yield
+        finally:
+            self._change(occupation, -1)
+
+    def _change(self, occupation: Occupation, threads: int) -> None:
+        with self._lock:
+            now = self._now()
+            if not self._threads["computing"]:
+                if self._threads["sending"]:
+                    self.send_seconds += now - self._at
+                elif self._threads["waiting"]:
+                    self.wait_seconds += now - self._at
+            self._at = now
+            self._threads[occupation] += threads
 
 
 class Mailroom:
@@ -58,40 +87,37 @@ class Mailroom:
 
 
 class Links:
-    """Sends and receives for one role. Each role runs in one thread and has links of its own."""
+    """Sends and receives for one role. Each role has links of its own: one thread sends at a time, one receives."""
 
     def __init__(self, engine: Engine, mailroom: Mailroom, rank: int, system: System = SYSTEM) -> None:
         self.rank = rank
-        self._now = system.now
-        self.clock = Clock()
+        self.clock = Clock(system.now)
         self._engine = engine
         self._queues = mailroom.queues
         self._sendings: dict[int, deque[Sending]] = defaultdict(deque)
 
     def send(self, to: int, channel: Channel, message: Message) -> None:
         """Send without waiting, unless `LOOKAHEAD` messages are still on their way to that worker."""
-        begin = self._now()
-        if to == self.rank:
-            self._queues[channel].put(message)
-        else:
+        with self.clock.spent("sending"):
+            if to == self.rank:
+                self._queues[channel].put(message)
+                return
             sendings = self._sendings[to]
             while len(sendings) >= LOOKAHEAD:
                 sendings.popleft().wait()
             packed = pack(message)
             sendings.append(self._engine.send(to, channel, packed))
             self.clock.sent_payload_bytes += payload_bytes(packed)
-        self.clock.send_seconds += self._now() - begin
 
     def receive(self, source: int, channel: Channel, place: tuple[int, ...]) -> Message:
         """The next message of that worker and channel; it must belong to `place`."""
-        begin = self._now()
-        if source == self.rank:
-            message = self._queues[channel].get()
-        else:
-            packed = self._engine.receive(source, channel)
-            message = unpack(packed)
-            self.clock.received_payload_bytes += payload_bytes(packed)
-        self.clock.wait_seconds += self._now() - begin
+        with self.clock.spent("waiting"):
+            if source == self.rank:
+                message = self._queues[channel].get()
+            else:
+                packed = self._engine.receive(source, channel)
+                message = unpack(packed)
+                self.clock.received_payload_bytes += payload_bytes(packed)
         if message.place != place:
             text = f"worker {source} sent {message.place} on channel {channel.name}, expected was {place}"
             raise AssertionError(text)
@@ -99,11 +125,10 @@ class Links:
 
     def flush(self) -> None:
         """Return when all that was sent has been taken."""
-        begin = self._now()
-        for sendings in self._sendings.values():
-            while sendings:
-                sendings.popleft().wait()
-        self.clock.send_seconds += self._now() - begin
+        with self.clock.spent("sending"):
+            for sendings in self._sendings.values():
+                while sendings:
+                    sendings.popleft().wait()
 
 
 def ring_sum(

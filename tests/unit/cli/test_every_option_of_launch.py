@@ -103,7 +103,7 @@ VALUES = {
     "replicas": "3",
     "engine": "rpc",
     "plan": "other.json",
-    "threads": "2",
+    "cores": "2",
     "dry_run": "",
     "detach": "",
     "grace": "7",
@@ -234,7 +234,7 @@ class Launches:
     ) -> RunFolder:
         asked = placement.request
         self._done += [task.spec, task.graph.path, task.model_file, plan, placement.taking_part(plan)]
-        self._done += [asked.threads, asked.grace, asked.tag, asked.wait, asked.checkpoint_every, asked.max_restarts]
+        self._done += [asked.cores, asked.grace, asked.tag, asked.wait, asked.checkpoint_every, asked.max_restarts]
         self._done.append(earlier and earlier.name)
         return RunFolder(Path("runs/2026-sage-abcd"))
 
@@ -285,4 +285,4 @@ def test_the_command_and_the_request_have_the_same_options_with_the_same_default
     asked = {field.name: field.default for field in msgspec.structs.fields(LaunchRequest)}
     assert {name: value or None for name, value in asked.items()} == {
         name: value or None for name, value in typed.items()
-    } | {"threads": None}  # None: an earlier run's, else 1
+    }

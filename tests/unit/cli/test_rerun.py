@@ -155,11 +155,16 @@ def test_a_run_without_a_copy_takes_the_model_as_it_is_now(earlier: RunFolder, h
     assert word.endswith("as it is now: the run kept no copy")
 
 
-def test_threads_are_those_of_the_earlier_workers(earlier: RunFolder) -> None:
-    assert EarlierRun(earlier).threads() == 1
+def test_a_run_that_computed_with_several_threads_is_told_to_have_other_last_bits(
+    again: Picluster, picluster: Picluster, earlier: RunFolder
+) -> None:
+    assert "threads" not in again(picluster, "--dry-run").err
     hardware = Hardware(model="", kernel="", torch="", cores=4, threads=3)
     earlier.record("pi1", Ready(hardware=hardware, rendezvous_port=None, seconds=1.0))
-    assert EarlierRun(earlier).threads() == 3
+    assert (
+        "computed each micro-batch with 3 threads, as --threads said then: now it is one"
+        in again(picluster, "--dry-run").err
+    )
 
 
 def test_nodes_that_compute_other_last_bits_than_those_of_then_are_told(

@@ -35,6 +35,7 @@ class Shelf:
         tag: str = "",
         pretraining: str = "",
         threads: int | None = 1,
+        cores: int = 1,
         losses: tuple[float, ...] = LOSSES,
         status: Status = "finished",
         test_accuracy: float = 0.5,
@@ -69,6 +70,7 @@ class Shelf:
         run = msgspec.structs.replace(run, pretraining=pretraining)
         strategy: Strategy = "single" if len(nodes) == 1 else "data-parallel"
         plan = Plan(strategy=strategy, engine=engine, sampler=nodes, stages=(StagePlan(layers=(1, 2), nodes=nodes),))
+        plan = msgspec.structs.replace(plan, cores=dict.fromkeys(nodes, cores))
         folder.begin(run, plan, msgspec.structs.replace(old.environment(), picluster=version))
         for node in nodes:
             folder.node_folder(node)

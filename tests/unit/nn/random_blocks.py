@@ -66,7 +66,9 @@ def ours(
         rows = [each.detach() for each in stage.forward(0, batch, rows, Moment(1, 1, step_seeds=len(SEEDS)))]
     gradients: list[Tensor] = []
     for stage in reversed(stages):
-        gradients = stage.backward(0, gradients)
+        way_back = stage.backward(0, gradients)
+        stage.add(way_back)
+        gradients = way_back.gradients
     found: dict[str, Tensor] = {}
     for stage in stages:
         sizes = [parameter.numel() for parameter in stage.parameters.values()]

@@ -15,7 +15,7 @@ from tests.unit.controller.compared import Shelf
 
 KEYS = {"schema_version", "tag", "rows", "same_bits", "unlike", "tested_alike", "notes"}
 ROW_KEYS = {
-    *("number", "model", "dataset", "strategy", "engine", "nodes", "threads", "difference", "finished", "runs"),
+    *("number", "model", "dataset", "strategy", "engine", "nodes", "cores", "difference", "finished", "runs"),
     *("test_accuracy", "validation_accuracy", "train_accuracy", "loss", "seconds", "step_ms"),
     *("sent_bytes_per_step", "sent_payload_bytes_per_step", "memory", "pretraining"),
 }

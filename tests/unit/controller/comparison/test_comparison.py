@@ -55,7 +55,7 @@ def test_rows_that_would_look_the_same_tell_what_differs(shelf: Shelf) -> None:
 
 
 @pytest.mark.parametrize(
-    "other", [{"engine": "rpc"}, {"nodes": ("pi1", "pi2")}, {"threads": 2}, {"dataset": "pubmed"}, {"hidden": 9}]
+    "other", [{"engine": "rpc"}, {"nodes": ("pi1", "pi2")}, {"cores": 2}, {"dataset": "pubmed"}, {"hidden": 9}]
 )
 def test_what_belongs_to_a_row_keeps_others_out(shelf: Shelf, other: dict[str, object]) -> None:
     shelf.run("a")
@@ -112,7 +112,7 @@ def test_a_row_that_failed_says_why_and_has_no_figures(shelf: Shelf) -> None:
 
 def test_a_run_whose_workers_never_got_ready_joins_those_that_are_alike(shelf: Shelf) -> None:
     shelf.run("dead", threads=None, status="failed")
-    shelf.run("alive", seed=1, threads=2)
+    shelf.run("alive", seed=1, cores=2)
     assert names_of(compare_all(root=shelf.root)) == [["dead", "alive"]]
 
 

@@ -63,7 +63,7 @@ def test_validation_on_all_neighbours_is_one_thing_however_it_was_asked_for(shel
 
 def test_what_rows_have_in_common_and_what_has_a_column_is_not_named(shelf: Shelf) -> None:
     shelf.run("a", recipe={"epochs": 3})
-    shelf.run("b", recipe={"epochs": 3}, engine="rpc", threads=2)
+    shelf.run("b", recipe={"epochs": 3}, engine="rpc", cores=2)
     found = compare_all(root=shelf.root)
     assert differences(found) == []
     assert [row.difference for row in found.rows] == ["", ""]

@@ -24,7 +24,7 @@ def test_files_may_be_paths_and_lists_may_be_lists() -> None:
     [
         ({"modle": "gcn"}, "'modle' is unknown"),
         ({"epochs": "3"}, "epochs must be a whole number or nothing, and is a text"),
-        ({"threads": 0}, "threads must be a whole number of at least 1"),
+        ({"cores": 0}, "cores must be a whole number of at least 1"),
         ({"grace": 0.5}, "grace must be a number of at least 2"),
         ({"strategy": "best"}, "strategy"),
         ({"tag": "two words"}, "--tag 'two words' is not one word of at most 24 letters"),
@@ -58,4 +58,4 @@ def test_a_request_is_moved_to_where_another_says_and_learns_the_same() -> None:
     asked = LaunchRequest(model="gcn", epochs=3, layers_per_node=1, nodes="4", engine="rpc", grace=9.0, pretrain=True)
     moved = asked.on(LaunchRequest(resume="abcd", strategy="single"))
     assert moved == LaunchRequest(model="gcn", epochs=3, strategy="single", engine="rpc", grace=9.0, pretrain=True)
-    assert asked.on(LaunchRequest(resume="abcd", grace=5.0, threads=2)) == msgspec.structs.replace(asked, threads=2)
+    assert asked.on(LaunchRequest(resume="abcd", grace=5.0, cores=2)) == msgspec.structs.replace(asked, cores=2)

@@ -155,7 +155,6 @@ class Shelf:
             model_file=self.folder.model_file,
             graph_folder=Path("/graphs/cora"),
             transports=self.transports,
-            threads=3,
             grace_seconds=5.0,
             folder=self.folder,
         )
@@ -325,7 +324,7 @@ def test_every_worker_gets_the_same_job_but_for_its_place(shelf: Shelf) -> None:
     same = {msgspec.json.encode(msgspec.structs.replace(job, node="", output_folder="")) for job in jobs.values()}
     assert len(same) == 1
     assert len({job.output_folder for job in jobs.values()}) == 4
-    assert {transport.environment["OMP_NUM_THREADS"] for transport in shelf.transports.values()} == {"3"}
+    assert {transport.environment["OMP_NUM_THREADS"] for transport in shelf.transports.values()} == {"1"}
     assert {transport.environment["PYTHONHASHSEED"] for transport in shelf.transports.values()} == {"0"}
 
 

@@ -115,7 +115,9 @@ def forward(stages: Sequence[Stage], number: int, sample: Sample, moment: Moment
 def backward(stages: Sequence[Stage], number: int) -> None:
     gradients: list[Tensor] = []
     for stage in reversed(stages):
-        gradients = through_the_wire(stage.backward(number, gradients))
+        way_back = stage.backward(number, gradients)
+        stage.add(way_back)
+        gradients = through_the_wire(way_back.gradients)
 
 
 def train_step(

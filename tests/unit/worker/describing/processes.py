@@ -48,7 +48,9 @@ class Worker:
 
     def backward(self, number: int, gradients: Sequence[Tensor]) -> list[Tensor]:
         with self._at_work():
-            return _through_the_wire(self.stage.backward(number, gradients))
+            way_back = self.stage.backward(number, gradients)
+            self.stage.add(way_back)
+            return _through_the_wire(way_back.gradients)
 
     @contextmanager
     def _at_work(self) -> Iterator[None]:

@@ -52,7 +52,8 @@ def test_measuring_a_step_takes_far_less_than_a_hundredth_of_the_shortest_steps(
 
 
 def test_a_step_is_told_as_the_difference_of_two_moments(connections: list[Peer]) -> None:
-    driver, other = Clock(), Clock(sent_payload_bytes=7)
+    driver, other = Clock(), Clock()
+    other.sent_payload_bytes = 7
     meter = StepMeter(driver, [other])
     driver.wait_seconds, other.wait_seconds = 0.003, 1.0
     driver.sent_payload_bytes, other.sent_payload_bytes = 100, 27
@@ -64,6 +65,22 @@ def test_a_step_is_told_as_the_difference_of_two_moments(connections: list[Peer]
     assert (first.sent_payload_bytes, second.sent_payload_bytes) == (120, 0)
     assert (first.sent_bytes, first.received_bytes) in {(1000, 2000), (None, None)}
     assert (second.sent_bytes, second.received_bytes) in {(0, 0), (None, None)}
+
+
+def test_a_moment_counts_once_and_as_computing_where_any_core_computes() -> None:
+    now = 0.0
+    clock = Clock(lambda: now)
+    with clock.spent("waiting"):
+        now = 1.0
+        with clock.spent("computing"):
+            now = 3.0
+            with clock.spent("sending"):
+                now = 7.0
+        now = 15.0
+        with clock.spent("sending"):
+            now = 31.0
+    now = 63.0
+    assert (clock.wait_seconds, clock.send_seconds) == (1 + 8, 16)
 
 
 def test_what_is_skipped_belongs_to_no_step() -> None:

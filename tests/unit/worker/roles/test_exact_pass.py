@@ -202,7 +202,6 @@ def run_plan(plan: Plan, file: Path, graph: GraphFolder, folder: Path, spec: Spe
             output_folder=str(folder),
             address="",
             interface="",
-            threads=1,
         )
         if node in plan.sampler:
             context = RoleContext(job, graph.meta, Links(engine, mailroom, rank), lambda _: None)

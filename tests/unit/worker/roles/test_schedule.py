@@ -9,51 +9,62 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from picluster.worker.roles.schedule import one_forward_one_backward, share, window
+from picluster.worker.roles.schedule import Action, actions_of, share, window
 from picluster.worker.wire.links import LOOKAHEAD
 
 TABLES = {
     ((1,), 3): """
-        1.1  F0 B0 F1 B1 F2 B2
+        1.1  FB0 FB1 FB2
     """,
     ((2,), 5): """
-        1.1  F0 B0 F2 B2 F4 B4
-        1.2  F1 B1 F3 B3
+        1.1  FB0 FB2 FB4
+        1.2  FB1 FB3
     """,
     ((1, 1), 4): """
         1.1  F0 F1 B0 F2 B1 F3 B2 B3
-        2.1  F0 B0 F1 B1 F2 B2 F3 B3
+        2.1  FB0 FB1 FB2 FB3
     """,
     ((1, 1, 1), 5): """
         1.1  F0 F1 F2 B0 F3 B1 F4 B2 B3 B4
         2.1  F0 F1 B0 F2 B1 F3 B2 F4 B3 B4
-        3.1  F0 B0 F1 B1 F2 B2 F3 B3 F4 B4
+        3.1  FB0 FB1 FB2 FB3 FB4
     """,
     ((2, 1), 6): """
         1.1  F0 F2 B0 F4 B2 B4
         1.2  F1 F3 B1 F5 B3 B5
-        2.1  F0 B0 F1 B1 F2 B2 F3 B3 F4 B4 F5 B5
+        2.1  FB0 FB1 FB2 FB3 FB4 FB5
     """,
     ((3, 1), 6): """
         1.1  F0 F3 B0 B3
         1.2  F1 F4 B1 B4
         1.3  F2 F5 B2 B5
-        2.1  F0 B0 F1 B1 F2 B2 F3 B3 F4 B4 F5 B5
+        2.1  FB0 FB1 FB2 FB3 FB4 FB5
     """,
     ((2, 2, 1), 8): """
         1.1  F0 F2 F4 B0 F6 B2 B4 B6
         1.2  F1 F3 F5 B1 F7 B3 B5 B7
         2.1  F0 F2 B0 F4 B2 F6 B4 B6
         2.2  F1 F3 B1 F5 B3 F7 B5 B7
-        3.1  F0 B0 F1 B1 F2 B2 F3 B3 F4 B4 F5 B5 F6 B6 F7 B7
+        3.1  FB0 FB1 FB2 FB3 FB4 FB5 FB6 FB7
     """,
     ((3, 1), 2): """
         1.1  F0 B0
         1.2  F1 B1
         1.3
-        2.1  F0 B0 F1 B1
+        2.1  FB0 FB1
     """,
 }
+
+
+SHORT = {"forward": "F", "backward": "B", "there and back": "FB"}
+
+
+def actions_at(
+    stage: int, replica: int, replicas: Sequence[int], cores: Sequence[int], micro_batches: int
+) -> list[Action]:
+    """What a replica does in a step; `cores`: of all replicas of each stage."""
+    mine = share(replica, replicas[stage], micro_batches)
+    return actions_of(mine, window(stage, cores), is_last=stage == len(replicas) - 1)
 
 
 def draw(replicas: Sequence[int], micro_batches: int) -> str:
@@ -61,8 +72,8 @@ def draw(replicas: Sequence[int], micro_batches: int) -> str:
     lines = []
     for stage, count in enumerate(replicas):
         for replica in range(count):
-            actions = one_forward_one_backward(share(replica, count, micro_batches), window(stage, replicas))
-            words = " ".join(f"{action[0].upper()}{number}" for action, number in actions)
+            actions = actions_at(stage, replica, replicas, replicas, micro_batches)
+            words = " ".join(f"{SHORT[action]}{number}" for action, number in actions)
             lines.append(f"{stage + 1}.{replica + 1}  {words}".rstrip())
     return "\n".join(lines)
 
@@ -81,17 +92,27 @@ def test_shares_give_every_micro_batch_to_one_member_as_evenly_as_can_be(members
 
 
 replica_counts = st.lists(st.integers(1, 4), min_size=1, max_size=5).map(tuple)
+cores_of_nodes = st.lists(st.integers(1, 4), min_size=5, max_size=5)
+"""Of each node of a stage; as many stages as there can be."""
 
 
-@given(replicas=replica_counts, micro_batches=st.integers(0, 30))
+def cores_of_stages(replicas: Sequence[int], cores: Sequence[int]) -> list[int]:
+    return [count * each for count, each in zip(replicas, cores, strict=False)]
+
+
+@given(replicas=replica_counts, cores=cores_of_nodes, micro_batches=st.integers(0, 30))
 def test_each_replica_brings_each_of_its_micro_batches_forward_and_then_back_in_order_and_within_its_bound(
-    replicas: tuple[int, ...], micro_batches: int
+    replicas: tuple[int, ...], cores: list[int], micro_batches: int
 ) -> None:
+    totals = cores_of_stages(replicas, cores)
     for stage, count in enumerate(replicas):
-        bound = ceil(window(stage, replicas) / count)
+        bound = ceil(window(stage, totals) / count)
         for replica in range(count):
             mine = share(replica, count, micro_batches)
-            actions = list(one_forward_one_backward(mine, window(stage, replicas)))
+            actions = actions_at(stage, replica, replicas, totals, micro_batches)
+            if stage == len(replicas) - 1:
+                assert actions == [("there and back", number) for number in mine]
+                continue
             for kind in ("forward", "backward"):
                 assert [number for action, number in actions if action == kind] == list(mine)
             in_flight = 0
@@ -102,11 +123,11 @@ def test_each_replica_brings_each_of_its_micro_batches_forward_and_then_back_in_
                     assert ("forward", number) in actions[: actions.index((action, number))]
 
 
-@given(replicas=replica_counts)
+@given(replicas=replica_counts, cores=cores_of_nodes)
 def test_windows_shrink_strictly_and_the_last_stage_takes_each_micro_batch_back_at_once(
-    replicas: tuple[int, ...],
+    replicas: tuple[int, ...], cores: list[int]
 ) -> None:
-    windows = [window(stage, replicas) for stage in range(len(replicas))]
+    windows = [window(stage, cores_of_stages(replicas, cores)) for stage in range(len(replicas))]
     assert windows[-1] == 1
     assert windows == sorted(set(windows), reverse=True)
 
@@ -151,24 +172,26 @@ class Played:
 
 
 def stage_steps(
-    stage: int, replica: int, replicas: Sequence[int], samplers: int, sizes: Sequence[int]
+    stage: int, replica: int, replicas: Sequence[int], totals: Sequence[int], samplers: int, sizes: Sequence[int]
 ) -> Iterator[Step]:
-    """What `StageRole` does in training, without the reduction."""
+    """What `StageRole` does in training on one core, without the reduction: further cores only send sooner."""
 
     def peer(other: int, number: int) -> str:
         return f"stage {other} {number % replicas[other]}"
 
     for step, count in enumerate(sizes):
-        mine = share(replica, replicas[stage], count)
-        for action, number in one_forward_one_backward(mine, window(stage, replicas)):
+        for action, number in actions_at(stage, replica, replicas, totals, count):
             place = (step, number)
-            if action == "forward":
+            if action != "backward":
                 yield "receive", f"sampler {number % samplers}", "blocks", place
-            first, second = (stage - 1, stage + 1) if action == "forward" else (stage + 1, stage - 1)
-            if 0 <= first < len(replicas):
-                yield "receive", peer(first, number), action, place
-            if 0 <= second < len(replicas):
-                yield "send", peer(second, number), action, place
+                if stage > 0:
+                    yield "receive", peer(stage - 1, number), "forward", place
+            else:
+                yield "receive", peer(stage + 1, number), "backward", place
+            if action == "forward":
+                yield "send", peer(stage + 1, number), "forward", place
+            elif stage > 0:
+                yield "send", peer(stage - 1, number), "backward", place
 
 
 def sampler_steps(member: int, members: int, replicas: Sequence[int], sizes: Sequence[int]) -> Iterator[Step]:
@@ -179,13 +202,15 @@ def sampler_steps(member: int, members: int, replicas: Sequence[int], sizes: Seq
                 yield "send", f"stage {stage} {number % replica_count}", "blocks", (step, number)
 
 
-def play(replicas: Sequence[int], samplers: int, sizes: Sequence[int], pick: st.DataObject) -> Played:
+def play(
+    replicas: Sequence[int], totals: Sequence[int], samplers: int, sizes: Sequence[int], pick: st.DataObject
+) -> Played:
     """Let the roles take turns, in an order that hypothesis chooses, until all are done or all wait."""
     network, next_steps = Played(), dict[str, Step]()
     roles = {f"sampler {member}": sampler_steps(member, samplers, replicas, sizes) for member in range(samplers)}
     for stage, count in enumerate(replicas):
         for replica in range(count):
-            roles[f"stage {stage} {replica}"] = stage_steps(stage, replica, replicas, samplers, sizes)
+            roles[f"stage {stage} {replica}"] = stage_steps(stage, replica, replicas, totals, samplers, sizes)
     order = pick.draw(st.permutations(list(roles)))
     burst = pick.draw(st.integers(1, 50))
     progress = True
@@ -208,14 +233,15 @@ def play(replicas: Sequence[int], samplers: int, sizes: Sequence[int], pick: st.
 
 @given(
     replicas=replica_counts,
+    cores=cores_of_nodes,
     samplers=st.integers(1, 3),
     sizes=st.lists(st.integers(1, 20), min_size=1, max_size=3),
     pick=st.data(),
 )
 def test_no_plan_deadlocks_and_every_message_is_sent_and_taken(
-    replicas: tuple[int, ...], samplers: int, sizes: list[int], pick: st.DataObject
+    replicas: tuple[int, ...], cores: list[int], samplers: int, sizes: list[int], pick: st.DataObject
 ) -> None:
-    network = play(replicas, samplers, sizes, pick)
+    network = play(replicas, cores_of_stages(replicas, cores), samplers, sizes, pick)
     assert network.sent == network.taken
     assert not any(network.queues.values())
     by_channel = Counter[str]()

@@ -110,7 +110,6 @@ class Training:
                 output_folder=str(folder),
                 address="",
                 interface="",
-                threads=1,
                 begin=msgspec.structs.replace(
                     begin, layer_files=tuple(begin.layer_files[layer - 1] for layer in plan.layers_of(node))
                 )

@@ -7,6 +7,7 @@ from concurrent.futures import FIRST_EXCEPTION, Future, wait
 from pathlib import Path
 from typing import Any, TypeVar
 
+import msgspec
 import numpy as np
 from msgspec.structs import replace
 
@@ -52,7 +53,7 @@ def single_plan(depth: int) -> Plan:
 
 
 def random_plan(dice: random.Random, depth: int, may_cross: Callable[[int], Sequence[Cut]]) -> Plan:
-    """Stages cut anywhere, replicas anywhere, samplers alone or beside some stages.
+    """Stages cut anywhere, replicas anywhere, any number of cores, samplers alone or beside some stages.
 
     `may_cross`: what may cross a cut before a layer.
     """
@@ -64,7 +65,9 @@ def random_plan(dice: random.Random, depth: int, may_cross: Callable[[int], Sequ
         nodes = tuple(pool.pop() for _ in range(min(dice.choice([1, 2, 3]), spare)))
         stages.append((tuple(range(begin + 1, end + 1)), nodes, dice.choice(may_cross(begin + 1))))
     taken = [node for _, nodes, _ in stages for node in nodes] + pool
-    return make_plan(tuple(dice.sample(taken, dice.randint(1, 3))), *stages)
+    plan = make_plan(tuple(dice.sample(taken, dice.randint(1, 3))), *stages)
+    cores = {node: dice.choice([1, 1, 2, 3]) for stage in plan.stages for node in stage.nodes}
+    return msgspec.structs.replace(plan, cores=cores)
 
 
 def lossy(dice: random.Random, spec: Spec, may_cross: Callable[[int], Sequence[Cut]]) -> Spec:
