@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 _WORKER_BYTES = 160 << 20
 """Anonymous memory of a worker that computes nothing yet: nearly all of it is torch."""
 _BYTES_OF_PARAMETER = 28
-"""Of a weight in fp32, its two moments and its best value, and its gradients' sum in fp64."""
+"""Bytes of a weight in fp32, its two moments and its best value, and its gradients' sum in fp64."""
 _BYTES_OF_GRADIENT = 12
-"""Of one core's gradient of a weight in fp32, and rounded in fp64."""
+"""Bytes of one core's gradient of a weight in fp32, and rounded in fp64."""
 _AT_WORK = 3
 """A micro-batch takes so many times what it keeps, while a core computes it."""
 
@@ -37,11 +37,11 @@ class Demand(NamedTuple):
     """Memory that a stage takes on one node, in bytes."""
 
     base: float
-    """Of the worker, weights and optimiser."""
+    """Memory of the worker, weights and optimiser."""
     kept: float
-    """Of a micro-batch between its way there and its way back."""
+    """Memory of a micro-batch between its way there and its way back."""
     at_work: float
-    """Of a micro-batch that a core computes."""
+    """Memory of a micro-batch that a core computes."""
     waiting: int
     """Number of micro-batches of this node that are at later stages, and wait to come back."""
 

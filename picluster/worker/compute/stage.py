@@ -60,7 +60,7 @@ class Moment:
 
 
 class _InFlight(NamedTuple):
-    """What a micro-batch leaves on its way there for its way back."""
+    """Memory that a micro-batch leaves on its way there for its way back."""
 
     inputs: list[Tensor]
     outputs: list[Tensor]
@@ -71,10 +71,10 @@ class _InFlight(NamedTuple):
 
 @dataclass(frozen=True)
 class WayBack:
-    """What came of a micro-batch when it went back through a stage."""
+    """Gradients of a micro-batch that went back through a stage."""
 
     gradients: list[Tensor]
-    """Of what the stage received."""
+    """Gradients of what the stage received."""
     summands: Tensor
     """(P + 2,) fp64: the parameters' gradients, the loss and right predictions, as `Stage.sums` has them."""
 

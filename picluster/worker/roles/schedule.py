@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Literal
 
-Action = tuple[Literal["forward", "backward", "there and back"], int]
+Action = tuple[Literal["forward", "backward", "there and back", "evaluate"], int]
 """Kind of work, and the number of the micro-batch."""
 
 

@@ -15,7 +15,7 @@ Made = TypeVar("Made")
 
 
 class Way(NamedTuple, Generic[Taken, Made]):
-    """What is done with each action of a step."""
+    """Functions that do each action of a step."""
 
     take: Callable[[Action], Taken]
     """Receives what it needs: one action after the other, in their order."""
@@ -68,7 +68,7 @@ class _Round(Generic[Taken, Made]):
         self._taking, self._giving = system.lock(), system.lock()
         self._taken, self._given = Counter[str](), Counter[str]()
         self._made: dict[tuple[str, int], tuple[Action, Made]] = {}
-        """What waits for something before it, by kind and number among its kind."""
+        """Results that wait for something before them, by kind and number among their kind."""
 
     def work(self, core: int) -> None:
         """Do one action after the other, as long as there are any."""

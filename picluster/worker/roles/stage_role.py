@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from picluster.graph.folder import GraphFolder
+from picluster.nn import Rows
 from picluster.schema.events import CheckpointWritten, EpochDone, Predicted, Tested
 from picluster.schema.state import JudgeState, Position
 from picluster.worker.compute.checkpoint import read_weights, write
@@ -29,7 +30,7 @@ from picluster.worker.wire.messages import Message
 _Received = tuple[MicroBatch | None, Sequence[Tensor]]
 """Blocks, where a micro-batch goes forward, and rows or gradients of other stages."""
 _Made = list[Tensor] | WayBack
-"""What comes of a micro-batch."""
+"""Rows of a micro-batch that goes forward, or gradients of one that comes back."""
 
 
 class StageRole:
@@ -142,7 +143,7 @@ class StageRole:
         self._right += right
 
     def _way(self, moment: Moment) -> Way[_Received, _Made]:
-        """What is done with each action of a step."""
+        """Make the functions that do each action of a step."""
         stage = self._stage
 
         def take(action: Action) -> _Received:
@@ -180,16 +181,35 @@ class StageRole:
             ids = self._graph.array(split)
             self._exact_pass.run(ids, epoch, lambda rows: self._stage.add_score(sums, rows, nodes))
         else:
-            for number in share(self._replica, len(self._replicas), len(self._context.evaluation_sizes(split))):
-                place = (epoch, VALIDATION_STEP, number)
-                rows = self._stage.evaluate(self._blocks(place), self._rows(place))
-                if self._stage.is_last:
-                    self._stage.add_score(sums, rows, nodes)
-                else:
-                    self._pass_on(place, self._stage.outgoing(rows))
+            mine = share(self._replica, len(self._replicas), len(self._context.evaluation_sizes(split)))
+            self._cores.go([("evaluate", number) for number in mine], self._way_of_evaluation(epoch, sums, nodes))
         ring_sum(self._links, self._replicas, sums, (epoch, VALIDATION_STEP, 0))
         right, loss = sums.tolist()
         return Score(accuracy=self._accuracy(right, nodes), loss=loss)
+
+    def _way_of_evaluation(
+        self, epoch: int, sums: Tensor, nodes: int
+    ) -> Way[tuple[MicroBatch, Sequence[Tensor]], Rows | list[Tensor]]:
+        """Make the functions that score each micro-batch of a split; the last stage adds to `sums`."""
+        stage = self._stage
+
+        def place(action: Action) -> tuple[int, int, int]:
+            return epoch, VALIDATION_STEP, action[1]
+
+        def take(action: Action) -> tuple[MicroBatch, Sequence[Tensor]]:
+            return self._blocks(place(action)), self._rows(place(action))
+
+        def compute(_: Action, received: tuple[MicroBatch, Sequence[Tensor]], core: int) -> Rows | list[Tensor]:
+            rows = stage.evaluate(*received, core)
+            return rows if stage.is_last else stage.outgoing(rows)
+
+        def give(action: Action, made: Rows | list[Tensor]) -> None:
+            if isinstance(made, Rows):
+                stage.add_score(sums, made, nodes)
+            else:
+                self._pass_on(place(action), made)
+
+        return Way(take, compute, give)
 
     def _accuracy(self, right: float, nodes: int) -> float | None:
         return right / nodes if self._context.job.spec.loss == "cross-entropy" else None

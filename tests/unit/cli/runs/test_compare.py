@@ -46,7 +46,7 @@ def test_rows_are_shown_calmly_with_the_words_that_tell_them_apart(picluster: Pi
     assert (answer.code, answer.err) == (0, "")
     assert lines(answer.out) == [
         "compared   5 runs in 3 rows, tag x",
-        "in all     sage, cora, 1 thread",
+        "in all     sage, cora, 1 core",
         "",
         "learnt",
         "                                                                           vali-",

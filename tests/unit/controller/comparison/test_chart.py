@@ -79,7 +79,7 @@ def test_the_chart_says_what_is_compared_and_what_is_unlike(tmp_path: Path) -> N
     draw_comparison(compare_all(root=shelf.root), tmp_path / "b.svg")
     alike, unlike = ((tmp_path / name).read_text() for name in ("a.svg", "b.svg"))
     assert "<!-- sage on cora -->" in alike
-    assert "<!-- one run a row; in all gloo, 1 thread -->" in alike
+    assert "<!-- one run a row; in all gloo, 1 core -->" in alike
     assert "<!-- differ: epochs: 3 (row 1), 2 (row 2) -->" in alike
     assert "not comparable" not in alike
     assert "<!-- 2 models on 2 graphs -->" in unlike

@@ -11,12 +11,8 @@ from picluster.schema.plan import Plan, StagePlan
 from tests.unit.controller.made import a_graph, a_model, a_spec
 
 GRAPH = replace(a_graph(train=100_000), nodes=200_000, edges=20_000_000, features=600)
-WIDE = replace(
-    a_model(),
-    layers=tuple(
-        replace(layer, aggregated={"mean": 600, "self": 600}, output={"h": 256}) for layer in a_model().layers
-    ),
-)
+LAYER = replace(a_model().layers[0], aggregated={"mean": 600, "self": 600}, output={"h": 256})
+WIDE = replace(a_model(), layers=(LAYER, LAYER))
 SPEC = replace(a_spec(micro_batches=8), fanout=(25, 10), batch_size=1024)
 SPLIT = Plan(
     strategy="layer-split",
@@ -86,17 +82,16 @@ def test_a_stage_keeps_micro_batches_that_later_stages_compute() -> None:
 
 @pytest.mark.parametrize(("processes", "expected"), [(1, 4), (2, 2), (3, 1), (4, 1)])
 def test_processes_of_one_machine_share_its_cores_and_memory(processes: int, expected: int) -> None:
-    names = "sabc"[:processes]
-    stages = (StagePlan(layers=(1, 2), nodes=tuple(names)),)
-    plan = Plan(strategy="data-parallel", engine="sockets", sampler=tuple(names), stages=stages)
-    found = with_cores(plan, shelf(), replace(SPEC, micro_batches=32), WIDE, GRAPH, sharing=names)
+    names, spec = tuple("sabc"[:processes]), replace(SPEC, micro_batches=32)
+    stages = (StagePlan(layers=(1, 2), nodes=names),)
+    plan = Plan(strategy="data-parallel", engine="sockets", sampler=names, stages=stages)
+    found = with_cores(plan, shelf(), spec, WIDE, GRAPH, sharing=names)
     assert {found.cores_of(name) for name in names} == {expected}
     replicas = tuple(f"a.{number + 1}" for number in range(processes))
     mirrored = replace(plan, sampler=replicas, stages=(StagePlan(layers=(1, 2), nodes=replicas),))
     assert {told(mirrored, shelf(), micro_batches=32).cores_of(name) for name in replicas} == {expected}
-    scarce = shelf(memory=processes * Demand.of(plan, 0, SPEC, WIDE, GRAPH).bytes(1))
-    alone = with_cores(plan, scarce, replace(SPEC, micro_batches=32), WIDE, GRAPH, sharing=names)
-    assert alone.cores == {}
+    scarce = shelf(memory=processes * Demand.of(plan, 0, spec, WIDE, GRAPH).bytes(1))
+    assert with_cores(plan, scarce, spec, WIDE, GRAPH, sharing=names).cores == {}
 
 
 def test_a_demand_is_that_of_the_worker_where_nothing_is_computed() -> None:

@@ -110,9 +110,7 @@ def test_an_error_on_another_core_fails_the_worker() -> None:
         has_failed.wait(PATIENCE_SECONDS)
         return number
 
-    made = Cores(2, Clock(), fail, SYSTEM)
-    threading.Thread(
-        target=made.go, args=(actions_of(range(2), 1, is_last=True), belt.way(compute)), daemon=True
-    ).start()
+    made, actions = Cores(2, Clock(), fail, SYSTEM), actions_of(range(2), 1, is_last=True)
+    threading.Thread(target=made.go, args=(actions, belt.way(compute)), daemon=True).start()
     assert has_failed.wait(PATIENCE_SECONDS)
     assert [str(error) for error in failures] == ["core 1 breaks"]
