@@ -63,4 +63,4 @@ def test_payload_and_socket_bytes_of_a_step_follow_the_formula(desk: Desk, engin
     sent, received = (sum(getattr(step, name) for step in steps) for name in ("sent_bytes", "received_bytes"))
     assert sent == pytest.approx(expected, rel=0.06)
     assert sent >= payload
-    assert received == pytest.approx(sent, rel=0.01)
+    assert received == pytest.approx(sent, rel=0.02)  # a step ends a moment earlier for who sends than for who receives
