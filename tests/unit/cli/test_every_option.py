@@ -33,7 +33,13 @@ FILES = {
 
 REFUSED: dict[str, dict[str, tuple[Words, ...]]] = {
     "attach": {},
-    "report": {"--json": ALWAYS},
+    "report": {
+        "--json": ALWAYS,
+        "--html": ("--html --json",),
+        "--output": ("--output a.html",),
+        "--csv": ("--csv --json",),
+        "--markdown": ("--markdown --json",),
+    },
     "runs": {"--tag": ALWAYS, "--json": ALWAYS},
     "compare": {
         "--tag": ("abcd --tag x",),

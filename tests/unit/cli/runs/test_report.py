@@ -1,5 +1,6 @@
 """`picluster report` on the committed run folder, at 80 columns."""
 
+import csv
 import json
 import re
 import shutil
@@ -193,3 +194,33 @@ def test_a_fix_looks_into_the_inventory_that_the_run_had(picluster: Picluster, r
     failure = Failure(node="local2", layers=(1,), cause="it broke", fix="picluster doctor", log="log.txt")
     run.end(Result(status="failed", failure=failure, test_accuracy=None, ended=0.0))
     assert "fix: picluster doctor -i 'my pis.yml'\n" in picluster("report").out
+
+
+@pytest.mark.usefixtures("run")
+def test_tables_are_read_as_csv_and_as_markdown(picluster: Picluster) -> None:
+    nodes, epochs = (list(csv.DictReader(part.splitlines())) for part in picluster("report", "--csv").out.split("\n\n"))
+    assert [row["node"] for row in nodes] == NODES
+    assert [row["epoch"] for row in epochs] == ["1", "2"]
+    assert float(nodes[1]["own MiB"]) > 0
+    lines = picluster("report", "--markdown").out.splitlines()
+    assert len({line.count("|") for line in lines[2:8]}) == 1
+    assert [line.split(" | ")[0] for line in lines[4:8]] == [f"| {node}" for node in NODES]
+
+
+@pytest.mark.usefixtures("run")
+@pytest.mark.parametrize(
+    ("words", "what"),
+    [
+        (("--csv", "--markdown"), "a report has one form, not --csv and --markdown"),
+        (("--html", "--json"), "a report has one form, not --html and --json"),
+        (("--output", "a.html"), "--output names the file of a page"),
+        (("--html", "--output", "a.pdf"), "a.pdf is no kind of page"),
+    ],
+)
+def test_forms_of_a_report_that_exclude_each_other_are_refused(
+    picluster: Picluster, here: Path, words: tuple[str, ...], what: str
+) -> None:
+    answer = picluster("report", *words)
+    assert (answer.code, answer.out) == (2, "")
+    assert answer.err.startswith(f"error: {what}\n  fix: ")
+    assert [file.name for file in here.iterdir()] == ["runs"]

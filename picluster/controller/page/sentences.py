@@ -1,0 +1,214 @@
+"""Three sentences on a run: what was learnt, what held it back, what to try. Pure: from a report and what befell it.
+
+The node that computes for the largest share of its steps holds the others back, as docs/report.md explains; before that
+come what a share cannot show: a moment in which all stood still, memory that runs out, pages that are read again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from picluster.schema.record import Record
+from picluster.schema.report import NodeReport, Percentiles, Report
+from picluster.wording import counted
+
+Cause = Literal["nothing", "alone", "frozen", "memory", "reads", "slow", "compute", "sampler", "last stage", "link"]
+
+_FULL = 0.9
+"""Share of its limit from which a node's own memory leaves no room for files."""
+_SLOWER = 1.5
+"""Ratio of the times at work of two nodes with the same work from which one of them is slow."""
+_BUSY = 0.5
+"""Share of a step at work below which a node is not what the others wait for."""
+_IDLE_CORES = 0.6
+"""Cores kept busy below which a node at work is in truth reading, or is not given the time."""
+_MEBIBYTE = 1 << 20
+
+
+class Stall(Record, frozen=True, kw_only=True):
+    """A step that took far longer than others: the node at which the time went, and how long it took."""
+
+    node: str
+    epoch: int
+    step: int
+    seconds: float
+    usual_seconds: float
+    """Median of the node's steps."""
+    share: float
+    """Part of the whole time in training that it took."""
+
+
+class Load(Record, frozen=True, kw_only=True):
+    """The work of a node's processor and its memory of files, while it trained."""
+
+    node: str
+    cores: float
+    """Median of the cores kept busy."""
+    resident_share: float
+    """Peak of resident memory, files included, over the limit; 0 where one of them is not known."""
+
+
+class HeldBack(Record, frozen=True, kw_only=True):
+    """Finding on what held a run back."""
+
+    cause: Cause
+    node: str
+    """Name of the node to blame; empty where none is."""
+    held_back: str
+    """Sentence that names it with figures."""
+    to_try: str
+    """Sentence on a remedy."""
+
+
+def what_was_learnt(report: Report) -> str:
+    """Sentence on the result, or on how far a run came that did not finish."""
+    done = f"{counted(len(report.epochs), 'epoch')} of {report.epochs_planned}"
+    learnt = f"{report.model} on {report.dataset}"
+    if report.test_accuracy is not None:
+        best = f", with the weights of epoch {report.best_epoch}" if report.best_epoch else ""
+        return f"{learnt} reached a test accuracy of {report.test_accuracy:.4f} after {done}{best}."
+    last = f"; the loss was {report.epochs[-1].loss:.4f} by then" if report.epochs else ""
+    how = {"finished": "finished", "failed": "failed", "stopped": "was stopped", "running": "is under way"}[
+        report.status
+    ]
+    return f"{learnt} {how} after {done}{last}."
+
+
+def judge(report: Report, loads: Sequence[Load] = (), stall: Stall | None = None) -> HeldBack:
+    """Find what held a run back; the first of the causes that its figures show."""
+    timed = [node for node in report.nodes if _ms(node, "step") > 0]
+    if not timed:
+        return _verdict("nothing", "", "No step was made, so no node can be compared with others.", _advice(report))
+    return (
+        _frozen(stall)
+        or _out_of_memory(timed)
+        or _alone(timed)
+        or _slow(timed, loads)
+        or _busy(timed, loads)
+        or _link(timed)
+    )
+
+
+def _verdict(cause: Cause, node: str, held_back: str, to_try: str) -> HeldBack:
+    return HeldBack(cause=cause, node=node, held_back=held_back, to_try=to_try)
+
+
+def _advice(report: Report) -> str:
+    fix = report.failure.fix if report.failure else ""
+    return f"{fix[:1].upper()}{fix[1:]}." if fix else "Launch again, and read picluster logs."
+
+
+def _frozen(stall: Stall | None) -> HeldBack | None:
+    if stall is None:
+        return None
+    words = (
+        f"{stall.node} stood still: step {stall.step} of epoch {stall.epoch} took {stall.seconds:.1f} s where others "
+        f"take {stall.usual_seconds:.3g} s, which is {stall.share:.0%} of all time in training."
+    )
+    remedy = (
+        f"Look on {stall.node} for what ran at that moment, and for its power supply and its disk: picluster doctor."
+    )
+    return _verdict("frozen", stall.node, words, remedy)
+
+
+def _out_of_memory(nodes: Sequence[NodeReport]) -> HeldBack | None:
+    """The node whose own memory comes nearest to its limit, where that is near."""
+    node = max(nodes, key=_fullness)
+    if (share := _fullness(node)) < _FULL:
+        return None
+    used, limit = ((size or 0) / _MEBIBYTE for size in (node.memory.peak_anonymous_bytes, node.memory.limit_bytes))
+    words = f"{node.name} ({node.role}) used {used:,.0f} of its {limit:,.0f} MiB of memory ({share:.0%})."
+    return _verdict("memory", node.name, words, "Smaller micro-batches need less: a higher --micro-batches.")
+
+
+def _fullness(node: NodeReport) -> float:
+    used, limit = node.memory.peak_anonymous_bytes, node.memory.limit_bytes
+    return used / limit if used and limit else 0.0
+
+
+def _alone(nodes: Sequence[NodeReport]) -> HeldBack | None:
+    if len(nodes) > 1:
+        return None
+    [node] = nodes
+    words = f"{node.name} did all the work by itself, {_ms(node, 'step'):.0f} ms a step: there was nobody to wait for."
+    return _verdict("alone", "", words, "With more nodes, --layers-per-node 1 divides the model among them.")
+
+
+def _slow(nodes: Sequence[NodeReport], loads: Sequence[Load]) -> HeldBack | None:
+    """The node that is slower at the same work as another, where others wait for it."""
+    for node in sorted(nodes, key=_share, reverse=True):
+        same = [_ms(other, "compute") for other in nodes if other.role == node.role and other.name != node.name]
+        if not same or _share(node) < _BUSY or _ms(node, "compute") < _SLOWER * min(same):
+            continue
+        if reads := _reads(node, loads):
+            return reads
+        words = (
+            f"{node.name} ({node.role}) computes for {_ms(node, 'compute'):.0f} ms of a step of "
+            f"{_ms(node, 'step'):.0f}, where another needs {min(same):.0f} for the same work; the others wait for it."
+        )
+        remedy = f"See with picluster doctor whether {node.name} is throttled or busy with other work, or leave it out."
+        return _verdict("slow", node.name, words, remedy)
+    return None
+
+
+def _busy(nodes: Sequence[NodeReport], loads: Sequence[Load]) -> HeldBack | None:
+    """The node that is at work for the largest share of its steps."""
+    node = max(nodes, key=_share)
+    if _share(node) < _BUSY:
+        return None
+    if reads := _reads(node, loads):
+        return reads
+    words = (
+        f"{node.name} ({node.role}) computes for {_ms(node, 'compute'):.0f} ms of a step of "
+        f"{_ms(node, 'step'):.0f} ({_share(node):.0%}); the others wait for it."
+    )
+    if node.role == "sampler":
+        return _verdict("sampler", node.name, words, "A smaller --fanout, or a plan file with two samplers.")
+    if "stage 1" in node.role:
+        return _verdict("compute", node.name, words, "One more node, which will replicate stage 1 by itself.")
+    return _verdict(
+        "last stage", node.name, words, "A narrower --hidden, or a plan file that gives this stage two nodes."
+    )
+
+
+def _reads(node: NodeReport, loads: Sequence[Load]) -> HeldBack | None:
+    """The same node, where it is at work but its processor is not, and files fill its memory."""
+    load = next((each for each in loads if each.node == node.name), None)
+    if load is None or load.cores >= _IDLE_CORES * _share(node) or load.resident_share < _FULL:
+        return None
+    words = (
+        f"{node.name} ({node.role}) reads from its disk again and again: its steps keep only {load.cores:.1f} cores "
+        f"busy, and its memory is {load.resident_share:.0%} full with files."
+    )
+    return _verdict("reads", node.name, words, "A node with more memory for this work, or features in fewer bits.")
+
+
+def _link(nodes: Sequence[NodeReport]) -> HeldBack:
+    """The node that is held up most by sending, where all wait or send: it, or its receiver, has a slow cable."""
+    stages = [node for node in nodes if node.role != "sampler"] or list(nodes)
+    node = max(stages, key=lambda each: _ms(each, "send") / _ms(each, "step"))
+    step = _ms(node, "step")
+    carried = (node.sent_bytes_per_step or 0) + (node.received_bytes_per_step or 0)
+    words = (
+        f"No node computes for half of a step: messages are what takes the time. {node.name} ({node.role}) waits "
+        f"{_ms(node, 'wait'):.0f} and sends {_ms(node, 'send'):.0f} ms of a step of {step:.0f}, and carries "
+        f"{carried / step * 1e3 / _MEBIBYTE:,.1f} MiB/s."
+    )
+    remedy = f"Try the link of {node.name} with picluster doctor; a larger --batch-size sends gradients less often."
+    return _verdict("link", node.name, words, remedy)
+
+
+def _share(node: NodeReport) -> float:
+    return _ms(node, "compute") / _ms(node, "step")
+
+
+def _ms(node: NodeReport, part: Literal["step", "compute", "wait", "send"]) -> float:
+    return median_of(
+        {"step": node.step_ms, "compute": node.compute_ms, "wait": node.wait_ms, "send": node.send_ms}[part]
+    )
+
+
+def median_of(measured: Percentiles | None) -> float:
+    """Median of a measure; 0 where no step was made."""
+    return measured.p50 if measured else 0.0

@@ -1,0 +1,95 @@
+"""The tables of a report, of nodes and of epochs, as CSV and as Markdown; units stand in the heads."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from io import StringIO
+
+from picluster.schema.record import Record
+from picluster.schema.report import EpochReport, NodeReport, Percentiles, Report
+from picluster.wording import printable
+
+_MEBIBYTE = 1 << 20
+_LETTERS = 200
+_SIGNS = "\\`*_|<>[]&#~"
+"""Signs that mean something in Markdown."""
+_FORMULA = "=+-@"
+"""Signs with which a spreadsheet lets a formula begin."""
+
+
+class PrintedTable(Record, frozen=True, kw_only=True):
+    """Rows of words below their heads; a cell is empty where nothing is known."""
+
+    title: str
+    heads: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+def tables_of(report: Report) -> tuple[PrintedTable, PrintedTable]:
+    """The nodes, and the epochs."""
+    of_nodes = (
+        *("node", "role", "layers", "machine", "own MiB", "with files MiB", "limit MiB"),
+        *("step ms", "p95 ms", "compute ms", "wait ms", "send ms", "sent KiB a step", "received KiB a step"),
+    )
+    nodes = PrintedTable(title="Nodes", heads=of_nodes, rows=tuple(_node(node) for node in report.nodes))
+    of_epochs = ("epoch", "loss", "train accuracy", "validation accuracy", "validation loss", "seconds")
+    return nodes, PrintedTable(title="Epochs", heads=of_epochs, rows=tuple(_epoch(epoch) for epoch in report.epochs))
+
+
+def as_csv(tables: Sequence[PrintedTable]) -> str:
+    """The tables one after another, an empty line between them. A name that looks like a formula gets a quote."""
+    parts = []
+    for table in tables:
+        text = StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(table.heads)
+        writer.writerows(
+            [f"'{cell}" if cell.startswith(tuple(_FORMULA)) else cell for cell in row] for row in table.rows
+        )
+        parts.append(text.getvalue())
+    return "\n".join(parts)
+
+
+def as_markdown(tables: Sequence[PrintedTable]) -> str:
+    """The tables one after another, below headings."""
+    parts = []
+    for table in tables:
+        lines = [table.heads, ("---",) * len(table.heads), *(tuple(map(_plain, row)) for row in table.rows)]
+        rows = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+        parts.append(f"## {table.title}\n\n{rows}\n")
+    return "\n".join(parts)
+
+
+def _node(node: NodeReport) -> tuple[str, ...]:
+    memory = node.memory
+    sizes = (memory.peak_anonymous_bytes, memory.peak_rss_bytes, memory.limit_bytes)
+    times = (node.compute_ms, node.wait_ms, node.send_ms)
+    return (
+        printable(node.name, _LETTERS),
+        node.role,
+        " ".join(map(str, node.layers)),
+        printable(node.hardware.model, _LETTERS) if node.hardware else "",
+        *(_number(size, _MEBIBYTE, 0) for size in sizes),
+        *(_number(getattr(node.step_ms, percentile, None), 1, 1) for percentile in ("p50", "p95")),
+        *(_number(_median(measured), 1, 1) for measured in times),
+        *(_number(size, 1024, 1) for size in (node.sent_bytes_per_step, node.received_bytes_per_step)),
+    )
+
+
+def _epoch(done: EpochReport) -> tuple[str, ...]:
+    values = (done.loss, done.train_accuracy, done.validation_accuracy, done.validation_loss)
+    return (str(done.epoch), *(_number(value, 1, 4) for value in values), _number(done.seconds, 1, 2))
+
+
+def _median(measured: Percentiles | None) -> float | None:
+    return measured.p50 if measured else None
+
+
+def _number(value: float | None, unit: float, decimals: int) -> str:
+    return "" if value is None else f"{value / unit:.{decimals}f}"
+
+
+def _plain(cell: str) -> str:
+    """A cell whose signs mean nothing in Markdown."""
+    return "".join(f"\\{letter}" if letter in _SIGNS else letter for letter in cell)

@@ -1,0 +1,158 @@
+"""The page of a run: one file that needs no other, whatever nodes and tags are called."""
+
+import re
+import time
+from html.parser import HTMLParser
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+
+from picluster.controller.page.course import thinned
+from picluster.controller.page.page import make_page
+from picluster.controller.record.run_folder import RunFolder
+from picluster.schema.events import Recorded, Resources
+from picluster.schema.plan import Plan, StagePlan
+from picluster.schema.record import to_json
+from picluster.schema.run import Failure, Result, Resumption
+from picluster.schema.state import Position
+from tests.slowness import usual_seconds
+from tests.unit.controller.made import RUN_V1, a_step, copy_of_run_v1
+
+HOSTILE = "<script>alert('x')</script>&\"'"
+VOID = {"meta"}
+
+
+class Elements(HTMLParser):
+    """Counts elements, keeps attributes, and holds that what is opened is closed."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str]] = []
+        self.open: list[str] = []
+        self.feed(page)
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += [(name, value or "") for name, value in attrs]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += [(name, value or "") for name, value in attrs]
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def hostile(folder: RunFolder) -> RunFolder:
+    """A run with a tag, nodes and a fault of hostile names, taken up once and then failed."""
+    names = {node: f"{HOSTILE}{node}"[:60].replace("/", "|") for node in folder.plan().nodes}
+    plan = folder.plan()
+    stages = tuple(
+        StagePlan(layers=stage.layers, nodes=tuple(names[n] for n in stage.nodes), receives=stage.receives)
+        for stage in plan.stages
+    )
+    plan = Plan(strategy=plan.strategy, engine=plan.engine, sampler=(names[plan.sampler[0]],), stages=stages)
+    for node, name in names.items():
+        folder.log_file(node).parent.rename(folder.log_file(name).parent)
+    run = folder.run()
+    folder.begin(msgspec.structs.replace(run, tag=HOSTILE), plan, folder.environment())
+    fault = Failure(node=HOSTILE, layers=(1,), cause=HOSTILE, fix=HOSTILE, log=None, last_lines=(HOSTILE,))
+    leader = run.controller
+    position = Position(epoch=2, step=1)
+    folder.keep_attempt(
+        Resumption(attempt=2, started=run.started + 9, after=fault, position=position, plan=plan, controller=leader)
+    )
+    folder.end(Result(status="failed", failure=fault, test_accuracy=None, ended=run.started + 20))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return make_page(hostile(RunFolder(copy_of_run_v1(tmp_path_factory.mktemp("runs") / "a <run>"))))
+
+
+def test_nothing_in_a_page_leaves_it_or_runs(page: str) -> None:
+    found = Elements(page)
+    assert not {"script", "link", "img", "iframe", "object"} & set(found.tags)
+    assert not [name for name, _ in found.attributes if name.startswith("on")]
+    references = [value for name, value in found.attributes if name in ("src", "href", "xlink:href", "action")]
+    assert all(value.startswith("#") for value in references)
+    assert "://" not in page
+    assert all(target.startswith("#") for target in re.findall(r"url\(([^)]*)\)", page))
+
+
+def test_a_page_has_its_sentences_pictures_tables_and_commands(page: str) -> None:
+    words = ("Learnt", "Held back by", "Try", "holds the run back", "launch --rerun", "stage 1: layer 1", "Failure")
+    assert [each for each in (*words, "attempt 2 began, from epoch 2, step 1") if each not in page] == []
+    assert Elements(page).tags.count("svg") == 5  # this run was made without a sensor of temperature
+    assert re.search(r"#0[1-8]0[1-8]0[1-8]", page) is None  # every ink is the page's own
+
+
+def test_a_run_that_has_made_no_step_has_a_page(tmp_path: Path) -> None:
+    folder = RunFolder(copy_of_run_v1(tmp_path / "run"))
+    folder.events_file.unlink()
+    for node in folder.plan().nodes:
+        folder.metrics_file(node).unlink(missing_ok=True)
+    page = make_page(folder)
+    assert "No step was made" in page
+    assert "svg" not in Elements(page).tags
+
+
+def test_a_thinned_line_keeps_the_lowest_and_the_highest_value() -> None:
+    values = np.random.default_rng(0).normal(size=10_000)
+    line = thinned(list(enumerate(values.tolist())))
+    assert len(line.seconds) == 120
+    assert (min(line.low), max(line.high)) == (values.min(), values.max())
+    assert all(low <= middle <= high for low, middle, high in zip(line.low, line.middle, line.high, strict=True))
+
+
+def long_run(folder: RunFolder) -> RunFolder:
+    """10,000 steps on 8 nodes, and readings of memory every tenth of them."""
+    names = [f"pi{number}" for number in range(1, 9)]
+    stages = (StagePlan(layers=(1,), nodes=tuple(names[1:7])), StagePlan(layers=(2,), nodes=(names[7],)))
+    plan = Plan(strategy="layer-split", engine="sockets", sampler=(names[0],), stages=stages)
+    folder.begin(folder.run(), plan, folder.environment())
+    began, noise = folder.run().started, np.random.default_rng(0)
+    for name in names:
+        folder.node_folder(name)
+        lines = []
+        for step, ms in enumerate(noise.gamma(9, 30, size=10_000).tolist(), start=1):
+            when = began + step / 3
+            done = a_step(step, step_ms=ms, compute_ms=ms / 2, wait_ms=ms / 4, send_ms=ms / 4)
+            lines.append(to_json(Recorded(time=when, node=name, event=done)))
+            if step % 10 == 0:
+                used = int(2e8 + 1e6 * noise.normal())
+                fields = dict.fromkeys(("rss_bytes", "anonymous_bytes", "peak_rss_bytes", "peak_anonymous_bytes"), used)
+                reading = Resources(
+                    **fields,
+                    file_bytes=0,
+                    limit_bytes=1 << 30,
+                    cpu_share=1.0,
+                    temperature_celsius=float(50 + noise.normal()),
+                )
+                lines.append(to_json(Recorded(time=when, node=name, event=reading)))
+        folder.metrics_file(name).write_bytes(b"\n".join(lines) + b"\n")
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.quiet
+def test_the_page_of_a_long_run_is_small_and_soon_made(tmp_path: Path) -> None:
+    folder = long_run(RunFolder(copy_of_run_v1(tmp_path / "run")))
+    make_page(RunFolder(RUN_V1))  # what is imported once is not the page's time
+    pages: list[str] = []
+
+    def seconds() -> float:
+        began = time.process_time()
+        pages.append(make_page(folder))
+        return time.process_time() - began
+
+    assert usual_seconds(seconds, rounds=2) < 5
+    assert len(pages[0].encode()) < 2_000_000
+    assert Elements(pages[0]).tags.count("svg") >= 5
