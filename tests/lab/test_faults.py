@@ -6,13 +6,16 @@ import os
 import re
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
 from picluster.controller.record.run_folder import RunFolder
 from picluster.lab.faults import Fault, break_it
 from picluster.schema.events import StepDone
+from tests.integration.desk import make_desk
 from tests.lab.running import RunningLab, eventually
 from tests.lab.shelf import END_SECONDS, START_SECONDS, Shelf, make_shelf
 from tests.learnt import learnt
@@ -95,9 +98,22 @@ def test_a_fault_is_named_in_time_and_nobody_is_left_behind(
     assert shelf.desk.picluster("reap").stdout == "nothing was left behind\n"
 
 
+@contextmanager
+def only_read(shelf: Shelf, node: str) -> Iterator[None]:
+    """A card that takes nothing any more, as one that fails does; whole again at the end."""
+    cache = "/home/pi/.cache/picluster"
+    shelf.lab.in_node(node, f"mount --bind {cache} {cache} && mount -o remount,bind,ro {cache}")
+    try:
+        yield
+    finally:
+        shelf.lab.in_node(node, f"umount {cache}")
+
+
 @pytest.mark.timeout(900)
-def test_a_short_cut_does_nothing_and_after_a_lost_worker_training_goes_on_with_the_same_bits(shelf: Shelf) -> None:
-    task = ("--epochs", "10", "--checkpoint-every", "2s")
+def test_a_short_cut_does_nothing_and_after_each_fault_training_goes_on_to_the_same_bits(
+    shelf: Shelf, tmp_path: Path
+) -> None:
+    task = ("--epochs", "12", "--checkpoint-every", "2s")
     with shelf.training(*task) as (controller, run):
         cut = run.plan().stages[0].nodes[0]
         unplug(shelf, cut)
@@ -105,12 +121,20 @@ def test_a_short_cut_does_nothing_and_after_a_lost_worker_training_goes_on_with_
         mend(shelf, cut)
         time.sleep(GONE_SECONDS)
         assert not run.attempts()
-        kill(shelf, cut)
-        eventually(lambda: has_trained(run, 2), within_seconds=START_SECONDS)
-        controller.communicate(timeout=START_SECONDS * 4)
-        assert controller.returncode == 0
-    undisturbed = shelf.desk.launch("--layers-per-node", "1", *task)
-    assert learnt(run) == learnt(undisturbed)
+        with only_read(shelf, cut):
+            eventually(lambda: has_trained(run, 2), within_seconds=START_SECONDS)
+        plan = run.plan()
+        killed, powerless = plan.stages[0].nodes[0], plan.stages[-1].nodes[0]
+        with shelf.lab.broken(powerless, "--kill"):
+            kill(shelf, killed)
+            output, _ = controller.communicate(timeout=START_SECONDS * 4)
+        assert controller.returncode == 0, output
+    faults = [each.after for each in run.attempts() if each.after]
+    assert [(each.node, each.kind) for each in faults] == [(cut, "disk"), (killed, "killed")]
+    assert "Read-only file system" in faults[0].cause
+    assert cut not in plan.nodes
+    assert not {cut, powerless} & set(run.plan().nodes)
+    assert learnt(run) == learnt(make_desk(tmp_path).launch(*task, "--strategy", "single"))
 
 
 def has_trained(run: RunFolder, attempt: int) -> bool:
