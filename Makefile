@@ -75,8 +75,8 @@ test-lab: dev ## run the tests on virtual Pis (as root)
 test-more: dev ## run what make test leaves out: slow tests and those on virtual Pis, side by side (as root)
 	.venv/bin/pytest -n $(or $(JOBS),3) --dist loadfile --no-loadscope-reorder \
 		-m "(slow or lab) and not quiet and not emulated" tests/lab tests/integration \
-		tests/simulation tests/unit/worker/describing tests/unit/graph/own
-	.venv/bin/pytest -m "(slow or lab) and quiet and not emulated" tests/lab tests/integration
+		tests/simulation tests/unit
+	.venv/bin/pytest -m "(slow or lab) and quiet and not emulated"
 
 # SEEDS=300 (the first so many) or 17..20; JOBS=2 at once. A seed replays its schedule exactly.
 test-faults: dev ## make simulated runs with faults drawn from seeds, and replay those that failed
