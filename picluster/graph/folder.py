@@ -157,7 +157,7 @@ def _read_meta(path: Path) -> GraphMeta:
 
 def _mistake(meta: GraphMeta) -> str:
     """Contradiction among the sizes that a `meta.json` tells; empty where there is none."""
-    if min(meta.nodes, meta.features, meta.classes, meta.id_bits) < 1 or min(meta.edges, *meta.splits.values()) < 0:
+    if min(meta.nodes, meta.features, meta.classes, meta.id_bits) < 1 or min([meta.edges, *meta.splits.values()]) < 0:
         return "it has no nodes, features, classes or bits, or a negative number of something"
     if meta.splits.keys() != set(SPLITS):
         return f"its splits are {', '.join(meta.splits)}, not {', '.join(SPLITS)}"

@@ -147,7 +147,7 @@ def _slow(nodes: Sequence[NodeReport], loads: Sequence[Load]) -> HeldBack | None
             f"{node.name} ({node.role}) computes for {_ms(node, 'compute'):.0f} ms of a step of "
             f"{_ms(node, 'step'):.0f}, where another needs {min(same):.0f} for the same work; the others wait for it."
         )
-        remedy = f"See with picluster doctor whether {node.name} is throttled or busy with other work, or leave it out."
+        remedy = f"See whether {node.name} is throttled or busy with other work, or leave it out: picluster doctor."
         return _verdict("slow", node.name, words, remedy)
     return None
 

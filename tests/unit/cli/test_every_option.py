@@ -129,6 +129,7 @@ REFUSED: dict[str, dict[str, tuple[Words, ...]]] = {
         "--like": ("--like pi9",),
         "--fresh": ALWAYS,
         "--emulate": ("--emulate",),
+        "--own-files": ALWAYS,
         "--second-interface": ALWAYS,
         "--name": ("--name UP",),
     },

@@ -75,6 +75,7 @@ REPORT = {
         "engine": "",
         "sampler": [""],
         "stages": [{"layers": [""], "nodes": [""], "receives": ""}],
+        "cores": {},
         "idle": [],
         "notes": [],
     },
