@@ -257,7 +257,7 @@ def as_large_as_reddit(desk: Desk) -> Iterator[str]:
     whole = GraphFolder.open(desk.folder / "graphs" / "reddit-like-1")
     with GraphWriter(desk.folder / "graphs" / "few-train", source="reddit-like", classes=whole.meta.classes) as writer:
         for name in whole.meta.files:
-            array = whole.array(name)
+            array = whole.neighbour_ids()[:] if name == "indices" else whole.array(name)
             writer.write(name, array[:: len(array) // FEW_TRAINING_NODES] if name == "train" else array)
     shutil.rmtree(whole.path)
     yield "few-train"
