@@ -6,7 +6,7 @@ from picluster.schema.events import Hardware, Status
 from picluster.schema.plan import EngineName, Plan, Strategy
 from picluster.schema.record import Record
 from picluster.schema.run import Environment, Failure
-from picluster.schema.spec import Evaluation, Monitor
+from picluster.schema.spec import Evaluation, Monitor, Precision
 from picluster.schema.state import Position
 
 REPORT_SCHEMA_VERSION = 1
@@ -108,8 +108,8 @@ class Report(Record, frozen=True, kw_only=True):
     model: str
     strategy: Strategy
     engine: EngineName
-    wire: Literal["fp32"]
-    """Type of the rows that cross a cut."""
+    wire: Precision
+    """Number format of the rows that pass from layer to layer."""
     sampler: Literal["uniform", "all"]
     """Choice of neighbours: a uniform sample without replacement, or all of them."""
     validation: Evaluation

@@ -86,7 +86,7 @@ def trained(desk: Desk, folder: Path, model: str, *words: str) -> Trained:
         name = str(folder / "gat.py")
     depth = DEPTHS[model]
     cut = ("--layers-per-node", str(depth // 2), "--nodes", "3")
-    run = desk.launch(*words, "--model", name, "--depth", str(depth), "--epochs", "1", *cut)
+    run = desk.launch(*words, "--model", name, "--depth", str(depth), "--epochs", "3", *cut)
     (epoch,) = {each.event.epoch for each in run.events() if isinstance(each.event, CheckpointWritten)}
     weights = folder / f"{model}.safetensors"
     files = sorted(run.checkpoint_folder(epoch).glob("*.safetensors"))

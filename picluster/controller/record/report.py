@@ -65,7 +65,7 @@ def make_report(folder: RunFolder) -> Report:
         model=run.spec.model.name,
         strategy=plan.strategy,
         engine=plan.engine,
-        wire="fp32",
+        wire=run.spec.wire,
         sampler="all" if run.spec.fanout is None else "uniform",
         validation=run.spec.evaluation("validation"),
         evaluation=run.spec.evaluation("test"),
