@@ -19,18 +19,23 @@ def make_disk(node: NodeSpec, places: NodePlaces, base: Path) -> None:
     run(["mkfs.ext4", "-q", "-F", *features, places.image])
     for folder in (places.disk, places.root):
         folder.mkdir()
-    device = run(["losetup", "--find", "--show", places.image]).strip()
-    try:
-        # Past the host's page cache, where its file system can: a page is then held once, and charged to the node.
-        with suppress(MissingError):
-            run(["losetup", "--direct-io=on", device])
-        run(["mount", "-o", "discard", device, places.disk])
-    finally:
-        run(["losetup", "--detach", device])  # as long as it is mounted it stays; afterwards it frees itself
+    mount_as_disk(places.image, places.disk)
     for layer in ("upper", "work"):
         (places.disk / layer).mkdir()
     layers = f"lowerdir={base},upperdir={places.disk}/upper,workdir={places.disk}/work"
     run(["mount", "-t", "overlay", "-o", layers, "picluster-lab", places.root])
+
+
+def mount_as_disk(image: Path, place: Path, *, read_only: bool = False) -> None:
+    """Mount an image through a loop device of its own; MissingError without loop devices or its file system."""
+    device = run(["losetup", "--find", "--show", *(["--read-only"] if read_only else []), image]).strip()
+    try:
+        # Past the host's page cache, where its file system can: a page is then held once, and charged to the node.
+        with suppress(MissingError):
+            run(["losetup", "--direct-io=on", device])
+        run(["mount", "-o", "ro" if read_only else "discard", device, place])
+    finally:
+        run(["losetup", "--detach", device])  # as long as it is mounted it stays; afterwards it frees itself
 
 
 def devices(places: NodePlaces, base: Path) -> tuple[str, ...]:

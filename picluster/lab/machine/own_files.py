@@ -6,11 +6,10 @@ written once for all nodes; each mounts it through a loop device of its own, whi
 """
 
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 
-from picluster.errors import MissingError
 from picluster.lab.kernel.commands import run
+from picluster.lab.machine.disk import mount_as_disk
 from picluster.lab.places import LabPlaces, NodePlaces
 
 COPY_TIMEOUT_SECONDS = 600
@@ -41,13 +40,7 @@ def make_image(places: LabPlaces, base: Path, mounts: Mapping[Path, Path]) -> No
 def mount_image(places: LabPlaces, node: NodePlaces) -> Path:
     """Mount the image for a node; returns the folder of its base."""
     node.files.mkdir()
-    device = run(["losetup", "--find", "--show", "--read-only", places.image]).strip()
-    try:
-        with suppress(MissingError):
-            run(["losetup", "--direct-io=on", device])
-        run(["mount", "-o", "ro", device, node.files])
-    finally:
-        run(["losetup", "--detach", device])
+    mount_as_disk(places.image, node.files, read_only=True)
     return own_base(node)
 
 
