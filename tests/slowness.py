@@ -13,15 +13,15 @@ ADDITIONS = 100_000
 def usual_seconds(measure: Callable[[], float], rounds: int = 5) -> float:
     """Return the fewest seconds that `measure` tells, each divided by how slow the machine is right around it."""
     found = []
-    before = _slowness()
+    before = slowness()
     for _ in range(rounds):
-        seconds, after = measure(), _slowness()
+        seconds, after = measure(), slowness()
         found.append(seconds / max(before, after))
         before = after
     return min(found)
 
 
-def _slowness() -> float:
+def slowness() -> float:
     """Return how many times as long this machine takes for plain Python, now; 1 where it is no slower than usual."""
     began, found = time.process_time(), 0
     for number in range(ADDITIONS):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -14,13 +15,14 @@ from picluster.controller.record.report import make_report
 from picluster.controller.record.run_folder import RunFolder
 from picluster.schema.comparison import ComparedRow, Comparison
 from tests.integration.desk import CHECKOUT, Desk, make_desk
-from tests.slowness import usual_seconds
+from tests.slowness import slowness, usual_seconds
 
 INPUT = Path(os.environ.get("PICLUSTER_INPUT") or "input")
 ACCURACY = {"word_features": 0.545, "graph_embedding": 0.745, "graph_feature_embedding": 0.770}
 SECONDS = {"word_features": 16 / 4, "graph_embedding": 9 * 60 / 4, "graph_feature_embedding": 28 * 60 / 4}
 """A quarter of what the predecessors took."""
-SPLITS = 3
+SPLITS = {"word_features": 3, "graph_embedding": 3, "graph_feature_embedding": 10, "gcn": 3}
+"""More where the mean is nearer to the predecessor's than its standard error over three splits."""
 PRETRAINED = ("graph_embedding", "graph_feature_embedding")
 TWINS = ("word_features", "graph_feature_embedding")
 """What graph_embedding learns before, graph_feature_embedding learns too, beside a layer of its features."""
@@ -72,20 +74,34 @@ def learn_little(desk: Desk, model: str) -> str:
     return f"./{model}.py"
 
 
-@pytest.fixture(scope="module")
-def single(desk: Desk) -> dict[str, ComparedRow]:
+@dataclass(frozen=True)
+class Single:
     """Some of the seeded splits of each model that `make compare-cora` makes."""
-    return compared(desk, rows("single"), SPLITS)
+
+    row: dict[str, ComparedRow]
+    slowness: float
+    """How many times as long as usual this machine took for plain Python around the pre-training."""
+
+
+@pytest.fixture(scope="module")
+def single(desk: Desk) -> Single:
+    row: dict[str, ComparedRow] = {}
+    slow = [slowness()]
+    for seeds in set(SPLITS.values()):
+        chosen = [model for model, splits in SPLITS.items() if splits == seeds]
+        row |= compared(desk, rows("single", *chosen), seeds)
+        slow.append(slowness())
+    return Single(row, max(slow))
 
 
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("model", ACCURACY)
-def test_over_three_splits_it_is_better_than_the_predecessor_s(single: dict[str, ComparedRow], model: str) -> None:
-    row = single[model]
-    assert (row.finished, len({run.split for run in row.runs})) == (SPLITS, SPLITS)
+def test_over_several_splits_it_is_better_than_the_predecessor_s(single: Single, model: str) -> None:
+    row, splits = single.row[model], SPLITS[model]
+    assert (row.finished, len({run.split for run in row.runs})) == (splits, splits)
     assert row.test_accuracy
     assert row.test_accuracy.mean >= ACCURACY[model]
-    gcn = single["gcn"].test_accuracy
+    gcn = single.row["gcn"].test_accuracy
     assert gcn
     assert gcn.standard_error
     assert gcn.mean > row.test_accuracy.mean + gcn.standard_error
@@ -93,14 +109,12 @@ def test_over_three_splits_it_is_better_than_the_predecessor_s(single: dict[str,
 
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("model", PRETRAINED)
-def test_pretraining_and_a_run_take_less_than_a_quarter_of_the_predecessor_s_time(
-    single: dict[str, ComparedRow], model: str
-) -> None:
+def test_pretraining_and_a_run_take_less_than_a_quarter_of_the_predecessor_s_time(single: Single, model: str) -> None:
     """Even beside other tests."""
-    row = single[model]
+    row = single.row[model]
     assert row.pretraining
     assert row.pretraining.seconds
-    assert fastest(row) + row.pretraining.seconds < SECONDS[model]
+    assert (fastest(row) + row.pretraining.seconds) / single.slowness < SECONDS[model]
 
 
 @pytest.mark.quiet
