@@ -15,7 +15,17 @@ from collections.abc import Sequence
 from typing import Literal
 
 Fault = Literal[
-    "killed", "out-of-memory", "unreachable", "silent", "frozen", "disk", "paused", "refused", "model", "other"
+    "killed",
+    "out-of-memory",
+    "unreachable",
+    "silent",
+    "frozen",
+    "ended",
+    "disk",
+    "paused",
+    "refused",
+    "model",
+    "other",
 ]
 """Kind of a failure, by which it is decided how to go on; `Failure` in `schema/run.py` says what each means."""
 

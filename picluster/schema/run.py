@@ -77,7 +77,8 @@ class Failure(Record, frozen=True, kw_only=True):
 
     The worker was `killed` by a signal, or for want of memory (`out-of-memory`: with less work it may do). The node is
     `unreachable`: no word comes from it or gets there. The worker is `frozen`: it was stopped, and does nothing; or
-    `silent`: it lives and tells nothing. The node's `disk` is full, broken, or can only be read. The
+    `silent`: it lives and tells nothing; or it `ended` without a word, as where a file that it needs is damaged there.
+    The node's `disk` is full, broken, or can only be read. The
     controller, or its machine, was `paused` for longer than the workers wait. The node `refused` to
     start the worker: it is busy, or lacks something. The `model`, its options or data are to blame: it would fail
     anywhere. All else is `other`, also in older runs. Of the controller, where there is no node.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -324,12 +325,13 @@ def test_a_disk_without_room_for_the_graph_is_told_before_anything_is_kept(littl
 
 @pytest.mark.slow
 @NEEDS_ROOT
-def test_a_disk_that_fills_up_during_the_run_is_told(little_room: Path, place: Desk) -> None:
+def test_a_disk_that_fills_up_during_the_run_is_told_and_with_room_it_goes_on(little_room: Path, place: Desk) -> None:
     desk = replace(place, folder=little_room)
     (little_room / "graphs").symlink_to(place.folder / "graphs")
     (little_room / "inventory").symlink_to(place.folder / "inventory")
     (little_room / "models").symlink_to(place.folder / "models")
-    (little_room / "ballast").write_bytes(bytes(3_950_000))
+    ballast = little_room / "ballast"
+    ballast.write_bytes(bytes(3_950_000))
     done = desk.picluster(*SMALL, "--epochs", "3000")
     assert done.returncode == 3, done.stdout[-500:] + done.stderr
     error = next(line for line in done.stderr.splitlines() if line.startswith("error: "))
@@ -340,6 +342,14 @@ def test_a_disk_that_fills_up_during_the_run_is_told(little_room: Path, place: D
     report = json.loads(desk.picluster("report", "--json").stdout)
     assert report["failure"]["cause"] in error
     assert len(report["epochs"]) > 1
+    ballast.unlink()
+    assert f"go on with it: picluster launch --resume {report['run']}" in done.stderr
+    with desk.start("launch", "--resume", report["run"]) as controller:
+        assert controller.stdout
+        assert any(line.startswith("epoch ") for line in controller.stdout)
+        controller.send_signal(signal.SIGINT)
+        controller.communicate(timeout=60)
+    assert controller.returncode == 130
 
 
 @pytest.mark.slow

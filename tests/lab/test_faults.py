@@ -109,6 +109,30 @@ def only_read(shelf: Shelf, node: str) -> Iterator[None]:
         shelf.lab.in_node(node, f"umount {cache}")
 
 
+@contextmanager
+def damaged(shelf: Shelf, node: str, file: str) -> Iterator[None]:
+    """A file of picluster on a node that is cut short; whole again at the end."""
+    place = f"/opt/picluster/.venv/lib/python3*/site-packages/picluster/{file}"
+    shelf.lab.in_node(node, f"head -c 100 {place} > /root/cut && mount --bind /root/cut {place}")
+    try:
+        yield
+    finally:
+        shelf.lab.in_node(node, f"umount {place}")
+
+
+def test_a_worker_that_ends_at_once_without_a_word_is_named_and_left_out(shelf: Shelf, tmp_path: Path) -> None:
+    task = ("--epochs", "3")
+    with damaged(shelf, "pi2", "worker/session.py"):
+        run = shelf.desk.launch("--layers-per-node", "1", *task)
+    (fault,) = [each.after for each in run.attempts()]
+    assert fault
+    assert (fault.node, fault.kind) == ("pi2", "ended")
+    assert fault.cause == "ended with exit code 1 before its work was done"
+    assert "session.py" in "".join(fault.last_lines)
+    assert "pi2" not in run.plan().nodes
+    assert learnt(run) == learnt(make_desk(tmp_path).launch(*task, "--strategy", "single"))
+
+
 @pytest.mark.timeout(900)
 def test_a_short_cut_does_nothing_and_after_each_fault_training_goes_on_to_the_same_bits(
     shelf: Shelf, tmp_path: Path

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from picluster.schema.plan import Plan
     from picluster.schema.run import Failure
 
-GOING_ON_HELPS = ("killed", "out-of-memory", "unreachable", "silent", "frozen", "disk")
+GOING_ON_HELPS = ("killed", "out-of-memory", "unreachable", "silent", "frozen", "ended", "disk")
 """Kinds of failure that come from a node, and not from what is learnt: they need not come again."""
-_OF_GOOD = ("out-of-memory", "disk")
+_OF_GOOD = ("out-of-memory", "ended", "disk")
 """Kinds that would come again on the same node."""
 _FOR_ONCE = ("unreachable", "silent")
 """Kinds after which the next attempt does not wait for the node; a later one asks it again."""

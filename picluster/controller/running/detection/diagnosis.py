@@ -173,7 +173,7 @@ def _kind(witness: Witness) -> Fault:
     if witness.silent_seconds or witness.late_seconds:
         return "frozen" if witness.state == "stopped" else "silent"
     is_cut_off = ended is None or ended.exit_code in (None, ORPHANED_EXIT_CODE)
-    return "unreachable" if is_cut_off else "other"
+    return "unreachable" if is_cut_off else "ended"
 
 
 def _words_of_the_end(ended: Ended | None) -> tuple[str, str]:
@@ -184,7 +184,8 @@ def _words_of_the_end(ended: Ended | None) -> tuple[str, str]:
     if ended is None or ended.exit_code is None:
         fix = "see whether it still answers: it may have lost power or its network: picluster doctor"
         return "the connection to it was lost before its work was done", fix
-    return f"ended with exit code {ended.exit_code} before its work was done", _READ_LOG
+    fix = f"{_READ_LOG}: a file that is damaged there is mended by picluster provision, on this machine by make setup"
+    return f"ended with exit code {ended.exit_code} before its work was done", fix
 
 
 def _stronger(node: str, plan: Plan, facts: Mapping[str, NodeFacts]) -> str:

@@ -46,7 +46,7 @@ def test_a_node_that_is_cut_off_is_left_out_once() -> None:
     assert losses.lost == set()
 
 
-@pytest.mark.parametrize("kind", ["out-of-memory", "disk"])
+@pytest.mark.parametrize("kind", ["out-of-memory", "disk", "ended"])
 def test_a_node_on_which_it_would_come_again_is_left_out_for_good(kind: Fault) -> None:
     losses = Losses()
     losses.hear(failure(kind), (), made_progress=True)

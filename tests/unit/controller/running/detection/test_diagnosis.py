@@ -119,7 +119,7 @@ def test_a_worker_that_never_got_ready_is_named() -> None:
 def test_an_end_without_a_word_is_a_failure_with_its_exit_code(end: Ended, code: str) -> None:
     failure = blame(("b", end))
     assert failure is not None
-    assert failure.cause == f"ended with exit code {code} before its work was done"
+    assert (failure.cause, failure.kind) == (f"ended with exit code {code} before its work was done", "ended")
 
 
 def test_a_worker_s_own_words_are_told_rather_than_its_exit_code() -> None:
@@ -147,7 +147,7 @@ def test_a_sampler_is_blamed_without_layers() -> None:
         (Ended(exit_code=6, signal=None), "unreachable"),
         (OWN, "model"),
         (ECHO, "other"),
-        (LEFT, "other"),
+        (LEFT, "ended"),
     ],
 )
 def test_a_failure_says_in_a_word_what_it_means_for_going_on(event: AnyEvent, kind: str) -> None:
