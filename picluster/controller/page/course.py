@@ -11,6 +11,7 @@ from statistics import median
 import numpy as np
 
 from picluster.controller.page.sentences import Load, Stall
+from picluster.controller.record.metrics import Metrics
 from picluster.controller.record.run_folder import RunFolder
 from picluster.schema.events import EpochDone, Recorded, Resources, StepDone
 from picluster.schema.record import Record
@@ -67,10 +68,10 @@ class Course(Record, frozen=True, kw_only=True):
     stall: Stall | None
 
 
-def read_course(folder: RunFolder, report: Report) -> Course:
-    """Read a run folder; `report` is the one that was made of it."""
+def read_course(folder: RunFolder, report: Report, metrics: Metrics) -> Course:
+    """Read the rest of a run folder; `report` and `metrics` are what was made of it and read from it."""
     began = folder.run().started
-    told = {node.name: list(folder.metrics(node.name)) for node in report.nodes}
+    told = {node.name: metrics.counted[node.name] for node in report.nodes}
     result = folder.result()
     return Course(
         epoch_seconds=tuple(each.time - began for each in folder.events() if isinstance(each.event, EpochDone)),

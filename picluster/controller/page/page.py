@@ -14,7 +14,8 @@ from picluster.controller.page.over_time import draw_memory, draw_step_times, dr
 from picluster.controller.page.pictures import draw_accuracy, draw_loss, draw_steps
 from picluster.controller.page.sentences import judge, what_was_learnt
 from picluster.controller.page.tables import tables_of
-from picluster.controller.record.report import make_report
+from picluster.controller.record.metrics import read_metrics
+from picluster.controller.record.report import report_of
 from picluster.controller.record.run_folder import RunFolder
 from picluster.schema.plan import Plan
 from picluster.schema.record import Record
@@ -52,8 +53,9 @@ class Group(Record, frozen=True, kw_only=True):
 
 def make_page(folder: RunFolder) -> str:
     """The page of a run, as HTML."""
-    report = make_report(folder)
-    course = read_course(folder, report)
+    metrics = read_metrics(folder)
+    report = report_of(folder, metrics)
+    course = read_course(folder, report, metrics)
     verdict = judge(report, course.loads, course.stall)
     templates = Environment(
         loader=FileSystemLoader(_TEMPLATE.parent),

@@ -14,7 +14,7 @@ import msgspec
 
 from picluster.controller.record.all_runs import every_run
 from picluster.controller.record.leader import is_alive
-from picluster.controller.record.record_files import counted_once
+from picluster.controller.record.metrics import Metrics, read_metrics
 from picluster.controller.record.run_folder import RunFolder
 from picluster.errors import DataError, InputError, MissingError, PiclusterError, RunFailed, Stopped
 from picluster.project import RUNS
@@ -38,16 +38,18 @@ _OWN_KINDS = {kind.exit_code: kind for kind in (PiclusterError, InputError, Data
 
 def make_report(folder: RunFolder) -> Report:
     """Read a run folder whole, into a report."""
+    return report_of(folder, read_metrics(folder))
+
+
+def report_of(folder: RunFolder, metrics: Metrics) -> Report:
+    """Make a report of a run folder whose metrics have been read."""
     run, plan, result = folder.run(), folder.plan(), result_of(folder)
     events = list(folder.events())
     ready = {each.node: each.event for each in events if isinstance(each.event, Ready)}
     epochs = [each.event for each in events if isinstance(each.event, EpochDone)]
-    attempts = folder.attempts()
-    nodes = dict.fromkeys([*plan.nodes, *(node for each in attempts for node in each.plan.nodes)])
-    told = {node: list(folder.all_metrics(node)) for node in nodes}
-    metrics = {node: [each.event for each in counted_once(told[node], attempts)] for node in plan.nodes}
-    steps = {node: [e for e in found if isinstance(e, StepDone)] for node, found in metrics.items()}
-    resources = {node: [e for e in found if isinstance(e, Resources)] for node, found in metrics.items()}
+    counted = {node: [each.event for each in metrics.counted[node]] for node in plan.nodes}
+    steps = {node: [e for e in found if isinstance(e, StepDone)] for node, found in counted.items()}
+    resources = {node: [e for e in found if isinstance(e, Resources)] for node, found in counted.items()}
     failure = result.failure
     if failure and failure.log is not None:  # its path from here, wherever the folder lies by now
         failure = msgspec.structs.replace(failure, log=str(folder.path / failure.log))
@@ -59,7 +61,7 @@ def make_report(folder: RunFolder) -> Report:
         status=result.status,
         stopped_by=result.stopped_by,
         failure=failure,
-        attempts=_attempts(attempts, told),
+        attempts=_attempts(folder.attempts(), metrics.told),
         dataset=run.spec.dataset,
         class_names=run.graph.class_names,
         model=run.spec.model.name,

@@ -2,6 +2,7 @@
 
 import re
 import time
+from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -102,6 +103,24 @@ def test_a_run_that_has_made_no_step_has_a_page(tmp_path: Path) -> None:
     page = make_page(folder)
     assert "No step was made" in page
     assert "svg" not in Elements(page).tags
+
+
+class Counting(RunFolder):
+    """A run folder that keeps the names of nodes whose metrics are read."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.read: list[str] = []
+
+    def all_metrics(self, node: str) -> Iterator[Recorded]:
+        self.read.append(node)
+        return super().all_metrics(node)
+
+
+def test_a_page_reads_what_each_node_told_once() -> None:
+    folder = Counting(RUN_V1)
+    make_page(folder)
+    assert sorted(folder.read) == sorted(folder.plan().nodes)
 
 
 def test_a_thinned_line_keeps_the_lowest_and_the_highest_value() -> None:
