@@ -1,15 +1,11 @@
-"""The course of a run, from its folder: what each node told over time, and the moments at which something befell it.
-
-Lines of thousands of points are thinned: of each stretch of time remain the lowest, the median and the highest value.
-"""
+"""The course of a run, from its folder: what each node told over time, and the moments at which something befell it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from statistics import median
 
-import numpy as np
-
+from picluster.controller.page.lines import Line, TimeUse, lines_of, time_use
 from picluster.controller.page.sentences import Load, Stall
 from picluster.controller.record.metrics import Metrics
 from picluster.controller.record.run_folder import RunFolder
@@ -18,32 +14,24 @@ from picluster.schema.record import Record
 from picluster.schema.report import Report
 from picluster.schema.run import Failure
 
-STRETCHES = 120
-"""Most points of a line."""
 _FROZEN_RATIO, _FROZEN_SECONDS, _FROZEN_SHARE = 10.0, 1.0, 0.1
 """A step stands out that takes so many times the usual one, at least so long, and that part of all steps' time."""
-
-
-class Line(Record, frozen=True, kw_only=True):
-    """A measure over time, in stretches: the middle of each in seconds since the run began, and what was seen in it."""
-
-    seconds: tuple[float, ...]
-    low: tuple[float, ...]
-    middle: tuple[float, ...]
-    high: tuple[float, ...]
 
 
 class NodeCourse(Record, frozen=True, kw_only=True):
     """One node over time."""
 
     name: str
-    step_ms: Line
-    own_bytes: Line
+    time_use: TimeUse
+    """Use of its time, also in steps that a later attempt made again."""
+    step_ms: tuple[Line, ...]
+    """Time of a step: a line for each attempt, as for what follows."""
+    own_bytes: tuple[Line, ...]
     """Memory that cannot be dropped."""
-    resident_bytes: Line
+    resident_bytes: tuple[Line, ...]
     """Memory with mapped files."""
     limit_bytes: int | None
-    celsius: Line
+    celsius: tuple[Line, ...]
     """Temperature; empty where there is no sensor."""
 
 
@@ -60,6 +48,8 @@ class Happening(Record, frozen=True, kw_only=True):
 class Course(Record, frozen=True, kw_only=True):
     """One run over time."""
 
+    seconds: float
+    """Time from its beginning to the last that is known of it."""
     epoch_seconds: tuple[float, ...]
     """End of each epoch in seconds since the run began, in the order of the report's."""
     nodes: tuple[NodeCourse, ...]
@@ -73,23 +63,18 @@ def read_course(folder: RunFolder, report: Report, metrics: Metrics) -> Course:
     began = folder.run().started
     told = {node.name: metrics.counted[node.name] for node in report.nodes}
     result = folder.result()
+    moments = _moments(report, began, result.ended if result else 0.0)
+    last = [lines[-1].time - began for lines in metrics.told.values() if lines]
+    end = max([0.0, *last, *(moment.seconds for moment in moments)])
     return Course(
+        seconds=end,
         epoch_seconds=tuple(each.time - began for each in folder.events() if isinstance(each.event, EpochDone)),
-        nodes=tuple(_node(name, lines, began) for name, lines in told.items()),
-        moments=_moments(report, began, result.ended if result else 0.0),
+        nodes=tuple(
+            _node(name, lines, began, time_use(metrics.told[name], began, end)) for name, lines in told.items()
+        ),
+        moments=moments,
         loads=tuple(_load(name, lines) for name, lines in told.items()),
         stall=find_stall({name: _settled(lines) for name, lines in told.items()}),
-    )
-
-
-def thinned(points: Sequence[tuple[float, float]], stretches: int = STRETCHES) -> Line:
-    """Line of (seconds, value) points in the order of time; each stretch holds equally many."""
-    parts = [part for part in np.array_split(np.array(points, dtype=float).reshape(-1, 2), stretches) if len(part)]
-    return Line(
-        seconds=tuple(round(float(np.median(part[:, 0])), 3) for part in parts),
-        low=tuple(float(part[:, 1].min()) for part in parts),
-        middle=tuple(float(np.median(part[:, 1])) for part in parts),
-        high=tuple(float(part[:, 1].max()) for part in parts),
     )
 
 
@@ -111,20 +96,22 @@ def find_stall(steps: dict[str, list[StepDone]]) -> Stall | None:
     return Stall(node=name, epoch=step.epoch, step=step.step, seconds=seconds, usual_seconds=usual_seconds, share=share)
 
 
-def _node(name: str, lines: Sequence[Recorded], began: float) -> NodeCourse:
-    steps = [(each.time - began, each.event.step_ms) for each in lines if isinstance(each.event, StepDone)]
-    readings = [(each.time - began, each.event) for each in lines if isinstance(each.event, Resources)]
+def _node(name: str, lines: Sequence[Recorded], began: float, use: TimeUse) -> NodeCourse:
+    steps = [(each.attempt, each.time - began, each.event) for each in lines if isinstance(each.event, StepDone)]
+    readings = [(each.attempt, each.time - began, each.event) for each in lines if isinstance(each.event, Resources)]
 
-    def line(measure: Callable[[Resources], float | None]) -> Line:
-        return thinned([(time, value) for time, reading in readings if (value := measure(reading)) is not None])
+    def measured(measure: Callable[[Resources], float | None]) -> tuple[Line, ...]:
+        found = [(attempt, time, measure(reading)) for attempt, time, reading in readings]
+        return lines_of([(attempt, time, value) for attempt, time, value in found if value is not None])
 
     return NodeCourse(
         name=name,
-        step_ms=thinned(steps),
-        own_bytes=line(lambda reading: reading.anonymous_bytes + reading.engine_bytes),
-        resident_bytes=line(lambda reading: reading.rss_bytes),
-        limit_bytes=readings[-1][1].limit_bytes if readings else None,
-        celsius=line(lambda reading: reading.temperature_celsius),
+        time_use=use,
+        step_ms=lines_of([(attempt, time, step.step_ms) for attempt, time, step in steps]),
+        own_bytes=measured(lambda reading: reading.anonymous_bytes + reading.engine_bytes),
+        resident_bytes=measured(lambda reading: reading.rss_bytes),
+        limit_bytes=readings[-1][2].limit_bytes if readings else None,
+        celsius=measured(lambda reading: reading.temperature_celsius),
     )
 
 

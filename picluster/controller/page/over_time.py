@@ -4,13 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
+from statistics import fmean, median
 from typing import TYPE_CHECKING
 
+import numpy as np
 from matplotlib.figure import Figure
 
 from picluster.controller.drawing.style import picture_settings
-from picluster.controller.page.course import Course, Happening, Line, NodeCourse
-from picluster.controller.page.svg import ALARM, COMPUTE, FAINT, GRID, INK, LETTERS, SEND, SIZE, WIDTH, as_svg, calm
+from picluster.controller.page.course import Course, Happening, NodeCourse
+from picluster.controller.page.lines import STRETCHES, Line
+from picluster.controller.page.svg import (
+    ALARM,
+    COMPUTE,
+    FAINT,
+    GRID,
+    INK,
+    LETTERS,
+    PAPER,
+    SEND,
+    SIZE,
+    WAIT,
+    WIDTH,
+    as_svg,
+    calm,
+)
 from picluster.wording import duration, printable
 
 if TYPE_CHECKING:
@@ -25,45 +42,69 @@ _FAR = 2.0
 """Ratio of a limit to what is used from which it is told, and not drawn."""
 
 
+def draw_time_use(course: Course) -> str:
+    """Shares of the run's time at work, waiting and sending, a row for each node; blank outside of steps."""
+    edges = np.linspace(0.0, course.seconds, STRETCHES + 1)
+
+    def row(axes: Axes, node: NodeCourse) -> str:
+        use, below, words = node.time_use, np.zeros(STRETCHES), []
+        for name, shares, ink, hatch in (
+            ("compute", use.compute, COMPUTE, ""),
+            ("wait", use.wait, WAIT, "//"),
+            ("send", use.send, SEND, "xxx"),
+        ):
+            above = below + shares
+            axes.stairs(above, edges, baseline=below, fill=True, color=ink, hatch=hatch, edgecolor=PAPER, linewidth=0)
+            words.append(f"{name} {fmean(shares):.0%}")
+            below = above
+        axes.set_ylim(0, 1)
+        axes.yaxis.set_major_formatter(lambda share, _: f"{share:.0%}")
+        return f"{', '.join(words)} of all time"
+
+    return _rows(course, [node for node in course.nodes if node.time_use.compute], row)
+
+
 def draw_step_times(course: Course) -> str:
     """Time of a step over the run, a row for each node."""
 
     def row(axes: Axes, node: NodeCourse) -> str:
-        _band(axes, node.step_ms, 1.0, COMPUTE)
-        usual = sorted(node.step_ms.middle)[len(node.step_ms.middle) // 2]
-        axes.set_ylim(0, min(_STEEP * usual, 1.1 * max(node.step_ms.high)))
-        return f"{usual:,.0f} ms usual, {max(node.step_ms.high):,.0f} ms at most"
+        _bands(axes, node.step_ms, 1.0, COMPUTE)
+        usual, longest = median(value for line in node.step_ms for value in line.middle), _highest(node.step_ms)
+        axes.set_ylim(0, min(_STEEP * usual, 1.1 * longest))
+        return f"{usual:,.0f} ms usual, {longest:,.0f} ms at most"
 
-    return _rows(course, [node for node in course.nodes if node.step_ms.seconds], row)
+    return _rows(course, [node for node in course.nodes if node.step_ms], row)
 
 
 def draw_memory(course: Course) -> str:
     """Memory over the run, a row for each node, against its limit."""
 
     def row(axes: Axes, node: NodeCourse) -> str:
-        _band(axes, node.own_bytes, _MEBIBYTE, COMPUTE)
-        files = [size / _MEBIBYTE for size in node.resident_bytes.high]
-        axes.plot(node.resident_bytes.seconds, files, color=SEND, linestyle="--", linewidth=1.2)
-        axes.set_ylim(0, 1.1 * max(files))
-        limit = (node.limit_bytes or 0) / _MEBIBYTE
-        if 0 < limit < _FAR * max(files):
+        _bands(axes, node.own_bytes, _MEBIBYTE, COMPUTE)
+        for line in node.resident_bytes:
+            files = [size / _MEBIBYTE for size in line.high]
+            axes.plot(line.seconds, files, color=SEND, linestyle="--", linewidth=1.2)
+        limit, most = (node.limit_bytes or 0) / _MEBIBYTE, _highest(node.resident_bytes) / _MEBIBYTE
+        axes.set_ylim(0, 1.1 * most)
+        if 0 < limit < _FAR * most:
             axes.axhline(limit, color=ALARM, linestyle=(0, (6, 2, 1, 2)), linewidth=1.2)
-            axes.set_ylim(0, max(limit, *files) * 1.1)
+            axes.set_ylim(0, max(limit, most) * 1.1)
         told = f", limit {limit:,.0f}" if limit else ""
-        return f"own {max(node.own_bytes.high) / _MEBIBYTE:,.0f}, with files {max(files):,.0f}{told} MiB"
+        return f"own {_highest(node.own_bytes) / _MEBIBYTE:,.0f}, with files {most:,.0f}{told} MiB"
 
-    return _rows(course, [node for node in course.nodes if node.own_bytes.seconds], row)
+    return _rows(course, [node for node in course.nodes if node.own_bytes], row)
 
 
 def draw_temperature(course: Course) -> str:
     """Temperature over the run, a row for each node that has a sensor; empty where none has."""
 
     def row(axes: Axes, node: NodeCourse) -> str:
-        _band(axes, node.celsius, 1.0, ALARM)
-        axes.set_ylim(min(30.0, *node.celsius.low), max(85.0, *node.celsius.high))
-        return f"{max(node.celsius.high):.0f} °C at most"
+        _bands(axes, node.celsius, 1.0, ALARM)
+        lowest, highest = min(value for line in node.celsius for value in line.low), _highest(node.celsius)
+        axes.set_ylim(min(30.0, lowest), max(85.0, highest))
+        return f"{highest:.0f} °C at most"
 
-    return _rows(course, [node for node in course.nodes if node.celsius.seconds], row)
+    return _rows(course, [node for node in course.nodes if node.celsius], row)
 
 
 def _rows(course: Course, nodes: Sequence[NodeCourse], row: Callable[[Axes, NodeCourse], str]) -> str:
@@ -71,21 +112,19 @@ def _rows(course: Course, nodes: Sequence[NodeCourse], row: Callable[[Axes, Node
     if not nodes:
         return ""
     height = _HEAD + _ROW * len(nodes) + _FOOT
-    end = max([line.seconds[-1] for node in course.nodes for line in (node.step_ms, node.own_bytes) if line.seconds])
-    end = max([end, *(moment.seconds for moment in course.moments)])
     with picture_settings():
         figure = Figure(figsize=(WIDTH, height))
         for place, node in enumerate(nodes):
             axes = _row(figure, place, height)
             axes.set_ylim(bottom=0)
             words = row(axes, node)
-            axes.set_xlim(0, end * 1.01)
+            axes.set_xlim(0, course.seconds * 1.01)
             axes.set_title(printable(node.name, LETTERS), loc="left", size=SIZE, weight="bold", color=INK, pad=4)
             axes.set_title(words, loc="right", size=SIZE, color=INK, pad=4)
             axes.locator_params(axis="y", nbins=2)
-            axes.tick_params(axis="x", labelbottom=place == len(nodes) - 1)
             axes.xaxis.set_major_formatter(lambda seconds, _: duration(seconds))
-            _mark(axes, course.moments, end, named=place == 0)
+            axes.xaxis.set_visible(place == len(nodes) - 1)
+            _mark(axes, course.moments, course.seconds, named=place == 0)
         foot = 0.05 / height
         figure.text(0.55, foot, "time since the run began", size=SIZE, color=FAINT, ha="center")
         return as_svg(figure)
@@ -120,9 +159,13 @@ def _mark(axes: Axes, moments: Sequence[Happening], end: float, *, named: bool) 
         )  # fmt: skip
 
 
-def _band(axes: Axes, line: Line, unit: float, ink: str) -> None:
-    """A line of medians within the band from the lowest to the highest values."""
-    low, middle, high = ([value / unit for value in values] for values in (line.low, line.middle, line.high))
-    axes.fill_between(line.seconds, low, high, color=ink, alpha=0.25, linewidth=0)
-    axes.plot(line.seconds, middle, color=ink, linewidth=1.4)
-    axes.set_ylim(0, max([*high, 1e-9]) * 1.1)
+def _bands(axes: Axes, lines: Sequence[Line], unit: float, ink: str) -> None:
+    """Lines of medians, each within the band from the lowest to the highest values."""
+    for line in lines:
+        low, middle, high = ([value / unit for value in values] for values in (line.low, line.middle, line.high))
+        axes.fill_between(line.seconds, low, high, color=ink, alpha=0.25, linewidth=0)
+        axes.plot(line.seconds, middle, color=ink, linewidth=1.4)
+
+
+def _highest(lines: Sequence[Line]) -> float:
+    return max(value for line in lines for value in line.high)

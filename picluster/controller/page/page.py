@@ -10,7 +10,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from picluster.controller.page.course import Course, read_course
-from picluster.controller.page.over_time import draw_memory, draw_step_times, draw_temperature
+from picluster.controller.page.over_time import draw_memory, draw_step_times, draw_temperature, draw_time_use
 from picluster.controller.page.pictures import draw_accuracy, draw_loss, draw_steps
 from picluster.controller.page.sentences import judge, what_was_learnt
 from picluster.controller.page.tables import tables_of
@@ -149,6 +149,7 @@ def _traffic(node: NodeReport) -> tuple[str, ...]:
 
 def _pictures(report: Report, course: Course) -> list[Picture]:
     """The drawings that this run has figures for."""
+    parts = "Plain: at work; hatched: waiting for messages; crossed: sending"
     band = "Line: median of a stretch; band: lowest to highest."
     marks = " Dotted lines with letters: see “What befell it”." if course.moments else ""
     memory = (
@@ -156,7 +157,8 @@ def _pictures(report: Report, course: Course) -> list[Picture]:
         "A limit is drawn as dashes and dots where it is near."
     )
     found = [
-        ("A step", "Plain: at work; hatched: waiting for messages; crossed: sending.", draw_steps(report.nodes)),
+        ("A step", f"{parts}.", draw_steps(report.nodes)),
+        ("Time over the run", f"{parts}; blank: outside of steps, as in validation.{marks}", draw_time_use(course)),
         (
             "Steps over time",
             f"{band} Steps of more than four times the usual leave the picture.{marks}",

@@ -17,6 +17,8 @@ INK, FAINT, GRID, PAPER, COMPUTE, WAIT, SEND, ALARM = _STAND_INS = tuple(f"#0{n}
 """Stand-ins of the page's inks, which its style sheet knows by the names above."""
 WIDTH, SIZE = 5.0, 9.5
 """Inches, of 72 units each, and units of letters: on a phone a unit is about a pixel."""
+_LONG = re.compile(r"(\d\.\d\d)\d+")
+"""A coordinate with more digits than can be seen, which would be half of a page."""
 LETTERS = 20
 """Most letters of a node's name."""
 
@@ -41,6 +43,7 @@ def as_svg(figure: Figure) -> str:
     box = re.search(r'viewBox="[^"]*"', svg)
     svg = re.sub(r"<svg[^>]*>", f"<svg {box[0] if box else ''} aria-hidden='true'>", svg, count=1)
     svg = re.sub(r'<g id="[^"]*">', "<g>", svg).replace("xlink:href", "href")
+    svg = re.sub(r' d="[^"]*"', lambda path: _LONG.sub(r"\1", path[0]), svg)
     for ink, name in zip(_STAND_INS, _NAMES, strict=True):
         svg = svg.replace(ink, f"var(--{name})")
     return svg

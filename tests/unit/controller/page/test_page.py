@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from picluster.controller.page.course import thinned
+from picluster.controller.page.lines import STRETCHES, lines_of, thinned, time_use
 from picluster.controller.page.page import make_page
 from picluster.controller.record.run_folder import RunFolder
 from picluster.schema.events import Recorded, Resources
@@ -91,7 +91,7 @@ def test_nothing_in_a_page_leaves_it_or_runs(page: str) -> None:
 def test_a_page_has_its_sentences_pictures_tables_and_commands(page: str) -> None:
     words = ("Learnt", "Held back by", "Try", "holds the run back", "launch --rerun", "stage 1: layer 1", "Failure")
     assert [each for each in (*words, "attempt 2 began, from epoch 2, step 1") if each not in page] == []
-    assert Elements(page).tags.count("svg") == 5  # this run was made without a sensor of temperature
+    assert Elements(page).tags.count("svg") == 6  # this run was made without a sensor of temperature
     assert re.search(r"#0[1-8]0[1-8]0[1-8]", page) is None  # every ink is the page's own
 
 
@@ -129,6 +129,33 @@ def test_a_thinned_line_keeps_the_lowest_and_the_highest_value() -> None:
     assert len(line.seconds) == 120
     assert (min(line.low), max(line.high)) == (values.min(), values.max())
     assert all(low <= middle <= high for low, middle, high in zip(line.low, line.middle, line.high, strict=True))
+
+
+def test_a_line_breaks_between_attempts_and_all_of_them_have_no_more_points_than_one() -> None:
+    points = [(1 + number // 7_500, float(number), 1.0) for number in range(10_000)]
+    first, second = lines_of(points)
+    assert first.seconds[-1] < 7_500 <= second.seconds[0]
+    assert (len(first.seconds), len(second.seconds)) == (90, 30)
+
+
+def test_the_use_of_time_adds_up_to_the_steps_and_is_blank_outside_of_them() -> None:
+    """Steps end at 2, 4 and 60 s after the run's begin; the last came with a gap before it, and is a long one."""
+    times = {2.0: (500.0, 300.0, 200.0), 4.0: (1_000.0, 0.0, 0.0), 60.0: (0.0, 20_000.0, 0.0)}
+    steps = [
+        Recorded(
+            time=1e9 + seconds,
+            node="pi1",
+            event=a_step(step_ms=sum(parts), compute_ms=parts[0], wait_ms=parts[1], send_ms=parts[2]),
+        )
+        for seconds, parts in times.items()
+    ]
+    use = time_use(steps, 1e9, 60.0)
+    span = 60.0 / STRETCHES
+    assert [sum(each) * span for each in (use.compute, use.wait, use.send)] == pytest.approx([1.5, 20.3, 0.2])
+    shares = [sum(each) for each in zip(use.compute, use.wait, use.send, strict=True)]
+    assert shares[2:8] == pytest.approx([1, 1, 0, 0, 1, 1])
+    assert max(shares[8:-40]) == 0
+    assert use.wait[-40:] == (1.0,) * 40
 
 
 def long_run(folder: RunFolder) -> RunFolder:
