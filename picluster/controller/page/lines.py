@@ -36,7 +36,7 @@ class TimeUse(Record, frozen=True, kw_only=True):
 
 
 def lines_of(points: Sequence[tuple[int, float, float]]) -> tuple[Line, ...]:
-    """A line for each attempt, with its share of stretches; `points` are (attempt, seconds, value) in order."""
+    """Lines, one for each attempt, with its share of stretches; `points` are (attempt, seconds, value) in order."""
     found = []
     for _, group in groupby(points, itemgetter(0)):
         of_attempt = [(seconds, value) for _, seconds, value in group]
@@ -73,7 +73,7 @@ def time_use(lines: Sequence[Recorded], began: float, end: float) -> TimeUse:
     moments = np.column_stack([begins, ends]).ravel()
 
     def shares(parts: Sequence[float]) -> tuple[float, ...]:
-        """So much of a part was over at each moment: it grows within steps alone."""
+        """Shares of the spans: time of a part grows within steps alone."""
         over = np.cumsum(np.column_stack([np.zeros(len(parts)), parts]).ravel()) / 1e3
         spent = np.diff(np.interp(edges, moments, over))
         return tuple(np.round(spent * STRETCHES / end, 3).tolist())

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
-from itertools import pairwise
 from statistics import fmean, median
 from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MultipleLocator
 
 from picluster.controller.drawing.style import picture_settings
 from picluster.controller.page.course import Course, Happening, NodeCourse
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 _ROW, _HEAD, _FOOT = 0.86, 0.2, 0.42
 """Heights in inches: of a node's row, and above and below all rows."""
+_ROUND_SECONDS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1_800, 3_600, 7_200, 10_800, 21_600, 43_200)
 _MEBIBYTE = 1 << 20
 _STEEP = 4.0
 """Height of a row of steps' times, in usual ones: longer steps leave it, so that the usual ones can be read."""
@@ -122,12 +124,19 @@ def _rows(course: Course, nodes: Sequence[NodeCourse], row: Callable[[Axes, Node
             axes.set_title(printable(node.name, LETTERS), loc="left", size=SIZE, weight="bold", color=INK, pad=4)
             axes.set_title(words, loc="right", size=SIZE, color=INK, pad=4)
             axes.locator_params(axis="y", nbins=2)
+            axes.xaxis.set_major_locator(MultipleLocator(_between_ticks(course.seconds)))
             axes.xaxis.set_major_formatter(lambda seconds, _: duration(seconds))
             axes.xaxis.set_visible(place == len(nodes) - 1)
             _mark(axes, course.moments, course.seconds, named=place == 0)
         foot = 0.05 / height
         figure.text(0.55, foot, "time since the run began", size=SIZE, color=FAINT, ha="center")
         return as_svg(figure)
+
+
+def _between_ticks(seconds: float) -> int:
+    """Seconds from tick to tick: a round time, at most eight of which pass in the run's."""
+    days = (count * 86_400 for count in itertools.count(1))
+    return next(span for span in itertools.chain(_ROUND_SECONDS, days) if 8 * span > seconds)
 
 
 def _row(figure: Figure, place: int, height: float) -> Axes:
@@ -146,7 +155,7 @@ def _mark(axes: Axes, moments: Sequence[Happening], end: float, *, named: bool) 
     if not named:
         return
     groups: list[list[Happening]] = [[moment] for moment in moments[:1]]
-    for before, moment in pairwise(moments):
+    for before, moment in itertools.pairwise(moments):
         if moment.seconds - before.seconds > 0.05 * end:
             groups.append([])
         groups[-1].append(moment)

@@ -76,7 +76,7 @@ def make_page(folder: RunFolder) -> str:
         moments=[(each.mark, duration(each.seconds), each.words) for each in course.moments],
         tables=tables_of(report),
         environment=_environment(report),
-        command=shlex.join(report.environment.command),
+        command=[shlex.quote(word) for word in report.environment.command],
         rerun=f"picluster launch --rerun {shlex.quote(folder.letters)}",
     )
 
