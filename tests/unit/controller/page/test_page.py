@@ -23,6 +23,7 @@ from tests.unit.controller.made import RUN_V1, a_step, copy_of_run_v1
 
 HOSTILE = "<script>alert('x')</script>&\"'"
 VOID = {"meta"}
+EXAMPLES = Path(__file__).parents[4] / "docs" / "examples"
 
 
 class Elements(HTMLParser):
@@ -103,6 +104,16 @@ def test_a_run_that_has_made_no_step_has_a_page(tmp_path: Path) -> None:
     page = make_page(folder)
     assert "No step was made" in page
     assert "svg" not in Elements(page).tags
+
+
+@pytest.mark.parametrize("name", ["single", "fault"])
+def test_the_examples_have_the_sections_of_a_page_of_today(name: str) -> None:
+    """Otherwise: python -m scripts.example_pages."""
+    today, example = (
+        set(re.findall(r"<h[23]>(.*?)</h[23]>", text)) - {"Temperature over time", "What befell it"}
+        for text in (make_page(RunFolder(RUN_V1)), (EXAMPLES / f"{name}.html").read_text())
+    )
+    assert example == today
 
 
 class Counting(RunFolder):
