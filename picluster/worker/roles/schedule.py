@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from math import ceil
 from typing import Literal
 
 Action = tuple[Literal["forward", "backward", "there and back", "evaluate"], int]
@@ -27,6 +28,15 @@ def window(stage: int, cores: Sequence[int]) -> int:
     for each other.
     """
     return 1 if stage == len(cores) - 1 else sum(cores[stage:])
+
+
+def most_in_flight(stage: int, replicas: int, cores: Sequence[int]) -> int:
+    """Return how many micro-batches one of a stage's replicas has under way at most.
+
+    So many gradients may be on their way back to it before it takes the first: a stage that waited with them would wait
+    for ever where the one before it wants more rows of it first.
+    """
+    return ceil(window(stage, cores) / replicas)
 
 
 def actions_of(mine: Sequence[int], window: int, *, is_last: bool) -> list[Action]:

@@ -96,14 +96,14 @@ class Links:
         self._queues = mailroom.queues
         self._sendings: dict[int, deque[Sending]] = defaultdict(deque)
 
-    def send(self, to: int, channel: Channel, message: Message) -> None:
-        """Send without waiting, unless `LOOKAHEAD` messages are still on their way to that worker."""
+    def send(self, to: int, channel: Channel, message: Message, room: int = LOOKAHEAD) -> None:
+        """Send without waiting, unless `room` messages are still on their way to that worker."""
         with self.clock.spent("sending"):
             if to == self.rank:
                 self._queues[channel].put(message)
                 return
             sendings = self._sendings[to]
-            while len(sendings) >= LOOKAHEAD:
+            while len(sendings) >= room:
                 sendings.popleft().wait()
             packed = pack(message)
             sendings.append(self._engine.send(to, channel, packed))

@@ -1,15 +1,14 @@
 """The schedule of a step: drawn as tables, and played with every kind of waiting."""
 
 from collections import Counter, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from math import ceil
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from picluster.worker.roles.schedule import Action, actions_of, share, window
+from picluster.worker.roles.schedule import Action, actions_of, most_in_flight, share, window
 from picluster.worker.wire.links import LOOKAHEAD
 
 TABLES = {
@@ -92,7 +91,7 @@ def test_shares_give_every_micro_batch_to_one_member_as_evenly_as_can_be(members
 
 
 replica_counts = st.lists(st.integers(1, 4), min_size=1, max_size=5).map(tuple)
-cores_of_nodes = st.lists(st.integers(1, 4), min_size=5, max_size=5)
+cores_of_nodes = st.lists(st.sampled_from([1, 2, 3, 4, 16]), min_size=5, max_size=5)
 """Of each node of a stage; as many stages as there can be."""
 
 
@@ -106,7 +105,7 @@ def test_each_replica_brings_each_of_its_micro_batches_forward_and_then_back_in_
 ) -> None:
     totals = cores_of_stages(replicas, cores)
     for stage, count in enumerate(replicas):
-        bound = ceil(window(stage, totals) / count)
+        bound = most_in_flight(stage, count, totals)
         for replica in range(count):
             mine = share(replica, count, micro_batches)
             actions = actions_at(stage, replica, replicas, totals, micro_batches)
@@ -134,12 +133,13 @@ def test_windows_shrink_strictly_and_the_last_stage_takes_each_micro_batch_back_
 
 # A worker is an iterator of what it does next; a role waits as `Links` makes it wait.
 
-Step = tuple[str, str, str, tuple[int, int]]  # "send" or "receive", peer, channel, (step, micro-batch)
+Step = tuple[int, str, str, tuple[int, int]]  # room of a sender, or RECEIVE; peer, channel, (step, micro-batch)
+RECEIVE = 0
 
 
 @dataclass
 class Played:
-    """A network on which at most `LOOKAHEAD` messages are on their way from one role to another."""
+    """A network on which so many messages may be on their way from one role to another, as the sender says."""
 
     queues: dict[tuple[str, str, str], deque[tuple[int, int]]] = field(default_factory=dict)
     under_way: dict[tuple[str, str], deque[tuple[str, int]]] = field(default_factory=dict)
@@ -148,9 +148,9 @@ class Played:
 
     def attempt(self, me: str, step: Step) -> bool:
         """Do it, unless it has to wait."""
-        kind, peer, channel, place = step
-        if kind == "send":
-            return self._send((me, peer, channel), place)
+        room, peer, channel, place = step
+        if room:
+            return self._send((me, peer, channel), place, room)
         queue = self.queues.get((peer, me, channel))
         if not queue:
             return False
@@ -158,9 +158,9 @@ class Played:
         self.taken[peer, me, channel] += 1
         return True
 
-    def _send(self, line: tuple[str, str, str], place: tuple[int, int]) -> bool:
+    def _send(self, line: tuple[str, str, str], place: tuple[int, int], room: int) -> bool:
         under_way = self.under_way.setdefault(line[:2], deque())
-        while len(under_way) >= LOOKAHEAD:
+        while len(under_way) >= room:
             channel, number = under_way[0]
             if self.taken[line[0], line[1], channel] <= number:
                 return False
@@ -175,6 +175,7 @@ def stage_steps(
     stage: int, replica: int, replicas: Sequence[int], totals: Sequence[int], samplers: int, sizes: Sequence[int]
 ) -> Iterator[Step]:
     """What `StageRole` does in training on one core, without the reduction: further cores only send sooner."""
+    back = max(LOOKAHEAD, most_in_flight(stage - 1, replicas[stage - 1], totals)) if stage else 0
 
     def peer(other: int, number: int) -> str:
         return f"stage {other} {number % replicas[other]}"
@@ -183,15 +184,15 @@ def stage_steps(
         for action, number in actions_at(stage, replica, replicas, totals, count):
             place = (step, number)
             if action != "backward":
-                yield "receive", f"sampler {number % samplers}", "blocks", place
+                yield RECEIVE, f"sampler {number % samplers}", "blocks", place
                 if stage > 0:
-                    yield "receive", peer(stage - 1, number), "forward", place
+                    yield RECEIVE, peer(stage - 1, number), "forward", place
             else:
-                yield "receive", peer(stage + 1, number), "backward", place
+                yield RECEIVE, peer(stage + 1, number), "backward", place
             if action == "forward":
-                yield "send", peer(stage + 1, number), "forward", place
+                yield LOOKAHEAD, peer(stage + 1, number), "forward", place
             elif stage > 0:
-                yield "send", peer(stage - 1, number), "backward", place
+                yield back, peer(stage - 1, number), "backward", place
 
 
 def sampler_steps(member: int, members: int, replicas: Sequence[int], sizes: Sequence[int]) -> Iterator[Step]:
@@ -199,20 +200,23 @@ def sampler_steps(member: int, members: int, replicas: Sequence[int], sizes: Seq
     for step, count in enumerate(sizes):
         for number in share(member, members, count):
             for stage, replica_count in enumerate(replicas):
-                yield "send", f"stage {stage} {number % replica_count}", "blocks", (step, number)
+                yield LOOKAHEAD, f"stage {stage} {number % replica_count}", "blocks", (step, number)
 
 
 def play(
-    replicas: Sequence[int], totals: Sequence[int], samplers: int, sizes: Sequence[int], pick: st.DataObject
+    replicas: Sequence[int],
+    totals: Sequence[int],
+    samplers: int,
+    sizes: Sequence[int],
+    choose: Callable[[list[str]], tuple[list[str], int]],
 ) -> Played:
-    """Let the roles take turns, in an order that hypothesis chooses, until all are done or all wait."""
+    """Let the roles take turns until all are done or all wait: in the chosen order, so many steps at a time."""
     network, next_steps = Played(), dict[str, Step]()
     roles = {f"sampler {member}": sampler_steps(member, samplers, replicas, sizes) for member in range(samplers)}
     for stage, count in enumerate(replicas):
         for replica in range(count):
             roles[f"stage {stage} {replica}"] = stage_steps(stage, replica, replicas, totals, samplers, sizes)
-    order = pick.draw(st.permutations(list(roles)))
-    burst = pick.draw(st.integers(1, 50))
+    order, burst = choose(list(roles))
     progress = True
     while progress:
         progress = False
@@ -235,13 +239,16 @@ def play(
     replicas=replica_counts,
     cores=cores_of_nodes,
     samplers=st.integers(1, 3),
-    sizes=st.lists(st.integers(1, 20), min_size=1, max_size=3),
+    sizes=st.lists(st.integers(1, 40), min_size=1, max_size=3),
     pick=st.data(),
 )
 def test_no_plan_deadlocks_and_every_message_is_sent_and_taken(
     replicas: tuple[int, ...], cores: list[int], samplers: int, sizes: list[int], pick: st.DataObject
 ) -> None:
-    network = play(replicas, cores_of_stages(replicas, cores), samplers, sizes, pick)
+    def choose(roles: list[str]) -> tuple[list[str], int]:
+        return pick.draw(st.permutations(roles)), pick.draw(st.integers(1, 50))
+
+    network = play(replicas, cores_of_stages(replicas, cores), samplers, sizes, choose)
     assert network.sent == network.taken
     assert not any(network.queues.values())
     by_channel = Counter[str]()
@@ -250,3 +257,9 @@ def test_no_plan_deadlocks_and_every_message_is_sent_and_taken(
     cuts, micro_batches = len(replicas) - 1, sum(sizes)
     assert by_channel["forward"] == by_channel["backward"] == cuts * micro_batches
     assert by_channel["blocks"] == len(replicas) * micro_batches
+
+
+@pytest.mark.parametrize("totals", [(1, 4, 4), (16, 1, 1), (1, 16, 1), (4, 4, 16)])
+def test_stages_of_many_cores_and_few_do_not_wait_for_each_other(totals: tuple[int, ...]) -> None:
+    network = play((1, 1, 1), totals, 1, [40], lambda roles: (roles, 1))
+    assert network.sent == network.taken

@@ -29,7 +29,15 @@ from picluster.worker.roles.stage_role import StageRole
 from picluster.worker.wire.links import Links, Mailroom
 from tests.unit.worker.fake_engine import FakeNetwork
 from tests.unit.worker.random_graph import random_graph
-from tests.unit.worker.roles.threads import crossing, in_threads, lossy, random_plan, single_plan, write_graph
+from tests.unit.worker.roles.threads import (
+    crossing,
+    in_threads,
+    lossy,
+    make_plan,
+    random_plan,
+    single_plan,
+    write_graph,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -219,6 +227,30 @@ def test_a_run_that_is_cut_and_goes_on_under_other_plans_learns_what_one_process
     training, expected = Training(random_spec(dice, MODEL_NAMES[seed % 3]), graphs[seed // 3 % 3]), Course()
     training.go(expected, single_plan(training.spec.model.depth), tmp_path / "whole", Beginning(), None)
     run_cut(dice, training, expected, tmp_path, random_cuts(dice, training, expected, CUTS))
+
+
+def test_a_stage_of_many_cores_and_one_of_few_do_not_wait_for_each_other(
+    tmp_path: Path, graphs: list[GraphFolder]
+) -> None:
+    """The first wants more rows on their way than the last may have gradients under way to it."""
+    spec = msgspec.structs.replace(
+        random_spec(random.Random(0), "sage"),
+        model=ModelChoice(name="sage", depth=2, options={"hidden": HIDDEN}),
+        fanout=(2, 2),
+        batch_size=20,
+        micro_batches=20,
+        epochs=1,
+        patience=None,
+        wire="fp32",
+        boundaries=(),
+        optimizer=Adam(learning_rate=0.05, weight_decay=(0.0, 0.0)),
+    )
+    training, expected, found = Training(spec, graphs[0]), Course(), Course()
+    training.go(expected, single_plan(2), tmp_path / "whole", Beginning(), None)
+    plan = make_plan(("pi1",), ((1,), ("pi2",), "aggregated"), ((2,), ("pi3",), "aggregated"))
+    plan = msgspec.structs.replace(plan, cores={"pi2": 16, "pi3": 1})
+    training.go(found, plan, tmp_path / "split", Beginning(), None)
+    assert_equal(found, expected)
 
 
 def test_a_pre_training_is_cut_anywhere_and_at_its_hand_over(
