@@ -2,6 +2,8 @@
 
 from typing import Literal
 
+import msgspec
+
 from picluster.errors import Fault
 from picluster.schema.record import Record
 from picluster.schema.state import JudgeState, Position
@@ -60,6 +62,8 @@ class StepDone(Event, frozen=True, kw_only=True, tag="step"):
     sent_payload_bytes: int
     """Bytes of tensors handed to the engine for other workers; the next are those that came from them."""
     received_payload_bytes: int
+    sent_payload_to: dict[str, int] = msgspec.field(default_factory=dict)
+    """Bytes of tensors for each of the other nodes; empty in older runs."""
 
 
 class Resources(Event, frozen=True, kw_only=True, tag="metrics"):

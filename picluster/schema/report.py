@@ -2,6 +2,8 @@
 
 from typing import Literal
 
+import msgspec
+
 from picluster.schema.events import Hardware, Status
 from picluster.schema.plan import EngineName, Plan, Strategy
 from picluster.schema.record import Record
@@ -58,6 +60,8 @@ class NodeReport(Record, frozen=True, kw_only=True):
     sent_payload_bytes_per_step: float | None
     """Mean of the bytes of tensors; the next likewise."""
     received_payload_bytes_per_step: float | None
+    sent_payload_to_per_step: dict[str, float] = msgspec.field(default_factory=dict)
+    """Mean of the bytes of tensors for each of the other nodes; empty in older runs."""
 
 
 class EpochReport(Record, frozen=True, kw_only=True):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 
 from picluster.graph.folder import GraphFolder
@@ -60,6 +62,8 @@ def test_payload_and_socket_bytes_of_a_step_follow_the_formula(desk: Desk, engin
     payload = sum(step.sent_payload_bytes for step in steps)
     assert payload == pytest.approx(expected, rel=0.01)
     assert sum(step.received_payload_bytes for step in steps) == payload
+    received_by = {node: sum(step.received_payload_bytes for step in steps_of(run, node)) for node in run.plan().nodes}
+    assert sum((Counter(step.sent_payload_to) for step in steps), Counter()) == Counter(received_by)
     sent, received = (sum(getattr(step, name) for step in steps) for name in ("sent_bytes", "received_bytes"))
     assert sent == pytest.approx(expected, rel=0.06)
     assert sent >= payload

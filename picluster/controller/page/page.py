@@ -122,20 +122,31 @@ def _groups(plan: Plan, nodes: Sequence[NodeReport], holds_back: str) -> list[Gr
 
     last = len(plan.stages) - 1
     samplers = [name for name in plan.sampler if plan.stage_of(name) is None]
-    groups = [Group(title="sampler", boxes=boxes(samplers), flows="ids of sampled neighbours")] if samplers else []
+    first = plan.stages[0].nodes
+    ids = f"ids of sampled neighbours{_carried(nodes, samplers, first)}"
+    groups = [Group(title="sampler", boxes=boxes(samplers), flows=ids)] if samplers else []
     for index, stage in enumerate(plan.stages):
         numbers = ", ".join(map(str, stage.layers))
         title = f"stage {index + 1}: {'layers' if len(stage.layers) > 1 else 'layer'} {numbers}"
         title += f", {len(stage.nodes)} nodes share the work" if len(stage.nodes) > 1 else ""
         title += "" if samplers else ", and sampling"
-        flows = f"{stage_rows(plan, index)} down, their gradients up" if index < last else ""
+        flows = _flows(plan, index, nodes) if index < last else ""
         groups.append(Group(title=title, boxes=boxes(stage.nodes), flows=flows))
     return groups
 
 
-def stage_rows(plan: Plan, index: int) -> str:
-    """Kind of rows that a stage hands on."""
-    return "aggregated rows" if plan.stages[index + 1].receives == "aggregated" else "rows of all sources"
+def _flows(plan: Plan, index: int, nodes: Sequence[NodeReport]) -> str:
+    """Rows that a stage hands to the next, and gradients that come back."""
+    one, other = plan.stages[index].nodes, plan.stages[index + 1].nodes
+    rows = "aggregated rows" if plan.stages[index + 1].receives == "aggregated" else "rows of all sources"
+    return f"{rows} down{_carried(nodes, one, other)}, their gradients up{_carried(nodes, other, one)}"
+
+
+def _carried(nodes: Sequence[NodeReport], ones: Sequence[str], others: Sequence[str]) -> str:
+    """Bytes from some nodes to others in a step, in brackets; empty where they are not known."""
+    to = [node.sent_payload_to_per_step for node in nodes if node.name in ones]
+    size = sum(sent.get(other, 0.0) for sent in to for other in others)
+    return f" ({size / _KIBIBYTE:,.0f} KiB a step)" if size else ""
 
 
 def _traffic(node: NodeReport) -> tuple[str, ...]:

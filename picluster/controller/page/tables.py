@@ -26,15 +26,17 @@ class PrintedTable(Record, frozen=True, kw_only=True):
     rows: tuple[tuple[str, ...], ...]
 
 
-def tables_of(report: Report) -> tuple[PrintedTable, PrintedTable]:
-    """The nodes, and the epochs."""
+def tables_of(report: Report) -> tuple[PrintedTable, ...]:
+    """The nodes, the epochs, and what passes between nodes where that is known."""
     of_nodes = (
         *("node", "role", "layers", "machine", "own MiB", "with files MiB", "limit MiB"),
         *("step ms", "p95 ms", "compute ms", "wait ms", "send ms", "sent KiB a step", "received KiB a step"),
     )
     nodes = PrintedTable(title="Nodes", heads=of_nodes, rows=tuple(_node(node) for node in report.nodes))
     of_epochs = ("epoch", "loss", "train accuracy", "validation accuracy", "validation loss", "seconds")
-    return nodes, PrintedTable(title="Epochs", heads=of_epochs, rows=tuple(_epoch(epoch) for epoch in report.epochs))
+    epochs = PrintedTable(title="Epochs", heads=of_epochs, rows=tuple(_epoch(epoch) for epoch in report.epochs))
+    links = _links(report.nodes)
+    return (nodes, epochs, links) if links.rows else (nodes, epochs)
 
 
 def as_csv(tables: Sequence[PrintedTable]) -> str:
@@ -75,6 +77,16 @@ def _node(node: NodeReport) -> tuple[str, ...]:
         *(_number(_median(measured), 1, 1) for measured in times),
         *(_number(size, 1024, 1) for size in (node.sent_bytes_per_step, node.received_bytes_per_step)),
     )
+
+
+def _links(nodes: Sequence[NodeReport]) -> PrintedTable:
+    """The bytes from each node to each other, the most first; older runs do not know them."""
+    sent = {(node.name, other): size for node in nodes for other, size in node.sent_payload_to_per_step.items()}
+    links = tuple(
+        (printable(one, _LETTERS), printable(other, _LETTERS), _number(size, 1024, 1))
+        for (one, other), size in sorted(sent.items(), key=lambda link: -link[1])
+    )
+    return PrintedTable(title="Links", heads=("from", "to", "KiB of tensors a step"), rows=links)
 
 
 def _epoch(done: EpochReport) -> tuple[str, ...]:

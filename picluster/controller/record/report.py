@@ -172,6 +172,10 @@ def _node(
         ),
         sent_payload_bytes_per_step=_mean(steps, lambda step: step.sent_payload_bytes),
         received_payload_bytes_per_step=_mean(steps, lambda step: step.received_payload_bytes),
+        sent_payload_to_per_step={
+            other: fmean(step.sent_payload_to.get(other, 0) for step in steps)
+            for other in dict.fromkeys(other for step in steps for other in step.sent_payload_to)
+        },
     )
 
 

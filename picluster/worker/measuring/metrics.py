@@ -97,7 +97,7 @@ class _Mark(NamedTuple):
     time: float
     wait_seconds: float
     send_seconds: float
-    sent_payload_bytes: int
+    sent_payload_to: dict[int, int]
     received_payload_bytes: int
     sockets: SocketBytes | None
 
@@ -108,9 +108,14 @@ class StepMeter:
     What the measuring itself takes is part of the next step.
     """
 
-    def __init__(self, driver: Clock, others: Sequence[Clock] = (), system: System = SYSTEM) -> None:
-        """`driver`: of the role that calls; `others`: of further roles in this worker, whose bytes count too."""
-        self._driver, self._now = driver, system.now
+    def __init__(
+        self, driver: Clock, others: Sequence[Clock] = (), system: System = SYSTEM, nodes: Sequence[str] = ()
+    ) -> None:
+        """`driver`: of the role that calls; `others`: of further roles in this worker, whose bytes count too.
+
+        `nodes` are those of the run in the order of ranks.
+        """
+        self._driver, self._now, self._nodes = driver, system.now, nodes
         self._clocks = [driver, *others]
         self._counter = SocketCounter() if system.has_sockets else None
         self._before = self._mark()
@@ -118,9 +123,9 @@ class StepMeter:
     def finish(self, epoch: int, step: int, loss: float | None = None, *, flushed: bool = False) -> StepDone:
         """Return the measures since the last call; `flushed`: all that was sent has left by now."""
         before = self._before
-        payload = sum([clock.sent_payload_bytes for clock in self._clocks]) - before.sent_payload_bytes
-        now = self._mark(before.sockets.sent + payload if flushed and before.sockets else 0)
-        self._before = now
+        now = self._before = self._mark(before if flushed else None)
+        so_far = before.sent_payload_to
+        sent = {to: size - so_far.get(to, 0) for to, size in now.sent_payload_to.items() if size != so_far.get(to)}
         elapsed = now.time - before.time
         wait = now.wait_seconds - before.wait_seconds
         send = now.send_seconds - before.send_seconds
@@ -134,22 +139,35 @@ class StepMeter:
             send_ms=send * 1e3,
             sent_bytes=now.sockets.sent - before.sockets.sent if now.sockets and before.sockets else None,
             received_bytes=now.sockets.received - before.sockets.received if now.sockets and before.sockets else None,
-            sent_payload_bytes=now.sent_payload_bytes - before.sent_payload_bytes,
+            sent_payload_bytes=sum(sent.values()),
             received_payload_bytes=now.received_payload_bytes - before.received_payload_bytes,
+            sent_payload_to={self._nodes[to]: size for to, size in sent.items()},
         )
 
     def skip(self) -> None:
         """Leave out what happened since the last call: an evaluation, a barrier."""
         self._before = self._mark()
 
-    def _mark(self, sent_at_least: int = 0) -> _Mark:
+    def _sent(self) -> dict[int, int]:
+        """Bytes by the rank to which they went. A copy is made at once: the sampler's thread may count meanwhile."""
+        found = dict(self._clocks[0].sent_payload_to)
+        for clock in self._clocks[1:]:
+            for to, size in dict(clock.sent_payload_to).items():
+                found[to] = found.get(to, 0) + size
+        return found
+
+    def _mark(self, all_left_since: _Mark | None = None) -> _Mark:
+        now, sent = self._now(), self._sent()
+        at_least = 0
+        if all_left_since and all_left_since.sockets:
+            at_least = all_left_since.sockets.sent + sum(sent.values()) - sum(all_left_since.sent_payload_to.values())
         return _Mark(
-            self._now(),
+            now,
             self._driver.wait_seconds,
             self._driver.send_seconds,
-            sum([clock.sent_payload_bytes for clock in self._clocks]),
+            sent,
             sum([clock.received_payload_bytes for clock in self._clocks]),
-            self._counter.read(at_least=sent_at_least) if self._counter else None,
+            self._counter.read(at_least=at_least) if self._counter else None,
         )
 
 

@@ -42,7 +42,8 @@ class SamplerRole:
     def run(self) -> None:
         """Work from the position at which the job begins to the one at which it stops, or through the test."""
         self._seeds = self._seeds_of(self._context.job.begin.position.epoch)
-        self._meter = None if self._has_stage else StepMeter(self._links.clock, system=self._context.system)
+        nodes = self._context.job.plan.nodes
+        self._meter = None if self._has_stage else StepMeter(self._links.clock, (), self._context.system, nodes)
         self._context.walk(self._train_step, self._validate, lambda: self._evaluate("test", TEST_EPOCH))
         self._links.flush()
 

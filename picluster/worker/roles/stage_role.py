@@ -66,7 +66,8 @@ class StageRole:
     def run(self) -> None:
         """Work from the position at which the job begins to the one at which it stops, or through the test."""
         self._cores = Cores(self._cores_used, self._links.clock, self._context.fail, self._context.system)
-        self._meter = StepMeter(self._links.clock, self._other_clocks, self._context.system)
+        nodes = self._context.job.plan.nodes
+        self._meter = StepMeter(self._links.clock, self._other_clocks, self._context.system, nodes)
         self._epoch_begun = self._context.system.now() - self._context.job.begin.judge.seconds
         position = self._context.walk(self._train_step, self._validate, self._test, self._give_states)
         if position is not None:

@@ -54,7 +54,9 @@ class Clock:
 
     def __init__(self, now: Callable[[], float] = SYSTEM.now) -> None:
         self.wait_seconds = self.send_seconds = 0.0
-        self.sent_payload_bytes = self.received_payload_bytes = 0
+        self.sent_payload_to = defaultdict[int, int](int)
+        """Bytes by the worker to which they went."""
+        self.received_payload_bytes = 0
         self._now, self._at, self._threads = now, 0.0, Counter[Occupation]()
         self._lock = Lock()  # not one of `System`: nobody ever waits while it is held
 
@@ -107,7 +109,7 @@ class Links:
                 sendings.popleft().wait()
             packed = pack(message)
             sendings.append(self._engine.send(to, channel, packed))
-            self.clock.sent_payload_bytes += payload_bytes(packed)
+            self.clock.sent_payload_to[to] += payload_bytes(packed)
 
     def receive(self, source: int, channel: Channel, place: tuple[int, ...]) -> Message:
         """The next message of that worker and channel; it must belong to `place`."""

@@ -110,10 +110,20 @@ def test_a_run_that_has_made_no_step_has_a_page(tmp_path: Path) -> None:
 def test_the_examples_have_the_sections_of_a_page_of_today(name: str) -> None:
     """Otherwise: python -m scripts.example_pages."""
     today, example = (
-        set(re.findall(r"<h[23]>(.*?)</h[23]>", text)) - {"Temperature over time", "What befell it"}
+        set(re.findall(r"<h[23]>(.*?)</h[23]>", text)) - {"Temperature over time", "What befell it", "Links"}
         for text in (make_page(RunFolder(RUN_V1)), (EXAMPLES / f"{name}.html").read_text())
     )
     assert example == today
+
+
+def test_a_page_tells_what_passes_over_each_link(tmp_path: Path) -> None:
+    folder = RunFolder(copy_of_run_v1(tmp_path / "run"))
+    folder.metrics_file("local2").unlink()
+    folder.record("local2", a_step(sent_payload_to={"local4": 5_120, "local3": 10_240}))
+    page = make_page(folder)
+    assert "aggregated rows down (5 KiB a step), their gradients up<" in page
+    rows = re.findall(r"<td.*?>(.*?)</td>", page[page.index("<h2>Links") :])
+    assert rows[:6] == ["local2", "local3", "10.0", "local2", "local4", "5.0"]
 
 
 class Counting(RunFolder):

@@ -40,6 +40,7 @@ NODE = {
     "received_bytes_per_step": "",
     "sent_payload_bytes_per_step": "",
     "received_payload_bytes_per_step": "",
+    "sent_payload_to_per_step": {},
 }
 REPORT = {
     "schema_version": "",
@@ -189,6 +190,11 @@ def test_what_one_node_sends_others_receive() -> None:
     )
     assert sent == pytest.approx(received)
     assert sent > 0
+
+
+def test_bytes_to_each_other_node_are_means_of_all_steps(copy: RunFolder) -> None:
+    steps = [msgspec.structs.replace(STEP, sent_payload_to=to) for to in ({"b": 100, "c": 50}, {"b": 300})]
+    assert make_report(with_steps(copy, steps)).nodes[0].sent_payload_to_per_step == {"b": 200, "c": 25}
 
 
 def test_a_copy_elsewhere_gives_the_same_report(copy: RunFolder) -> None:

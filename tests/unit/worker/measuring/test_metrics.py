@@ -53,16 +53,18 @@ def test_measuring_a_step_takes_far_less_than_a_hundredth_of_the_shortest_steps(
 
 def test_a_step_is_told_as_the_difference_of_two_moments(connections: list[Peer]) -> None:
     driver, other = Clock(), Clock()
-    other.sent_payload_bytes = 7
-    meter = StepMeter(driver, [other])
+    other.sent_payload_to[1] = 7
+    meter = StepMeter(driver, [other], nodes=["a", "b", "c"])
     driver.wait_seconds, other.wait_seconds = 0.003, 1.0
-    driver.sent_payload_bytes, other.sent_payload_bytes = 100, 27
+    driver.sent_payload_to[2] = 100
+    other.sent_payload_to[1] += 20
     connections[0].exchange(1000, 2000)
     first, second = meter.finish(2, 3, 0.5), meter.finish(2, 4)
     assert (first.epoch, first.step, first.loss) == (2, 3, 0.5)
     assert first.wait_ms == pytest.approx(3.0), "only the driver's time is the step's"
     assert first.step_ms == pytest.approx(first.compute_ms + first.wait_ms + first.send_ms)
     assert (first.sent_payload_bytes, second.sent_payload_bytes) == (120, 0)
+    assert (first.sent_payload_to, second.sent_payload_to) == ({"b": 20, "c": 100}, {})
     assert (first.sent_bytes, first.received_bytes) in {(1000, 2000), (None, None)}
     assert (second.sent_bytes, second.received_bytes) in {(0, 0), (None, None)}
 

@@ -106,7 +106,7 @@ def test_roles_of_one_worker_exchange_messages_uncopied_and_without_the_engine(n
     sampler.send(4, Channel.BLOCKS, sent)
     assert stage.receive(4, Channel.BLOCKS, (1, 1, 0)) is sent
     assert not network.sendings
-    assert sampler.clock.sent_payload_bytes == stage.clock.received_payload_bytes == 0
+    assert sum(sampler.clock.sent_payload_to.values()) == stage.clock.received_payload_bytes == 0
 
 
 def test_the_mailroom_holds_as_many_messages_as_the_lookahead(network: FakeNetwork) -> None:
@@ -133,7 +133,7 @@ def test_the_clock_counts_payload_on_both_sides_and_the_time_of_waiting(first: L
     thread.start()
     second.receive(0, Channel.BLOCKS, (1, 1, 0))
     thread.join()
-    assert first.clock.sent_payload_bytes == second.clock.received_payload_bytes == 400
+    assert first.clock.sent_payload_to == {1: second.clock.received_payload_bytes} == {1: 400}
     assert second.clock.wait_seconds >= 0.9 * SHORT_SECONDS
     assert second.clock.send_seconds == first.clock.wait_seconds == 0
     assert 0 < first.clock.send_seconds < 0.9 * SHORT_SECONDS
