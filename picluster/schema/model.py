@@ -69,6 +69,8 @@ class ModelDescription(Record, frozen=True, kw_only=True):
     layers: tuple[LayerDescription, ...]
     dense_layers: int | None = None
     """Number of its layers without neighbours; None in descriptions of earlier versions."""
+    imports_pyg: bool = False
+    """True where its file imports PyG, whose code takes memory on every node that holds a stage."""
     training: TrainingDefaults = TrainingDefaults()
     pretraining: Pretraining | None = None
     """Training that comes first; None where the model is trained at once."""

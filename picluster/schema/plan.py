@@ -43,6 +43,17 @@ class StagePlan(Record, frozen=True, kw_only=True):
     """Rows that cross the cut before it: aggregated by the stage before, or the full rows of all sources."""
 
 
+class ExpectedMemory(Record, frozen=True, kw_only=True):
+    """Memory that a node of a plan is expected to take at most."""
+
+    anonymous_bytes: int
+    """The part that cannot be dropped."""
+    mapped_bytes: int
+    """Pages of the files that it reads: its part of the graph, and programs. They can be dropped and read again."""
+    limit_bytes: int | None
+    """Memory that the node said it has; None where it is not known."""
+
+
 class Plan(Record, frozen=True, kw_only=True):
     """The placement of one spec on named nodes."""
 
@@ -55,6 +66,8 @@ class Plan(Record, frozen=True, kw_only=True):
     stages: tuple[StagePlan, ...]
     cores: dict[str, int] = msgspec.field(default_factory=dict)
     """Cores on which each node computes micro-batches side by side; a node that is not named here uses one."""
+    memory: dict[str, ExpectedMemory] = msgspec.field(default_factory=dict)
+    """Memory that each node is expected to take; empty in plans of earlier versions."""
     idle: tuple[str, ...] = ()
     """Nodes of the inventory that this plan does not start."""
     notes: tuple[str, ...] = ()

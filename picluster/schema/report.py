@@ -33,6 +33,18 @@ class NodeMemory(Record, frozen=True, kw_only=True):
     """That part of the engine's own processes, beside the worker's; None where it has none."""
     limit_bytes: int | None
     """Memory limit that applies to it, of the control group or the machine."""
+    expected_anonymous_bytes: int | None = None
+    """Expectation of the plan for the part that cannot be dropped, engine's own processes left out; None in older
+    runs."""
+    expected_mapped_bytes: int | None = None
+    """Likewise for pages of files: its part of the graph, and programs."""
+
+    @property
+    def expected_resident_bytes(self) -> int | None:
+        """Both expectations together."""
+        if self.expected_anonymous_bytes is None or self.expected_mapped_bytes is None:
+            return None
+        return self.expected_anonymous_bytes + self.expected_mapped_bytes
 
 
 class NodeReport(Record, frozen=True, kw_only=True):
@@ -43,6 +55,8 @@ class NodeReport(Record, frozen=True, kw_only=True):
     """Work of the node, such as `sampler` or `stage 1`."""
     layers: tuple[int, ...]
     """Layers that it held, counted from 1."""
+    cores: int | None = None
+    """Cores on which it computed; None where it only sampled."""
     hardware: Hardware | None
     """Its machine; None where it never got ready."""
     memory: NodeMemory

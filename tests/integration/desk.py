@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psutil
 
+from picluster.controller.record.report import make_report
 from picluster.controller.record.run_folder import RunFolder
 from picluster.schema.events import StepDone
 
@@ -80,6 +81,15 @@ def losses(run: RunFolder) -> list[float]:
 
 def steps_of(run: RunFolder, node: str) -> list[StepDone]:
     return [recorded.event for recorded in run.metrics(node) if isinstance(recorded.event, StepDone)]
+
+
+def assert_memory_was_as_expected(run: RunFolder) -> None:
+    """No node took more memory of its own than its plan expected, and none was expected to take far more."""
+    for node in make_report(run).nodes:
+        measured, expected = node.memory.peak_anonymous_bytes, node.memory.expected_anonymous_bytes
+        assert measured is not None
+        assert expected is not None
+        assert measured <= expected <= 1.5 * measured, f"{node.name} ({node.role}): {measured} of {expected}"
 
 
 def workers_of(controller: int) -> list[psutil.Process]:

@@ -10,7 +10,7 @@ from picluster.graph.folder import GraphFolder
 from picluster.randomness import Purpose
 from picluster.schema.spec import Precision, Spec
 from picluster.worker.sampling.sampler import Ids, NeighbourSampler, Sample, cut, shuffled
-from tests.integration.desk import Desk, steps_of
+from tests.integration.desk import Desk, assert_memory_was_as_expected, steps_of
 
 pytestmark = pytest.mark.slow
 
@@ -56,6 +56,7 @@ def packed(ids: Ids) -> int:
 def test_payload_and_socket_bytes_of_a_step_follow_the_formula(desk: Desk, engine: str, wire: Precision) -> None:
     words = ("--scale", "0.1", "--model", "sage", "--hidden", str(HIDDEN), "--epochs", "1", "--nodes", "3")
     run = desk.launch(*words, "--layers-per-node", "1", "--engine", engine, "--wire", wire)
+    assert_memory_was_as_expected(run)
     graph = GraphFolder.open(desk.folder / "graphs" / "reddit-like-0.1")
     expected = sum(formula_bytes(sample, wire) for sample in samples_of_epoch(graph, run.run().spec))
     steps = [step for node in run.plan().nodes for step in steps_of(run, node)]

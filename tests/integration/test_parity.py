@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from picluster.controller.record.run_folder import RunFolder
-from tests.integration.desk import GRAPH, Desk, losses, steps_of
+from tests.integration.desk import GRAPH, Desk, assert_memory_was_as_expected, losses, steps_of
 from tests.integration.recorded import assert_as_recorded
 
 PLANS = {
@@ -162,7 +162,8 @@ def test_another_partition_of_the_step_gives_other_losses(
 
 
 def assert_is_what_it_says(run: RunFolder, name: str) -> None:
-    """Layers are where the plan says, and rows or gradients really crossed between processes."""
+    """Layers are where the plan says, rows or gradients really crossed, and memory was as the plan expected."""
+    assert_memory_was_as_expected(run)
     plan = run.plan()
     held = [stage.layers for stage in plan.stages]
     layers, middle = tuple(range(1, plan.depth + 1)), plan.depth // 2

@@ -12,7 +12,7 @@ from picluster.cli.show.words import NOTHING, epochs, fraction, kibibytes, liste
 from picluster.cli.terminal.typeable import typeable
 from picluster.controller.comparison.notes import sent_below_payload, why_below_payload
 from picluster.schema.facts import mixed_numerics
-from picluster.schema.plan import Plan
+from picluster.schema.plan import ExpectedMemory, Plan
 from picluster.schema.record import to_json
 from picluster.schema.report import AttemptReport, NodeReport, Percentiles, Report
 from picluster.schema.run import Failure
@@ -34,11 +34,18 @@ def show_plan(plan: Plan, *, as_json: bool) -> None:
         layers = plan.layers_of(node)
         held = f", layer{'s' if len(layers) > 1 else ''} {listed(layers)}" if layers else ""
         held += f", on {plan.cores_of(node)} cores" if plan.cores_of(node) > 1 else ""
+        held += f": {_expected(plan.memory[node])}" if node in plan.memory else ""
         screen.tell(f"  {plain(node):<{width}} {plan.role_of(node)}{held}")
     if plan.idle:
         screen.tell(f"  {plain(', '.join(plan.idle))}: not used by this plan")
     for note in plan.notes:
         screen.tell(f"  note: {typeable(note)}")
+
+
+def _expected(memory: ExpectedMemory) -> str:
+    """Memory that a node is expected to take, in words such as `245 MiB + 134 of files, of 1,024`."""
+    words = f"{mebibytes(memory.anonymous_bytes)} MiB + {mebibytes(memory.mapped_bytes)} of files"
+    return words if memory.limit_bytes is None else f"{words}, of {mebibytes(memory.limit_bytes)}"
 
 
 def _plan_line(strategy: str, nodes: Sequence[object], engine: str) -> str:
@@ -67,7 +74,8 @@ def show_report(report: Report) -> None:
     _show_results(screen, report)
     if report.epochs:
         screen.show(_epochs_table(report), "epochs")
-    screen.show(_memory_table(report), "memory, MiB (peaks)")
+    expects = any(node.memory.expected_anonymous_bytes for node in report.nodes)
+    screen.show(_memory_table(report), f"memory, MiB (peaks{', of what the plan expected' if expects else ''})")
     screen.show(_time_table(report.nodes), "a step: ms (medians), KiB over the wire")
     below = [node.name for node in report.nodes if _is_below_payload(node)]
     if below:
@@ -141,20 +149,29 @@ def _memory_table(report: Report) -> Table:
     table = plain_table(("node", "role", "layers"), heads)
     for node in report.nodes:
         memory = node.memory
-        sizes = [memory.peak_rss_bytes, memory.peak_anonymous_bytes]
-        sizes += [memory.peak_engine_bytes] if has_processes else []
-        cells = [mebibytes(size) for size in (*sizes, memory.limit_bytes)]
+        cells = [
+            _beside(memory.peak_rss_bytes, memory.expected_resident_bytes),
+            _beside(memory.peak_anonymous_bytes, memory.expected_anonymous_bytes),
+            *([mebibytes(memory.peak_engine_bytes)] if has_processes else []),
+            mebibytes(memory.limit_bytes),
+        ]
         table.add_row(plain(node.name), node.role, listed(node.layers) or NOTHING, *cells)
     return table
 
 
+def _beside(measured: int | None, expected: int | None) -> str:
+    """A measure, and what the plan expected where it is known."""
+    return mebibytes(measured) if expected is None else f"{mebibytes(measured)} of {mebibytes(expected)}"
+
+
 def _time_table(nodes: Sequence[NodeReport]) -> Table:
-    table = plain_table(["node"], ("step", "p95", "compute", "wait", "send", "sent", "received"))
+    table = plain_table(["node"], ("cores", "step", "p95", "compute", "wait", "send", "sent", "received"))
     for node in nodes:
         times = [_at(node.step_ms, "p50"), _at(node.step_ms, "p95")]
         times += [_at(measure, "p50") for measure in (node.compute_ms, node.wait_ms, node.send_ms)]
         sent = kibibytes(node.sent_bytes_per_step) + ("*" if _is_below_payload(node) else "")
-        table.add_row(plain(node.name), *times, sent, kibibytes(node.received_bytes_per_step))
+        cores = NOTHING if node.cores is None else str(node.cores)
+        table.add_row(plain(node.name), cores, *times, sent, kibibytes(node.received_bytes_per_step))
     return table
 
 

@@ -29,7 +29,8 @@ class PrintedTable(Record, frozen=True, kw_only=True):
 def tables_of(report: Report) -> tuple[PrintedTable, ...]:
     """The nodes, the epochs, and what passes between nodes where that is known."""
     of_nodes = (
-        *("node", "role", "layers", "machine", "own MiB", "with files MiB", "limit MiB"),
+        *("node", "role", "layers", "cores", "machine"),
+        *("own MiB", "own MiB expected", "with files MiB", "with files MiB expected", "limit MiB"),
         *("step ms", "p95 ms", "compute ms", "wait ms", "send ms", "sent KiB a step", "received KiB a step"),
     )
     nodes = PrintedTable(title="Nodes", heads=of_nodes, rows=tuple(_node(node) for node in report.nodes))
@@ -65,12 +66,15 @@ def as_markdown(tables: Sequence[PrintedTable]) -> str:
 
 def _node(node: NodeReport) -> tuple[str, ...]:
     memory = node.memory
-    sizes = (memory.peak_anonymous_bytes, memory.peak_rss_bytes, memory.limit_bytes)
+    own, with_files = memory.peak_anonymous_bytes, memory.peak_rss_bytes
+    expected = (memory.expected_anonymous_bytes, memory.expected_resident_bytes)
+    sizes = (own, expected[0], with_files, expected[1], memory.limit_bytes)
     times = (node.compute_ms, node.wait_ms, node.send_ms)
     return (
         printable(node.name, _LETTERS),
         node.role,
         " ".join(map(str, node.layers)),
+        "" if node.cores is None else str(node.cores),
         printable(node.hardware.model, _LETTERS) if node.hardware else "",
         *(_number(size, _MEBIBYTE, 0) for size in sizes),
         *(_number(getattr(node.step_ms, percentile, None), 1, 1) for percentile in ("p50", "p95")),

@@ -11,66 +11,20 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec.structs import replace
 
-from picluster.controller.planning.planner import expected_frontiers, machine_of
+from picluster.controller.planning.demand import demand_of
+from picluster.controller.planning.memory import machines_of
+from picluster.controller.planning.planner import machine_of
 from picluster.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
+    from picluster.controller.planning.demand import Demand
     from picluster.schema.facts import NodeFacts
     from picluster.schema.graph import GraphMeta
     from picluster.schema.model import ModelDescription
     from picluster.schema.plan import Plan
     from picluster.schema.spec import Spec
-
-_WORKER_BYTES = 160 << 20
-"""Anonymous memory of a worker that computes nothing yet: nearly all of it is torch."""
-_BYTES_OF_PARAMETER = 28
-"""Bytes of a weight in fp32, its two moments and its best value, and its gradients' sum in fp64."""
-_BYTES_OF_GRADIENT = 12
-"""Bytes of one core's gradient of a weight in fp32, and rounded in fp64."""
-_AT_WORK = 3
-"""A micro-batch takes so many times what it keeps, while a core computes it."""
-
-
-class Demand(NamedTuple):
-    """Memory that a stage takes on one node, in bytes."""
-
-    base: float
-    """Memory of the worker, weights and optimiser."""
-    kept: float
-    """Memory of a micro-batch between its way there and its way back."""
-    at_work: float
-    """Memory of a micro-batch that a core computes."""
-    waiting: int
-    """Number of micro-batches of this node that are at later stages, and wait to come back."""
-
-    @staticmethod
-    def of(plan: Plan, index: int, spec: Spec, model: ModelDescription, graph: GraphMeta) -> Demand:
-        """Expected demand of a stage: rows of its targets, aggregated and transformed."""
-        targets, stage = expected_frontiers(spec, graph), plan.stages[index]
-        values = sum(
-            targets[each] * sum(model.layers[each - 1].aggregated.values()) for each in plan.aggregated_by(index)
-        )
-        values += sum(targets[each] * sum(model.layers[each - 1].output.values()) for each in stage.layers)
-        if index == 0 and model.dense_layers:  # they may work on the features of all sources
-            values += targets[0] * graph.features
-        parameters = sum(model.layers[each - 1].parameters for each in stage.layers)
-        following = sum(plan.cores_of(node) for later in plan.stages[index + 1 :] for node in later.nodes)
-        return Demand(
-            base=_WORKER_BYTES + parameters * _BYTES_OF_PARAMETER,
-            kept=4 * values,
-            at_work=4 * values * _AT_WORK + parameters * _BYTES_OF_GRADIENT,
-            waiting=ceil(following / len(stage.nodes)),
-        )
-
-    def bytes(self, cores: int) -> float:
-        """Memory with so many cores."""
-        return self.base + cores * self.at_work + (self.waiting + cores if self.waiting else 0) * self.kept
-
-    def fitting(self, memory: float, most: int) -> int:
-        """Number of cores for which there is memory; at least 1."""
-        return next((cores for cores in range(most, 1, -1) if self.bytes(cores) <= memory), 1)
 
 
 class _Share(NamedTuple):
@@ -99,14 +53,15 @@ def with_cores(
     shares = _shares(plan, facts, asked, sharing)
     plan, notes = replace(plan, cores={}), list[str]()
     for index in reversed(range(len(plan.stages))):
-        stage, demand = plan.stages[index], Demand.of(plan, index, spec, model, graph)
+        stage = plan.stages[index]
+        demands = {name: demand_of(plan, name, spec, model, graph) for name in stage.nodes}
         most = ceil(spec.micro_batches / len(stage.nodes))
-        fitting = {name: demand.fitting(shares[name].memory, shares[name].cores) for name in stage.nodes}
+        fitting = {name: each.fitting(shares[name].memory, shares[name].cores) for name, each in demands.items()}
         used = {name: min(cores, most) for name, cores in fitting.items() if min(cores, most) > 1}
         plan = replace(plan, cores={**used, **plan.cores})
         for name, cores in fitting.items():
             if cores < min(shares[name].cores, most):
-                notes.append(_memory_note(name, cores, shares[name], demand))
+                notes.append(_memory_note(name, cores, shares[name], demands[name]))
         notes += _idle_notes({name: cores for name, cores in fitting.items() if cores > most}, plan, index, spec)
     return replace(plan, notes=(*plan.notes, *notes))
 
@@ -114,12 +69,10 @@ def with_cores(
 def _shares(
     plan: Plan, facts: Sequence[NodeFacts], asked: int | None, sharing: Collection[str]
 ) -> Mapping[str, _Share]:
-    known = {node.name: node for node in facts}
-    machines = {name: machine_of(name, known) or name for name in plan.nodes}
-    places = {name: "" if machine in sharing else machine for name, machine in machines.items()}
-    crowds, shares = Counter(places.values()), dict[str, _Share]()
+    known, machines = {node.name: node for node in facts}, machines_of(plan, facts, sharing)
+    crowds, shares = Counter(machines.values()), dict[str, _Share]()
     for name, machine in machines.items():
-        node, crowd = known.get(machine), crowds[places[name]]
+        node, crowd = known.get(machine_of(name, known) or name), crowds[machine]
         cores, memory = (node.cores or 1, node.usable_bytes) if node else (1, None)
         wanted = asked or plan.cores.get(name) or max(1, cores // crowd)
         shares[name] = _Share(min(wanted, cores), memory / crowd if memory else float("inf"))

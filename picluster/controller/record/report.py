@@ -150,17 +150,20 @@ def error_of(folder: RunFolder, result: Result) -> PiclusterError | None:
 def _node(
     name: str, plan: Plan, ready: Ready | None, steps: Sequence[StepDone], resources: Sequence[Resources]
 ) -> NodeReport:
-    last = resources[-1] if resources else None
+    last, expected = resources[-1] if resources else None, plan.memory.get(name)
     return NodeReport(
         name=name,
         role=plan.role_of(name),
         layers=plan.layers_of(name),
+        cores=plan.cores_of(name) if plan.layers_of(name) else None,
         hardware=ready.hardware if ready else None,
         memory=NodeMemory(
             peak_rss_bytes=last.peak_rss_bytes if last else None,
             peak_anonymous_bytes=last.peak_anonymous_bytes if last else None,
             peak_engine_bytes=last.peak_engine_bytes or None if last else None,
-            limit_bytes=last.limit_bytes if last else None,
+            limit_bytes=last.limit_bytes if last else expected.limit_bytes if expected else None,
+            expected_anonymous_bytes=expected.anonymous_bytes if expected else None,
+            expected_mapped_bytes=expected.mapped_bytes if expected else None,
         ),
         step_ms=_percentiles(steps, lambda step: step.step_ms),
         compute_ms=_percentiles(steps, lambda step: step.compute_ms),

@@ -12,6 +12,7 @@ import msgspec
 from picluster.controller.nodes.inventory import Node, RemoteNode, default_inventory, read_inventory, remote_nodes
 from picluster.controller.nodes.reaching import MEANS, Means, NodeSurvey
 from picluster.controller.planning.cores import with_cores
+from picluster.controller.planning.memory import with_memory
 from picluster.controller.planning.planner import are_unlike, fit_plan, machine_of, make_plan, memory_words
 from picluster.controller.planning.request import LaunchRequest, spelt
 from picluster.errors import InputError
@@ -141,16 +142,14 @@ class Placement:
         return self.survey.take(nodes) if self.survey else self.means.machines_of(nodes)
 
     def plan(self, task: Task) -> Plan:
-        """The plan that was asked for, checked against nodes and model; else the one that the strategy makes."""
-        return with_cores(
-            self._placed(task),
-            self.facts,
-            task.spec,
-            task.description,
-            task.graph.meta,
-            asked=self.request.cores,
-            sharing=[node.name for node in self.nodes if _is_process(node)],
-        )
+        """The plan that was asked for, checked against nodes and model; else the one that the strategy makes.
+
+        InputError where it cannot fit into the nodes' memory.
+        """
+        spec, model, graph = task.spec, task.description, task.graph.meta
+        sharing = [node.name for node in self.nodes if _is_process(node)]
+        plan = with_cores(self._placed(task), self.facts, spec, model, graph, asked=self.request.cores, sharing=sharing)
+        return with_memory(plan, self.facts, spec, model, graph, sharing)
 
     def _placed(self, task: Task) -> Plan:
         asked, given = self.request, self.given_plan

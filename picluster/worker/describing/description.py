@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -72,6 +73,7 @@ def describe(file: Path, features: int, classes: int, options: dict[str, OptionV
         options=built.options,
         layers=layers,
         dense_layers=sum(len(layer.parts) - 1 for layer in built.layers),
+        imports_pyg="torch_geometric" in sys.modules,
         training=training,
         pretraining=pretraining,
     )

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import socket
 from pathlib import Path
 
@@ -135,7 +136,8 @@ def test_the_first_line_says_which_inventory_is_used_and_every_node_is_told_what
     lines = launch("--dry-run", *words).err.splitlines()
     assert lines[0] == "inventory  hosts.yml: 4 nodes"
     assert lines[1] == "plan       layer-split over 4 nodes, engine gloo"
-    assert [line.split(maxsplit=1) for line in lines[2:6]] == [
+    assert all(re.search(r": \d+ MiB \+ \d+ of files, of [\d,]+$", line) for line in lines[2:6]), "memory is expected"
+    assert [line.split(":")[0].split(maxsplit=1) for line in lines[2:6]] == [
         ["pi1", "sampler"],
         ["pi2", "stage 1, layer 1"],
         ["pi3", "stage 1, layer 1"],

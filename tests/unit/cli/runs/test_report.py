@@ -76,7 +76,7 @@ def test_a_node_that_sent_less_than_its_payload_is_marked_and_explained(run: Run
         line["event"] |= {"sent_bytes": 1} if line["event"]["kind"] == "step" else {}
     run.metrics_file("local2").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
     out = picluster("report").out
-    assert [row[6] for row in table(out, "a step: ms (medians), KiB over the wire") if row[0] == "local2"] == ["0.0*"]
+    assert [row[7] for row in table(out, "a step: ms (medians), KiB over the wire") if row[0] == "local2"] == ["0.0*"]
     assert "* local2 sent less than the payload, because workers of Ray on one machine" in out
 
 
@@ -170,7 +170,7 @@ def test_a_run_before_its_first_step_is_shown_with_dashes(picluster: Picluster, 
     answer = picluster("report")
     assert answer.code == 0
     rows = table(answer.out, "a step: ms (medians), KiB over the wire")[1:]
-    assert rows == [[node, *["–"] * 7] for node in NODES]
+    assert rows == [[node, cores, *["–"] * 7] for node, cores in zip(NODES, "–111", strict=True)]
 
 
 def test_a_damaged_run_folder_is_refused_with_the_file_s_name(picluster: Picluster, run: RunFolder) -> None:

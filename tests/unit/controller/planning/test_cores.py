@@ -1,11 +1,10 @@
 """Cores of a plan's nodes: what they have, as far as memory and micro-batches go."""
 
-from math import inf
-
 import pytest
 from msgspec.structs import replace
 
-from picluster.controller.planning.cores import Demand, with_cores
+from picluster.controller.planning.cores import with_cores
+from picluster.controller.planning.demand import demand_of
 from picluster.schema.facts import NodeFacts
 from picluster.schema.plan import Plan, StagePlan
 from tests.unit.controller.made import a_graph, a_model, a_spec
@@ -61,7 +60,7 @@ def test_a_step_with_few_micro_batches_says_what_idles() -> None:
 
 
 def test_memory_bounds_the_cores_and_a_note_says_so() -> None:
-    demand = Demand.of(SINGLE, 0, SPEC, WIDE, GRAPH)
+    demand = demand_of(SINGLE, "a", SPEC, WIDE, GRAPH)
     enough = demand.bytes(3)
     assert told(SINGLE, shelf(memory=enough + 1)).cores == {"a": 3}
     [note] = told(SINGLE, shelf(memory=enough + 1)).notes
@@ -70,14 +69,6 @@ def test_memory_bounds_the_cores_and_a_note_says_so() -> None:
     )
     assert told(SINGLE, shelf(memory=enough - 1)).cores == {"a": 2}
     assert told(SINGLE, shelf(memory=1)).cores == {}, "what does not fit at all is for another to say"
-
-
-def test_a_stage_keeps_micro_batches_that_later_stages_compute() -> None:
-    slow, quick = (replace(SPLIT, cores={"c": cores}) for cores in (1, 4))
-    few, many = (Demand.of(plan, 0, SPEC, WIDE, GRAPH).bytes(2) for plan in (slow, quick))
-    kept = Demand.of(slow, 0, SPEC, WIDE, GRAPH).kept
-    assert many - few == pytest.approx(kept), "four on two nodes, rather than one on one of them"
-    assert Demand.of(SPLIT, 1, SPEC, WIDE, GRAPH).waiting == 0
 
 
 @pytest.mark.parametrize(("processes", "expected"), [(1, 4), (2, 2), (3, 1), (4, 1)])
@@ -90,11 +81,5 @@ def test_processes_of_one_machine_share_its_cores_and_memory(processes: int, exp
     replicas = tuple(f"a.{number + 1}" for number in range(processes))
     mirrored = replace(plan, sampler=replicas, stages=(StagePlan(layers=(1, 2), nodes=replicas),))
     assert {told(mirrored, shelf(), micro_batches=32).cores_of(name) for name in replicas} == {expected}
-    scarce = shelf(memory=processes * Demand.of(plan, 0, spec, WIDE, GRAPH).bytes(1))
+    scarce = shelf(memory=processes * demand_of(plan, "s", spec, WIDE, GRAPH).bytes(1))
     assert with_cores(plan, scarce, spec, WIDE, GRAPH, sharing=names).cores == {}
-
-
-def test_a_demand_is_that_of_the_worker_where_nothing_is_computed() -> None:
-    assert Demand.of(SINGLE, 0, SPEC, WIDE, GRAPH).fitting(inf, 4) == 4
-    assert Demand(base=1.0, kept=1.0, at_work=2.0, waiting=0).bytes(2) == 5.0
-    assert Demand(base=1.0, kept=1.0, at_work=2.0, waiting=3).bytes(2) == 10.0
