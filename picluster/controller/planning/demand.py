@@ -6,6 +6,7 @@ Above what real runs take, and near it: docs/LOG.md has the figures (2026-11-29,
 from __future__ import annotations
 
 from math import ceil, inf
+from operator import add
 from typing import TYPE_CHECKING, NamedTuple
 
 from picluster.controller.planning.planner import expected_frontiers
@@ -50,6 +51,8 @@ _MESSAGES = 4
 _COPIES = 4.0
 """Copies of its widest rows that a micro-batch takes beside what it keeps, while a core computes it: terms of a sum, or
 what is left of them by dropout, and its mask."""
+_COPIES_OF_CHUNK = 3.0
+"""Likewise of a chunk of nodes in exact inference, which drops nothing."""
 _SCATTERED = 1.3
 """Rows of micro-batches that come and go, among rows of those that wait, leave gaps between them."""
 _NODES_AT_ONCE, _EDGES_AT_ONCE, _REMEMBERED_BYTES, _SMALL_BYTES = 1 << 12, 1 << 21, 32 << 20, 16 << 20
@@ -70,13 +73,16 @@ class Demand(NamedTuple):
     share: int = 1
     """Number of micro-batches of a step that fall to this node."""
     inference: float = 0.0
-    """Memory of exact inference, for which that of training is given back."""
+    """Memory of exact inference."""
+    gives_back: bool = True
+    """True where the memory of training is given back before exact inference: not on small graphs."""
     mapped: float = 0.0
     """Pages of the files that it reads: its part of the graph, rows of all nodes in exact inference."""
 
     def bytes(self, cores: int) -> float:
         """Memory with so many cores."""
-        return self.base + max(self.inference, self.training(cores))
+        together = max if self.gives_back else add
+        return self.base + together(self.inference, self.training(cores))
 
     def training(self, cores: int) -> float:
         """Part of the micro-batches that are computed, or wait."""
@@ -111,6 +117,7 @@ def demand_of(plan: Plan, node: str, spec: Spec, model: ModelDescription, graph:
         waiting=ceil(later / len(stage.nodes)),
         share=ceil(spec.micro_batches / len(stage.nodes)),
         inference=work.of_inference(index),
+        gives_back=graph.nodes > _NODES_AT_ONCE,
         mapped=work.files(node) + sum(size for size in work.tables(index) if size > _SMALL_BYTES),
     )
 
@@ -179,7 +186,7 @@ class _Work(NamedTuple):
         widths += [_width(self._layer(each).output) for each in self.plan.stages[index].layers]
         chunk = min(_NODES_AT_ONCE, self.graph.nodes) * max(widths) * _VALUE
         few = sum(size for size in self.tables(index) if size <= _SMALL_BYTES)
-        return few + edges * (_BYTES_OF_EDGE + _MESSAGES * _ID) + chunk * _COPIES
+        return few + edges * (_BYTES_OF_EDGE + _MESSAGES * _ID) + chunk * _COPIES_OF_CHUNK
 
     def remembered(self, index: int) -> float:
         """Bytes of the features' sums that a stage keeps from one exact inference to the next."""

@@ -38,6 +38,7 @@ def test_memory_of_cores_is_added_up_and_bounds_them() -> None:
     assert at_once.bytes(2) == 5.0
     assert (at_once.fitting(inf, 4), at_once.fitting(5.5, 4), at_once.fitting(0.0, 4)) == (4, 2, 1)
     assert at_once._replace(inference=9.0).bytes(2) == 10.0, "training has given its memory back by then"
+    assert at_once._replace(inference=9.0, gives_back=False).bytes(2) == 14.0
 
 
 def test_smaller_micro_batches_need_less_and_wider_layers_more() -> None:
