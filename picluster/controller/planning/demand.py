@@ -6,7 +6,6 @@ Above what real runs take, and near it: docs/LOG.md has the figures (2026-11-29,
 from __future__ import annotations
 
 from math import ceil, inf
-from operator import add
 from typing import TYPE_CHECKING, NamedTuple
 
 from picluster.controller.planning.planner import expected_frontiers
@@ -25,7 +24,7 @@ _PYG_BYTES = 88 << 20
 """PyG, where a model's file imports it."""
 _ENGINE_BYTES: Mapping[EngineName, int] = {"mpi": 4 << 20, "ray": 40 << 20}
 """Code of an engine in the worker; its own processes come on top."""
-_STAGE_BYTES = 12 << 20
+_STAGE_BYTES = 18 << 20
 """Buffers of the libraries that compute."""
 _PEER_BYTES = 5 << 20
 """Threads for another worker, and bytes that it may send ahead."""
@@ -81,8 +80,8 @@ class Demand(NamedTuple):
 
     def bytes(self, cores: int) -> float:
         """Memory with so many cores."""
-        together = max if self.gives_back else add
-        return self.base + together(self.inference, self.training(cores))
+        training = self.training(cores)
+        return self.base + (max(training, self.inference) if self.gives_back else training + self.inference)
 
     def training(self, cores: int) -> float:
         """Part of the micro-batches that are computed, or wait."""
