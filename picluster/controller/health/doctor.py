@@ -20,6 +20,7 @@ from picluster.controller.nodes.fan_out import parted, try_all
 from picluster.controller.nodes.fitness import busy
 from picluster.controller.nodes.reaching import REACH_SECONDS, enter_all, leave_all, look_all, machines_of, visited_as
 from picluster.controller.nodes.shipping import files_of, state_of
+from picluster.controller.planning.demand import WORKER_BYTES
 from picluster.errors import PiclusterError, RunFailed
 from picluster.graph.folder import META_FILE
 from picluster.schema.agent import Examine, Listen, MeasureLink, TellTime, TryTorch
@@ -57,6 +58,11 @@ class Intent:
     def wanted(self, name: str) -> dict[str, list[int]]:
         """Files that a node reads, as a steward is asked for them."""
         return state_of(files_of(self.graph, self.plan.arrays_of(name)))
+
+    def worker_bytes(self, name: str) -> int:
+        """Memory that a node's worker is expected to take for itself; plans of earlier versions do not tell."""
+        expected = self.plan.memory.get(name)
+        return expected.anonymous_bytes if expected else WORKER_BYTES
 
 
 class Doctor:
@@ -164,6 +170,7 @@ class Doctor:
             address=address,
             interface=interface,
             data_bytes=sum(state[0] for state in self._intent.wanted(node).values()) if self._intent else 0,
+            worker_bytes=self._intent.worker_bytes(node) if self._intent else WORKER_BYTES,
         )
 
 

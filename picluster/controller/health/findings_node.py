@@ -7,12 +7,11 @@ from collections.abc import Iterator, Mapping
 
 from msgspec import field
 
+from picluster.controller.planning.demand import WORKER_BYTES
 from picluster.errors import DataError, PiclusterError
 from picluster.schema.facts import NodeFacts
 from picluster.schema.health import Facts, Finding, NodeHealth, Severity, TorchTrial
 
-WORKER_BYTES = 128 << 20
-"""Anonymous memory of a worker that has imported torch and done nothing else."""
 ROLE_BYTES = 256 << 20
 """Memory that a role of a small graph takes."""
 DATA_BYTES = 1 << 30
@@ -49,6 +48,8 @@ class Patient(NodeHealth, frozen=True, kw_only=True):
     """Answer of its steward."""
     data_bytes: int = 0
     """Size of the arrays that it reads, by the plan."""
+    worker_bytes: int = WORKER_BYTES
+    """Memory of its worker that cannot be dropped: what the plan expects, else that of any worker."""
 
 
 Remark = tuple[str, Severity, str, str]
@@ -101,10 +102,12 @@ def _memory(patient: Patient, facts: Facts) -> Iterator[Remark]:
     left = f"{room >> 20} MiB of memory are left"
     if facts.available_bytes is None:
         pass
-    elif room + (facts.swap_free_bytes or 0) < WORKER_BYTES:
-        yield "memory", "problem", f"only {left}, and a worker alone takes {WORKER_BYTES >> 20}", _END_OTHERS
-    elif room < patient.data_bytes + WORKER_BYTES:
-        what = f"{left}; a worker takes {WORKER_BYTES >> 20}, its part of the graph {patient.data_bytes >> 20}"
+    elif room + (facts.swap_free_bytes or 0) < patient.worker_bytes:
+        yield "memory", "problem", f"only {left}, and its worker takes {patient.worker_bytes >> 20}", _END_OTHERS
+    elif room < patient.data_bytes + patient.worker_bytes:
+        what = (
+            f"{left}; its worker takes {patient.worker_bytes >> 20}, its part of the graph {patient.data_bytes >> 20}"
+        )
         fix = "expect slow reading from its disk, or give the part to a node with more memory"
         yield "memory", "warning", what, fix
     elif room < ROLE_BYTES:

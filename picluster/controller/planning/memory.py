@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _PROGRAMS_BYTES = 100 << 20
 """Pages of libtorch, Python and their like that a worker touches."""
+_SAMPLER_APART = "one more node, which the sampler then has for itself"
 
 
 def machines_of(plan: Plan, facts: Sequence[NodeFacts], sharing: Collection[str]) -> dict[str, str]:
@@ -97,11 +98,18 @@ def _remedy(plan: Plan, names: Sequence[str], limit: int, spec: Spec, model: Mod
     if len(names) > 1:
         ways.append("fewer processes on that machine")
     if any(len(plan.layers_of(name)) > 1 for name in names):
-        ways.append("--layers-per-node 1 over more nodes")
-    if any(name in plan.sampler and plan.stage_of(name) is not None for name in names):
-        ways.append("one more node, which the sampler then has for itself")
+        split = "" if plan.strategy == "layer-split" else "--strategy layer-split "
+        ways.append(f"{split}--layers-per-node 1 over more nodes")
+    elif _have_sampler_beside(plan, names):
+        ways.append(_SAMPLER_APART)
     ways.append("less work at once: a smaller --batch-size, --fanout or --hidden")
     return "; ".join([*ways, "a node with more memory"])
+
+
+def _have_sampler_beside(plan: Plan, names: Sequence[str]) -> bool:
+    """Tell whether the sampler works beside a stage of a split, and could do so elsewhere."""
+    is_split = plan.strategy == "layer-split"
+    return is_split and any(name in plan.sampler and plan.stage_of(name) is not None for name in names)
 
 
 def _fitting_micro_batches(
@@ -123,13 +131,14 @@ def _fits(plan: Plan, names: Sequence[str], limit: int, spec: Spec, model: Model
 
 def _note(plan: Plan, names: Sequence[str], own: int, files: int, limit: int, graph: GraphMeta) -> str:
     """Say which nodes will read parts of their files from the disk in every step."""
-    ways = ["more nodes"]
-    features = graph.files.get("features")
+    ways, features = [], graph.files.get("features")
     if features and features.dtype != "int8" and any(plan.stage_of(name) == 0 for name in names):
-        ways.insert(0, "--features int8")
+        ways.append("--features int8")
+    ways += [_SAMPLER_APART] if _have_sampler_beside(plan, names) else []
+    ways.append("a node with more memory")
     return (
         f"{', '.join(names)}: beside {_mib(own)} of memory, {_mib(files)} of files do not fit into {_mib(limit)}: "
-        f"they will be read from the disk again and again; {' or '.join(ways)} helps"
+        f"they will be read from the disk again and again; what helps: {'; '.join(ways)}"
     )
 
 

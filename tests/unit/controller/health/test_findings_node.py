@@ -16,7 +16,7 @@ MIB = 1 << 20
 WARNED = "warning"
 SICK: list[tuple[str, str, str, dict[str, Any]]] = [
     ("system", "problem", "32-bit", {"bits": 32}),
-    ("memory", "problem", "only 100 MiB of memory are left, and a worker alone", {"available_bytes": 100 * MIB}),
+    ("memory", "problem", "only 100 MiB of memory are left, and its worker", {"available_bytes": 100 * MIB}),
     ("memory", WARNED, "only 200 MiB", {"available_bytes": 200 * MIB}),
     ("memory", WARNED, "only 200 MiB", {"limit_bytes": 200 * MIB}),
     ("cgroup", WARNED, "lack the memory controller", {"memory_controller": False}),
@@ -59,8 +59,10 @@ def test_a_pi_that_has_swap_may_have_little_memory() -> None:
 
 def test_memory_that_cannot_hold_a_node_s_part_of_the_graph_is_told_with_the_numbers() -> None:
     (finding,) = about(a_patient(data_bytes=458 * MIB, facts={"available_bytes": 500 * MIB}))
-    assert finding.what == "500 MiB of memory are left; a worker takes 128, its part of the graph 458"
+    assert finding.what == "500 MiB of memory are left; its worker takes 128, its part of the graph 458"
     assert about(a_patient(data_bytes=300 * MIB, facts={"available_bytes": 500 * MIB})) == []
+    (finding,) = about(a_patient(worker_bytes=600 * MIB, facts={"available_bytes": 500 * MIB}))
+    assert finding.what == "only 500 MiB of memory are left, and its worker takes 600", "as the plan expects"
 
 
 @pytest.mark.parametrize(
