@@ -76,7 +76,7 @@ def test_one_core_is_named_where_it_is_enough() -> None:
 @pytest.mark.parametrize(
     ("plan", "advised"),
     [
-        (SINGLE, ("--strategy layer-split --layers-per-node 1",)),
+        (SINGLE, ("--strategy layer-split --layers-per-node 1 over more nodes",)),
         (replace(SPLIT, sampler=("a",)), ("one more node, which the sampler then has for itself",)),
         (SPLIT, ()),
     ],
