@@ -6,7 +6,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .PHONY: help setup dev demo lab compare-cora compare-reddit provision reset
-.PHONY: fuzz test test-slow test-lab test-more test-faults test-provision test-emulated check bench fix
+.PHONY: fuzz test test-slow test-lab test-more test-faults test-provision test-emulated check bench bench-reddit fix
 
 # Two targets must not set up at once; tests run in parallel by themselves.
 .NOTPARALLEL:
@@ -109,6 +109,13 @@ bench: dev ## measure what measuring and starting many nodes cost, and (as root)
 	.venv/bin/python -m scripts.bench_launch
 	.venv/bin/python scripts/bench_cold.py
 	.venv/bin/python scripts/bench_provision.py
+
+# SCALE=1 EPOCHS=2, or STEPS=30; REPEATS=3 CORES=1 ROWS=single,layer-split FOLDER= RIVALS=…/bin/python JSON=1 DOCS=1
+bench-reddit: dev ## measure picluster beside PyG, DGL and its predecessor's scheme: docs/benchmarks.md
+	.venv/bin/python -m scripts.bench_reddit $(if $(DATASET),--dataset '$(DATASET)') $(if $(SCALE),--scale '$(SCALE)') \
+		$(if $(EPOCHS),--epochs '$(EPOCHS)') $(if $(STEPS),--steps '$(STEPS)') $(if $(REPEATS),--repeats '$(REPEATS)') \
+		$(if $(CORES),--cores '$(CORES)') $(if $(ROWS),--rows '$(ROWS)') $(if $(FOLDER),--folder '$(FOLDER)') \
+		$(if $(RIVALS),--python '$(RIVALS)') $(if $(JSON),--json) $(if $(DOCS),--docs)
 
 fix: dev ## mend what ruff can mend
 	.venv/bin/ruff check --fix

@@ -19,7 +19,7 @@ from picluster.controller.record.record_files import read_record, write_record
 from picluster.errors import PiclusterError
 from picluster.graph.folder import GraphFolder
 from picluster.schema.record import to_json
-from scripts.bench_reddit.environment import WITHOUT_SPARSE, default_python, machine
+from scripts.bench_reddit.environment import WITHOUT, default_python, machine
 from scripts.bench_reddit.picture import draw
 from scripts.bench_reddit.records import Measure, Results, Settings
 from scripts.bench_reddit.rows import ROWS, Row, chosen
@@ -43,7 +43,7 @@ def main(
     cores: Annotated[int, typer.Option(help="Cores that all processes of a row share.")] = 1,
     rows: Annotated[str, typer.Option(help="Names of rows, separated by commas; all where there is none.")] = "",
     folder: Annotated[Path, typer.Option(help="Place of graphs, runs and measurements.")] = Path("bench-reddit"),
-    python: Annotated[str, typer.Option(help="Interpreter with torch-sparse, for rivals.")] = "",
+    python: Annotated[str, typer.Option(help="Interpreter with what rivals need.")] = "",
     docs: Annotated[bool, typer.Option("--docs", help="Write table and picture into docs/.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")] = False,
 ) -> None:
@@ -58,7 +58,7 @@ def main(
     measures = folder / settings.name
     measures.mkdir(parents=True, exist_ok=True)
     here = machine(python)
-    missing = {row.name: WITHOUT_SPARSE for row in wanted if row.needs_sparse and "torch-sparse" not in here.rivals}
+    missing = {row.name: WITHOUT.format(row.needs) for row in wanted if row.needs and row.needs not in here.rivals}
     for row, why in missing.items():
         print(f"missing    {row}: {why}", file=sys.stderr)
     try:

@@ -17,9 +17,9 @@ from picluster.agent.premises import processor
 from scripts.bench_reddit.records import Machine
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "picluster" / "bench-reddit"
-"""Environment with torch-sparse, where one was made (docs/benchmarks.md says how)."""
-WITHOUT_SPARSE = "needs torch-sparse, which is not here and has no wheels: docs/benchmarks.md tells how to build it"
-_PACKAGES = ("torch", "torch-geometric", "torch-sparse", "numpy")
+"""Environment with what rivals need, where one was made (docs/benchmarks.md says how)."""
+WITHOUT = "needs {}, which the rivals' Python lacks: docs/benchmarks.md tells how to get it"
+_PACKAGES = ("torch", "torch-geometric", "torch-sparse", "dgl", "numpy")
 _VERSIONS = f"""
 import json
 from importlib.metadata import PackageNotFoundError, version

@@ -62,8 +62,9 @@ def _subtitle(results: Results) -> str:
 
 
 def _memory(row: RowSummary) -> Range | None:
-    size = row.largest_anonymous_bytes
-    return None if size is None else Range(median=size / _GIBIBYTE, least=size / _GIBIBYTE, most=size / _GIBIBYTE)
+    """Peak of the process that needs most."""
+    size = max((peak.anonymous_bytes / _GIBIBYTE for peak in row.peaks), default=None)
+    return None if size is None else Range(median=size, least=size, most=size)
 
 
 def _bars(axes: Axes, title: str, ranges: Sequence[Range | None], colours: Sequence[str], words: str) -> None:

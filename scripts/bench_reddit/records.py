@@ -16,7 +16,7 @@ SEED = 0
 GOAL = 0.94
 """Accuracy to which the time is told."""
 
-Kind = Literal["loader", "bipartite", "csr", "edges", "predecessor", "products"]
+Kind = Literal["loader", "bipartite", "csr", "edges", "dgl", "predecessor", "products"]
 """Way in which a rival trains."""
 
 
@@ -119,11 +119,8 @@ class RowSummary(Record, frozen=True, kw_only=True):
     times_single: Range | None = None
     """Processor time of a step as a multiple of that of `single` in the same repetition."""
     sent_bytes: Range | None = None
-    largest_anonymous_bytes: float | None = None
-    """Peak of the process that needs most; the largest of all repetitions, as the next two."""
-    largest_resident_bytes: float | None = None
-    all_anonymous_bytes: float | None = None
-    """Sum of the peaks of all processes."""
+    peaks: tuple[Peak, ...] = ()
+    """Peaks of each process over all repetitions."""
     test_accuracy: Range | None = None
     seconds_to_goal: Range | None = None
     """Time of training until validation first reached the goal at an epoch's end; None where one repetition did not."""

@@ -21,8 +21,8 @@ class Row:
     kind: Kind = "csr"
     processes: int = 1
     mapped: bool = False
-    needs_sparse: bool = False
-    """True where it needs torch-sparse."""
+    needs: str = ""
+    """Package that it needs and that does not come with picluster."""
 
 
 _LAYER_SPLIT = ("--strategy", "layer-split", "--layers-per-node", "1")
@@ -77,14 +77,14 @@ ROWS = (
         title="PyG, NeighborLoader and SAGEConv as in its example",
         expected_seconds=5.6,
         kind="loader",
-        needs_sparse=True,
+        needs="torch-sparse",
     ),
     Row(
         name="pyg-bipartite",
         title="PyG, the older NeighborSampler, SAGEConv on SparseTensor blocks",
         expected_seconds=1.4,
         kind="bipartite",
-        needs_sparse=True,
+        needs="torch-sparse",
     ),
     Row(
         name="pyg-ddp",
@@ -92,7 +92,14 @@ ROWS = (
         expected_seconds=6.5,
         kind="loader",
         processes=2,
-        needs_sparse=True,
+        needs="torch-sparse",
+    ),
+    Row(
+        name="dgl",
+        title="DGL, NeighborSampler and SAGEConv as in its example",
+        expected_seconds=2.0,
+        kind="dgl",
+        needs="dgl",
     ),
     Row(
         name="pyg-csr",

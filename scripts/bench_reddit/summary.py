@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from statistics import median
 
-from scripts.bench_reddit.records import GOAL, Measure, Range, RowSummary
+from scripts.bench_reddit.records import GOAL, Measure, Peak, Range, RowSummary
 from scripts.bench_reddit.rows import Row
 from scripts.bench_reddit.story import seconds_to
 
@@ -37,9 +37,6 @@ def _summary(row: Row, measures: Sequence[Measure], base: Mapping[int, float], m
         problem = measures[-1].problem if measures else missing or "not measured yet"
         return RowSummary(row=row.name, title=row.title, runs=0, problem=problem)
 
-    def most(of: Callable[[Measure], int]) -> float:
-        return max(of(each) for each in good)
-
     return RowSummary(
         row=row.name,
         title=row.title,
@@ -50,9 +47,22 @@ def _summary(row: Row, measures: Sequence[Measure], base: Mapping[int, float], m
             each.cpu_seconds / base[each.repeat] for each in good if each.cpu_seconds and each.repeat in base
         ),
         sent_bytes=range_of(each.sent_bytes for each in good),
-        largest_anonymous_bytes=most(lambda each: max(peak.anonymous_bytes for peak in each.peaks)),
-        largest_resident_bytes=most(lambda each: max(peak.resident_bytes for peak in each.peaks)),
-        all_anonymous_bytes=most(lambda each: sum(peak.anonymous_bytes for peak in each.peaks)),
+        peaks=_peaks(good),
         test_accuracy=range_of(each.test_accuracy for each in good),
         seconds_to_goal=range_of(seconds_to(GOAL, each.epochs) for each in good),
+    )
+
+
+def _peaks(measures: Sequence[Measure]) -> tuple[Peak, ...]:
+    """Largest peaks of each process."""
+    found: dict[str, list[Peak]] = {}
+    for peak in (peak for each in measures for peak in each.peaks):
+        found.setdefault(peak.process, []).append(peak)
+    return tuple(
+        Peak(
+            process=process,
+            anonymous_bytes=max(peak.anonymous_bytes for peak in peaks),
+            resident_bytes=max(peak.resident_bytes for peak in peaks),
+        )
+        for process, peaks in found.items()
     )

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 _WIDTH = 118
-_MARKS = re.compile(r"(?<=<!-- bench-reddit -->\n).*?(?=<!-- /bench-reddit -->)", re.DOTALL)
+_SECTION = re.compile(r"(?<=^## Results\n).*?(?=^## )", re.MULTILINE | re.DOTALL)
 _MEGABYTE = 1e6
 
 
@@ -48,11 +48,10 @@ def head(results: Results) -> list[str]:
     versions = ", ".join(f"{name} {version}" for name, version in machine.rivals.items())
     length = f"{settings.epochs} epochs" if settings.epochs else f"{settings.steps} training steps"
     busy = max((each.elsewhere_cores or 0.0 for each in results.measures), default=0.0)
-    hardware = (
-        f"{machine.processor}, {machine.cores} cores, {mebibytes(machine.memory_bytes)} MiB, Linux {machine.kernel}"
-    )
+    shared = f"all processes of a row share {settings.cores} of the cores"
+    size = f"{machine.cores} cores, {mebibytes(machine.memory_bytes)} MiB"
     return [
-        f"machine   {machine.processor}, {size}, Linux {machine.kernel}; all processes of a row share {settings.cores} of the cores",
+        f"machine   {machine.processor}, {size}, Linux {machine.kernel}; {shared}",
         f"versions  picluster {machine.picluster}, Python {machine.python}; rivals: {versions}",
         f"graph     {settings.dataset}: {results.nodes:,} nodes, {results.edges:,} edges; {results.source}",
         f"a row     {length}, median (least–most) of up to {results.repeats} runs; rows took turns",
@@ -61,12 +60,12 @@ def head(results: Results) -> list[str]:
 
 
 def written_into(page: Path, results: Results, picture: str) -> None:
-    """Replace what stands between the marks of a page. ValueError where it has none."""
+    """Replace the section "Results" of a page. ValueError where it has none."""
     text = page.read_text()
-    if not _MARKS.search(text):
+    if not _SECTION.search(text):
         raise ValueError(f"{page} has no place for the table")
     block = f"\n![Bars of processor time, time and memory for each row]({picture})\n\n```text\n{shown(results)}```\n\n"
-    page.write_text(_MARKS.sub(lambda _: block, text))
+    page.write_text(_SECTION.sub(lambda _: block, text))
 
 
 def _costs(rows: list[RowSummary]) -> Table:
@@ -80,13 +79,14 @@ def _costs(rows: list[RowSummary]) -> Table:
 
 
 def _learnt(rows: list[RowSummary]) -> Table:
-    heads = ["largest process, MiB anonymous", "with files", "all, anonymous", "test accuracy", f"s to {GOAL}"]
+    heads = ["each process, MiB anonymous", "largest with files", "test accuracy", f"s to {GOAL}"]
     table = plain_table(["memory and accuracy"], heads)
     for row in rows:
-        sizes = (row.largest_anonymous_bytes, row.largest_resident_bytes, row.all_anonymous_bytes)
+        each = " / ".join(mebibytes(peak.anonymous_bytes) for peak in row.peaks)
+        largest = mebibytes(max((peak.resident_bytes for peak in row.peaks), default=None))
         accuracy = _spread(row.test_accuracy, lambda share: f"{share:.4f}")
         to_goal = _spread(row.seconds_to_goal, lambda seconds: f"{seconds:,.0f}")
-        table.add_row(row.row, *(mebibytes(None if size is None else int(size)) for size in sizes), accuracy, to_goal)
+        table.add_row(row.row, each, largest, accuracy, to_goal)
     return table
 
 

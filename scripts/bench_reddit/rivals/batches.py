@@ -1,4 +1,4 @@
-"""Ways to make batches: PyG's loaders, which need torch-sparse, and blocks of picluster's own sampler."""
+"""Ways to make batches: PyG's loaders, which need torch-sparse, DGL's, and blocks of picluster's own sampler."""
 
 from __future__ import annotations
 
@@ -34,6 +34,8 @@ def source_of(kind: Kind, graph: HeldGraph, batch_size: int, workers: int) -> Ba
             return _Subgraphs(graph, batch_size, workers)
         case "bipartite":
             return _SparseTensors(graph, batch_size, workers)
+        case "dgl":
+            return _DglBlocks(graph, batch_size, workers)
         case "csr" | "edges":
             return _OwnBlocks(graph, batch_size, kind)
     raise ValueError(f"{kind} is no kind of batches")
@@ -107,6 +109,31 @@ class _SparseTensors:
         for count, nodes, layers in self._loader:
             graphs = [Graph(layer.adj_t, layer.size[1]) for layer in layers]
             yield Batch(self._graph.features[nodes], graphs, self._graph.labels[nodes[:count]])
+
+
+class _DglBlocks:
+    """DGL's NeighborSampler, as in its `examples/pytorch/graphsage/node_classification.py`."""
+
+    def __init__(self, graph: HeldGraph, batch_size: int, workers: int) -> None:
+        import dgl
+
+        self._graph, self._batch_size, self._workers = graph, batch_size, workers
+        columns = (torch.from_numpy(graph.indptr), graph.neighbours(), torch.empty(0, dtype=torch.int64))
+        self._dgl_graph = dgl.graph(("csc", columns), num_nodes=len(graph.labels))
+        self._sampler = dgl.dataloading.NeighborSampler(list(reversed(FANOUT)))
+
+    def batches(self, ids: Ids, epoch: int, purpose: Purpose) -> Iterator[Batch]:
+        """See `BatchSource.batches`. The loader draws as it likes."""
+        import dgl
+
+        del epoch, purpose
+        nodes = torch.from_numpy(ids).long()
+        loader: Any = dgl.dataloading.DataLoader(
+            self._dgl_graph, nodes, self._sampler, batch_size=self._batch_size, num_workers=self._workers
+        )
+        for sources, seeds, blocks in loader:
+            graphs = [Graph(block, block.num_dst_nodes()) for block in blocks]
+            yield Batch(self._graph.features[sources], graphs, self._graph.labels[seeds])
 
 
 class _OwnBlocks:

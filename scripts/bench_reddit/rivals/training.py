@@ -42,7 +42,7 @@ class _Training:
         self._graph = hold(task.graph, mapped=task.mapped)
         workers = task.settings.cores - 1
         self._source = source_of(task.kind, self._graph, BATCH_SIZE // task.processes, workers)
-        self._plain = SageOfLayers(self._graph.features.shape[1], self._graph.classes)
+        self._plain = SageOfLayers(self._graph.features.shape[1], self._graph.classes, task.kind)
         self._model = DistributedDataParallel(self._plain) if task.processes > 1 else self._plain
         self._optimizer = torch.optim.Adam(self._model.parameters(), lr=LEARNING_RATE)
         self._steps = 0
