@@ -25,8 +25,18 @@ BLOCK = re.compile(r"(?:^<!-- (?P<mark>.*?) -->\n)?^```(?P<kind>\w+)\n(?P<text>.
 BLOCK_TIMEOUT_SECONDS = 800
 FOLLOWED = ("compare", "datasets", "doctor", "launch", "models", "precision", "python", "report", "run-folder")
 """Pages whose blocks need nothing but to work."""
-UNFOLLOWED = ("LOG", "benchmarks", "convolutions", "engines", "faults", "first-boot", "inventory", "lab", "provision")
-UNFOLLOWED += ("security",)
+UNFOLLOWED = (
+    "LOG",
+    "benchmarks",
+    "convolutions",
+    "engines",
+    "faults",
+    "first-boot",
+    "inventory",
+    "lab",
+    "provision",
+    "security",
+)
 CORA = "planetoid/ind.cora.x"
 INTERPRETERS = {"sh": ["bash", "-euo", "pipefail"], "python": [sys.executable, "-W", "ignore"]}
 
