@@ -33,7 +33,9 @@ Fanout = Annotated[
     _train(help="Neighbours to sample, the seeds' first, such as 25,10; or all. (default: by the graph's size)"),
 ]
 BatchSize = Annotated[int | None, _train(help="Seeds of a step. (default: by size)")]
-MicroBatches = Annotated[int | None, _train(help="Parts of a step, computed one by one. (default: 4; full batch: 1)")]
+MicroBatches = Annotated[
+    int | None, _train(help="Parts of a step, one at a time on a core. (default: 4; full batch: 1)")
+]
 Epochs = Annotated[int | None, _train(help="Passes over the training nodes. (default: 10; full batch: 200)")]
 Seed = Annotated[int, _train(help="Seed of all random numbers.")]
 LearningRate = Annotated[
