@@ -172,7 +172,11 @@ class RunFolder:
 
     def attempts(self) -> list[Resumption]:
         """Read how the run was taken up again, in order; empty where that was not needed."""
-        files = (self.path / "attempts").glob("*.json")
+        folder = self.path / "attempts"
+        try:
+            files = list(folder.glob("*.json"))
+        except OSError as error:
+            refuse("read", folder, error)
         return sorted((read_record(file, Resumption) for file in files), key=lambda each: each.attempt)
 
     def checkpoint(self) -> tuple[Path, Manifest]:

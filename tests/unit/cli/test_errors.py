@@ -106,7 +106,7 @@ def test_a_run_that_must_not_be_read_is_named_and_hides_no_other(
     for word in ("2026-closed-abcd", "abcd"):
         answer = picluster("report", word)
         assert (answer.code, answer.out) == (3, "")
-        assert answer.err.startswith(f"error: cannot read {closed}/run.json: Permission denied\n  fix: ")
+        assert answer.err.startswith(f"error: cannot read {closed}/attempts: Permission denied\n  fix: ")
     assert picluster("report", "efgh").code == 0
     assert picluster("report").code == 0
     answer = picluster("runs")
