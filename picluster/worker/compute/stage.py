@@ -25,6 +25,8 @@ from picluster.worker.compute.wire_form import Dither, WireForm
 
 # Adding this and taking it away again rounds an fp64 number to a multiple of 2^-46.
 _ROUNDER = 1.5 * 2.0 ** (52 - 46)
+EXACT_SUMS = 2
+"""Sums behind those of the gradients, loss and right predictions: the optimiser takes gradients in fp32, these stay."""
 
 
 @dataclass(frozen=True)
@@ -119,7 +121,7 @@ class Stage:
         decays = [decay for number, part in parts for decay in _weight_decays(spec.optimizer, number, part)]
         self._optimizer = AdamOptimizer(list(self.parameters.values()), decays, spec.optimizer)
         self._sizes = [parameter.numel() for parameter in self.parameters.values()]
-        self.sums = torch.zeros(sum(self._sizes) + 2, dtype=torch.float64)
+        self.sums = torch.zeros(sum(self._sizes) + EXACT_SUMS, dtype=torch.float64)
         """Sums of the step so far: gradients one after the other; at the last stage also loss and right predictions."""
         self.best_epoch = 0
         """The epoch after which the weights were the best; 0 before the first validation."""
@@ -176,10 +178,10 @@ class Stage:
 
     def update(self) -> tuple[float, int]:
         """Take the optimiser's step with `sums` and clear them; returns loss and right predictions of the step."""
-        parts = torch.split(self.sums[:-2].float(), self._sizes)
+        parts = torch.split(self.sums[:-EXACT_SUMS].float(), self._sizes)
         shapes = [parameter.shape for parameter in self.parameters.values()]
         self._optimizer.step([part.view(shape) for part, shape in zip(parts, shapes, strict=True)])
-        loss, right = self.sums[-2:].tolist()
+        loss, right = self.sums[-EXACT_SUMS:].tolist()
         self.sums.zero_()
         return loss, int(right)
 

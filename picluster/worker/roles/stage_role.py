@@ -15,7 +15,7 @@ from picluster.nn import Rows
 from picluster.schema.events import CheckpointWritten, EpochDone, Predicted, Tested
 from picluster.schema.state import JudgeState, Position
 from picluster.worker.compute.checkpoint import read_weights, write
-from picluster.worker.compute.stage import MicroBatch, Moment, Stage, WayBack
+from picluster.worker.compute.stage import EXACT_SUMS, MicroBatch, Moment, Stage, WayBack
 from picluster.worker.measuring.metrics import StepMeter
 from picluster.worker.roles.context import TEST_EPOCH, VALIDATION_STEP, RoleContext
 from picluster.worker.roles.exact_pass import ExactPass, write_probabilities
@@ -135,7 +135,8 @@ class StageRole:
         moment = Moment(epoch, step, sum(sizes))
         mine = share(self._replica, len(self._replicas), len(sizes))
         self._cores.go(actions_of(mine, self._window, is_last=self._stage.is_last), self._way(moment))
-        ring_sum(self._links, self._replicas, self._stage.sums, (epoch, step, 0))
+        sums = self._stage.sums
+        ring_sum(self._links, self._replicas, sums, (epoch, step, 0), rounded=len(sums) - EXACT_SUMS)
         loss, right = self._stage.update()
         is_last = step == self._context.train_steps[-1]
         if is_last:

@@ -6,6 +6,7 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import IntEnum
+from itertools import accumulate
 from queue import Queue
 from threading import Lock
 from typing import Literal
@@ -134,25 +135,35 @@ class Links:
 
 
 def ring_sum(
-    links: Links, ranks: Sequence[int], vector: Tensor, place: tuple[int, ...], channel: Channel = Channel.REDUCE
+    links: Links,
+    ranks: Sequence[int],
+    vector: Tensor,
+    place: tuple[int, ...],
+    channel: Channel = Channel.REDUCE,
+    rounded: int = 0,
 ) -> None:
     """Sum `vector` (n,) over the workers `ranks`, in place: a ring of scatter-reduce, then one of gathering.
 
-    Each worker sends 2 (R - 1) / R of the vector (Patarasuk and Yuan, "Bandwidth optimal all-reduce", 2009). It is
-    written over plain messages so that every engine has it.
+    The first `rounded` of the sums are rounded to fp32, and gathered so. Each worker sends (R - 1) / R of the vector,
+    and then as much again, or half as many bytes of fp64 values where all are rounded (Patarasuk and Yuan, "Bandwidth
+    optimal all-reduce", 2009). It is written over plain messages so that every engine has it.
     """
     size = len(ranks)
     if size == 1:
         return
-    place_in_ring = list(ranks).index(links.rank)
-    following, before = ranks[(place_in_ring + 1) % size], ranks[(place_in_ring - 1) % size]
+    at = list(ranks).index(links.rank)
+    following, before = ranks[(at + 1) % size], ranks[(at - 1) % size]
     chunks = torch.tensor_split(vector, size)
-    for turn in range(2 * (size - 1)):
-        # The chunk is changed in a later turn, perhaps before it has left: pack() has copied it by then.
-        links.send(following, channel, Message(place, [chunks[(place_in_ring - turn) % size]]))
-        received = links.receive(before, channel, place).tensors[0]
-        target = chunks[(place_in_ring - turn - 1) % size]
-        if turn < size - 1:
-            target += received
-        else:
-            target.copy_(received)
+    # A chunk that is sent may be changed in a later turn, perhaps before it has left: pack() has copied it by then.
+    for turn in range(size - 1):
+        links.send(following, channel, Message(place, [chunks[(at - turn) % size]]))
+        chunks[(at - turn - 1) % size].add_(links.receive(before, channel, place).tensors[0])
+    begins = [0, *accumulate(map(len, chunks))]
+    halves = [chunk.tensor_split([max(0, rounded - begin)]) for chunk, begin in zip(chunks, begins, strict=False)]
+    halves[(at + 1) % size][0].copy_(halves[(at + 1) % size][0].float())  # as all others will have it
+    for turn in range(size - 1):
+        in_fp32, exact = halves[(at + 1 - turn) % size]
+        links.send(following, channel, Message(place, [in_fp32.float(), exact]))
+        received = links.receive(before, channel, place).tensors
+        for half, values in zip(halves[(at - turn) % size], received, strict=True):
+            half.copy_(values)

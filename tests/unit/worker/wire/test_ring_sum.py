@@ -18,13 +18,13 @@ QUANTUM = Fraction(1, 1 << 46)
 small_numbers = st.floats(-2, 2, width=32)
 
 
-def ring(ranks: tuple[int, ...], vectors: list[Tensor]) -> list[Links]:
+def ring(ranks: tuple[int, ...], vectors: list[Tensor], rounded: int = 0) -> list[Links]:
     """One `ring_sum` among threads; the vectors are changed in place."""
     network = FakeNetwork()
     links = [Links(network.engine(rank), Mailroom(), rank) for rank in ranks]
 
     def work(one: Links, vector: Tensor) -> None:
-        ring_sum(one, ranks, vector, PLACE)
+        ring_sum(one, ranks, vector, PLACE, rounded=rounded)
         one.flush()
 
     threads = [threading.Thread(target=work, args=pair, daemon=True) for pair in zip(links, vectors, strict=True)]
@@ -46,11 +46,25 @@ def test_the_ring_gives_every_worker_the_exact_sum(ranks: tuple[int, ...], size:
     assert [vector.tolist() for vector in vectors] == [expected] * len(ranks)
 
 
+@pytest.mark.parametrize("ranks", [(0, 1), (2, 0, 1), (4, 3, 2, 1, 0)])
+@pytest.mark.parametrize("rounded", [0, 1, 5, 6, 7, 1001, 1003])
+def test_some_sums_come_rounded_to_every_worker_and_all_others_exact(ranks: tuple[int, ...], rounded: int) -> None:
+    random = torch.Generator().manual_seed(rounded)
+    vectors = [summand(torch.randn(1003, generator=random)) for _ in ranks]
+    exact = torch.stack(vectors).sum(0)
+    expected = torch.cat([exact[:rounded].float().double(), exact[rounded:]])
+    ring(ranks, vectors, rounded)
+    assert all(torch.equal(vector, expected) for vector in vectors)
+    assert rounded == 0 or not torch.equal(exact, expected)
+
+
+@pytest.mark.parametrize(("rounded", "bytes_a_value"), [(False, 16), (True, 12)])
 @pytest.mark.parametrize("workers", [1, 2, 3, 4, 5])
-def test_each_worker_sends_and_receives_what_the_ring_promises(workers: int) -> None:
+def test_each_worker_sends_and_receives_what_the_ring_promises(workers: int, rounded: bool, bytes_a_value: int) -> None:
     size = 60 * workers
-    for links in ring(tuple(range(workers)), [torch.zeros(size, dtype=torch.float64) for _ in range(workers)]):
-        promised = 2 * (workers - 1) * size * 8 // workers
+    vectors = [torch.zeros(size, dtype=torch.float64) for _ in range(workers)]
+    for links in ring(tuple(range(workers)), vectors, size if rounded else 0):
+        promised = (workers - 1) * size * bytes_a_value // workers
         assert sum(links.clock.sent_payload_to.values()) == links.clock.received_payload_bytes == promised
 
 
