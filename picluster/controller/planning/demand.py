@@ -33,8 +33,8 @@ _BYTES_OF_WEIGHT = 4
 _BYTES_OF_PARAMETER = 44
 """Further bytes of a weight that is trained: two moments, its best value, its gradients' sum in fp64 and in fp32; and
 copies of weight, moments and best value, which are written while training goes on."""
-_BYTES_OF_GRADIENT = 24
-"""Bytes of one core's gradient of a weight in fp32, and in fp64 before and after it is rounded."""
+_BYTES_OF_GRADIENT = 16
+"""Bytes of one core's gradient of a weight: in fp32, and of one weight after the other in fp64 while it is added."""
 _BYTES_OF_SUM = 8
 _VALUE = _ID = 4
 """Bytes of a value of a row as it is computed, and of a node's number."""

@@ -77,8 +77,12 @@ class WayBack:
 
     gradients: list[Tensor]
     """Gradients of what the stage received."""
-    summands: Tensor
-    """(P + 2,) fp64: the parameters' gradients, the loss and right predictions, as `Stage.sums` has them."""
+    found: Sequence[Tensor | None]
+    """Gradients of the parameters, in fp32; None of those that the micro-batch did not use."""
+    loss: Tensor | None
+    """At the last stage, and None elsewhere."""
+    right: int
+    """Right predictions, at the last stage."""
 
 
 class Stage:
@@ -161,20 +165,20 @@ class Stage:
         found: Sequence[Tensor | None] = torch.autograd.grad(
             [output for output, _ in back], wanted, [gradient for _, gradient in back], allow_unused=True
         )
-        summands, count, at = torch.zeros_like(self.sums), len(self.parameters), 0
-        for size, gradient in zip(self._sizes, found, strict=False):
-            if gradient is not None:
-                summands[at : at + size] = summand(gradient.reshape(-1))
-            at += size
-        if self.is_last:
-            summands[-2], summands[-1] = summand(outputs[0].detach()), right
+        count = len(self.parameters)
         pairs = zip(inputs, found[count:], strict=True)
         returned = [torch.zeros_like(tensor) if gradient is None else gradient for tensor, gradient in pairs]
-        return WayBack(self.wire.sent(returned, self.numbers[0], dither=dither), summands)
+        loss = outputs[0].detach() if self.is_last else None
+        return WayBack(self.wire.sent(returned, self.numbers[0], dither=dither), found[:count], loss, right)
 
     def add(self, way_back: WayBack) -> None:
-        """Add to `sums` what came of a micro-batch."""
-        self.sums += way_back.summands
+        """Add to `sums` what came of a micro-batch, each gradient in its place: no copy of all of them is made."""
+        for place, gradient in zip(torch.split(self.sums[:-2], self._sizes), way_back.found, strict=True):
+            if gradient is not None:
+                place.add_(summand(gradient.reshape(-1)))
+        if way_back.loss is not None:
+            self.sums[-2] += summand(way_back.loss)
+            self.sums[-1] += way_back.right
 
     def update(self) -> tuple[float, int]:
         """Take the optimiser's step with `sums` and clear them; returns loss and right predictions of the step."""
