@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 WORKER_BYTES = 128 << 20
 """A worker that has imported all its code and begun nothing: nearly all of it is torch."""
+_MARGIN_BYTES = 8 << 20
+"""Room for kernels, processors and builds of torch that take more than those that were measured."""
 _PYG_BYTES = 88 << 20
 """PyG, where a model's file imports it."""
 _ENGINE_BYTES: Mapping[EngineName, int] = {"mpi": 4 << 20, "ray": 40 << 20}
@@ -98,7 +100,7 @@ def demand_of(plan: Plan, node: str, spec: Spec, model: ModelDescription, graph:
     """Expected demand of a node, whose later stages have the cores that the plan says."""
     work = _Work(plan, spec, model, graph)
     index = plan.stage_of(node)
-    base: float = WORKER_BYTES + _ENGINE_BYTES.get(plan.engine, 0) + (len(plan.nodes) - 1) * _PEER_BYTES
+    base: float = WORKER_BYTES + _MARGIN_BYTES + _ENGINE_BYTES.get(plan.engine, 0) + (len(plan.nodes) - 1) * _PEER_BYTES
     base += work.of_sampler(is_beside=index is not None) if node in plan.sampler else 0
     if index is None:
         return Demand(base, mapped=work.files(node))
