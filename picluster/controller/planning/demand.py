@@ -32,9 +32,13 @@ _PEER_BYTES = 5 << 20
 """Threads for another worker, and bytes that it may send ahead."""
 _BYTES_OF_WEIGHT = 4
 """Bytes of a weight; every node with a stage makes all layers first."""
-_BYTES_OF_PARAMETER = 44
+_BYTES_OF_PARAMETER = 40
 """Further bytes of a weight that is trained: two moments, its best value, its gradients' sum in fp64 and in fp32; and
 copies of weight, moments and best value, which are written while training goes on."""
+_BYTES_OF_WRITTEN = 48
+"""Bytes of a weight of one layer after the other, while these copies are made a file."""
+_DEGREE_BYTES = 12
+"""Bytes of a node's degree, while degrees are read."""
 _BYTES_OF_GRADIENT = 16
 """Bytes of one core's gradient of a weight: in fp32, and of one weight after the other in fp64 while it is added."""
 _BYTES_OF_SUM = 8
@@ -109,6 +113,8 @@ def demand_of(plan: Plan, node: str, spec: Spec, model: ModelDescription, graph:
     later = sum(plan.cores_of(each) for following in plan.stages[index + 1 :] for each in following.nodes)
     base += _STAGE_BYTES + model.imports_pyg * _PYG_BYTES
     base += work.all_parameters() * _BYTES_OF_WEIGHT + parameters * (_BYTES_OF_PARAMETER + 8 * spec.optimizer.amsgrad)
+    base += graph.nodes * _DEGREE_BYTES
+    base += max(model.layers[layer - 1].parameters for layer in stage.layers) * _BYTES_OF_WRITTEN
     base += 2 * parameters * _BYTES_OF_SUM if len(stage.nodes) > 1 else 0  # parts of it travel among replicas
     base += work.remembered(index)
     return Demand(

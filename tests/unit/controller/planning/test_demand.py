@@ -47,9 +47,11 @@ def test_smaller_micro_batches_need_less_and_wider_layers_more() -> None:
     wider = replace(WIDE, layers=(replace(WIDE.layers[0], output={"h": 1024}), WIDE.layers[1]))
     assert expected(SINGLE, "a", model=wider).bytes(1) > usual
     heavier = replace(WIDE, layers=(replace(WIDE.layers[0], parameters=1_000_006), WIDE.layers[1]))
-    assert expected(SINGLE, "a", model=heavier).bytes(1) - usual == pytest.approx(
-        1e6 * (planned._BYTES_OF_WEIGHT + planned._BYTES_OF_PARAMETER + planned._BYTES_OF_GRADIENT)
+    each = (
+        planned._BYTES_OF_WEIGHT + planned._BYTES_OF_PARAMETER + planned._BYTES_OF_WRITTEN + planned._BYTES_OF_GRADIENT
     )
+    more = heavier.layers[0].parameters - WIDE.layers[0].parameters
+    assert expected(SINGLE, "a", model=heavier).bytes(1) - usual == pytest.approx(more * each)
 
 
 def test_pyg_takes_memory_on_nodes_that_compute_alone() -> None:
