@@ -32,6 +32,8 @@ _PICTURE = "pictures/bench-reddit.png"
 _STEPS_OF_AN_EPOCH = 150
 _EVALUATION_STEPS = 30
 """What the evaluations of an epoch take, in training steps, roughly."""
+_READING_SECONDS = 30
+"""For reading the graph at scale 1, roughly."""
 
 
 def main(
@@ -112,7 +114,11 @@ def _file(folder: Path, settings: Settings, row: Row, repeat: int) -> Path:
 def _expected(row: Row, settings: Settings) -> float:
     """Seconds of a run, roughly."""
     whole = settings.epochs * (_STEPS_OF_AN_EPOCH + _EVALUATION_STEPS) * settings.scale
-    return 10 + row.expected_seconds * min(1.0, 4 * settings.scale) * (settings.steps or whole)
+    return (
+        10
+        + _READING_SECONDS * settings.scale
+        + row.expected_seconds * min(1.0, 4 * settings.scale) * (settings.steps or whole)
+    )
 
 
 def _results(

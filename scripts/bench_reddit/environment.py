@@ -58,9 +58,10 @@ def machine(python: str) -> Machine:
     )
 
 
-def one_thread() -> dict[str, str]:
-    """Environment in which no library starts threads of its own."""
-    return {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+def with_threads(count: int) -> dict[str, str]:
+    """Environment in which libraries compute on so many threads."""
+    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+    return {**os.environ, **dict.fromkeys(names, str(count))}
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import psutil
 
-_READ_SECONDS = 0.25
+_READ_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Load:
 
 
 class LoadReader(threading.Thread):
-    """Reads a few times a second until `finish`; of a process that has ended, its last reading counts."""
+    """Reads twice a second until `finish`; of a process that has ended, its last reading counts."""
 
     def __init__(self) -> None:
         super().__init__(name="load", daemon=True)

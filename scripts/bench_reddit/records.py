@@ -46,6 +46,8 @@ class RivalTask(Record, frozen=True, kw_only=True):
     settings: Settings
     kind: Kind
     processes: int
+    threads: int
+    """Threads on which each process computes."""
     mapped: bool
     """True where features stay in their file."""
     graph: str

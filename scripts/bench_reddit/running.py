@@ -15,7 +15,7 @@ from picluster.controller.record.run_folder import RunFolder
 from picluster.graph.folder import GraphFolder
 from picluster.graph.public.prepare import default_input_folder, prepare
 from picluster.schema.events import Recorded, StepDone
-from scripts.bench_reddit.environment import one_thread, pinned
+from scripts.bench_reddit.environment import pinned, with_threads
 from scripts.bench_reddit.load import LoadReader
 from scripts.bench_reddit.records import (
     BATCH_SIZE,
@@ -75,7 +75,7 @@ def _launch(row: Row, settings: Settings, folder: Path, _python: str) -> tuple[l
     words += ["--inventory", str(CHECKOUT / "inventory" / "local.yml")]
     log = folder / "terminal.txt"
     with pinned(settings.cores), log.open("wb") as terminal:
-        process = subprocess.Popen(words, cwd=folder, env=one_thread(), stdout=terminal, stderr=terminal)
+        process = subprocess.Popen(words, cwd=folder, env=with_threads(1), stdout=terminal, stderr=terminal)
     try:
         while process.poll() is None:
             time.sleep(_LOOK_SECONDS)
@@ -131,16 +131,18 @@ def _rival(row: Row, settings: Settings, folder: Path, python: str) -> tuple[lis
     shutil.rmtree(place, ignore_errors=True)
     place.mkdir()
     events, task_file, log = place / "events.jsonl", place / "task.json", place / "log.txt"
+    threads = max(1, settings.cores // row.processes)
     task = RivalTask(
         settings=settings,
         kind=row.kind,
         processes=row.processes,
+        threads=threads,
         mapped=row.mapped,
         graph=str(graph_of(row, settings, folder).path.absolute()),
         events=str(events),
     )
     write_record(task_file, task)
-    environment = {**one_thread(), "PYTHONPATH": str(CHECKOUT), "PYTHONWARNINGS": "ignore"}
+    environment = {**with_threads(threads), "PYTHONPATH": str(CHECKOUT), "PYTHONWARNINGS": "ignore"}
     words = [python, "-m", "scripts.bench_reddit.rivals", str(task_file)]
     with pinned(settings.cores), log.open("wb") as terminal:
         process = subprocess.Popen(words, cwd=CHECKOUT, env=environment, stdout=terminal, stderr=terminal)

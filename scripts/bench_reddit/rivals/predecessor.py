@@ -46,7 +46,7 @@ _held: list[_HeldLayer] = []
 
 def train_remotely(rank: int, task: RivalTask, port: int) -> None:
     """Be the trainer (rank 0), or hold a layer until the trainer has finished."""
-    torch.set_num_threads(1)
+    torch.set_num_threads(task.threads)
     torch.manual_seed(SEED + rank)
     os.environ["TP_SOCKET_IFNAME"] = os.environ["GLOO_SOCKET_IFNAME"] = "lo"
     teller = Teller(task.events, f"process{rank}")

@@ -16,7 +16,7 @@ _MICRO_BATCH = BATCH_SIZE // MICRO_BATCHES
 
 def multiply(task: RivalTask) -> None:
     """Count the rows of some steps, then make their products."""
-    torch.set_num_threads(1)
+    torch.set_num_threads(task.threads)
     teller = Teller(task.events, "process0")
     graph = hold(task.graph, mapped=True)
     counts = _rows(graph, task.settings.steps or _MOST_STEPS)

@@ -26,7 +26,7 @@ from scripts.bench_reddit.rivals.telling import Teller
 
 def train(rank: int, task: RivalTask, port: int) -> None:
     """Train as one of the task's processes."""
-    torch.set_num_threads(1)
+    torch.set_num_threads(task.threads)
     torch.manual_seed(SEED)
     teller = Teller(task.events, f"process{rank}")
     with _group(rank, task.processes, port):
