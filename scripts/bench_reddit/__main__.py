@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from subprocess import CalledProcessError
 from typing import Annotated
 
 import typer
@@ -21,7 +22,7 @@ from picluster.graph.folder import GraphFolder
 from picluster.schema.record import to_json
 from scripts.bench_reddit.environment import WITHOUT, default_python, machine
 from scripts.bench_reddit.picture import draw
-from scripts.bench_reddit.records import Measure, Results, Settings
+from scripts.bench_reddit.records import Machine, Measure, Results, Settings
 from scripts.bench_reddit.rows import ROWS, Row, chosen
 from scripts.bench_reddit.running import CHECKOUT, graph_of, run
 from scripts.bench_reddit.summary import summarised
@@ -59,7 +60,10 @@ def main(
     folder, python = folder.absolute(), python or default_python(sys.executable)
     measures = folder / settings.name
     measures.mkdir(parents=True, exist_ok=True)
-    here = machine(python)
+    try:
+        here = machine(python)
+    except (OSError, CalledProcessError) as error:
+        sys.exit(f"error: rivals cannot run with {python}: {error}")
     missing = {row.name: WITHOUT.format(row.needs) for row in wanted if row.needs and row.needs not in here.rivals}
     for row, why in missing.items():
         print(f"missing    {row}: {why}", file=sys.stderr)
@@ -68,10 +72,11 @@ def main(
         _measure_all([row for row in wanted if row.name not in missing], repeats, settings, folder, python)
     except PiclusterError as error:
         sys.exit(f"error: {error.what}\n  fix: {error.fix}")
-    results = _results(settings, graph, repeats, missing, measures, python)
+    results = _results(settings, graph, repeats, missing, measures, here)
     write_record(measures / "results.json", results)
     picture = CHECKOUT / "docs" / _PICTURE if docs else measures / "bench-reddit.png"
-    draw(results, frozenset(row.name for row in ROWS if row.launch), picture)
+    if any(row.runs for row in results.rows):
+        draw(results, frozenset(row.name for row in ROWS if row.launch), picture)
     if docs:
         written_into(_PAGE, results, _PICTURE)
     print(to_json(results, indent=True).decode() if as_json else shown(results), end="")
@@ -122,7 +127,7 @@ def _expected(row: Row, settings: Settings) -> float:
 
 
 def _results(
-    settings: Settings, graph: GraphFolder, repeats: int, missing: Mapping[str, str], folder: Path, python: str
+    settings: Settings, graph: GraphFolder, repeats: int, missing: Mapping[str, str], folder: Path, here: Machine
 ) -> Results:
     """Sum up all measurements of these settings, also those of earlier calls."""
     measures = [
@@ -134,7 +139,7 @@ def _results(
     known = {each.row for each in measures} | missing.keys()
     return Results(
         settings=settings,
-        machine=machine(python),
+        machine=here,
         nodes=graph.meta.nodes,
         edges=graph.meta.edges,
         source=graph.meta.source,
