@@ -235,7 +235,8 @@ class SimulatedMachine:
     def _call(self, what: str, seconds: tuple[float, float] = CALL_SECONDS) -> None:
         """Let the node do something. RunFailed where the connection breaks meanwhile."""
         scheduler, connection = self.world.scheduler, self.connection
-        scheduler.sleep(self.world.dice.uniform(*seconds) * self.node.slowness, what)
+        taken = self.world.dice.uniform(*seconds) * self.node.slowness
+        scheduler.wait(what, lambda: connection.is_closed[0], taken)  # what is under way ends with its connection
         scheduler.wait(what, lambda: connection.is_closed[0] or connection.is_up, ANSWER_SECONDS)
         if connection.is_closed[0] or not connection.is_up:
             raise RunFailed(f"SSH to {self.node.name} broke off", fix="try again", fault="unreachable")

@@ -13,6 +13,7 @@ MANY = range(20, 220)
 KEPT = {
     199: "Ctrl-C while workers were told to end after a failure left threads of the controller behind",
     453: "a controller that had paused asked for a state that the node had removed, and gave the node up for it",
+    517: "the simulation's own: a long transfer went on after its connection was closed",
     600: "a run that was stopped while its nodes were let go of after a failure had no result",
     10611: "a run that was stopped while it was taken up had no result",
 }
