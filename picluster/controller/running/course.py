@@ -19,7 +19,7 @@ from picluster.controller.record.report import error_of, going_on, stopped
 from picluster.controller.running.detection.diagnosis import own_failure
 from picluster.controller.running.recovery import GOING_ON_HELPS, Losses, can_go_on, plan_for
 from picluster.controller.running.training import TakeUp, begin_run, make_run
-from picluster.errors import DataError, Stopped
+from picluster.errors import DataError, PiclusterError, Stopped
 from picluster.schema.events import Ready
 from picluster.schema.facts import mixed_numerics
 from picluster.schema.run import Failure, Result, Resumption
@@ -180,14 +180,21 @@ class _Course:
             self._record("stopped", stopped_by=by)
             raise (stopped(self._folder, by) if self._folder else Stopped(f"stopped by {by}", by=by)) from error
         except BaseException as error:
-            self._record("failed", own_failure(error))
+            failure = own_failure(error)
+            self._record("failed", failure)
+            if isinstance(error, PiclusterError) and failure.kind in GOING_ON_HELPS and self._exists:
+                error.fix = "; ".join(filter(None, [error.fix, going_on(self.folder)]))
             raise
+
+    @property
+    def _exists(self) -> bool:
+        return self._folder is not None and self._folder.path.is_dir()
 
     def _record(self, status: Status, failure: Failure | None = None, stopped_by: str = "") -> None:
         """Record an end, unless one is recorded already."""
-        if self._folder is not None and self._folder.path.is_dir() and not self._folder.result_file.exists():
+        if self._exists and not self.folder.result_file.exists():
             with suppress(DataError):  # what happened matters more than that the disk does not take it
                 ended = self._date()
-                self._folder.end(
+                self.folder.end(
                     Result(status=status, failure=failure, test_accuracy=None, ended=ended, stopped_by=stopped_by)
                 )
