@@ -66,6 +66,38 @@ class StepDone(Event, frozen=True, kw_only=True, tag="step"):
     """Bytes of tensors for each of the other nodes; empty in older runs."""
 
 
+Doing = Literal["sample", "forward", "backward", "there and back", "evaluate", "update", "send", "receive"]
+
+
+class Slice(Record, frozen=True, kw_only=True, array_like=True):
+    """Something that one thread of a worker did, as a trace shows it."""
+
+    doing: Doing
+    begin: float
+    """Time in seconds by the worker's clock; likewise the end."""
+    end: float
+    thread: int
+    """Number of the thread within its role, from 0."""
+    place: tuple[int, int, int]
+    """Epoch, step and micro-batch."""
+    peer: str = ""
+    """Node on the other side of a message."""
+    channel: str = ""
+    """Kind of the message."""
+    payload_bytes: int = 0
+    """Bytes of its tensors."""
+
+
+class Traced(Event, frozen=True, kw_only=True, tag="trace"):
+    """Slices of a role since it told the last ones, where a trace is asked for."""
+
+    role: Literal["sampler", "stage"]
+    """Role: `sampler` or `stage`."""
+    now: float
+    """Time by the worker's clock, from which follows that of the slices by the controller's."""
+    slices: tuple[Slice, ...]
+
+
 class Resources(Event, frozen=True, kw_only=True, tag="metrics"):
     """Memory and load at one moment, and the peaks so far."""
 
@@ -197,7 +229,17 @@ class Logged(Event, frozen=True, kw_only=True, tag="logged"):
 
 
 WorkerEvent = (
-    Ready | StepDone | Resources | EpochDone | Tested | CheckpointWritten | StateWritten | Predicted | Failed | Done
+    Ready
+    | StepDone
+    | Traced
+    | Resources
+    | EpochDone
+    | Tested
+    | CheckpointWritten
+    | StateWritten
+    | Predicted
+    | Failed
+    | Done
 )
 AnyEvent = WorkerEvent | Ended | Examined | Logged
 

@@ -6,7 +6,7 @@ from picluster.schema.run import Controller
 from picluster.schema.spec import Spec
 from picluster.schema.state import Beginning, Position
 
-JOB_SCHEMA_VERSION = 5
+JOB_SCHEMA_VERSION = 6
 
 HEARTBEAT_SECONDS = 0.5
 """Pause so short that a worker outlasts 3 s without a link, under the usual grace: TCP carries what it held back."""
@@ -57,6 +57,8 @@ class Job(Record, frozen=True, kw_only=True):
     """Give the layers' states before this and be done; None: train to the end, and test."""
     state_steps: int | None = None
     """Give the layers' states each time that so many steps have been made, counted over all epochs; None: never."""
+    trace: bool = False
+    """Tell every slice of work and every message."""
 
 
 class Endpoint(Record, frozen=True, kw_only=True):

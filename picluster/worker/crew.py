@@ -6,6 +6,7 @@ import socket
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -27,6 +28,7 @@ from picluster.worker.roles.context import RoleContext
 from picluster.worker.roles.sampler_role import SamplerRole
 from picluster.worker.roles.stage_role import StageRole
 from picluster.worker.wire.links import Channel, Links, Mailroom, ring_sum
+from picluster.worker.wire.tracer import Tracer
 
 
 class Crew:
@@ -71,11 +73,12 @@ class Crew:
         works: list[Callable[[], None]] = []
         clock = None
         if self._job.node in self._job.plan.sampler:
-            context = self._role_context(engine, mailroom)
+            context = self._role_context(engine, mailroom, "sampler")
             sampler, clock = SamplerRole(context, self._graph), context.links.clock
             works.append(sampler.predict if weights else sampler.run)
         if self._stage is not None:
-            role = StageRole(self._role_context(engine, mailroom), self._stage, self._graph, clock)
+            context = self._role_context(engine, mailroom, "stage")
+            role = StageRole(context, self._stage, self._graph, clock)
             works.append(partial(role.predict, Path(weights)) if weights else role.run)
         *beside, last = works
         threads = [self._system.start_thread(self._guarded, work, name="sampler") for work in beside]
@@ -87,8 +90,9 @@ class Crew:
         links.flush()
         engine.close()
 
-    def _role_context(self, engine: Engine, mailroom: Mailroom) -> RoleContext:
-        links = Links(engine, mailroom, self._rank, self._system)
+    def _role_context(self, engine: Engine, mailroom: Mailroom, role: Literal["sampler", "stage"]) -> RoleContext:
+        tracer = Tracer(role, self._job.plan.nodes, self._system.now) if self._job.trace else None
+        links = Links(engine, mailroom, self._rank, self._system, tracer)
         return RoleContext(
             self._job, self._graph.meta, links, self._emit, self._fail, self._system, self._states_wanted
         )

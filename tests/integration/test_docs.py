@@ -23,7 +23,7 @@ from tests.integration.desk import CHECKOUT
 
 BLOCK = re.compile(r"(?:^<!-- (?P<mark>.*?) -->\n)?^```(?P<kind>\w+)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 BLOCK_TIMEOUT_SECONDS = 800
-FOLLOWED = ("compare", "datasets", "doctor", "launch", "models", "precision", "python", "report", "run-folder")
+FOLLOWED = ("compare", "datasets", "doctor", "launch", "models", "precision", "python", "report", "run-folder", "trace")
 """Pages whose blocks need nothing but to work."""
 UNFOLLOWED = (
     "LOG",

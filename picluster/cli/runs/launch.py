@@ -72,6 +72,7 @@ def launch(
     wait: options.Wait = False,
     checkpoint_every: options.CheckpointEvery = "60s",
     max_restarts: options.MaxRestarts = None,
+    trace: options.Trace = False,
     rerun: options.Rerun = None,
     resume: options.Resume = None,
     tag: options.Tag = "",

@@ -24,6 +24,8 @@ picluster report --html              a page with pictures, in a file named as th
 
 picluster report --html --output page.html
 
+picluster report --trace run.json    what each node did, for ui.perfetto.dev, of a launch with --trace
+
 picluster report --markdown          the tables of nodes and epochs
 
 picluster report --json | jq .test_accuracy"""
@@ -31,6 +33,10 @@ picluster report --json | jq .test_accuracy"""
 Html = Annotated[bool, typer.Option("--html", help="Write a page with pictures: one file that needs no other.")]
 Output = Annotated[
     Path | None, typer.Option("--output", "-o", metavar="FILE", help="File of the page. (default: RUN.html)")
+]
+Trace = Annotated[
+    Path | None,
+    typer.Option("--trace", metavar="FILE", help="Write what was recorded by launch --trace, for ui.perfetto.dev."),
 ]
 Csv = Annotated[bool, typer.Option("--csv", help="Print the tables of nodes and epochs as CSV.")]
 Markdown = Annotated[bool, typer.Option("--markdown", help="Print them as Markdown.")]
@@ -41,6 +47,7 @@ def report(
     *,
     as_html: Html = False,
     output: Output = None,
+    trace: Trace = None,
     as_csv: Csv = False,
     as_markdown: Markdown = False,
     as_json: options.Json = False,
@@ -50,11 +57,19 @@ def report(
     from picluster.controller.record.all_runs import find_run
     from picluster.controller.record.report import make_report
 
-    forms = {"--html": as_html, "--csv": as_csv, "--markdown": as_markdown, "--json": as_json}
+    forms = {
+        "--html": as_html,
+        "--trace": trace is not None,
+        "--csv": as_csv,
+        "--markdown": as_markdown,
+        "--json": as_json,
+    }
     _check(tuple(name for name, chosen in forms.items() if chosen), output)
     folder = find_run(run)
     if as_html:
         _write_page(folder, output or Path(f"{folder.name}.html"))
+    elif trace is not None:
+        _write_trace(folder, trace)
     elif as_csv or as_markdown:
         from picluster.controller.page import tables
 
@@ -70,6 +85,15 @@ def _check(forms: tuple[str, ...], output: Path | None) -> None:
         raise InputError(f"a report has one form, not {' and '.join(forms)}", fix=f"leave out {forms[1]}")
     if output is not None and forms != ("--html",):
         raise InputError("--output names the file of a page", fix="add --html, or leave out --output and use > FILE")
+
+
+def _write_trace(folder: RunFolder, file: Path) -> None:
+    from picluster.controller.page.trace import make_trace
+    from picluster.controller.record.record_files import check_output, write_whole
+
+    check_output(file, "--trace", (".json",), "trace")
+    write_whole(file, make_trace(folder))
+    typer.echo(file)
 
 
 def _write_page(folder: RunFolder, file: Path) -> None:

@@ -21,7 +21,7 @@ FEATURE_DTYPES: dict[Precision, str] = {"fp32": "float32", "fp16": "float16", "i
 LONGEST_TAG = 24
 PLACING = frozenset({"inventory", "nodes", "strategy", "layers_per_node", "replicas", "engine", "plan"})
 """Options that say which nodes do what."""
-_HOW = PLACING | {"cores", "grace", "wait", "checkpoint_every", "max_restarts"}
+_HOW = PLACING | {"cores", "grace", "wait", "checkpoint_every", "max_restarts", "trace"}
 """Options that say where and how to run, not what to learn."""
 _BESIDE = {"rerun": _HOW | {"rerun", "tag"}, "resume": _HOW | {"resume"}}
 """Options that may stand beside those that name an earlier run."""
@@ -93,6 +93,7 @@ class LaunchRequest(Record, frozen=True, kw_only=True):
     wait: bool = False
     checkpoint_every: str = "60s"
     max_restarts: Annotated[int, Meta(ge=0)] | None = None
+    trace: bool = False
     rerun: str | None = None
     resume: str | None = None
     tag: str = ""

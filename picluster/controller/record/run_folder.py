@@ -22,7 +22,7 @@ from picluster.controller.record.record_files import (
 )
 from picluster.controller.record.states import States
 from picluster.errors import DataError, InputError, PiclusterError
-from picluster.schema.events import EpochDone, Failed, Recorded, Resources, StepDone
+from picluster.schema.events import EpochDone, Failed, Recorded, Resources, StepDone, Traced
 from picluster.schema.plan import Plan
 from picluster.schema.run import Controller, Environment, Manifest, Result, Resumption, Run
 
@@ -75,6 +75,10 @@ class RunFolder:
         """Path of a node's steps and resource readings."""
         return self._node(node) / "metrics.jsonl"
 
+    def trace_file(self, node: str) -> Path:
+        """Path of what a node's roles did, slice by slice; it is there where a trace was asked for."""
+        return self._node(node) / "trace.jsonl"
+
     def node_folder(self, node: str) -> Path:
         """Folder of a node's files, made where it does not exist."""
         folder = self._node(node)
@@ -108,11 +112,12 @@ class RunFolder:
         write_whole(self.model_file, text)
 
     def record(self, node: str, event: AnyEvent, attempt: int = 1) -> None:
-        """Append an event to the run's list; steps and resource readings to the node's metrics.
+        """Append an event to the run's list; steps and resource readings to the node's metrics, slices to its trace.
 
         A failure that the worker tells in words, rather than by a traceback, goes to its log as well.
         """
         file = self.metrics_file(node) if isinstance(event, StepDone | Resources) else self.events_file
+        file = self.trace_file(node) if isinstance(event, Traced) else file
         self._append(file, Recorded(time=time.time(), node=node, attempt=attempt, event=event))
         if isinstance(event, Failed) and event.expected:
             self.append_log(node, f"error: {event.cause}\n".encode())
@@ -242,6 +247,10 @@ class RunFolder:
     def all_metrics(self, node: str) -> Iterator[Recorded]:
         """Read the same with what later attempts made again."""
         return read_lines(self.metrics_file(node))
+
+    def traces(self, node: str) -> Iterator[Recorded]:
+        """Read what a node's roles did, in order; nothing where no trace was asked for."""
+        return read_lines(self.trace_file(node))
 
     def node_names(self) -> list[str]:
         """Names of the nodes that have taken part so far, in whatever attempt."""

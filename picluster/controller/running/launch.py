@@ -57,6 +57,8 @@ class Launch:
     """The position at which it is taken up, and on this machine the files of all layers."""
     every: Every = field(default_factory=Every)
     """Interval between two training states that the workers give."""
+    trace: bool = False
+    """Have the workers tell every slice of work and every message."""
     epoch_steps: int = 1
     """Steps of an epoch."""
 
@@ -105,6 +107,7 @@ class Launch:
             model_sha256=hashlib.sha256(self.model_file.read_bytes()).hexdigest(),
             begin=msgspec.structs.replace(self._begin_of(node), layer_files=places.layer_files),
             state_steps=self.every.steps,
+            trace=self.trace,
         )
 
     def _begin_of(self, node: str) -> Beginning:

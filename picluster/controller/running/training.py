@@ -104,6 +104,7 @@ def make_run(
             attempt=take_up.attempt,
             begin=take_up.begin,
             every=Every() if prediction else Every.read(request.checkpoint_every),
+            trace=request.trace,
             epoch_steps=spec.steps(graph.meta.splits["train"]),
         )
         with observer.running(folder, spec, plan, graph.meta) as watch:

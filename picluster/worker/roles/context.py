@@ -47,6 +47,11 @@ class RoleContext:
         """Path of a file of tensors that the controller fetches."""
         return Path(self.job.output_folder) / f"{name}.safetensors"
 
+    def tell_trace(self) -> None:
+        """Tell what the role did since it told the last, where a trace is asked for."""
+        if tracer := self.links.tracer:
+            self.emit(tracer.told())
+
     def micro_batch_sizes(self, step: int) -> tuple[int, ...]:
         """Seeds of each micro-batch of a training step."""
         spec = self.job.spec

@@ -19,6 +19,7 @@ from picluster.worker.sampling.blocks import message_for
 from picluster.worker.sampling.sampler import Ids, NeighbourSampler, cut, shuffled
 from picluster.worker.wire.links import Channel
 from picluster.worker.wire.messages import Message
+from picluster.worker.wire.tracer import traced
 
 
 class SamplerRole:
@@ -46,6 +47,7 @@ class SamplerRole:
         self._meter = None if self._has_stage else StepMeter(self._links.clock, (), self._context.system, nodes)
         self._context.walk(self._train_step, self._validate, lambda: self._evaluate("test", TEST_EPOCH))
         self._links.flush()
+        self._context.tell_trace()
 
     def _validate(self, epoch: int) -> EpochVerdict:
         self._evaluate("validation", epoch)
@@ -74,6 +76,7 @@ class SamplerRole:
             self._links.flush()
         if self._meter:
             self._context.emit(self._meter.finish(epoch, step, flushed=is_last))
+        self._context.tell_trace()
 
     def _evaluate(self, split: str, epoch: int) -> None:
         if self._context.job.spec.evaluation(split) == "exact":
@@ -88,7 +91,8 @@ class SamplerRole:
         # An evaluation draws the same neighbours in every epoch, so that epochs can be compared.
         epoch, step = moment if purpose is Purpose.SAMPLE else (0, 0)
         for number in share(self._member, self._members, len(micro_batches)):
-            sample = self._sampler.sample(micro_batches[number], purpose=purpose, epoch=epoch, step=step)
+            with traced(self._links.tracer, "sample", (*moment, number)):
+                sample = self._sampler.sample(micro_batches[number], purpose=purpose, epoch=epoch, step=step)
             for first, aggregated, ranks in self._stages:
                 message = message_for(sample, first, aggregated, (*moment, number))
                 self._links.send(holder(ranks, number), Channel.BLOCKS, message)

@@ -26,6 +26,7 @@ from picluster.worker.roles.state_writer import StateWriter
 from picluster.worker.sampling.blocks import micro_batch_of
 from picluster.worker.wire.links import LOOKAHEAD, Channel, Clock, ring_sum
 from picluster.worker.wire.messages import Message
+from picluster.worker.wire.tracer import traced
 
 _Received = tuple[MicroBatch | None, Sequence[Tensor]]
 """Blocks, where a micro-batch goes forward, and rows or gradients of other stages."""
@@ -75,6 +76,7 @@ class StageRole:
         self._cores.close()
         self._state_writer.finish()
         self._links.flush()
+        self._context.tell_trace()
 
     def _validate(self, epoch: int) -> EpochVerdict:
         score = self._evaluate("validation", epoch)
@@ -137,11 +139,13 @@ class StageRole:
         self._cores.go(actions_of(mine, self._window, is_last=self._stage.is_last), self._way(moment))
         sums = self._stage.sums
         ring_sum(self._links, self._replicas, sums, (epoch, step, 0), rounded=len(sums) - EXACT_SUMS)
-        loss, right = self._stage.update()
+        with traced(self._links.tracer, "update", (epoch, step, 0)):
+            loss, right = self._stage.update()
         is_last = step == self._context.train_steps[-1]
         if is_last:
             self._links.flush()
         self._context.emit(self._meter.finish(epoch, step, loss if self._judges else None, flushed=is_last))
+        self._context.tell_trace()
         if self._judges and not math.isfinite(loss):
             raise no_number(loss, epoch, step, self._context.job.spec)
         self._loss += loss * sum(sizes)
@@ -149,7 +153,7 @@ class StageRole:
 
     def _way(self, moment: Moment) -> Way[_Received, _Made]:
         """Make the functions that do each action of a step."""
-        stage = self._stage
+        stage, tracer = self._stage, self._links.tracer
 
         def take(action: Action) -> _Received:
             kind, number = action
@@ -160,10 +164,11 @@ class StageRole:
 
         def compute(action: Action, received: _Received, core: int) -> _Made:
             (kind, number), (batch, tensors) = action, received
-            if batch is None:
-                return stage.backward(number, tensors)
-            rows = stage.forward(number, batch, tensors, moment, core)
-            return stage.backward(number, []) if kind == "there and back" else rows
+            with traced(tracer, kind, (moment.epoch, moment.step, number)):
+                if batch is None:
+                    return stage.backward(number, tensors)
+                rows = stage.forward(number, batch, tensors, moment, core)
+                return stage.backward(number, []) if kind == "there and back" else rows
 
         def give(action: Action, made: _Made) -> None:
             place = (moment.epoch, moment.step, action[1])
@@ -197,7 +202,7 @@ class StageRole:
         self, epoch: int, sums: Tensor, nodes: int
     ) -> Way[tuple[MicroBatch, Sequence[Tensor]], Rows | list[Tensor]]:
         """Make the functions that score each micro-batch of a split; the last stage adds to `sums`."""
-        stage = self._stage
+        stage, tracer = self._stage, self._links.tracer
 
         def place(action: Action) -> tuple[int, int, int]:
             return epoch, VALIDATION_STEP, action[1]
@@ -205,9 +210,10 @@ class StageRole:
         def take(action: Action) -> tuple[MicroBatch, Sequence[Tensor]]:
             return self._blocks(place(action)), self._rows(place(action))
 
-        def compute(_: Action, received: tuple[MicroBatch, Sequence[Tensor]], core: int) -> Rows | list[Tensor]:
-            rows = stage.evaluate(*received, core)
-            return rows if stage.is_last else stage.outgoing(rows)
+        def compute(action: Action, received: tuple[MicroBatch, Sequence[Tensor]], core: int) -> Rows | list[Tensor]:
+            with traced(tracer, "evaluate", place(action)):
+                rows = stage.evaluate(*received, core)
+                return rows if stage.is_last else stage.outgoing(rows)
 
         def give(action: Action, made: Rows | list[Tensor]) -> None:
             if isinstance(made, Rows):

@@ -17,6 +17,7 @@ from torch import Tensor
 from picluster.system import SYSTEM, System
 from picluster.worker.engines.base import Engine, Sending
 from picluster.worker.wire.messages import Message, pack, payload_bytes, unpack
+from picluster.worker.wire.tracer import Tracer
 
 LOOKAHEAD = 3
 """Messages on their way to one worker before the sender waits: how far the sampler runs ahead."""
@@ -92,8 +93,11 @@ class Mailroom:
 class Links:
     """Sends and receives for one role. Each role has links of its own: one thread sends at a time, one receives."""
 
-    def __init__(self, engine: Engine, mailroom: Mailroom, rank: int, system: System = SYSTEM) -> None:
-        self.rank = rank
+    def __init__(
+        self, engine: Engine, mailroom: Mailroom, rank: int, system: System = SYSTEM, tracer: Tracer | None = None
+    ) -> None:
+        """`tracer` is told of every message, where a trace is asked for."""
+        self.rank, self.tracer = rank, tracer
         self.clock = Clock(system.now)
         self._engine = engine
         self._queues = mailroom.queues
@@ -101,6 +105,7 @@ class Links:
 
     def send(self, to: int, channel: Channel, message: Message, room: int = LOOKAHEAD) -> None:
         """Send without waiting, unless `room` messages are still on their way to that worker."""
+        begin = self.tracer.now() if self.tracer else 0.0
         with self.clock.spent("sending"):
             if to == self.rank:
                 self._queues[channel].put(message)
@@ -110,17 +115,23 @@ class Links:
                 sendings.popleft().wait()
             packed = pack(message)
             sendings.append(self._engine.send(to, channel, packed))
-            self.clock.sent_payload_to[to] += payload_bytes(packed)
+            size = payload_bytes(packed)
+            self.clock.sent_payload_to[to] += size
+        if self.tracer:
+            self.tracer.add("send", begin, message.place, peer=to, channel=channel.name, payload_bytes=size)
 
     def receive(self, source: int, channel: Channel, place: tuple[int, ...]) -> Message:
         """The next message of that worker and channel; it must belong to `place`."""
+        begin, size = self.tracer.now() if self.tracer else 0.0, 0
         with self.clock.spent("waiting"):
             if source == self.rank:
                 message = self._queues[channel].get()
             else:
                 packed = self._engine.receive(source, channel)
-                message = unpack(packed)
-                self.clock.received_payload_bytes += payload_bytes(packed)
+                message, size = unpack(packed), payload_bytes(packed)
+                self.clock.received_payload_bytes += size
+        if self.tracer:
+            self.tracer.add("receive", begin, place, peer=source, channel=channel.name, payload_bytes=size)
         if message.place != place:
             text = f"worker {source} sent {message.place} on channel {channel.name}, expected was {place}"
             raise AssertionError(text)

@@ -37,6 +37,7 @@ REFUSED: dict[str, dict[str, tuple[Words, ...]]] = {
         "--json": ALWAYS,
         "--html": ("--html --json",),
         "--output": ("--output a.html",),
+        "--trace": ("--trace a.json --json",),
         "--csv": ("--csv --json",),
         "--markdown": ("--markdown --json",),
     },

@@ -110,6 +110,7 @@ VALUES = {
     "wait": "",
     "checkpoint_every": "7",
     "max_restarts": "7",
+    "trace": "",
     "rerun": "abcd",
     "resume": "abcd",
     "tag": "a-word",
@@ -234,7 +235,15 @@ class Launches:
     ) -> RunFolder:
         asked = placement.request
         self._done += [task.spec, task.graph.path, task.model_file, plan, placement.taking_part(plan)]
-        self._done += [asked.cores, asked.grace, asked.tag, asked.wait, asked.checkpoint_every, asked.max_restarts]
+        self._done += [
+            asked.cores,
+            asked.grace,
+            asked.tag,
+            asked.wait,
+            asked.checkpoint_every,
+            asked.max_restarts,
+            asked.trace,
+        ]
         self._done.append(earlier and earlier.name)
         return RunFolder(Path("runs/2026-sage-abcd"))
 
