@@ -58,6 +58,8 @@ class ComparedRun(Record, frozen=True, kw_only=True):
     """Part of those bytes that are the tensors' own."""
     memory: tuple[NodePeak, ...] = ()
     """Peak of every node, in the order of the plan."""
+    throttled: tuple[str, ...] = ()
+    """Nodes whose firmware held the processor back at times, for heat or for want of voltage."""
     learnt: str | None = None
     """Fingerprint of all training losses, to their last bits, and of the test accuracy."""
     pretraining: str = ""

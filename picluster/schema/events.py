@@ -120,6 +120,13 @@ class Resources(Event, frozen=True, kw_only=True, tag="metrics"):
     """Cores kept busy since the last reading."""
     temperature_celsius: float | None
     """Temperature of the processor, where there is a sensor."""
+    clock_mhz: float | None = None
+    """Clock of the processor as a Pi's firmware measures it; None elsewhere and in older runs."""
+    throttled: int | None = None
+    """Reasons why a Pi's firmware holds the processor back, likewise: the sum of these.
+
+    1 the voltage is too low; 2 the clock is capped; 4 it is throttled; 8 it nears the limit of heat.
+    """
 
 
 class EpochDone(Event, frozen=True, kw_only=True, tag="epoch"):

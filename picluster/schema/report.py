@@ -60,6 +60,8 @@ class NodeReport(Record, frozen=True, kw_only=True):
     hardware: Hardware | None
     """Its machine; None where it never got ready."""
     memory: NodeMemory
+    throttled_share: float | None = None
+    """Share of the run's readings at which its firmware held the processor back; None where nobody tells."""
     step_ms: Percentiles | None
     """Wall time of a step; None before the first has ended. The next three are its parts."""
     compute_ms: Percentiles | None

@@ -108,6 +108,7 @@ def read_entry(folder: RunFolder) -> Entry:
             for node in report.nodes
             if (peak := node.memory.peak_anonymous_bytes) is not None
         ),
+        throttled=tuple(node.name for node in report.nodes if node.throttled_share),
         learnt=_fingerprint(folder, report, judge),
         pretraining=run.pretraining,
     )

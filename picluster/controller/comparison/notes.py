@@ -104,6 +104,7 @@ def all_notes(rows: Sequence[ComparedRow], kinds: Sequence[Kind]) -> tuple[str, 
         *_of_other_bits(rows, kinds),
         *_of_bytes(rows),
         *_of_pretraining(rows),
+        *_of_throttling(rows),
         *_of_failures(rows),
     )
 
@@ -158,6 +159,13 @@ def _of_pretraining(rows: Sequence[ComparedRow]) -> Iterator[str]:
     for name, takers in taken.items():
         if len(takers) > 1:
             yield f"{numbers([row.number for row in takers]).capitalize()} share the pre-training of {name}."
+
+
+def _of_throttling(rows: Sequence[ComparedRow]) -> Iterator[str]:
+    for row in rows:
+        if nodes := sorted({node for run in row.runs for node in run.throttled}):
+            held = f"the firmware held {', '.join(nodes)} back at times, for heat or for want of voltage"
+            yield f"Row {row.number}: {held}: its times are not comparable."
 
 
 def _of_failures(rows: Sequence[ComparedRow]) -> Iterator[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from statistics import median
 
-from picluster.controller.page.lines import Line, TimeUse, lines_of, time_use
+from picluster.controller.page.lines import Line, TimeUse, lines_of, spans, time_use
 from picluster.controller.page.sentences import Load, Stall
 from picluster.controller.record.metrics import Metrics
 from picluster.controller.record.run_folder import RunFolder
@@ -33,6 +33,10 @@ class NodeCourse(Record, frozen=True, kw_only=True):
     limit_bytes: int | None
     celsius: tuple[Line, ...]
     """Temperature; empty where there is no sensor."""
+    clock_mhz: tuple[Line, ...]
+    """Clock of the processor; empty where nobody tells, as for what follows."""
+    throttled: tuple[tuple[float, float], ...]
+    """Spans of time in which the firmware held the processor back."""
 
 
 class Happening(Record, frozen=True, kw_only=True):
@@ -112,6 +116,8 @@ def _node(name: str, lines: Sequence[Recorded], began: float, use: TimeUse) -> N
         resident_bytes=measured(lambda reading: reading.rss_bytes),
         limit_bytes=readings[-1][2].limit_bytes if readings else None,
         celsius=measured(lambda reading: reading.temperature_celsius),
+        clock_mhz=measured(lambda reading: reading.clock_mhz),
+        throttled=spans([(attempt, time, bool(reading.throttled)) for attempt, time, reading in readings]),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import groupby
+from itertools import groupby, pairwise
 from operator import itemgetter
 
 import numpy as np
@@ -56,6 +56,17 @@ def thinned(points: Sequence[tuple[float, float]], stretches: int = STRETCHES) -
         middle=tuple(float(np.median(part[:, 1])) for part in parts),
         high=tuple(float(part[:, 1].max()) for part in parts),
     )
+
+
+def spans(points: Sequence[tuple[int, float, bool]]) -> tuple[tuple[float, float], ...]:
+    """Spans of time in which something held, of (attempt, seconds, whether it holds): until an attempt's next point."""
+    found = list[tuple[float, float]]()
+    for (attempt, begin, holds), (next_attempt, next_begin, _) in pairwise([*points, *points[-1:]]):
+        if holds:
+            end = next_begin if next_attempt == attempt else begin
+            joined = found.pop()[0] if found and found[-1][1] == begin else begin
+            found.append((joined, end))
+    return tuple(found)
 
 
 def time_use(lines: Sequence[Recorded], began: float, end: float) -> TimeUse:

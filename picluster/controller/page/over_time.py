@@ -104,9 +104,29 @@ def draw_temperature(course: Course) -> str:
         _bands(axes, node.celsius, 1.0, ALARM)
         lowest, highest = min(value for line in node.celsius for value in line.low), _highest(node.celsius)
         axes.set_ylim(min(30.0, lowest), max(85.0, highest))
-        return f"{highest:.0f} °C at most"
+        return f"{highest:.0f} °C at most{_held_back(axes, node)}"
 
     return _rows(course, [node for node in course.nodes if node.celsius], row)
+
+
+def draw_clock(course: Course) -> str:
+    """Clock of the processor over the run, a row for each node whose firmware tells it; empty where none does."""
+
+    def row(axes: Axes, node: NodeCourse) -> str:
+        _bands(axes, node.clock_mhz, 1.0, COMPUTE)
+        lowest, highest = min(value for line in node.clock_mhz for value in line.low), _highest(node.clock_mhz)
+        axes.set_ylim(0, 1.1 * highest)
+        return f"{lowest:,.0f} to {highest:,.0f} MHz{_held_back(axes, node)}"
+
+    return _rows(course, [node for node in course.nodes if node.clock_mhz], row)
+
+
+def _held_back(axes: Axes, node: NodeCourse) -> str:
+    """Hatch the spans in which the firmware held the processor back; returns how long they are, in words."""
+    for begin, end in node.throttled:
+        axes.axvspan(begin, end, facecolor="none", edgecolor=ALARM, hatch="\\\\", linewidth=0)
+    seconds = sum(end - begin for begin, end in node.throttled)
+    return f", held back for {duration(seconds)}" if node.throttled else ""
 
 
 def _rows(course: Course, nodes: Sequence[NodeCourse], row: Callable[[Axes, NodeCourse], str]) -> str:

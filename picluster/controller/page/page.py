@@ -10,7 +10,13 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from picluster.controller.page.course import Course, read_course
-from picluster.controller.page.over_time import draw_memory, draw_step_times, draw_temperature, draw_time_use
+from picluster.controller.page.over_time import (
+    draw_clock,
+    draw_memory,
+    draw_step_times,
+    draw_temperature,
+    draw_time_use,
+)
 from picluster.controller.page.pictures import draw_accuracy, draw_loss, draw_steps
 from picluster.controller.page.sentences import judge, what_was_learnt
 from picluster.controller.page.tables import tables_of
@@ -163,6 +169,8 @@ def _pictures(report: Report, course: Course) -> list[Picture]:
     parts = "Plain: at work; hatched: waiting for messages; crossed: sending"
     band = "Line: median of a stretch; band: lowest to highest."
     marks = " Dotted lines with letters: see “What befell it”." if course.moments else ""
+    held_back = " Hatched: the firmware held the processor back, for heat or for want of voltage."
+    held_back = held_back if any(node.throttled for node in course.nodes) else ""
     memory = (
         "Solid: memory of its own, which cannot be dropped; dashed: with mapped files, which can. "
         "A limit is drawn as dashes and dots where it is near."
@@ -176,7 +184,8 @@ def _pictures(report: Report, course: Course) -> list[Picture]:
             draw_step_times(course),
         ),
         ("Memory over time", memory + marks, draw_memory(course)),
-        ("Temperature over time", band + marks, draw_temperature(course)),
+        ("Temperature over time", band + held_back + marks, draw_temperature(course)),
+        ("Clock over time", band + held_back + marks, draw_clock(course)),
     ]
     if report.epochs:
         above = "Above: time since the run began."

@@ -148,6 +148,9 @@ def _slow(nodes: Sequence[NodeReport], loads: Sequence[Load]) -> HeldBack | None
             f"{_ms(node, 'step'):.0f}, where another needs {min(same):.0f} for the same work; the others wait for it."
         )
         remedy = f"See whether {node.name} is throttled or busy with other work, or leave it out: picluster doctor."
+        if node.throttled_share:
+            words += f" Its firmware held it back for {node.throttled_share:.0%} of the time: heat, or low voltage."
+            remedy = f"Cool {node.name}, and see to its power supply: picluster doctor."
         return _verdict("slow", node.name, words, remedy)
     return None
 

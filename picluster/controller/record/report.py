@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from statistics import fmean
+from typing import TypeVar
 
 import msgspec
 
@@ -31,6 +32,8 @@ from picluster.schema.report import (
     RunSummary,
 )
 from picluster.schema.run import Failure, Result, Resumption
+
+Told = TypeVar("Told", StepDone, Resources)
 
 _OWN_KINDS = {kind.exit_code: kind for kind in (PiclusterError, InputError, DataError, MissingError)}
 """Errors of the controller itself, by their exit codes."""
@@ -165,6 +168,9 @@ def _node(
             expected_anonymous_bytes=expected.anonymous_bytes if expected else None,
             expected_mapped_bytes=expected.mapped_bytes if expected else None,
         ),
+        throttled_share=_mean(
+            [each for each in resources if each.throttled is not None], lambda each: bool(each.throttled)
+        ),
         step_ms=_percentiles(steps, lambda step: step.step_ms),
         compute_ms=_percentiles(steps, lambda step: step.compute_ms),
         wait_ms=_percentiles(steps, lambda step: step.wait_ms),
@@ -191,8 +197,8 @@ def _percentiles(steps: Sequence[StepDone], measure: Callable[[StepDone], float]
     return Percentiles(p50=p50, p95=p95, p99=p99)
 
 
-def _mean(steps: Sequence[StepDone], measure: Callable[[StepDone], float]) -> float | None:
-    return fmean(measure(step) for step in steps) if steps else None
+def _mean(events: Sequence[Told], measure: Callable[[Told], float]) -> float | None:
+    return fmean(map(measure, events)) if events else None
 
 
 def _settled(steps: Sequence[StepDone]) -> Sequence[StepDone]:

@@ -17,6 +17,7 @@ import torch
 from picluster.agent.premises import processor
 from picluster.schema.events import Hardware, Resources, StepDone
 from picluster.system import SYSTEM, System
+from picluster.worker.measuring.firmware import clock_mhz, throttled
 from picluster.worker.measuring.kernel_sockets import SocketBytes
 from picluster.worker.measuring.memory import AnonymousPeak, memory_limit, memory_of_children, read_memory
 from picluster.worker.measuring.numerics import fingerprint, remembered
@@ -88,6 +89,8 @@ class ResourceSampler(threading.Thread):
             limit_bytes=self._limit,
             cpu_share=self._process.cpu_percent() / 100,
             temperature_celsius=_temperature(),
+            clock_mhz=clock_mhz(),
+            throttled=throttled(),
         )
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from picluster.controller.comparison.comparison import compare_all
 from picluster.controller.comparison.notes import incomparable_words, unlike_words
 from picluster.schema.comparison import Comparison
+from picluster.schema.events import Resources
 from tests.unit.controller.compared import Shelf
 
 
@@ -137,3 +139,12 @@ def test_what_a_failed_launch_does_not_know_is_no_difference(shelf: Shelf) -> No
     shelf.run("a", recipe={"epochs": 3})
     shelf.run("b", recipe={"epochs": 3}, engine="rpc", threads=None, status="failed")
     assert differences(compare_all(root=shelf.root)) == []
+
+
+def test_times_of_a_row_whose_node_was_held_back_by_its_firmware_are_told_as_not_comparable(shelf: Shelf) -> None:
+    shelf.run("a")
+    run = shelf.run("b", engine="rpc", nodes=("pi1", "pi2"))
+    reading = next(each.event for each in run.metrics("pi2") if isinstance(each.event, Resources))
+    run.record("pi2", msgspec.structs.replace(reading, throttled=4))
+    (note,) = [each for each in compare_all(root=shelf.root).notes if "not comparable" in each]
+    assert note.startswith("Row 2: the firmware held pi2 back")

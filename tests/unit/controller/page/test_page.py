@@ -10,8 +10,10 @@ import msgspec
 import numpy as np
 import pytest
 
-from picluster.controller.page.lines import STRETCHES, lines_of, thinned, time_use
+from picluster.controller.page.lines import STRETCHES, lines_of, spans, thinned, time_use
 from picluster.controller.page.page import make_page
+from picluster.controller.record.metrics import read_metrics
+from picluster.controller.record.report import report_of
 from picluster.controller.record.run_folder import RunFolder
 from picluster.schema.events import Recorded, Resources
 from picluster.schema.plan import Plan, StagePlan
@@ -110,7 +112,8 @@ def test_a_run_that_has_made_no_step_has_a_page(tmp_path: Path) -> None:
 def test_the_examples_have_the_sections_of_a_page_of_today(name: str) -> None:
     """Otherwise: python -m scripts.example_pages."""
     today, example = (
-        set(re.findall(r"<h[23]>(.*?)</h[23]>", text)) - {"Temperature over time", "What befell it", "Links"}
+        set(re.findall(r"<h[23]>(.*?)</h[23]>", text))
+        - {"Temperature over time", "Clock over time", "What befell it", "Links"}
         for text in (make_page(RunFolder(RUN_V1)), (EXAMPLES / f"{name}.html").read_text())
     )
     assert example == today
@@ -124,6 +127,24 @@ def test_a_page_tells_what_passes_over_each_link(tmp_path: Path) -> None:
     assert "aggregated rows down (5 KiB a step), their gradients up<" in page
     rows = re.findall(r"<td.*?>(.*?)</td>", page[page.index("<h2>Links") :])
     assert rows[:6] == ["local2", "local3", "10.0", "local2", "local4", "5.0"]
+
+
+def test_spans_last_until_the_next_point_of_the_attempt_and_join() -> None:
+    told = [(0.0, False), (1.0, True), (2.0, True), (3.0, False), (5.0, True)]
+    points = [(1, seconds, holds) for seconds, holds in told]
+    assert spans([*points, (2, 9.0, True), (2, 10.0, False)]) == ((1.0, 3.0), (5.0, 5.0), (9.0, 10.0))
+    assert spans([]) == ()
+
+
+def test_a_node_that_its_firmware_held_back_is_shown_with_its_clock(tmp_path: Path) -> None:
+    folder = RunFolder(copy_of_run_v1(tmp_path / "run"))
+    readings = [each.event for each in folder.metrics("local2") if isinstance(each.event, Resources)]
+    for mhz, bits in ((1_500.0, 0), (600.0, 4), (600.0, 6), (1_500.0, 0)):
+        folder.record("local2", msgspec.structs.replace(readings[0], clock_mhz=mhz, throttled=bits))
+    page = make_page(folder)
+    assert "Clock over time" in page
+    assert "600 to 1,500 MHz, held back for 0:00" in page
+    assert report_of(folder, read_metrics(folder)).nodes[1].throttled_share == 0.5
 
 
 class Counting(RunFolder):

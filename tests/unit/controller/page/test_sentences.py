@@ -66,6 +66,14 @@ def test_the_sentence_names_the_node_the_cause_and_a_figure(
     assert verdict.to_try
 
 
+def test_a_slow_node_that_was_throttled_is_told_as_such() -> None:
+    nodes = [msgspec.structs.replace(node, throttled_share=0.4) for node in a_report({"local3": (300, 10, 10)}).nodes]
+    verdict = judge(msgspec.structs.replace(REPORT, nodes=tuple(nodes)))
+    assert verdict.cause == "slow"
+    assert "Its firmware held it back for 40% of the time" in verdict.held_back
+    assert "Cool local3" in verdict.to_try
+
+
 def test_a_single_node_waits_for_nobody() -> None:
     verdict = judge(msgspec.structs.replace(REPORT, nodes=(timed(REPORT.nodes[0], 100, 0, 0),)))
     assert (verdict.cause, verdict.node) == ("alone", "")

@@ -40,6 +40,7 @@ NODE = {
         "expected_anonymous_bytes": "",
         "expected_mapped_bytes": "",
     },
+    "throttled_share": "",
     "step_ms": PERCENTILES,
     "compute_ms": PERCENTILES,
     "wait_ms": PERCENTILES,
