@@ -9,6 +9,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from picluster.controller.nodes.reaching import REACH_SECONDS
+from tests.simulation.machine import CALL_SECONDS
+
 if TYPE_CHECKING:
     from tests.simulation.world import Node, World
 
@@ -99,8 +102,10 @@ def _freeze(world: World, node: Node, seconds: float) -> None:
         world.scheduler.at(world.scheduler.now + seconds, process.thaw)
 
 
-def _slow(_: World, node: Node, seconds: float) -> None:
+def _slow(world: World, node: Node, seconds: float) -> None:
     node.slowness = 1.0 + seconds
+    if node.slowness * CALL_SECONDS[1] > REACH_SECONDS:  # nobody waits for so long when it is entered again
+        world.struck.add(node.name)
 
 
 def _late(_: World, node: Node, seconds: float) -> None:

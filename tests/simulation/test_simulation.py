@@ -15,6 +15,7 @@ KEPT = {
     453: "a controller that had paused asked for a state that the node had removed, and gave the node up for it",
     517: "the simulation's own: a long transfer went on after its connection was closed",
     600: "a run that was stopped while its nodes were let go of after a failure had no result",
+    1774: "the simulation's own: a node so slow that entering it took longer than anybody waits was blamed for nothing",
     10611: "a run that was stopped while it was taken up had no result",
 }
 """Seeds that found something, and what."""
