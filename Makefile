@@ -62,21 +62,23 @@ PYTEST = .venv/bin/pytest -n $(or $(JOBS),2) --dist loadfile
 test: dev ## run the tests
 	$(PYTEST) -m "not slow and not lab and not emulated"
 
+# Files with slow tests: of the others each process would only read, for half a minute, that they have none.
+SLOW = tests/integration tests/simulation $(shell grep -rlE 'mark\.(slow|quiet)' tests/unit)
+
 # Those that measure a speed come last, alone.
 test-slow: dev ## run the tests that take longer, such as Cora over seeds
-	$(PYTEST) -m "slow and not quiet and not lab and not emulated"
-	.venv/bin/pytest -m "slow and quiet and not lab and not emulated"
+	$(PYTEST) -m "slow and not quiet and not emulated" $(SLOW)
+	.venv/bin/pytest -m "slow and quiet and not emulated" $(SLOW)
 
 test-lab: dev ## run the tests on virtual Pis (as root)
-	$(PYTEST) -m "lab and not quiet"
-	.venv/bin/pytest -m "lab and quiet"
+	$(PYTEST) -m "lab and not quiet" tests/lab
+	.venv/bin/pytest -m "lab and quiet" tests/lab
 
 # Virtual Pis wait for half of the time, slow tests compute: together they take less. Pis first, as they take longest.
 test-more: dev ## run what make test leaves out: slow tests and those on virtual Pis, side by side (as root)
 	.venv/bin/pytest -n $(or $(JOBS),3) --dist loadfile --no-loadscope-reorder \
-		-m "(slow or lab) and not quiet and not emulated" tests/lab tests/integration \
-		tests/simulation tests/unit
-	.venv/bin/pytest -m "(slow or lab) and quiet and not emulated"
+		-m "(slow or lab) and not quiet and not emulated" tests/lab $(SLOW)
+	.venv/bin/pytest -m "(slow or lab) and quiet and not emulated" tests/lab $(SLOW)
 
 # SEEDS=300 (the first so many) or 17..20; JOBS=2 at once. A seed replays its schedule exactly.
 test-faults: dev ## make simulated runs with faults drawn from seeds, and replay those that failed

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
+import subprocess
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -69,3 +71,15 @@ def test_no_function_is_longer_than_a_screen() -> None:
 def test_a_room_has_few_modules(room: Path) -> None:
     modules = [path for path in TREES if path.parent == room and path.name != "__init__.py"]
     assert len(modules) <= MOST_MODULES_OF_A_ROOM
+
+
+def test_no_file_of_slow_tests_is_left_out_by_make() -> None:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    told = subprocess.run(
+        ["/usr/bin/make", "-n", "test-more"], cwd=CHECKOUT, env=environment, capture_output=True, check=True
+    )
+    read = {CHECKOUT / word for word in told.stdout.decode().split() if word.startswith("tests/")}
+    marked = re.compile(r"mark\.(slow|quiet|lab)\b")
+    tests = [*(CHECKOUT / "tests").rglob("test_*.py")]
+    left = [file for file in tests if marked.search(file.read_text()) and not read & {file, *file.parents}]
+    assert left == []
