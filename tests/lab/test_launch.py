@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 
+import msgspec
 import pytest
 
 from picluster.controller.record.run_folder import RunFolder
@@ -42,8 +43,13 @@ def test_the_bare_words_train_on_all_four_and_learn_what_a_local_run_learns_bit_
     here = shelf.desk.launch("--inventory", str(local), "--layers-per-node", "1")
     assert losses(bare) == losses(here)
     assert len(losses(bare)) > 10
-    assert bare.result() is not None
-    assert (bare.plan(), bare.result().test_accuracy) == (here.plan(), here.result().test_accuracy)  # type: ignore[union-attr]
+    there, local_result = bare.result(), here.result()
+    assert there
+    assert local_result
+    assert there.test_accuracy == local_result.test_accuracy
+    plan, same = bare.plan(), msgspec.structs.replace(here.plan(), memory=bare.plan().memory)
+    assert plan == same
+    assert {each.limit_bytes for each in plan.memory.values()} == {GIB}
 
 
 def test_the_report_shows_each_node_s_memory_against_its_kernel_s_limit(shelf: Shelf, bare: RunFolder) -> None:
