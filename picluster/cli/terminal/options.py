@@ -120,7 +120,9 @@ CheckpointEvery = Annotated[
 MaxRestarts = Annotated[
     int | None, _run(min=0, help="Times to go on after a fault, without the node.", show_default="3 over SSH, else 0")
 ]
-Trace = Annotated[bool, _run("--trace", help="Record every micro-batch and message: picluster report --trace FILE.")]
+Trace = Annotated[
+    bool, _run("--trace", help="Record every micro-batch and message, which the report's --trace FILE writes.")
+]
 Resume = Annotated[
     str | None,
     _run(metavar="RUN", help="Go on with that run, from its last state.", autocompletion=complete.runs),

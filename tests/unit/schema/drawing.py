@@ -34,6 +34,8 @@ def _generic(kind: Any) -> st.SearchStrategy[Any]:
         return st.sampled_from(parts)
     if origin in (Union, UnionType):
         return st.one_of(*(values(part) for part in parts))
+    if origin is tuple and parts[-1] is not ...:
+        return st.tuples(*map(values, parts))
     if origin is tuple:
         return st.lists(values(parts[0]), max_size=3).map(tuple)
     if origin is dict:
