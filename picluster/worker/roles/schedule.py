@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 from math import ceil
 from typing import Literal
 
+from picluster.worker.wire.links import LOOKAHEAD
+
 Action = tuple[Literal["forward", "backward", "there and back", "evaluate"], int]
 """Kind of work, and the number of the micro-batch."""
 
@@ -31,12 +33,17 @@ def window(stage: int, cores: Sequence[int]) -> int:
 
 
 def most_in_flight(stage: int, replicas: int, cores: Sequence[int]) -> int:
-    """Return how many micro-batches one of a stage's replicas has under way at most.
-
-    So many gradients may be on their way back to it before it takes the first: a stage that waited with them would wait
-    for ever where the one before it wants more rows of it first.
-    """
+    """Return how many micro-batches one of a stage's replicas has under way at most."""
     return ceil(window(stage, cores) / replicas)
+
+
+def room_for_gradients(stage: int, replicas: int, cores: Sequence[int]) -> int:
+    """Return how many gradients may be on their way back to one of a stage's replicas before their sender waits.
+
+    All that it has under way: a stage that waited with them would wait for ever where the one before it wants to send
+    it more rows first.
+    """
+    return max(LOOKAHEAD, most_in_flight(stage, replicas, cores))
 
 
 def actions_of(mine: Sequence[int], window: int, *, is_last: bool) -> list[Action]:

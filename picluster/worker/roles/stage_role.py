@@ -20,11 +20,11 @@ from picluster.worker.measuring.metrics import StepMeter
 from picluster.worker.roles.context import TEST_EPOCH, VALIDATION_STEP, RoleContext
 from picluster.worker.roles.exact_pass import ExactPass, write_probabilities
 from picluster.worker.roles.judgement import EpochVerdict, Judgement, Score, no_number
-from picluster.worker.roles.schedule import Action, actions_of, holder, most_in_flight, share, window
+from picluster.worker.roles.schedule import Action, actions_of, holder, room_for_gradients, share, window
 from picluster.worker.roles.side_by_side import Cores, Way
 from picluster.worker.roles.state_writer import StateWriter
 from picluster.worker.sampling.blocks import micro_batch_of
-from picluster.worker.wire.links import LOOKAHEAD, Channel, Clock, ring_sum
+from picluster.worker.wire.links import Channel, Clock, ring_sum
 from picluster.worker.wire.messages import Message
 from picluster.worker.wire.tracer import traced
 
@@ -55,8 +55,7 @@ class StageRole:
         self._cores_used = plan.cores_of(context.job.node)
         cores = [sum(map(plan.cores_of, stage.nodes)) for stage in plan.stages]
         self._window = window(index, cores)
-        self._room_before = max(LOOKAHEAD, most_in_flight(index - 1, len(self._before), cores)) if self._before else 0
-        """Gradients that may be on their way to one worker of the stage before."""
+        self._room_before = room_for_gradients(index - 1, len(self._before), cores) if self._before else 0
         self._exact_pass = ExactPass(context, stage)
         self._other_clocks = [sampler_clock] if sampler_clock else []
         self._judgement = Judgement(context.job.spec, context.job.begin.judge)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from picluster.worker.roles.schedule import Action, actions_of, most_in_flight, share, window
+from picluster.worker.roles.schedule import Action, actions_of, most_in_flight, room_for_gradients, share, window
 from picluster.worker.wire.links import LOOKAHEAD
 
 TABLES = {
@@ -175,7 +175,7 @@ def stage_steps(
     stage: int, replica: int, replicas: Sequence[int], totals: Sequence[int], samplers: int, sizes: Sequence[int]
 ) -> Iterator[Step]:
     """What `StageRole` does in training on one core, without the reduction: further cores only send sooner."""
-    back = max(LOOKAHEAD, most_in_flight(stage - 1, replicas[stage - 1], totals)) if stage else 0
+    back = room_for_gradients(stage - 1, replicas[stage - 1], totals) if stage else 0
 
     def peer(other: int, number: int) -> str:
         return f"stage {other} {number % replicas[other]}"
