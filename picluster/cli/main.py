@@ -1,7 +1,9 @@
 """`picluster`: the table of commands. Each imports what it needs only when it runs, so that --help answers at once."""
 
+import os
 import signal
 import sys
+import threading
 from typing import Annotated
 
 import typer
@@ -66,7 +68,19 @@ def main() -> None:
     code = _run()
     if not code and (why := streams.problem()):
         code = _say(DataError(why, fix="make room there, or let it write to another place"))
-    sys.exit(code)
+    leave(code)
+
+
+def leave(code: int) -> None:
+    """End this process with an exit code, whatever threads are left, as of a command that was stopped half-way.
+
+    Python ends such threads wherever they are: inside a library's C++ or with a stream's lock that aborts the process.
+    """
+    if not any(thread.daemon for thread in threading.enumerate()):
+        sys.exit(code)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def _run() -> int:

@@ -152,11 +152,16 @@ class _Ended:
     def join(self, _timeout: float) -> None: ...
 
 
+FETCHING: list[threading.Thread] = []
+"""Threads that fetch files of the run under way, or do so still after its end."""
+
+
 def at_once(work: Callable[..., None], *arguments: object, name: str) -> Any:
     """No threads but for the one that fetches, so that a run goes the same way again."""
     if name == "fetch":
         thread = threading.Thread(target=work, args=arguments, daemon=True)
         thread.start()
+        FETCHING.append(thread)
         return thread
     if name != "heartbeat":
         work(*arguments)
@@ -202,6 +207,8 @@ def test_whatever_workers_write_a_run_has_a_result_and_can_be_read(
     )
     results: list[Result] = []
     error = refusal(lambda: results.append(Launcher(launch, watch, QUICK).run()))
+    while FETCHING:  # else it would write into the folder of the next run
+        FETCHING.pop().join(10)
     if results and not folder.result():  # a node failed, and nobody goes on
         assert results[0].failure
         assert results[0].failure.cause

@@ -92,7 +92,7 @@ def test_ctrl_c_before_the_run_has_begun_ends_it(desk: Desk, terminals: list[Ter
     terminal.read(until="engine     sockets")
     os.write(terminal.screen, b"\x03")
     code, words = terminal.end()
-    assert code == 130
+    assert code == 130, words
     assert "error: stopped by Ctrl-C" in words
     assert desk.runs() == before
 

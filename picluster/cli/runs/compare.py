@@ -131,7 +131,7 @@ def _run(
     tag = LaunchRequest.of(given).tag
     lines = read_rows(file if file.is_absolute() else find(str(file)), further)
     series = Series(rows=[_row(line, given) for line in lines], seeds=seeds)
-    with EndSignals() as signals, SeriesView(series, tag) as view, suppress(Stopped):
+    with suppress(Stopped), EndSignals() as signals, SeriesView(series, tag) as view:
         series.run(series.plan(), begin=view.begin, done=view.done)
     if series.attempts:
         _show(compared(entries_of(series.attempts), tag=tag), chart, as_json=as_json)

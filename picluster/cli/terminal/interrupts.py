@@ -24,8 +24,9 @@ class LookedAway(Stopped):
 class EndSignals:
     """While it is entered, a signal that asks to end raises Stopped, or a kind of it.
 
-    Signals that are ignored, as under nohup, stay so. Only the first counts: neither the end of the run nor that of the
-    command is interrupted in turn. Where none came, the handlers are put back.
+    It may come within any call, which then may fail in a way of its own: that is told as Stopped, too. Signals that are
+    ignored, as under nohup, stay so. Only the first counts: neither the end of the run nor that of the command is
+    interrupted in turn. Where none came, the handlers are put back.
     """
 
     def __init__(self, kind: type[Stopped] = Stopped) -> None:
@@ -40,7 +41,9 @@ class EndSignals:
                 self._before[number] = signal.signal(number, self._stop)
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if self.came and isinstance(error, Exception) and not isinstance(error, Stopped):
+            raise self._stopped(self.came) from error
         if self.came:
             return
         for number, handler in self._before.items():
@@ -50,7 +53,10 @@ class EndSignals:
         for each in _BY:
             signal.signal(each, signal.SIG_IGN)
         self.came = signal.Signals(number)
-        raise self._kind(f"stopped by {_BY[self.came]}", by=_BY[self.came])
+        raise self._stopped(self.came)
+
+    def _stopped(self, came: signal.Signals) -> Stopped:
+        return self._kind(f"stopped by {_BY[came]}", by=_BY[came])
 
 
 @contextmanager

@@ -43,6 +43,31 @@ def test_a_signal_that_asks_to_end_does_so_once_and_says_who_asked(number: signa
         signal.raise_signal(each)
 
 
+def test_a_call_that_a_signal_makes_fail_in_its_own_way_is_told_as_stopped() -> None:
+    def interrupted() -> None:
+        try:
+            signal.raise_signal(signal.SIGINT)
+        finally:
+            raise KeyError("as Thread.start does where the thread has ended before it returns")
+
+    with pytest.raises(Stopped, match="stopped by Ctrl-C") as caught, EndSignals():
+        interrupted()
+    assert isinstance(caught.value.__cause__, KeyError)
+
+
+def test_a_process_with_threads_left_ends_with_its_exit_code_and_last_words() -> None:
+    code = (
+        "import io, sys, threading, time; from picluster.cli.main import leave\n"
+        "held = io.BufferedWriter(io.FileIO(2, 'w', closefd=False)); sys.stderr = io.TextIOWrapper(held)\n"
+        "def hold():\n    while True: print('x', file=sys.stderr, flush=True)\n"
+        "threading.Thread(target=hold, daemon=True).start(); time.sleep(0.1)\n"
+        "print('last words'); leave(130)"
+    )
+    for _ in range(5):
+        done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+        assert (done.returncode, done.stdout) == (130, "last words\n"), done.stderr[-500:]
+
+
 def test_handlers_are_put_back_where_no_signal_came() -> None:
     for each in END_SIGNALS:
         signal.signal(each, signal.SIG_DFL)
