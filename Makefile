@@ -5,7 +5,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup dev demo lab compare-cora compare-reddit provision reset
+.PHONY: help setup dev demo lab compare-cora compare-reddit compare-precision provision reset
 .PHONY: fuzz test test-slow test-lab test-more test-faults test-provision test-emulated check bench bench-reddit fix
 
 # Two targets must not set up at once; tests run in parallel by themselves.
@@ -48,6 +48,12 @@ compare-reddit: EXTRAS := worker,mpi,ray
 compare-reddit: setup ## one model by every strategy and engine, side by side
 	@$(COMPARE) --rows comparisons/reddit.txt --seeds $(or $(SEEDS),1) --chart compare-reddit.png \
 		$(if $(INVENTORY),--inventory '$(INVENTORY)')
+
+# WITH='--dataset reddit-like --scale 0.1 --epochs 2'
+compare-precision: WITH ?= --dataset cora --model gcn --strategy single
+compare-precision: setup ## one model with features and wire of fp32, fp16 and int8, over 20 seeds
+	@$(COMPARE) --rows comparisons/precision.txt --seeds $(or $(SEEDS),20) \
+		--inventory '$(or $(INVENTORY),inventory/local.yml)'
 
 # INVENTORY=FILE LIMIT=pi5 (Ansible's patterns) CHECK=1 (change nothing) TAGS=firewall (roles) ASK_BECOME=1
 provision: setup ## make freshly flashed Pis ready to train

@@ -114,6 +114,20 @@ class Unlike(Record, frozen=True, kw_only=True):
     """Value of each row; empty where a row does not know it."""
 
 
+class PairedDifference(Record, frozen=True, kw_only=True):
+    """Difference in test accuracy between two rows, with the same seeds and splits."""
+
+    row: int
+    base: int
+    """Number of the row whose accuracies are taken from those of `row`."""
+    count: int
+    """Number of seeds that both have."""
+    mean: float
+    low: float
+    """Lower end of the 95 % confidence interval of the mean, by Student's t."""
+    high: float
+
+
 class Comparison(Record, frozen=True, kw_only=True):
     """Several runs, side by side."""
 
@@ -126,4 +140,6 @@ class Comparison(Record, frozen=True, kw_only=True):
     unlike: tuple[Unlike, ...] = ()
     tested_alike: tuple[tuple[int, ...], ...] = ()
     """Numbers of rows that were tested on the same labels of the same nodes: accuracies compare only among these."""
+    differences: tuple[PairedDifference, ...] = ()
+    """Differences of rows to the first of those that were tested alike, where enough seeds tell them apart."""
     notes: tuple[str, ...]
