@@ -161,7 +161,8 @@ def _run(reader: CommandReader, writer: EventWriter, began: float) -> None:
     is_called = listens(job.plan.engine, job.plan.rank(job.node), len(job.plan.nodes))
     listener = listen(job.address) if is_called else None
     port = listener.getsockname()[1] if listener else None
-    writer.emit(Ready(hardware=hardware(), rendezvous_port=port, seconds=time.monotonic() - began))
+    machine = hardware(computes=crew.computes)
+    writer.emit(Ready(hardware=machine, rendezvous_port=port, seconds=time.monotonic() - began))
     start = reader.next(Start)
     threading.Thread(target=_take_questions, args=(reader, crew, writer), name="questions", daemon=True).start()
     crew.work(crew.meet(start, listener))

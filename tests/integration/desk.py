@@ -17,6 +17,7 @@ from picluster.schema.events import StepDone
 
 CHECKOUT = Path(__file__).parents[2]
 RUN_TIMEOUT_SECONDS = 480
+SLACK_BYTES = 32 << 20
 GRAPH = ("--dataset", "reddit-like", "--scale", "0.003")
 
 
@@ -84,12 +85,17 @@ def steps_of(run: RunFolder, node: str) -> list[StepDone]:
 
 
 def assert_memory_was_as_expected(run: RunFolder) -> None:
-    """No node took more memory of its own than its plan expected, and none was expected to take far more."""
+    """No node took more memory of its own than its plan expected, and none was expected to take far more.
+
+    Nodes that sample alone take so little that their bounds, such as bytes that lie ahead, weigh more than they take.
+    """
     for node in make_report(run).nodes:
         measured, expected = node.memory.peak_anonymous_bytes, node.memory.expected_anonymous_bytes
         assert measured is not None
         assert expected is not None
-        assert measured <= expected <= 1.5 * measured, f"{node.name} ({node.role}): {measured} of {expected}"
+        assert measured <= expected <= max(1.5 * measured, measured + SLACK_BYTES), (
+            f"{node.name} ({node.role}): {measured} of {expected}"
+        )
 
 
 def workers_of(controller: int) -> list[psutil.Process]:

@@ -6,6 +6,7 @@ from collections import Counter
 
 import pytest
 
+from picluster.controller.record.report import make_report
 from picluster.graph.folder import GraphFolder
 from picluster.randomness import Purpose
 from picluster.schema.spec import Precision, Spec
@@ -14,6 +15,7 @@ from tests.integration.desk import Desk, assert_memory_was_as_expected, steps_of
 
 pytestmark = pytest.mark.slow
 
+WITHOUT_TORCH_BYTES = 80 << 20
 HIDDEN = 256
 ROW_BYTES = {"fp32": 4 * HIDDEN, "fp16": 2 * HIDDEN + 2, "int8": HIDDEN + 4}
 """Bytes of a row on the wire: rounded ones bring an exponent in fp16, or a scale in fp32."""
@@ -57,6 +59,11 @@ def test_payload_and_socket_bytes_of_a_step_follow_the_formula(desk: Desk, engin
     words = ("--scale", "0.1", "--model", "sage", "--hidden", str(HIDDEN), "--epochs", "1", "--nodes", "3")
     run = desk.launch(*words, "--layers-per-node", "1", "--engine", engine, "--wire", wire)
     assert_memory_was_as_expected(run)
+    sampler = make_report(run).nodes[0]
+    peak = sampler.memory.peak_anonymous_bytes
+    assert sampler.role == "sampler"
+    assert peak is not None
+    assert (peak < WITHOUT_TORCH_BYTES) == (engine == "sockets"), "who only samples does not import torch"
     graph = GraphFolder.open(desk.folder / "graphs" / "reddit-like-0.1")
     expected = sum(formula_bytes(sample, wire) for sample in samples_of_epoch(graph, run.run().spec))
     steps = [step for node in run.plan().nodes for step in steps_of(run, node)]

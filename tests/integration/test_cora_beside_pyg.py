@@ -23,7 +23,8 @@ from picluster.randomness import Purpose, key
 from picluster.schema.spec import Adam, ModelChoice, Spec
 from picluster.worker.compute.graph_layer import arrange
 from picluster.worker.compute.stage import MicroBatch, Moment, Stage, StageData
-from picluster.worker.sampling.blocks import message_for, micro_batch_of
+from picluster.worker.roles.stage_blocks import micro_batch_of
+from picluster.worker.sampling.blocks import message_for
 from picluster.worker.sampling.sampler import NeighbourSampler
 from tests.integration.desk import Desk
 

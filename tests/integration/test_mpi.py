@@ -78,7 +78,8 @@ def assert_mpi_is_at_work(processes: set[psutil.Process], workers: Workers) -> N
 
 
 PAIR = """
-import socket, sys, time, torch
+import socket, sys, time
+import numpy as np
 from picluster.schema.job import Endpoint
 from picluster.worker.engines import connect
 from picluster.worker.engines.base import Peers
@@ -89,7 +90,7 @@ peers = Peers(rank, endpoints, "lo", b"", None if rank else socket.create_server
 store, engine = peers.store, connect("mpi", peers)
 sizes = [3, 0, 70_000, 1, 3_000_000, 2]
 if rank == 0:
-    sendings = [engine.send(1, 4, torch.full((size,), number, dtype=torch.uint8)) for number, size in enumerate(sizes)]
+    sendings = [engine.send(1, 4, np.full(size, number, np.uint8)) for number, size in enumerate(sizes)]
     time.sleep(0.2)
     taken = [sum(sending.is_taken for sending in sendings)]
     store.set("go", "1")
@@ -106,7 +107,7 @@ else:
     store.set("first", "1")
     store.get("on")
     messages += [engine.receive(0, 4) for _ in sizes[1:]]
-    print([(len(message), message.unique().tolist()) for message in messages])
+    print([(len(message), np.unique(message).tolist()) for message in messages])
 engine.close()
 """
 

@@ -8,10 +8,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from picluster.errors import PeerLost
+from picluster.worker.engines.base import Bytes
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from picluster.schema.job import Start
     from tests.simulation.connections import Connection
     from tests.simulation.scheduler import Process
@@ -40,10 +39,10 @@ class SimulatedEngine:
         self.connections: dict[int, tuple[Connection, int]] = {}
         """By the other's rank: the connection, and which side of it is this one's."""
         self._world = world
-        self._inbox: dict[tuple[int, int], deque[tuple[Tensor, SimulatedSending]]] = defaultdict(deque)
+        self._inbox: dict[tuple[int, int], deque[tuple[Bytes, SimulatedSending]]] = defaultdict(deque)
         self._has_left: set[int] = set()
 
-    def take(self, source: int, thing: tuple[int, Tensor, SimulatedSending] | None) -> None:
+    def take(self, source: int, thing: tuple[int, Bytes, SimulatedSending] | None) -> None:
         """Take what arrives from another worker."""
         if thing is None:
             self._has_left.add(source)
@@ -51,7 +50,7 @@ class SimulatedEngine:
             channel, message, sending = thing
             self._inbox[source, channel].append((message, sending))
 
-    def send(self, to: int, channel: int, message: Tensor) -> SimulatedSending:
+    def send(self, to: int, channel: int, message: Bytes) -> SimulatedSending:
         self._compute(f"send {to} {channel} {len(message)}")
         if to in self._has_left:
             raise PeerLost(f"lost worker {to}")
@@ -59,7 +58,7 @@ class SimulatedEngine:
         connection.send(side, (channel, message, sending := SimulatedSending(self, to)))
         return sending
 
-    def receive(self, source: int, channel: int) -> Tensor:
+    def receive(self, source: int, channel: int) -> Bytes:
         self._compute(f"receive {source} {channel}")
         inbox = self._inbox[source, channel]
         self.wait_for(source, f"message {source} {channel}", lambda: bool(inbox))

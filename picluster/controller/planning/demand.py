@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 WORKER_BYTES = 128 << 20
 """A worker that has imported all its code and begun nothing: nearly all of it is torch."""
+_WITHOUT_TORCH_BYTES = 21 << 20
+"""Likewise one that only samples, over sockets: it never imports torch."""
 _MARGIN_BYTES = 8 << 20
 """Room for kernels, processors and builds of torch that take more than those that were measured."""
 _PYG_BYTES = 88 << 20
@@ -104,7 +106,8 @@ def demand_of(plan: Plan, node: str, spec: Spec, model: ModelDescription, graph:
     """Expected demand of a node, whose later stages have the cores that the plan says."""
     work = _Work(plan, spec, model, graph)
     index = plan.stage_of(node)
-    base: float = WORKER_BYTES + _MARGIN_BYTES + _ENGINE_BYTES.get(plan.engine, 0) + (len(plan.nodes) - 1) * _PEER_BYTES
+    worker = WORKER_BYTES if imports_torch(plan, node) else _WITHOUT_TORCH_BYTES
+    base: float = worker + _MARGIN_BYTES + _ENGINE_BYTES.get(plan.engine, 0) + (len(plan.nodes) - 1) * _PEER_BYTES
     base += work.of_sampler(is_beside=index is not None) if node in plan.sampler else 0
     if index is None:
         return Demand(base, mapped=work.files(node))
@@ -127,6 +130,11 @@ def demand_of(plan: Plan, node: str, spec: Spec, model: ModelDescription, graph:
         gives_back=graph.nodes > _NODES_AT_ONCE,
         mapped=work.files(node) + sum(size for size in work.tables(index) if size > _SMALL_BYTES),
     )
+
+
+def imports_torch(plan: Plan, node: str) -> bool:
+    """Tell whether a node's worker imports torch: to compute, or for the engine."""
+    return plan.stage_of(node) is not None or plan.engine != "sockets"
 
 
 class _Work(NamedTuple):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from picluster.controller.planning.demand import demand_of
+from picluster.controller.planning.demand import demand_of, imports_torch
 from picluster.controller.planning.planner import machine_of
 from picluster.errors import InputError
 from picluster.schema.plan import ExpectedMemory
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from picluster.schema.plan import Plan
     from picluster.schema.spec import Spec
 
-_PROGRAMS_BYTES = 100 << 20
-"""Pages of libtorch, Python and their like that a worker touches."""
+_PROGRAMS_BYTES, _WITHOUT_TORCH_BYTES = 100 << 20, 20 << 20
+"""Pages of libtorch, Python and their like that a worker touches; of those but libtorch."""
 _SAMPLER_APART = "one more node, which the sampler then has for itself"
 
 
@@ -55,7 +55,8 @@ def with_memory(
         if (limit := plan.memory[names[0]].limit_bytes) is None:
             continue
         own = sum(plan.memory[name].anonymous_bytes for name in names)
-        files = _PROGRAMS_BYTES + sum(plan.memory[name].mapped_bytes - _PROGRAMS_BYTES for name in names)
+        programs = {name: _programs_bytes(plan, name) for name in names}
+        files = max(programs.values()) + sum(plan.memory[name].mapped_bytes - programs[name] for name in names)
         if own > limit:
             raise InputError(_refusal(plan, names, own, limit), fix=_remedy(plan, names, limit, spec, model, graph))
         if own + files > limit:
@@ -66,9 +67,13 @@ def with_memory(
 def _expected(plan: Plan, name: str, demand: Demand, limits: Mapping[str, int | None]) -> ExpectedMemory:
     return ExpectedMemory(
         anonymous_bytes=round(demand.bytes(plan.cores_of(name))),
-        mapped_bytes=_PROGRAMS_BYTES + round(demand.mapped),
+        mapped_bytes=_programs_bytes(plan, name) + round(demand.mapped),
         limit_bytes=limits.get(machine_of(name, limits) or name),
     )
+
+
+def _programs_bytes(plan: Plan, name: str) -> int:
+    return _PROGRAMS_BYTES if imports_torch(plan, name) else _WITHOUT_TORCH_BYTES
 
 
 def _together(machines: Mapping[str, str]) -> list[list[str]]:

@@ -1,19 +1,26 @@
 """The engine protocol: messages between numbered workers, in order for each pair and channel."""
 
+from __future__ import annotations
+
 import socket
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cached_property
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
-from torch import Tensor
-from torch.distributed import TCPStore, Work  # type: ignore[attr-defined]  # documented, yet not in __all__
-from torch.futures import Future
+import numpy as np
+from numpy.typing import NDArray
 
-from picluster.errors import PeerLost
 from picluster.schema.job import Endpoint
+
+if TYPE_CHECKING:
+    from torch.distributed import TCPStore  # type: ignore[attr-defined]  # documented, yet not in __all__
+
+Bytes: TypeAlias = NDArray[np.uint8]
+"""A packed message: (n,)."""
+ALIGNMENT = 64
+"""As torch aligns its own memory: BLAS may add in another order where its operands are aligned otherwise."""
 
 CONNECT_TIMEOUT = timedelta(minutes=2)
 # The controller's heartbeat is what finds a dead link; an engine only must not give up on a slow peer before that.
@@ -52,6 +59,8 @@ class Peers:
     @cached_property
     def store(self) -> TCPStore:
         """The run's store, which worker 0 serves: through it workers find each other. It asks nobody for the token."""
+        from torch.distributed import TCPStore  # type: ignore[attr-defined]  # a sampler over sockets needs no torch
+
         first, is_first = self.endpoints[0], self.rank == 0
         assert first.port is not None
         if not is_first:
@@ -83,37 +92,21 @@ class Sending(Protocol):
 class Engine(Protocol):
     """A way to carry bytes between the workers of a run."""
 
-    def send(self, to: int, channel: int, message: Tensor) -> Sending:
-        """Begin to send `message` (n,) uint8. It must stay as it is until `wait` of the result returns."""
+    def send(self, to: int, channel: int, message: Bytes) -> Sending:
+        """Begin to send `message`. It must stay as it is until `wait` of the result returns."""
 
-    def receive(self, source: int, channel: int) -> Tensor:
-        """The next message (n,) uint8 of that worker and channel; waits for it. Raises PeerLost."""
+    def receive(self, source: int, channel: int) -> Bytes:
+        """The next message of that worker and channel, aligned; waits for it. Raises PeerLost."""
 
     def close(self) -> None:
         """Leave; every worker calls it after its last message has been taken."""
 
 
-@contextmanager
-def peer_errors(what: str) -> Iterator[None]:
-    """Raise PeerLost where torch raises RuntimeError: workers have no other errors from the network."""
-    try:
-        yield
-    except RuntimeError as error:
-        raise PeerLost(f"{what}: {error}") from error
-
-
-class TorchSending:
-    """A message that torch carries. Holds works and tensors: Gloo hangs when they are dropped before they are done."""
-
-    def __init__(self, to: int, works: Sequence[Work | Future[None] | None], tensors: Sequence[Tensor]) -> None:
-        self._to, self._works, self._tensors = to, works, tensors
-
-    def wait(self) -> None:
-        """Return when the other side has taken the message; raises PeerLost."""
-        with peer_errors(f"cannot send to worker {self._to}"):
-            for work in self._works:
-                if work is not None:
-                    work.wait()
+def empty_bytes(size: int) -> Bytes:
+    """Make room for a message whose memory begins at a multiple of `ALIGNMENT`."""
+    room = np.empty(size + ALIGNMENT - 1, np.uint8)
+    begin = -room.ctypes.data % ALIGNMENT
+    return room[begin : begin + size]
 
 
 def listen(address: str) -> socket.socket:

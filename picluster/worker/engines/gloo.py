@@ -6,9 +6,9 @@ import os
 
 import torch
 import torch.distributed as dist
-from torch import Tensor
 
-from picluster.worker.engines.base import PEER_TIMEOUT, Peers, Sending, TorchSending, peer_errors
+from picluster.worker.engines.base import PEER_TIMEOUT, Bytes, Peers, Sending, empty_bytes
+from picluster.worker.engines.torch_sending import TorchSending, peer_errors
 
 
 class GlooEngine:
@@ -21,20 +21,20 @@ class GlooEngine:
             "gloo", store=peers.store, rank=peers.rank, world_size=peers.world_size, timeout=PEER_TIMEOUT
         )
 
-    def send(self, to: int, channel: int, message: Tensor) -> Sending:
+    def send(self, to: int, channel: int, message: Bytes) -> Sending:
         """Begin to send `message`; see `Engine.send`."""
-        tensors = [torch.tensor([len(message)]), message]
+        tensors = [torch.tensor([len(message)]), torch.from_numpy(message)]
         with peer_errors(f"cannot send to worker {to}"):
             works = [dist.isend(part, to, tag=channel) for part in tensors]
         return TorchSending(to, works, tensors)
 
-    def receive(self, source: int, channel: int) -> Tensor:
+    def receive(self, source: int, channel: int) -> Bytes:
         """The next message of that worker; see `Engine.receive`."""
         with peer_errors(f"cannot receive from worker {source}"):
             length = torch.empty(1, dtype=torch.int64)
             dist.recv(length, source, tag=channel)
-            message = torch.empty(int(length), dtype=torch.uint8)
-            dist.recv(message, source, tag=channel)
+            message = empty_bytes(int(length))
+            dist.recv(torch.from_numpy(message), source, tag=channel)
         return message
 
     def close(self) -> None:

@@ -8,13 +8,15 @@ import threading
 from collections import defaultdict
 from itertools import count
 
+import torch
 from torch import Tensor
 from torch.distributed import rpc
 from torch.distributed.rendezvous import register_rendezvous_handler
 from torch.futures import Future
 
 from picluster.errors import PeerLost
-from picluster.worker.engines.base import PEER_TIMEOUT, Peers, Sending, TorchSending, peer_errors
+from picluster.worker.engines.base import PEER_TIMEOUT, Bytes, Peers, Sending
+from picluster.worker.engines.torch_sending import TorchSending, peer_errors
 
 _SCHEME = "picluster"
 _arrived: dict[tuple[int, int, int], tuple[Tensor, Future[None]]] = {}
@@ -45,14 +47,14 @@ class RpcEngine:
         name = _name(peers.rank)
         rpc.init_rpc(name, rank=peers.rank, world_size=peers.world_size, rpc_backend_options=options)  # type: ignore[no-untyped-call]
 
-    def send(self, to: int, channel: int, message: Tensor) -> Sending:
+    def send(self, to: int, channel: int, message: Bytes) -> Sending:
         """Begin to send `message`; see `Engine.send`."""
-        number = next(self._sent[to, channel])
+        number, tensor = next(self._sent[to, channel]), torch.from_numpy(message)
         with peer_errors(f"cannot send to worker {to}"):
-            future = rpc.rpc_async(_name(to), _deliver, args=(self._rank, channel, number, message))
-        return TorchSending(to, [future], [message])
+            future = rpc.rpc_async(_name(to), _deliver, args=(self._rank, channel, number, tensor))
+        return TorchSending(to, [future], [tensor])
 
-    def receive(self, source: int, channel: int) -> Tensor:
+    def receive(self, source: int, channel: int) -> Bytes:
         """The next message of that worker; see `Engine.receive`."""
         address = (source, channel, next(self._taken[source, channel]))
         with _changed:
@@ -60,7 +62,8 @@ class RpcEngine:
                 raise PeerLost(f"worker {source} sent nothing for {PEER_TIMEOUT}")
             message, taken = _arrived.pop(address)
         taken.set_result(None)
-        return message
+        content: Bytes = message.numpy()
+        return content
 
     def close(self) -> None:
         """Leave the agents' group."""

@@ -8,6 +8,7 @@ import sys
 import time
 from multiprocessing.connection import wait
 
+import numpy as np
 import torch
 
 from picluster.errors import RunFailed
@@ -57,8 +58,8 @@ def _take_part(rank: int, address: str, token: bytes, ports: multiprocessing.Sim
     endpoints = tuple(Endpoint(node=f"process {each}", address=address, port=port) for each in range(2))
     engine = connect(DEFAULT_ENGINE, Peers(rank, endpoints, "", token, listener))
     product = torch.full((512, 512), 2.0 + rank) @ torch.ones(512, 512)
-    sending = engine.send(1 - rank, 0, product.view(torch.uint8).view(-1)[:_TRIAL_BYTES])
-    received = engine.receive(1 - rank, 0).view(torch.float32)
+    sending = engine.send(1 - rank, 0, product.view(torch.uint8).view(-1)[:_TRIAL_BYTES].numpy())
+    received = engine.receive(1 - rank, 0).view(np.float32)
     sending.wait()
     engine.close()
     expected = (3.0 - rank) * 512

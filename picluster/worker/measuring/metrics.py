@@ -8,11 +8,11 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from importlib import metadata
 from pathlib import Path
 from typing import NamedTuple
 
 import psutil
-import torch
 
 from picluster.agent.premises import processor
 from picluster.schema.events import Hardware, Resources, StepDone
@@ -20,7 +20,6 @@ from picluster.system import SYSTEM, System
 from picluster.worker.measuring.firmware import clock_mhz, throttled
 from picluster.worker.measuring.kernel_sockets import SocketBytes
 from picluster.worker.measuring.memory import AnonymousPeak, memory_limit, memory_of_children, read_memory
-from picluster.worker.measuring.numerics import fingerprint, remembered
 from picluster.worker.measuring.sockets import SocketCounter
 from picluster.worker.wire.links import Clock
 
@@ -30,15 +29,20 @@ OBSERVE_SECONDS = 0.1
 _TEMPERATURE = Path("/sys/class/thermal/thermal_zone0/temp")
 
 
-def hardware() -> Hardware:
-    """Describe the machine under this process."""
+def hardware(*, computes: bool) -> Hardware:
+    """Describe the machine under this process; its numerics where this process computes with torch."""
+    numerics = ""
+    if computes:
+        from picluster.worker.measuring.numerics import fingerprint, remembered
+
+        numerics = remembered(fingerprint())
     return Hardware(
         model=processor(),
         kernel=platform.release(),
-        torch=str(torch.__version__),
+        torch=metadata.version("torch"),
         cores=len(os.sched_getaffinity(0)),
-        threads=torch.get_num_threads(),
-        numerics=remembered(fingerprint()),
+        threads=1,
+        numerics=numerics,
     )
 
 

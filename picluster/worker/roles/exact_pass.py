@@ -18,66 +18,19 @@ from torch import Tensor
 
 from picluster.errors import RunFailed
 from picluster.nn import Block, Rows
-from picluster.schema.plan import Plan
 from picluster.worker.compute.graph_layer import no_dropout
 from picluster.worker.compute.stage import Stage
 from picluster.worker.measuring.memory import give_back_freed_memory
 from picluster.worker.roles.context import RoleContext
+from picluster.worker.roles.exact_order import NODES_AT_ONCE, Holders, chunks, nodes_of_layer, place
 from picluster.worker.roles.schedule import holder
 from picluster.worker.sampling.sampler import Ids
 from picluster.worker.wire.links import Channel
 from picluster.worker.wire.messages import Message
+from picluster.worker.wire.tensors import message_of, tensors_of
 
-NODES_AT_ONCE = 1 << 12
-EDGES_AT_ONCE = 1 << 21
 _REMEMBERED_BYTES = 32 << 20
 _SMALL_BYTES = 16 << 20
-
-
-def chunks(degrees: Ids) -> list[slice]:
-    """Cut nodes with these `degrees` (n,) into successive slices of bounded nodes and edges, each of one at least."""
-    ends, begin, found = np.cumsum(degrees, dtype=np.int64), 0, []
-    while begin < len(degrees):
-        before = ends[begin - 1] if begin else 0
-        fitting = int(np.searchsorted(ends, before + EDGES_AT_ONCE, side="right"))
-        end = min(max(fitting, begin + 1), begin + NODES_AT_ONCE)
-        found.append(slice(begin, min(end, len(degrees))))
-        begin = found[-1].stop
-    return found
-
-
-def nodes_of_layer(layer: int, depth: int, nodes: Ids, count: int) -> Ids:
-    """Choose the nodes whose rows an exact pass computes in a layer: all `count`; in the last layer `nodes`."""
-    return nodes if layer == depth else np.arange(count, dtype=np.int32)
-
-
-def place(epoch: int, layer: int, chunk: int) -> tuple[int, int, int]:
-    """Return the place of a message of an exact pass; steps of training have no negative numbers."""
-    return epoch, -layer, chunk
-
-
-@dataclass(frozen=True)
-class Holders:
-    """Ranks that work on one layer of an exact pass; chunk c falls to number c mod their number."""
-
-    samplers: Sequence[int]
-    aggregating: Sequence[int]
-    transforming: Sequence[int]
-    keeping: Sequence[int]
-    """Ranks that need the rows that come out."""
-
-    @staticmethod
-    def of_layer(plan: Plan, layer: int, at_the_end: Sequence[int]) -> Holders:
-        """Find the ranks of a layer; `at_the_end` are those that need the rows of the last one."""
-        stages = [plan.ranks(stage.nodes) for stage in plan.stages]
-        transforming = next(ranks for ranks, s in zip(stages, plan.stages, strict=True) if layer in s.layers)
-        keeping = stages[plan.stage_aggregating(layer + 1)] if layer < plan.depth else at_the_end
-        return Holders(plan.ranks(plan.sampler), stages[plan.stage_aggregating(layer)], transforming, keeping)
-
-    def order(self, rank: int, count: int) -> list[int]:
-        """The chunks, as `rank` meets them: in each round its own before those that it gets from its equals."""
-        size = len(self.transforming)
-        return sorted(range(count), key=lambda chunk: (chunk // size, holder(self.transforming, chunk) != rank))
 
 
 class ExactPass:
@@ -210,7 +163,7 @@ class _LayerPass:
                 if take:
                     take(rows)
             elif rank in holders.keeping:
-                self._keep(parts[chunk], self._links.receive(source, Channel.TABLE, self._place(chunk)).tensors)
+                self._keep(parts[chunk], tensors_of(self._links.receive(source, Channel.TABLE, self._place(chunk))))
         return self._table.tensors if self._table else {}
 
     def _aggregate(self, chunk: int) -> Rows | None:
@@ -226,11 +179,11 @@ class _LayerPass:
         if to == self._rank:
             return self.stage.wire.passed(rows, self.number, "aggregated")
         tensors = self.stage.wire.sent(list(rows.tensors.values()), self.number)
-        self._links.send(to, Channel.FORWARD, Message(self._place(chunk), [rows.ids, *tensors]))
+        self._links.send(to, Channel.FORWARD, message_of(self._place(chunk), [rows.ids, *tensors]))
         return None
 
     def _aggregated(self, blocks: Message) -> Rows:
-        ids, counts, neighbours = blocks.tensors
+        ids, counts, neighbours = tensors_of(blocks)
         degrees = self.stage.data.graph_degrees
         block = Block(ids=ids, counts=counts, neighbours=neighbours, source_ids=None, graph_degrees=degrees)
         return self.stage.layers[self.number].main.layer.aggregate(block, Rows(self.source, ids))
@@ -238,7 +191,7 @@ class _LayerPass:
     def _transform(self, chunk: int, rows: Rows | None) -> Rows:
         if rows is None:
             source = holder(self.holders.aggregating, chunk)
-            ids, *tensors = self._links.receive(source, Channel.FORWARD, self._place(chunk)).tensors
+            ids, *tensors = tensors_of(self._links.receive(source, Channel.FORWARD, self._place(chunk)))
             tensors = self.stage.wire.taken(tensors, self.number)
             rows = Rows(dict(zip(self.stage.widths[self.number - 1][0], tensors, strict=True)), ids)
         return self.stage.layers[self.number].transform(rows, no_dropout)
@@ -249,7 +202,7 @@ class _LayerPass:
             if rank == self._rank:
                 self._keep(part, tensors)
             else:
-                self._links.send(rank, Channel.TABLE, Message(self._place(chunk), tensors))
+                self._links.send(rank, Channel.TABLE, message_of(self._place(chunk), tensors))
 
     def _keep(self, part: slice, tensors: Sequence[Tensor]) -> None:
         if self._table is None:

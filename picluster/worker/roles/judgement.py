@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from math import inf
 from typing import NamedTuple
 
-import torch
+import numpy as np
 
 from picluster.errors import RunFailed
 from picluster.schema.spec import Spec
@@ -34,12 +34,12 @@ class EpochVerdict(NamedTuple):
 
     def message(self, epoch: int) -> Message:
         """Pack the verdict for the other roles."""
-        return Message((epoch, 0, 0), [torch.tensor([self.best, self.last], dtype=torch.int64)])
+        return Message((epoch, 0, 0), [np.array([self.best, self.last], np.int64)])
 
     @staticmethod
     def read(message: Message) -> EpochVerdict:
         """Read what `message` wrote."""
-        best, last = message.tensors[0].tolist()
+        best, last = message.arrays[0].tolist()
         return EpochVerdict(bool(best), bool(last))
 
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import torch
 
 from picluster.graph.folder import GraphFolder
 from picluster.randomness import Purpose
 from picluster.worker.measuring.memory import fits_easily
 from picluster.worker.measuring.metrics import StepMeter
 from picluster.worker.roles.context import TEST_EPOCH, VALIDATION_STEP, RoleContext
-from picluster.worker.roles.exact_pass import Holders, chunks, nodes_of_layer, place
+from picluster.worker.roles.exact_order import Holders, chunks, nodes_of_layer, place
 from picluster.worker.roles.judgement import EpochVerdict
 from picluster.worker.roles.schedule import holder, share
 from picluster.worker.sampling.blocks import message_for
@@ -108,5 +107,5 @@ class SamplerRole:
             parts = chunks(self._sampler.degrees(chosen))
             for number in share(self._member, self._members, len(parts)):
                 ids = chosen[parts[number]]
-                found = [torch.from_numpy(each) for each in (ids, *self._sampler.all_neighbours(ids))]
+                found = [ids, *self._sampler.all_neighbours(ids)]
                 self._links.send(holder(ranks, number), Channel.BLOCKS, Message(place(epoch, layer, number), found))

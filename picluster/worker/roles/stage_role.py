@@ -22,10 +22,10 @@ from picluster.worker.roles.exact_pass import ExactPass, write_probabilities
 from picluster.worker.roles.judgement import EpochVerdict, Judgement, Score, no_number
 from picluster.worker.roles.schedule import Action, actions_of, holder, room_for_gradients, share, window
 from picluster.worker.roles.side_by_side import Cores, Way
+from picluster.worker.roles.stage_blocks import micro_batch_of
 from picluster.worker.roles.state_writer import StateWriter
-from picluster.worker.sampling.blocks import micro_batch_of
 from picluster.worker.wire.links import Channel, Clock, ring_sum
-from picluster.worker.wire.messages import Message
+from picluster.worker.wire.tensors import message_of, tensors_of
 from picluster.worker.wire.tracer import traced
 
 _Received = tuple[MicroBatch | None, Sequence[Tensor]]
@@ -137,7 +137,7 @@ class StageRole:
         mine = share(self._replica, len(self._replicas), len(sizes))
         self._cores.go(actions_of(mine, self._window, is_last=self._stage.is_last), self._way(moment))
         sums = self._stage.sums
-        ring_sum(self._links, self._replicas, sums, (epoch, step, 0), rounded=len(sums) - EXACT_SUMS)
+        ring_sum(self._links, self._replicas, sums.numpy(), (epoch, step, 0), rounded=len(sums) - EXACT_SUMS)
         with traced(self._links.tracer, "update", (epoch, step, 0)):
             loss, right = self._stage.update()
         is_last = step == self._context.train_steps[-1]
@@ -158,7 +158,7 @@ class StageRole:
             kind, number = action
             place = (moment.epoch, moment.step, number)
             if kind == "backward":
-                return None, self._links.receive(holder(self._after, number), Channel.BACKWARD, place).tensors
+                return None, tensors_of(self._links.receive(holder(self._after, number), Channel.BACKWARD, place))
             return self._blocks(place), self._rows(place)
 
         def compute(action: Action, received: _Received, core: int) -> _Made:
@@ -176,7 +176,7 @@ class StageRole:
                 return
             stage.add(made)
             if self._before:
-                before, message = holder(self._before, action[1]), Message(place, made.gradients)
+                before, message = holder(self._before, action[1]), message_of(place, made.gradients)
                 self._links.send(before, Channel.BACKWARD, message, self._room_before)
 
         return Way(take, compute, give)
@@ -193,7 +193,7 @@ class StageRole:
         else:
             mine = share(self._replica, len(self._replicas), len(self._context.evaluation_sizes(split)))
             self._cores.go([("evaluate", number) for number in mine], self._way_of_evaluation(epoch, sums, nodes))
-        ring_sum(self._links, self._replicas, sums, (epoch, VALIDATION_STEP, 0))
+        ring_sum(self._links, self._replicas, sums.numpy(), (epoch, VALIDATION_STEP, 0))
         right, loss = sums.tolist()
         return Score(accuracy=self._accuracy(right, nodes), loss=loss)
 
@@ -249,8 +249,8 @@ class StageRole:
     def _rows(self, place: tuple[int, int, int]) -> Sequence[Tensor]:
         if not self._before:
             return []
-        return self._links.receive(holder(self._before, place[2]), Channel.FORWARD, place).tensors
+        return tensors_of(self._links.receive(holder(self._before, place[2]), Channel.FORWARD, place))
 
     def _pass_on(self, place: tuple[int, int, int], rows: list[Tensor]) -> None:
         if self._after:
-            self._links.send(holder(self._after, place[2]), Channel.FORWARD, Message(place, rows))
+            self._links.send(holder(self._after, place[2]), Channel.FORWARD, message_of(place, rows))

@@ -9,15 +9,17 @@ from enum import IntEnum
 from itertools import accumulate
 from queue import Queue
 from threading import Lock
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-import torch
-from torch import Tensor
+import numpy as np
 
 from picluster.system import SYSTEM, System
 from picluster.worker.engines.base import Engine, Sending
 from picluster.worker.wire.messages import Message, pack, payload_bytes, unpack
 from picluster.worker.wire.tracer import Tracer
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 LOOKAHEAD = 3
 """Messages on their way to one worker before the sender waits: how far the sampler runs ahead."""
@@ -48,7 +50,7 @@ Occupation = Literal["computing", "sending", "waiting"]
 
 
 class Clock:
-    """Time that a role spent waiting and sending, and tensor bytes that it exchanged with other workers.
+    """Time that a role spent waiting and sending, and bytes of arrays that it exchanged with other workers.
 
     Where several threads work for the role, each moment counts once: it is spent waiting or sending only where no
     thread computes.
@@ -145,10 +147,11 @@ class Links:
                     sendings.popleft().wait()
 
 
+@np.errstate(over="ignore", invalid="ignore")  # whoever computes with the sums looks for what is no number
 def ring_sum(
     links: Links,
     ranks: Sequence[int],
-    vector: Tensor,
+    vector: NDArray[np.float64],
     place: tuple[int, ...],
     channel: Channel = Channel.REDUCE,
     rounded: int = 0,
@@ -164,17 +167,17 @@ def ring_sum(
         return
     at = list(ranks).index(links.rank)
     following, before = ranks[(at + 1) % size], ranks[(at - 1) % size]
-    chunks = torch.tensor_split(vector, size)
+    chunks = np.array_split(vector, size)
     # A chunk that is sent may be changed in a later turn, perhaps before it has left: pack() has copied it by then.
     for turn in range(size - 1):
         links.send(following, channel, Message(place, [chunks[(at - turn) % size]]))
-        chunks[(at - turn - 1) % size].add_(links.receive(before, channel, place).tensors[0])
+        chunks[(at - turn - 1) % size] += links.receive(before, channel, place).arrays[0]
     begins = [0, *accumulate(map(len, chunks))]
-    halves = [chunk.tensor_split([max(0, rounded - begin)]) for chunk, begin in zip(chunks, begins, strict=False)]
-    halves[(at + 1) % size][0].copy_(halves[(at + 1) % size][0].float())  # as all others will have it
+    halves = [np.split(chunk, [max(0, rounded - begin)]) for chunk, begin in zip(chunks, begins, strict=False)]
+    halves[(at + 1) % size][0][...] = halves[(at + 1) % size][0].astype(np.float32)  # as all others will have it
     for turn in range(size - 1):
         in_fp32, exact = halves[(at + 1 - turn) % size]
-        links.send(following, channel, Message(place, [in_fp32.float(), exact]))
-        received = links.receive(before, channel, place).tensors
+        links.send(following, channel, Message(place, [in_fp32.astype(np.float32), exact]))
+        received = links.receive(before, channel, place).arrays
         for half, values in zip(halves[(at - turn) % size], received, strict=True):
-            half.copy_(values)
+            half[...] = values

@@ -10,7 +10,8 @@ from picluster.randomness import Purpose
 from picluster.schema.spec import Adam, ModelChoice, Spec
 from picluster.worker.compute.graph_layer import GraphLayer
 from picluster.worker.compute.stage import Moment, Stage, StageData
-from picluster.worker.sampling.blocks import message_for, micro_batch_of
+from picluster.worker.roles.stage_blocks import micro_batch_of
+from picluster.worker.sampling.blocks import message_for
 from picluster.worker.sampling.sampler import NeighbourSampler, Sample
 from tests.unit.worker.random_graph import random_graph
 

@@ -16,7 +16,8 @@ from picluster.nn import Block, GcnLayer, PygLayer, Rows
 from picluster.randomness import Purpose
 from picluster.worker.compute.graph_layer import GraphLayer, arrange
 from picluster.worker.compute.model_file import build
-from picluster.worker.sampling.blocks import message_for, micro_batch_of
+from picluster.worker.roles.stage_blocks import micro_batch_of
+from picluster.worker.sampling.blocks import message_for
 from picluster.worker.sampling.sampler import NeighbourSampler, Sample
 from tests.unit.nn.random_blocks import (
     CLASSES,

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from queue import Queue
 from threading import Event, Lock
 
-from torch import Tensor
+from picluster.worker.engines.base import Bytes
 
 TIMEOUT_SECONDS = 20
 
@@ -26,11 +26,11 @@ class FakeSending:
 class FakeNetwork:
     """What is under way; messages are not copied, so a sender that changes one too early is found out."""
 
-    queues: dict[tuple[int, ...], Queue[tuple[Tensor, FakeSending]]] = field(default_factory=lambda: defaultdict(Queue))
+    queues: dict[tuple[int, ...], Queue[tuple[Bytes, FakeSending]]] = field(default_factory=lambda: defaultdict(Queue))
     sendings: list[FakeSending] = field(default_factory=list)
     _lock: Lock = field(default_factory=Lock)
 
-    def queue(self, *way: int) -> Queue[tuple[Tensor, FakeSending]]:
+    def queue(self, *way: int) -> Queue[tuple[Bytes, FakeSending]]:
         """Of one source, target and channel; made by whichever side comes first."""
         with self._lock:
             return self.queues[way]
@@ -46,13 +46,13 @@ class FakeEngine:
         self._network = network
         self._rank = rank
 
-    def send(self, to: int, channel: int, message: Tensor) -> FakeSending:
+    def send(self, to: int, channel: int, message: Bytes) -> FakeSending:
         sending = FakeSending()
         self._network.sendings.append(sending)
         self._network.queue(self._rank, to, channel).put((message, sending))
         return sending
 
-    def receive(self, source: int, channel: int) -> Tensor:
+    def receive(self, source: int, channel: int) -> Bytes:
         message, sending = self._network.queue(source, self._rank, channel).get(timeout=TIMEOUT_SECONDS)
         sending.taken.set()
         return message

@@ -14,11 +14,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-import torch
-from torch import Tensor
-
 from picluster.errors import PeerLost
-from picluster.worker.engines.base import CONNECT_TIMEOUT, PEER_TIMEOUT, Peers
+from picluster.worker.engines.base import CONNECT_TIMEOUT, PEER_TIMEOUT, Bytes, Peers, empty_bytes
 from picluster.worker.engines.mpi.start import Membership
 
 SHORTEST_NAP_SECONDS = 50e-6
@@ -31,7 +28,7 @@ _WATCH_SECONDS = 0.2
 class MpiSending:
     """A message and its request, held until the other side has taken it."""
 
-    def __init__(self, engine: MpiEngine, to: int, channel: int, message: Tensor) -> None:
+    def __init__(self, engine: MpiEngine, to: int, channel: int, message: Bytes) -> None:
         self.to, self.channel, self.message = to, channel, message
         self.request: Any = None
         """MPI's own; none before the thread has begun with it."""
@@ -74,14 +71,14 @@ class MpiEngine(threading.Thread):
         self.wait_for(lambda: self._is_connected, CONNECT_TIMEOUT.total_seconds(), "everybody")
         self._membership.guard()
 
-    def send(self, to: int, channel: int, message: Tensor) -> MpiSending:
+    def send(self, to: int, channel: int, message: Bytes) -> MpiSending:
         """Begin to send `message`; see `Engine.send`."""
         sending = MpiSending(self, to, channel, message)
         self._posted.append(sending)
         self._stirred.set()
         return sending
 
-    def receive(self, source: int, channel: int) -> Tensor:
+    def receive(self, source: int, channel: int) -> Bytes:
         """The next message of that worker; see `Engine.receive`."""
         inbox = self._inboxes.setdefault((source, channel), _Inbox())
         self._stirred.set()
@@ -140,7 +137,7 @@ class MpiEngine(threading.Thread):
         while self._posted:
             sending = self._posted.popleft()
             self._peer = sending.to
-            sending.request = world.Issend([sending.message.numpy(), byte], sending.to, tag=sending.channel)
+            sending.request = world.Issend([sending.message, byte], sending.to, tag=sending.channel)
             self._under_way.append(sending)
         return began
 
@@ -166,8 +163,8 @@ class MpiEngine(threading.Thread):
             if inbox.arriving is None and not inbox.messages:
                 matched = world.Improbe(source, channel, self._status)
                 if matched is not None:
-                    message = torch.empty(self._status.Get_count(byte), dtype=torch.uint8)
-                    inbox.arriving = message, matched.Irecv([message.numpy(), byte])
+                    message = empty_bytes(self._status.Get_count(byte))
+                    inbox.arriving = message, matched.Irecv([message, byte])
             if inbox.arriving is not None and inbox.arriving[1].Test():
                 inbox.messages.append(inbox.arriving[0])
                 inbox.arriving = None
@@ -201,6 +198,6 @@ class MpiEngine(threading.Thread):
 
 @dataclass
 class _Inbox:
-    messages: deque[Tensor] = field(default_factory=deque)
-    arriving: tuple[Tensor, Any] | None = None
+    messages: deque[Bytes] = field(default_factory=deque)
+    arriving: tuple[Bytes, Any] | None = None
     """A message and MPI's request for it."""

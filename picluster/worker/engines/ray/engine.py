@@ -26,13 +26,11 @@ from itertools import count
 from typing import Any
 
 import ray
-import torch
 from ray.exceptions import RayError
-from torch import Tensor
 from torch.distributed import DistError
 
 from picluster.errors import PeerLost, RunFailed
-from picluster.worker.engines.base import CONNECT_TIMEOUT, PEER_TIMEOUT, Peers, Sending
+from picluster.worker.engines.base import CONNECT_TIMEOUT, PEER_TIMEOUT, Bytes, Peers, Sending, empty_bytes
 from picluster.worker.engines.ray.node import RayCluster, RayNode, resource_of
 from picluster.worker.engines.ray.office import PostOffice
 
@@ -68,19 +66,18 @@ class RayEngine:
         if self._node and peers.fail:
             self._node.watch(peers.fail)
 
-    def send(self, to: int, channel: int, message: Tensor) -> Sending:
+    def send(self, to: int, channel: int, message: Bytes) -> Sending:
         """Begin to send `message`; see `Engine.send`."""
         # The enumeration of channels would have the actor import torch.
         label = (self._peers.rank, int(channel), next(self._sent[to, channel]))
-        content = message.numpy()
         try:
-            parcel = content if len(content) <= INLINE_BYTES else [ray.put(content)]
+            parcel = message if len(message) <= INLINE_BYTES else [ray.put(message)]
             delivery = self._offices[to].deliver.remote(label, parcel)
         except RayError as error:
             raise self.lost(f"cannot send to worker {to}", error) from error
         return _RaySending(self, to, delivery)
 
-    def receive(self, source: int, channel: int) -> Tensor:
+    def receive(self, source: int, channel: int) -> Bytes:
         """The next message of that worker; see `Engine.receive`."""
         label = (source, int(channel), next(self._taken[source, channel]))
         own = self._offices[self._peers.rank]
@@ -90,8 +87,8 @@ class RayEngine:
         except RayError as error:
             raise self.lost(f"cannot receive from worker {source}", error) from error
         # Ray's memory is read-only, and aligned otherwise than torch's own.
-        message = torch.empty(len(content), dtype=torch.uint8)
-        message.numpy()[:] = content
+        message = empty_bytes(len(content))
+        message[:] = content
         return message
 
     def lost(self, what: str, error: RayError) -> RunFailed:

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import socket
-from typing import TYPE_CHECKING
 
-from picluster.worker.engines.base import Peers, Sending
+from picluster.worker.engines.base import Bytes, Peers, Sending
 from picluster.worker.engines.sockets.link import PeerLink
 from picluster.worker.engines.sockets.meeting import Meeting
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 _PROBES = 3
 """Unanswered probes after which an idle connection is broken."""
@@ -25,11 +21,11 @@ class SocketsEngine:
             prepare(connection.socket, peers.silence_seconds)
             self._links[connection.rank] = PeerLink(connection, peers.endpoints[connection.rank].node)
 
-    def send(self, to: int, channel: int, message: Tensor) -> Sending:
+    def send(self, to: int, channel: int, message: Bytes) -> Sending:
         """Begin to send `message`; see `Engine.send`."""
         return self._links[to].send(channel, message)
 
-    def receive(self, source: int, channel: int) -> Tensor:
+    def receive(self, source: int, channel: int) -> Bytes:
         """The next message of that worker; see `Engine.receive`."""
         return self._links[source].receive(channel)
 

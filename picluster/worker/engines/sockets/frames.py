@@ -9,10 +9,8 @@ from collections.abc import Iterator
 from enum import IntEnum
 from typing import NamedTuple
 
-import torch
-from torch import Tensor
-
 from picluster.errors import RunFailed
+from picluster.worker.engines.base import Bytes, empty_bytes
 from picluster.worker.engines.sockets.proof import ProvenConnection
 
 CHUNK_BYTES = 256 << 10
@@ -37,8 +35,7 @@ class Frame(NamedTuple):
 
     kind: FrameKind
     channel: int
-    content: Tensor
-    """Bytes (n,) uint8."""
+    content: Bytes
 
 
 class Seals:
@@ -95,10 +92,10 @@ class FrameReader:
         head, code = self._head[: _HEAD.size], self._head[_HEAD.size :]
         self._check(self._seals.begin(head), code)
         kind, channel, size = _HEAD.unpack(head)
-        content = torch.empty(size, dtype=torch.uint8)
+        content = empty_bytes(size)
         if size:
             seal = self._seals.begin()
-            for chunk in _chunks(content.numpy().data):
+            for chunk in _chunks(content.data):
                 self._fill(chunk)
                 seal.update(chunk)
             self._fill(code)

@@ -8,15 +8,11 @@ from collections import defaultdict, deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from picluster.errors import PeerLost
-from picluster.worker.engines.base import PEER_TIMEOUT
+from picluster.worker.engines.base import PEER_TIMEOUT, Bytes
 from picluster.worker.engines.sockets.frames import FrameKind, FrameReader, FrameWriter
 from picluster.worker.engines.sockets.proof import ProvenConnection
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 AHEAD_BYTES = 4 << 20
 """Bytes that may lie with a receiver which has not asked for them: they hide the way to it, and bound its memory."""
@@ -61,14 +57,14 @@ class PeerLink:
         self._ahead: dict[int, deque[Outgoing]] = defaultdict(deque)
         """By channel, messages that were posted before they were asked for."""
         self._ahead_bytes = 0
-        self._inbox: dict[int, deque[Tensor]] = defaultdict(deque)
+        self._inbox: dict[int, deque[Bytes]] = defaultdict(deque)
         self._reader = threading.Thread(target=self._read_all, name=f"read {name}", daemon=True)
         self._reader.start()
         threading.Thread(target=self._write_all, name=f"write {name}", daemon=True).start()
 
-    def send(self, channel: int, message: Tensor) -> Outgoing:
+    def send(self, channel: int, message: Bytes) -> Outgoing:
         """Begin to send `message`; see `Engine.send`."""
-        parcel = Outgoing(self, FrameKind.MESSAGE, channel, message.numpy().data)
+        parcel = Outgoing(self, FrameKind.MESSAGE, channel, message.data)
         with self._changed:
             if self._lost:
                 raise self._lost
@@ -79,7 +75,7 @@ class PeerLink:
             self._write(own)
         return parcel
 
-    def receive(self, channel: int) -> Tensor:
+    def receive(self, channel: int) -> Bytes:
         """The next message of the channel; see `Engine.receive`."""
         with self._changed:
             self._post(Outgoing(self, FrameKind.ASK, channel))

@@ -11,7 +11,7 @@ from picluster.schema.graph import ArrayFile
 from picluster.schema.model import ModelDescription
 from picluster.schema.plan import Plan
 from picluster.schema.spec import Spec
-from picluster.worker.roles import exact_pass
+from picluster.worker.roles import exact_order, exact_pass
 from picluster.worker.wire.links import LOOKAHEAD
 from tests.unit.controller.planning.test_cores import GRAPH, SINGLE, SPEC, SPLIT, WIDE
 
@@ -60,6 +60,13 @@ def test_pyg_takes_memory_on_nodes_that_compute_alone() -> None:
     assert expected(SPLIT, "s", model=with_pyg).base == expected(SPLIT, "s").base
 
 
+def test_a_node_that_samples_alone_over_sockets_does_without_torch() -> None:
+    over_gloo, over_sockets = (expected(replace(SPLIT, engine=engine), "s") for engine in ("gloo", "sockets"))
+    assert over_gloo.base - over_sockets.base == planned.WORKER_BYTES - planned._WITHOUT_TORCH_BYTES
+    beside, alone = (expected(replace(SINGLE, engine=engine), "a") for engine in ("gloo", "sockets"))
+    assert beside == alone
+
+
 def test_files_are_those_of_the_role() -> None:
     sizes = {"indptr": 1, "indices": 10, "features": 100, "labels": 1000}
     files = {name: ArrayFile(shape=(1,), dtype="int32", bytes=size, sha256="") for name, size in sizes.items()}
@@ -73,8 +80,8 @@ def test_files_are_those_of_the_role() -> None:
 def test_bounds_of_exact_inference_and_of_messages_are_those_of_the_worker() -> None:
     bounds = (planned._NODES_AT_ONCE, planned._EDGES_AT_ONCE, planned._REMEMBERED_BYTES, planned._SMALL_BYTES)
     assert bounds == (
-        exact_pass.NODES_AT_ONCE,
-        exact_pass.EDGES_AT_ONCE,
+        exact_order.NODES_AT_ONCE,
+        exact_order.EDGES_AT_ONCE,
         exact_pass._REMEMBERED_BYTES,
         exact_pass._SMALL_BYTES,
     )

@@ -40,7 +40,8 @@ def test_every_node_has_what_it_is_expected_to_take_and_what_it_has() -> None:
     plan = told(SPLIT, 8e9)
     assert list(plan.memory) == ["s", "a", "b", "c"]
     assert plan.memory["a"].anonymous_bytes == round(needed(SPLIT))
-    assert plan.memory["a"].mapped_bytes - plan.memory["s"].mapped_bytes == FEATURES.bytes
+    libtorch = 80 << 20  # the sampler does without it
+    assert plan.memory["a"].mapped_bytes - plan.memory["s"].mapped_bytes == FEATURES.bytes + libtorch
     assert {each.limit_bytes for each in plan.memory.values()} == {8_000_000_000}
     assert plan.notes == ()
 

@@ -21,9 +21,11 @@ from picluster.schema.spec import Adam, ModelChoice, OptionValue, Precision, Spe
 from picluster.worker.compute.graph_layer import no_dropout
 from picluster.worker.compute.model_file import build
 from picluster.worker.compute.stage import MicroBatch, Moment, Stage, StageData
-from picluster.worker.sampling.blocks import message_for, micro_batch_of
+from picluster.worker.roles.stage_blocks import micro_batch_of
+from picluster.worker.sampling.blocks import message_for
 from picluster.worker.sampling.sampler import NeighbourSampler, Sample, cut
-from picluster.worker.wire.messages import Message, pack, unpack
+from picluster.worker.wire.messages import pack, unpack
+from picluster.worker.wire.tensors import message_of, tensors_of
 from tests.unit.worker.random_graph import random_graph
 
 MODELS = Path(__file__).parents[4] / "models"
@@ -92,7 +94,7 @@ def samples_of(spec: Spec, step: int) -> list[Sample]:
 
 
 def through_the_wire(tensors: Sequence[Tensor]) -> list[Tensor]:
-    return list(unpack(pack(Message((1, 1, 0), tensors))).tensors)
+    return tensors_of(unpack(pack(message_of((1, 1, 0), tensors))))
 
 
 def batches(stages: Sequence[Stage], sample: Sample, receives: Cut = "aggregated") -> list[MicroBatch]:

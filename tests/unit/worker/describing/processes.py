@@ -15,9 +15,11 @@ from picluster.schema.spec import Adam, ModelChoice, Spec
 from picluster.worker.compute.model_file import build
 from picluster.worker.compute.stage import Moment, Stage, StageData
 from picluster.worker.describing import generators
-from picluster.worker.sampling.blocks import message_for, micro_batch_of
+from picluster.worker.roles.stage_blocks import micro_batch_of
+from picluster.worker.sampling.blocks import message_for
 from picluster.worker.sampling.sampler import NeighbourSampler, Sample, cut
-from picluster.worker.wire.messages import Message, pack, unpack
+from picluster.worker.wire.messages import pack, unpack
+from picluster.worker.wire.tensors import message_of, tensors_of
 from tests.unit.worker.random_graph import random_graph
 
 FEATURES, CLASSES, NODES = 5, 6, 40
@@ -128,4 +130,4 @@ def _step(lines: Sequence[Sequence[Worker]], spec: Spec, step: int) -> float:
 
 
 def _through_the_wire(tensors: Sequence[Tensor]) -> list[Tensor]:
-    return list(unpack(pack(Message((1, 1, 0), tensors))).tensors)
+    return tensors_of(unpack(pack(message_of((1, 1, 0), tensors))))

@@ -21,14 +21,16 @@ from picluster.schema.plan import Cut, Plan
 from picluster.schema.spec import Adam, ModelChoice, Spec
 from picluster.worker.compute.model_file import build
 from picluster.worker.compute.stage import Stage, StageData
-from picluster.worker.roles import exact_pass
+from picluster.worker.roles import exact_order, exact_pass
 from picluster.worker.roles.context import TEST_EPOCH, RoleContext
-from picluster.worker.roles.exact_pass import ExactPass, Holders, chunks, write_probabilities
+from picluster.worker.roles.exact_order import Holders, chunks
+from picluster.worker.roles.exact_pass import ExactPass, write_probabilities
 from picluster.worker.roles.judgement import Score
 from picluster.worker.roles.sampler_role import SamplerRole
 from picluster.worker.roles.schedule import holder
+from picluster.worker.roles.stage_blocks import micro_batch_of
 from picluster.worker.roles.stage_role import StageRole
-from picluster.worker.sampling.blocks import message_for, micro_batch_of
+from picluster.worker.sampling.blocks import message_for
 from picluster.worker.sampling.sampler import NeighbourSampler
 from picluster.worker.wire.links import Links, Mailroom
 from tests.unit.worker.fake_engine import FakeNetwork
@@ -78,7 +80,8 @@ def _small_chunks() -> Iterator[None]:
     """Many chunks of a small graph."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(exact_pass, "NODES_AT_ONCE", NODES_AT_ONCE)
-        patch.setattr(exact_pass, "EDGES_AT_ONCE", EDGES_AT_ONCE)
+        patch.setattr(exact_order, "NODES_AT_ONCE", NODES_AT_ONCE)
+        patch.setattr(exact_order, "EDGES_AT_ONCE", EDGES_AT_ONCE)
         yield
 
 

@@ -21,10 +21,10 @@ from picluster.schema.job import Job
 from picluster.schema.spec import Adam, ModelChoice, OptionValue, Spec
 from picluster.schema.state import Beginning, Position
 from picluster.worker.compute.checkpoint import LayerState
-from picluster.worker.crew import build_stage
 from picluster.worker.roles import exact_pass
 from picluster.worker.roles.context import RoleContext
 from picluster.worker.roles.sampler_role import SamplerRole
+from picluster.worker.roles.stage_of_job import build_stage
 from picluster.worker.roles.stage_role import StageRole
 from picluster.worker.wire.links import Links, Mailroom
 from tests.unit.worker.fake_engine import FakeNetwork
@@ -132,8 +132,8 @@ class Training:
             ]
             if node in plan.sampler:
                 works[f"sampler {node}"] = SamplerRole(contexts[0], self.graph).run
-            stage = build_stage(job, self.graph)
-            if stage:
+            if plan.stage_of(node) is not None:
+                stage = build_stage(job, self.graph)
                 note_final_state(stage, course)
                 works[f"stage {node}"] = StageRole(contexts[1], stage, self.graph, None).run
         in_threads(works)

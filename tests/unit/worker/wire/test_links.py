@@ -3,8 +3,8 @@
 import threading
 import time
 
+import numpy as np
 import pytest
-import torch
 
 from picluster.worker.wire.links import LOOKAHEAD, Channel, Links, Mailroom
 from picluster.worker.wire.messages import Message
@@ -14,7 +14,7 @@ SHORT_SECONDS = 0.05
 
 
 def message(number: int, size: int = 1) -> Message:
-    return Message((1, 1, number), [torch.full((size,), float(number))])
+    return Message((1, 1, number), [np.full(size, number, np.float32)])
 
 
 @pytest.fixture
@@ -38,9 +38,9 @@ def test_messages_of_a_channel_arrive_in_order_and_channels_do_not_hinder_each_o
     first.send(1, Channel.BLOCKS, message(0))
     first.send(1, Channel.FORWARD, message(7))
     first.send(1, Channel.BLOCKS, message(1))
-    assert second.receive(0, Channel.FORWARD, (1, 1, 7)).tensors[0].tolist() == [7]
-    assert second.receive(0, Channel.BLOCKS, (1, 1, 0)).tensors[0].tolist() == [0]
-    assert second.receive(0, Channel.BLOCKS, (1, 1, 1)).tensors[0].tolist() == [1]
+    assert second.receive(0, Channel.FORWARD, (1, 1, 7)).arrays[0].tolist() == [7]
+    assert second.receive(0, Channel.BLOCKS, (1, 1, 0)).arrays[0].tolist() == [0]
+    assert second.receive(0, Channel.BLOCKS, (1, 1, 1)).arrays[0].tolist() == [1]
 
 
 def test_a_message_of_another_place_is_refused_with_both_places(first: Links, second: Links) -> None:

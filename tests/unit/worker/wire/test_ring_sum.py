@@ -24,7 +24,7 @@ def ring(ranks: tuple[int, ...], vectors: list[Tensor], rounded: int = 0) -> lis
     links = [Links(network.engine(rank), Mailroom(), rank) for rank in ranks]
 
     def work(one: Links, vector: Tensor) -> None:
-        ring_sum(one, ranks, vector, PLACE, rounded=rounded)
+        ring_sum(one, ranks, vector.numpy(), PLACE, rounded=rounded)
         one.flush()
 
     threads = [threading.Thread(target=work, args=pair, daemon=True) for pair in zip(links, vectors, strict=True)]
@@ -97,6 +97,15 @@ def test_summands_are_fp64_and_symmetric(value: float) -> None:
     positive, negative = summand(torch.tensor([value])), summand(torch.tensor([-value]))
     assert positive.dtype == torch.float64
     assert torch.equal(positive, -negative)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("values", [(float("inf"), float("-inf")), (float("nan"), 1.0), (1e300, 1e300)])
+def test_sums_that_are_no_number_or_too_large_are_passed_on_without_a_word(values: tuple[float, float]) -> None:
+    vectors = [torch.full((4,), value, dtype=torch.float64) for value in values]
+    expected = sum(vectors).float().double()  # type: ignore[union-attr]
+    ring((0, 1), vectors, rounded=4)
+    assert all(torch.equal(vector.nan_to_num(7), expected.nan_to_num(7)) for vector in vectors)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])

@@ -2,7 +2,7 @@
 
 import time
 
-import torch
+import numpy as np
 
 from picluster.schema.record import to_json
 from picluster.worker.wire.links import Channel, Links, Mailroom
@@ -24,7 +24,7 @@ def test_work_and_both_ends_of_a_message_are_told_once() -> None:
     )
     with traced(first.tracer, "forward", (2, 3, 4)):
         next(now)
-    first.send(1, Channel.FORWARD, Message((2, 3, 4), [torch.ones(5)]))
+    first.send(1, Channel.FORWARD, Message((2, 3, 4), [np.ones(5, np.float32)]))
     second.receive(0, Channel.FORWARD, (2, 3, 4))
     assert first.tracer
     assert second.tracer
