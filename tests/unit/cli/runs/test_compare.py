@@ -13,7 +13,7 @@ from picluster.schema.comparison import Comparison
 from tests.unit.cli.conftest import Picluster
 from tests.unit.controller.compared import Shelf
 
-KEYS = {"schema_version", "tag", "rows", "same_bits", "unlike", "tested_alike", "notes"}
+KEYS = {"schema_version", "tag", "rows", "same_bits", "unlike", "tested_alike", "differences", "notes"}
 ROW_KEYS = {
     *("number", "model", "dataset", "strategy", "engine", "nodes", "cores", "difference", "finished", "runs"),
     *("test_accuracy", "validation_accuracy", "train_accuracy", "loss", "seconds", "step_ms"),
