@@ -23,6 +23,7 @@ from picluster.lab.machine.environment import own_environment
 from picluster.lab.machine.identity import give_identity, known_hosts, make_key
 from picluster.lab.machine.machine import wait_for_ssh
 from picluster.lab.machine.own_files import make_image, mount_image
+from picluster.lab.machine.release import check_releases
 from picluster.lab.places import NAMESPACES, LabPlaces, boot_id, write
 from picluster.lab.spec import LabRequest, LabSpec, check_name, free_network, specify
 from picluster.lab.state import is_whole, read_spec
@@ -40,6 +41,7 @@ def up(wanted: LabRequest, tell: Tell) -> LabSpec:
     """Make a lab, or repair one that is there; raises InputError where that one has other settings."""
     check_root("up")
     check_programs(emulated=wanted.emulated)
+    check_releases(wanted.releases, fresh=wanted.fresh)
     os.umask(0o022)  # what is made is a system's files, and an inventory that others than root read
     with locked(tell):
         if is_whole(wanted.name):
@@ -73,9 +75,13 @@ def _make(wanted: LabRequest, tell: Tell) -> LabSpec:
     if wanted.emulated:
         begin_emulation()
     with _timed("base", tell):
-        base = ensure_base(BaseKind(fresh=wanted.fresh, emulated=wanted.emulated), tell)
+        bases = {
+            release: ensure_base(BaseKind(release=release, fresh=wanted.fresh, emulated=wanted.emulated), tell)
+            for release in dict.fromkeys(wanted.releases)
+        }
     if environment:
-        environment.check_version(python_version(base))
+        for base in bases.values():
+            environment.check_version(python_version(base))
     lab = specify(wanted, free_network(routed_networks()))
     places = LabPlaces(lab.name)
     for node in lab.nodes:
@@ -85,10 +91,10 @@ def _make(wanted: LabRequest, tell: Tell) -> LabSpec:
     with _timed("disks", tell):
         make_key(places.key, f"picluster-lab-{lab.name}")
         if lab.own_files:
-            make_image(places, base, environment.mounts() if environment else {})
+            make_image(places, bases, environment.mounts() if environment else {})
         for node in lab.nodes:
             at = places.node(node.name)
-            make_disk(node, at, mount_image(places, at) if lab.own_files else base)
+            make_disk(node, at, mount_image(places, at, node.release) if lab.own_files else bases[node.release])
             give_identity(lab, node)
             if environment:
                 environment.install(at)

@@ -71,7 +71,8 @@ def start(lab: LabSpec, node: NodeSpec) -> None:
     places, groups = LabPlaces(lab.name), hierarchies()
     at = places.node(node.name)
     remove_groups(groups, at.group)  # with what was charged to it before it died
-    base = own_base(at) if lab.own_files else base_folder(BaseKind(fresh=lab.fresh, emulated=lab.emulated))
+    kind = BaseKind(release=node.release, fresh=lab.fresh, emulated=lab.emulated)
+    base = own_base(at, node.release) if lab.own_files else base_folder(kind)
     make_groups(groups, places.group, at.group, node, devices(at, base))
     if lab.emulated:
         begin_emulation()

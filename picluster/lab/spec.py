@@ -14,6 +14,7 @@ _NAME = re.compile(r"[a-z][a-z0-9]{0,7}")
 # Which name the kernel, the firmware or a distribution gives to a Pi's interface differs, so it does here.
 _FIRST_INTERFACES = ("eth0", "end0", "enp1s0", "wlan0")
 _SECOND_INTERFACES = ("wlan0", "eth1", "usb0", "enp2s0")
+_CODENAME = re.compile(r"[a-z]+")
 _FIRST_NODE = 11
 _POOL = ipaddress.ip_network("10.66.0.0/15")
 _BYTES = {"k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
@@ -69,6 +70,8 @@ class NodeSpec(Record, frozen=True):
     disk_bytes: int
     random_reads: int | None
     """Largest number of the disk's reads per second; None: unlimited."""
+    release: str
+    """Codename of its release of Debian or Ubuntu."""
 
     @property
     def address(self) -> str:
@@ -113,6 +116,8 @@ class LabRequest:
     """Limits of every node, where `like` is empty."""
     like: tuple[str, ...]
     """A Pi to imitate for each node."""
+    releases: tuple[str, ...]
+    """Codename of the release of all nodes, or one for each node."""
     disk_bytes: int
     fresh: bool
     emulated: bool
@@ -128,6 +133,11 @@ class LabRequest:
             raise InputError(
                 f"--like names {counted(len(self.like), 'Pi')} for {counted(self.nodes, 'node')}",
                 fix="name one for each node",
+            )
+        if len(self.releases) not in (1, self.nodes):
+            raise InputError(
+                f"--release names {counted(len(self.releases), 'release')} for {counted(self.nodes, 'node')}",
+                fix="name one for all nodes, or one for each",
             )
         if self.emulated and not self.fresh:
             raise InputError(
@@ -158,6 +168,7 @@ def _node(wanted: LabRequest, number: int, network: str) -> NodeSpec:
         name=f"pi{number + 1}",
         interfaces=tuple(interfaces),
         disk_bytes=wanted.disk_bytes,
+        release=wanted.releases[number % len(wanted.releases)],
         **asdict(limits),
     )
 
@@ -180,6 +191,15 @@ def parse_likeness(text: str) -> tuple[str, ...]:
     for name in names:
         if name not in PIS:
             raise InputError(f"--like {text}: {name!r} is no Pi that is known", fix=f"take from {', '.join(PIS)}")
+    return names
+
+
+def parse_releases(text: str) -> tuple[str, ...]:
+    """Split a list such as `trixie,bookworm` into codenames; raises InputError where one cannot be such a name."""
+    names = tuple(name.strip() for name in text.split(","))
+    for name in names:
+        if not _CODENAME.fullmatch(name):
+            raise InputError(f"--release {text}: {name!r} is no codename", fix="say it as trixie, or trixie,bookworm")
     return names
 
 

@@ -19,6 +19,8 @@ class LabNodeState(Record, frozen=True):
 
     name: str
     state: State
+    release: str
+    """Codename of its release of Debian or Ubuntu."""
     address: str
     addresses: dict[str, str]
     """Addresses by the name of the interface inside the node."""
@@ -102,6 +104,7 @@ def _look_at(node: NodeSpec, places: NodePlaces, links: dict[str, bool]) -> LabN
     return LabNodeState(
         name=node.name,
         state=judge(alive=alive, frozen=frozen, connected=connected),
+        release=node.release,
         address=node.address,
         addresses={interface.name: interface.address for interface in node.interfaces},
         memory_bytes=used,

@@ -17,7 +17,7 @@ from typing import Any
 from picluster.errors import MissingError
 from picluster.lab.kernel.commands import check_programs, check_root
 from picluster.lab.kernel.control_groups import hierarchies, processes
-from picluster.lab.machine.base import own_release
+from picluster.lab.machine.release import own_release
 from picluster.lab.places import NAMESPACES, STATE, LabPlaces
 
 LAB_TIMEOUT_SECONDS = 2400  # the first `up` bootstraps a base

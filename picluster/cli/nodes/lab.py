@@ -33,6 +33,8 @@ sudo "$(command -v picluster)" lab up --like zero2w,pi4     two nodes as strong 
 
 sudo "$(command -v picluster)" lab up --fresh               bare nodes, to provision
 
+sudo "$(command -v picluster)" lab up --fresh --release trixie,bookworm   bare nodes of two releases
+
 sudo "$(command -v picluster)" lab up --fresh --emulate     bare nodes that run aarch64 programs"""
 
 Name = Annotated[str, typer.Option(help="Name of the lab; there may be several.")]
@@ -41,7 +43,9 @@ Name = Annotated[str, typer.Option(help="Name of the lab; there may be several."
 @app.command("up", epilog=UP_EXAMPLES)
 def up(
     *,
-    nodes: Annotated[int | None, typer.Option(help="Number of nodes. (default: 4, or as many as --like names)")] = None,
+    nodes: Annotated[
+        int | None, typer.Option(help="Number of nodes. (default: 4, or as many as --like or --release names)")
+    ] = None,
     memory: Annotated[str | None, typer.Option(help=f"Memory of each node. (default: {_MEMORY})")] = None,
     cpus: Annotated[float | None, typer.Option(help=f"Cores of each node. (default: {_CPUS})", min=0.01)] = None,
     rate: Annotated[str | None, typer.Option(help=f"Speed of each link and direction. (default: {_RATE})")] = None,
@@ -51,6 +55,13 @@ def up(
         typer.Option(
             metavar="PI,…",
             help="Give each node the memory, CPU share, link and random reads per second of a zero2w, pi3, pi4 or pi5.",
+        ),
+    ] = None,
+    release: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CODENAME,…",
+            help="Debian or Ubuntu of bare nodes, such as trixie: one for all, or for each. (default: as this machine)",
         ),
     ] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Make bare nodes, as if just flashed, to provision.")] = False,
@@ -74,22 +85,25 @@ def up(
     Each has its own file system, host name, address, systemd and sshd; the kernel enforces its limits.
     """
     from picluster.lab.build import up as make
+    from picluster.lab.machine.release import own_release
     from picluster.lab.places import LabPlaces
-    from picluster.lab.spec import LabRequest, NodeLimits, parse_likeness, parse_rate, parse_size
+    from picluster.lab.spec import LabRequest, NodeLimits, parse_likeness, parse_rate, parse_releases, parse_size
 
     pis = parse_likeness(like) if like is not None else ()
+    releases = parse_releases(release) if release is not None else (own_release().codename,)
     given = {"--memory": memory, "--cpus": cpus, "--rate": rate}
     if pis and (typed := [option for option, value in given.items() if value is not None]):
         raise InputError(f"--like and {', '.join(typed)} do not go together", fix="--like says what each node has")
     wanted = LabRequest(
         name=name,
-        nodes=(len(pis) or _NODES) if nodes is None else nodes,
+        nodes=_count(pis, releases) if nodes is None else nodes,
         limits=NodeLimits(
             memory_bytes=parse_size(memory or _MEMORY, "--memory"),
             cpus=cpus or _CPUS,
             rate_bits=parse_rate(rate or _RATE, "--rate"),
         ),
         like=pis,
+        releases=releases,
         disk_bytes=parse_size(disk, "--disk"),
         fresh=fresh,
         emulated=emulate,
@@ -107,6 +121,11 @@ def up(
         typer.echo(f"train     picluster launch --inventory {shlex.quote(str(inventory))} --layers-per-node 1")
     typer.echo(f"default   mkdir -p inventory; cp {shlex.quote(str(inventory))} inventory/hosts.yml")
     typer.echo("look      picluster lab status" + ("" if name == "lab" else f" --name {name}"))
+
+
+def _count(pis: tuple[str, ...], releases: tuple[str, ...]) -> int:
+    """Number of nodes where none was given: as many as a list has."""
+    return len(pis) or (len(releases) if len(releases) > 1 else _NODES)
 
 
 @app.command("down")
@@ -160,13 +179,14 @@ def _show(lab: "LabState") -> None:
     from picluster.cli.show.screen import Screen, plain_table
 
     screen = Screen()
-    table = plain_table(("node", "state", "address"), ("memory, MiB", "CPU", "link, Mbit/s", "disk, GiB"))
+    table = plain_table(("node", "state", "release", "address"), ("memory, MiB", "CPU", "link, Mbit/s", "disk, GiB"))
     for node in lab.nodes:
         memory = mebibytes(None if node.state == "dead" else node.memory_bytes)
         disk = NOTHING if node.disk_used_bytes is None else f"{node.disk_used_bytes / _GIB:.1f}"
         table.add_row(
             node.name,
             Text(node.state, style=_STYLES[node.state]),
+            node.release,
             node.address,
             f"{memory} of {mebibytes(node.memory_limit_bytes)}",
             f"{node.cpus:g}",

@@ -1,4 +1,4 @@
-"""Base of the nodes: the file system that they share, of this machine's own release, bootstrapped once and kept."""
+"""Base of nodes: the file system that those of a release share, bootstrapped once and kept."""
 
 import hashlib
 import platform
@@ -7,14 +7,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from picluster.errors import MissingError
 from picluster.lab.kernel.commands import run
 from picluster.lab.machine import emulation
+from picluster.lab.machine.release import archive, find_release
 from picluster.lab.places import CACHE
 
 BOOTSTRAP_TIMEOUT_SECONDS = 1800
-_SYSTEMS = ("debian", "ubuntu")
-_INDEX_FORMAT = "$(CREATED_BY)|$(CODENAME)|$(COMPONENT)|$(SITE)"
+_APT_MODERN = 3
+"""Major version of apt from which on systems have deb822 sources."""
 USER = "pi"
 USER_ID = 1000
 
@@ -41,6 +41,8 @@ _FILES = {
 class BaseKind:
     """A kind of base."""
 
+    release: str
+    """Codename of a release of Debian or Ubuntu."""
     fresh: bool
     """True for nodes as if just flashed, rather than ready to train."""
     emulated: bool
@@ -63,41 +65,10 @@ class BaseKind:
 
     @property
     def name(self) -> str:
-        """Name of its folder, the release apart; the last part changes where the base would be made differently."""
-        kind = "fresh" if self.fresh else "ready"
+        """Name of its folder; the last part changes where the base would be made differently."""
+        kind = f"{self.release}-fresh" if self.fresh else f"{self.release}-ready"
         parts = repr((self.packages, MASKED, dict(self.files)))
         return f"{kind}-{self.machine}-{hashlib.sha256(parts.encode()).hexdigest()[:8]}"
-
-
-@dataclass(frozen=True)
-class Release:
-    """A version of Debian or Ubuntu."""
-
-    system: str
-    codename: str
-
-
-def read_release(os_release: Mapping[str, str]) -> Release:
-    """Read a release from the fields of /etc/os-release; raises MissingError where it is neither Debian nor Ubuntu."""
-    system, codename = (os_release.get(name, "") for name in ("ID", "VERSION_CODENAME"))
-    if system not in _SYSTEMS or not codename:
-        raise MissingError(
-            f"a lab needs Debian or Ubuntu; this is {system or 'another system'}",
-            fix="run it in a virtual machine with Debian",
-        )
-    return Release(system, codename)
-
-
-def choose_mirror(release: Release, indexes: str) -> str | None:
-    """Find the archive that this machine's own apt uses for that release, from what `apt-get indextargets` prints.
-
-    None where apt does not say: debootstrap knows the distribution's.
-    """
-    for line in indexes.splitlines():
-        kind, codename, component, site = line.split("|", 3)
-        if (kind, codename, component) == ("Packages", release.codename, "main") and site.startswith("http"):
-            return site
-    return None
 
 
 def ensure_base(kind: BaseKind, tell: Callable[[str], None]) -> Path:
@@ -105,9 +76,9 @@ def ensure_base(kind: BaseKind, tell: Callable[[str], None]) -> Path:
     base = base_folder(kind)
     if base.exists():
         return base
-    release, mirror = own_release(), None
-    if not (kind.emulated and release.system == "ubuntu"):  # whose other architectures lie in another archive
-        mirror = choose_mirror(release, run(["apt-get", "indextargets", "--format", _INDEX_FORMAT]))
+    release = find_release(kind.release)
+    # Ubuntu's other architectures lie in another archive.
+    mirror = None if kind.emulated and release.system == "ubuntu" else archive(release)
     tell(
         f"bootstrapping {release.system} {release.codename} for {kind.machine} from {mirror or 'its archive'}; "
         "this is done only once"
@@ -133,12 +104,7 @@ def _forget_others(base: Path) -> None:
 
 def base_folder(kind: BaseKind) -> Path:
     """Folder in which the base lies, once it is made."""
-    return CACHE / f"{own_release().codename}-{kind.name}"
-
-
-def own_release() -> Release:
-    """Read this machine's release; raises MissingError where it is neither Debian nor Ubuntu."""
-    return read_release(platform.freedesktop_os_release())
+    return CACHE / kind.name
 
 
 def _bootstrap(kind: BaseKind, mirror: str | None, folder: Path) -> None:
@@ -152,7 +118,7 @@ def _bootstrap(kind: BaseKind, mirror: str | None, folder: Path) -> None:
     if kind.emulated:
         options.append(f"--arch={emulation.DEBIAN_ARCHITECTURE}")
     run(
-        [*guard, "debootstrap", *options, own_release().codename, folder, *([mirror] if mirror else [])],
+        [*guard, "debootstrap", *options, kind.release, folder, *([mirror] if mirror else [])],
         timeout_seconds=BOOTSTRAP_TIMEOUT_SECONDS,
         log=log,
     )
@@ -171,6 +137,14 @@ def _finish(kind: BaseKind, root: Path) -> None:
         (root / name).parent.mkdir(exist_ok=True)
         (root / name).write_text(text)
     (root / f"etc/sudoers.d/010_{USER}-nopasswd").chmod(0o440)
+    _modernize_sources(root)
+
+
+def _modernize_sources(root: Path) -> None:
+    """Write apt's sources as systems with apt 3 are flashed with, in deb822; debootstrap writes the older form."""
+    version = run(["chroot", root, "dpkg-query", "--show", "--showformat=${Version}", "apt"])
+    if int(version.partition(".")[0]) >= _APT_MODERN:
+        run(["chroot", root, "apt", "--quiet", "--assume-yes", "modernize-sources"])
 
 
 def python_version(base: Path) -> str:

@@ -13,15 +13,15 @@ from picluster.lab.machine.disk import mount_as_disk
 from picluster.lab.places import LabPlaces, NodePlaces
 
 COPY_TIMEOUT_SECONDS = 600
-_BASE, _MOUNTS = "base", "mounts"
+_BASES, _MOUNTS = "bases", "mounts"
 _SPARE = 1.25
 """Room of the image, by the bytes of what is copied: small files take whole blocks, and the file system some."""
 _MIB = 1 << 20
 
 
-def make_image(places: LabPlaces, base: Path, mounts: Mapping[Path, Path]) -> None:
-    """Write the image that nodes mount: the base, and folders of the host with the places at which nodes see them."""
-    copies = {base: places.image_mount / _BASE}
+def make_image(places: LabPlaces, bases: Mapping[str, Path], mounts: Mapping[Path, Path]) -> None:
+    """Write the image that nodes mount: bases by release, and folders of the host with the nodes' places for them."""
+    copies = {base: places.image_mount / _BASES / release for release, base in bases.items()}
     copies |= {source: _place(places.image_mount, target) for source, target in mounts.items()}
     used = sum(int(line.split()[0]) for line in run(["du", "-sm", *copies]).splitlines())
     with places.image.open("wb") as image:
@@ -37,16 +37,16 @@ def make_image(places: LabPlaces, base: Path, mounts: Mapping[Path, Path]) -> No
         run(["umount", places.image_mount])
 
 
-def mount_image(places: LabPlaces, node: NodePlaces) -> Path:
-    """Mount the image for a node; returns the folder of its base."""
+def mount_image(places: LabPlaces, node: NodePlaces, release: str) -> Path:
+    """Mount the image for a node; returns the folder of its release's base."""
     node.files.mkdir()
     mount_as_disk(places.image, node.files, read_only=True)
-    return own_base(node)
+    return own_base(node, release)
 
 
-def own_base(node: NodePlaces) -> Path:
-    """Folder of the base in a node's mount of the image."""
-    return node.files / _BASE
+def own_base(node: NodePlaces, release: str) -> Path:
+    """Folder of a release's base in a node's mount of the image."""
+    return node.files / _BASES / release
 
 
 def own_mounts(node: NodePlaces, mounts: Mapping[Path, Path]) -> dict[Path, Path]:

@@ -19,6 +19,7 @@ WANTED = LabRequest(
     nodes=3,
     limits=LIMITS,
     like=(),
+    releases=("bookworm",),
     disk_bytes=1 << 30,
     fresh=False,
     emulated=False,

@@ -15,6 +15,7 @@ from picluster.lab.spec import (
     free_network,
     parse_likeness,
     parse_rate,
+    parse_releases,
     parse_size,
     specify,
 )
@@ -23,13 +24,20 @@ LIMITS = NodeLimits(memory_bytes=1 << 30, cpus=0.5, rate_bits=940_000_000)
 
 
 def wanted(
-    name: str = "lab", nodes: int = 4, like: tuple[str, ...] = (), *, emulated: bool = False, second: bool = False
+    name: str = "lab",
+    nodes: int = 4,
+    like: tuple[str, ...] = (),
+    releases: tuple[str, ...] = ("bookworm",),
+    *,
+    emulated: bool = False,
+    second: bool = False,
 ) -> LabRequest:
     return LabRequest(
         name=name,
         nodes=nodes,
         limits=LIMITS,
         like=like,
+        releases=releases,
         disk_bytes=8 << 30,
         fresh=False,
         emulated=emulated,
@@ -42,6 +50,20 @@ def test_a_node_has_a_pis_means_where_it_is_to_be_like_one() -> None:
     lab = specify(wanted(nodes=2, like=("zero2w", "pi5")), "10.66.0.0/24")
     assert [node.memory_bytes for node in lab.nodes] == [PIS["zero2w"].memory_bytes, PIS["pi5"].memory_bytes]
     assert [node.random_reads for node in lab.nodes] == [1500, 5000]
+
+
+def test_nodes_have_one_release_or_one_each() -> None:
+    assert parse_releases("trixie, bookworm") == ("trixie", "bookworm")
+    for releases, found in {("trixie",): ["trixie"] * 2, ("trixie", "bookworm"): ["trixie", "bookworm"]}.items():
+        assert [node.release for node in specify(wanted(nodes=2, releases=releases), "10.66.0.0/24").nodes] == found
+    with pytest.raises(InputError, match="--release names 2 releases for 3 nodes"):
+        wanted(nodes=3, releases=("trixie", "bookworm"))
+
+
+@pytest.mark.parametrize("text", ["", "trixie,", "../x", "13"])
+def test_what_is_no_codename_is_refused(text: str) -> None:
+    with pytest.raises(InputError, match="is no codename"):
+        parse_releases(text)
 
 
 def test_interfaces_of_neighbouring_nodes_have_other_names() -> None:

@@ -11,28 +11,7 @@ from picluster.errors import MissingError
 from picluster.lab.build import mounted_below
 from picluster.lab.kernel import commands
 from picluster.lab.kernel.commands import check_programs, check_root, run
-from picluster.lab.machine.base import Release, choose_mirror, read_release
 from picluster.lab.machine.environment import SharedEnvironment
-
-BOOKWORM = Release("debian", "bookworm")
-
-
-def test_the_release_is_this_machines_own() -> None:
-    assert read_release({"ID": "debian", "VERSION_CODENAME": "bookworm"}) == BOOKWORM
-    assert read_release({"NAME": "Ubuntu", "ID": "ubuntu", "VERSION_CODENAME": "noble"}) == Release("ubuntu", "noble")
-    with pytest.raises(MissingError, match="fedora"):
-        read_release({"ID": "fedora", "VERSION_ID": "42"})
-
-
-def test_the_archive_is_that_of_this_machines_apt() -> None:
-    indexes = (
-        "Packages|nodistro|main|https://elsewhere.example\n"
-        "Translations|bookworm|main|http://wrong.example\n"
-        "Packages|bookworm|contrib|http://wrong.example\n"
-        "Packages|bookworm|main|http://mirror.example/debian\n"
-    )
-    assert choose_mirror(BOOKWORM, indexes) == "http://mirror.example/debian"
-    assert choose_mirror(BOOKWORM, "Packages|bookworm|main|cdrom://x\n") is None
 
 
 def test_every_missing_package_is_named_with_the_line_that_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ from picluster.lab.state import LabNodeState, LabState, State
 
 def a_lab(*states: State, disk: int | None = 1, fresh: bool = False) -> LabState:
     nodes = tuple(
-        LabNodeState(f"pi{number}", state, "10.0.0.1", {}, 1, 1, 2, 0.5, 3, None, disk, 4)
+        LabNodeState(f"pi{number}", state, "trixie", "10.0.0.1", {}, 1, 1, 2, 0.5, 3, None, disk, 4)
         for number, state in enumerate(states, start=1)
     )
     return LabState("lab", fresh, False, "hosts.yml", "known_hosts", "key", "10.0.0.254", nodes)  # noqa: FBT003

@@ -38,6 +38,7 @@ NODE = NodeSpec(
     rate_bits=10**9,
     disk_bytes=8 << 30,
     random_reads=3000,
+    release="bookworm",
 )
 DEVICES = ("7:0", "254:0")
 GROUP = "picluster-lab-lab/pi1"

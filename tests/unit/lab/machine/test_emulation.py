@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,8 @@ import pytest
 from picluster.lab.machine import base, emulation
 from picluster.lab.machine.base import BaseKind
 
-EMULATED = BaseKind(fresh=True, emulated=True)
-OWN = BaseKind(fresh=True, emulated=False)
+EMULATED = BaseKind(release="bookworm", fresh=True, emulated=True)
+OWN = BaseKind(release="bookworm", fresh=True, emulated=False)
 # Class, byte order, version, system, padding; then type (2: executable, 3: shared) and machine (183: aarch64).
 HEADER = b"\x7fELF\x02\x01\x01%s\0\0\0\0\0\0\0\0%s\0%s\0"
 
@@ -49,11 +50,13 @@ def test_the_processor_that_is_shown_has_no_atomics() -> None:
     assert "atomics" not in shown
 
 
-def test_a_new_base_takes_the_place_of_those_of_its_own_architecture_only(
+def test_a_new_base_takes_the_place_of_those_of_its_own_kind_only(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(base, "CACHE", tmp_path)
-    others = [base.base_folder(kind) for kind in (OWN, BaseKind(fresh=False, emulated=True))]
+    others = [
+        base.base_folder(kind) for kind in (OWN, replace(EMULATED, fresh=False), replace(EMULATED, release="trixie"))
+    ]
     new = base.base_folder(EMULATED)
     old = new.with_name(new.name.rpartition("-")[0] + "-0ld")
     for folder in (*others, new, old):
