@@ -93,11 +93,11 @@ test-faults: dev ## make simulated runs with faults drawn from seeds, and replay
 fuzz: dev ## try EXAMPLES=10000 damaged inputs of each kind: inventories, plans, events, answers, graphs, tables
 	PICLUSTER_EXAMPLES=$(or $(EXAMPLES),10000) $(PYTEST) --timeout 7200 tests/fuzz
 
-test-provision: dev ## provision nodes of OS=ubuntu|debian|raspios (INVENTORY=FILE; else virtual Pis) and train on them
-	@OS='$(OS)' INVENTORY='$(INVENTORY)' scripts/test_provision.sh
+test-provision: dev ## provision nodes of OS=ubuntu|debian|raspios (INVENTORY=FILE; else virtual Pis, of RELEASE=trixie) and train on them
+	@OS='$(OS)' INVENTORY='$(INVENTORY)' PICLUSTER_RELEASE='$(RELEASE)' scripts/test_provision.sh
 
-test-emulated: dev ## provision an emulated aarch64 Pi 4 and train on it (as root; slow)
-	.venv/bin/pytest -m emulated --durations=0
+test-emulated: dev ## provision an emulated aarch64 Pi 4, of RELEASE=trixie, and train on it (as root; slow)
+	PICLUSTER_RELEASE='$(RELEASE)' .venv/bin/pytest -m emulated --durations=0
 
 check: dev .venv-poetry/bin/poetry ## what CI runs: style, types, imports, lock, Ansible, shell, tests
 	.venv/bin/ruff check

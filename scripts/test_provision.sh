@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Provisions nodes of one system, twice, and trains on them. OS, INVENTORY come from the environment (see the Makefile).
+# Provisions nodes of one system, twice, and trains on them. The environment gives OS, INVENTORY and PICLUSTER_RELEASE (see
+# the Makefile).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -15,7 +16,7 @@ main() {
     if [[ -n ${INVENTORY:-} ]]; then
         on_machines
     elif [[ $OS != raspios && $(own_system) == "$OS" && $(id -u) == 0 ]]; then
-        echo "no INVENTORY: on virtual Pis, which have this machine's own system"
+        echo "no INVENTORY: on virtual Pis of ${PICLUSTER_RELEASE:-the release of this machine}"
         exec .venv/bin/pytest -m lab tests/lab/test_provision.py
     else
         fail "OS=$OS needs one to ten machines that were flashed with $image and not touched since" \

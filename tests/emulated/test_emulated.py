@@ -19,7 +19,7 @@ from picluster.errors import MissingError
 from picluster.lab.kernel.commands import check_programs
 from picluster.lab.machine.emulation import end_emulation_without_labs
 from tests.integration.desk import losses
-from tests.lab.running import RunningLab, lab_command, remove_stale_labs, unable
+from tests.lab.running import RunningLab, chosen_release, lab_command, remove_stale_labs, unable
 from tests.lab.shelf import Shelf, make_shelf
 
 pytestmark = [pytest.mark.emulated, pytest.mark.timeout(3600)]
@@ -51,7 +51,8 @@ def lab() -> Iterator[RunningLab]:
         pytest.skip(reason)
     remove_stale_labs()
     name = f"u{os.getpid()}"
-    lab_command("up", "--name", name, "--fresh", "--emulate", "--nodes", "2", "--cpus", "1", "--memory", "3GiB")
+    kind = ["--fresh", "--emulate", *chosen_release()]
+    lab_command("up", "--name", name, *kind, "--nodes", "2", "--cpus", "1", "--memory", "3GiB")
     yield RunningLab(name)
     lab_command("down", "--name", name)
 

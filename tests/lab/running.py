@@ -106,6 +106,12 @@ class RunningLab:
             lab_command("break", node, "--restore", "--name", self.name)
 
 
+def chosen_release() -> list[str]:
+    """Words for `lab up` where a person chose the nodes' release: `make test-provision RELEASE=trixie`."""
+    release = os.environ.get("PICLUSTER_RELEASE")
+    return ["--release", release] if release else []
+
+
 def unable() -> str | None:
     """Why there can be no lab here."""
     if not sys.platform.startswith("linux"):

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from tests.integration.desk import CHECKOUT, losses
-from tests.lab.running import RunningLab, eventually, lab_command
+from tests.lab.running import RunningLab, chosen_release, eventually, lab_command
 from tests.lab.shelf import Shelf, make_shelf
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(900)]
@@ -31,7 +31,7 @@ FOREIGN = "/opt/picluster/mine.txt"
 def shelf(_can_have_labs: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shelf]:
     """Three Pis that were only just flashed."""
     name = f"u{os.getpid()}"
-    lab_command("up", "--name", name, "--nodes", "3", "--cpus", "1", "--fresh")
+    lab_command("up", "--name", name, "--nodes", "3", "--cpus", "1", "--fresh", *chosen_release())
     yield make_shelf(tmp_path_factory.mktemp("desk"), RunningLab(name))
     lab_command("down", "--name", name)
 

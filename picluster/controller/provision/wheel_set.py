@@ -146,9 +146,15 @@ def _pip(*words: str, target: Target) -> None:
         timeout=DOWNLOAD_TIMEOUT_SECONDS,
     )
     if ended.returncode != 0:
-        errors = [line for line in ended.stderr.splitlines() if line.startswith("ERROR: ")]
-        said = errors[-1].removeprefix("ERROR: ") if errors else "it gives no reason"
-        raise MissingError(f"pip cannot get the wheels for {target.name}: {said}", fix="is the internet reachable?")
+        raise MissingError(
+            f"pip cannot get the wheels for {target.name}: {refusal(ended.stderr)}", fix="is the internet reachable?"
+        )
+
+
+def refusal(errors: str) -> str:
+    """Find in what pip prints why it failed: its last error, apart from the one that only leads to a page."""
+    said = [line.removeprefix("ERROR: ") for line in errors.splitlines() if line.startswith("ERROR: ")]
+    return next((line for line in reversed(said) if not line.startswith("ResolutionImpossible")), "it gives no reason")
 
 
 def torch_of_pis() -> str:

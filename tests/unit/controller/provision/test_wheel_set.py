@@ -12,7 +12,16 @@ import pytest
 
 from picluster.controller.provision import wheel_set
 from picluster.controller.provision.pins import POETRY, NodePackages, Pin, Target
-from picluster.controller.provision.wheel_set import described, main, make, provide, provide_all, sha256, torch_of_pis
+from picluster.controller.provision.wheel_set import (
+    described,
+    main,
+    make,
+    provide,
+    provide_all,
+    refusal,
+    sha256,
+    torch_of_pis,
+)
 from picluster.errors import InputError, MissingError
 
 ROOT = Path(__file__).parents[4]
@@ -223,3 +232,11 @@ def test_a_pi_takes_wheels_of_glibc_up_to_its_own() -> None:
     assert PI.platforms[-3:] == ["manylinux_2_17_aarch64", "manylinux2014_aarch64", "linux_aarch64"]
     with pytest.raises(InputError, match="no wheels for armv7l"):
         Target("3.12", "armv7l", "2.39")
+
+
+def test_pip_is_quoted_with_what_is_wrong_and_not_with_a_page_to_read() -> None:
+    conflict = "Cannot install torch==2.13.0+cpu because these package versions have conflicting dependencies."
+    page = "ERROR: ResolutionImpossible: for help visit https://pip.pypa.io/en/latest/topics/dependency-resolution/"
+    assert refusal(f"WARNING: slow\nERROR: {conflict}\n\nThe conflict is caused by:\n{page}\n") == conflict
+    assert refusal("ERROR: from versions: none\nERROR: No matching distribution\n") == "No matching distribution"
+    assert refusal("Killed\n") == "it gives no reason"
