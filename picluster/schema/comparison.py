@@ -60,6 +60,8 @@ class ComparedRun(Record, frozen=True, kw_only=True):
     """Peak of every node, in the order of the plan."""
     throttled: tuple[str, ...] = ()
     """Nodes whose firmware held the processor back at times, for heat or for want of voltage."""
+    swapped: tuple[str, ...] = ()
+    """Nodes whose worker the kernel had put into swap in part."""
     learnt: str | None = None
     """Fingerprint of all training losses, to their last bits, and of the test accuracy."""
     pretraining: str = ""
@@ -142,4 +144,6 @@ class Comparison(Record, frozen=True, kw_only=True):
     """Numbers of rows that were tested on the same labels of the same nodes: accuracies compare only among these."""
     differences: tuple[PairedDifference, ...] = ()
     """Differences of rows to the first of those that were tested alike, where enough seeds tell them apart."""
+    incomparable: tuple[str, ...] = ()
+    """Reasons why rows cannot be compared: other test nodes or labels, other seeds, processors held back, swap."""
     notes: tuple[str, ...]

@@ -106,6 +106,8 @@ class Resources(Event, frozen=True, kw_only=True, tag="metrics"):
     """The part that is anonymous or shared, and cannot be dropped."""
     file_bytes: int
     """The part that maps files: page cache."""
+    swapped_bytes: int | None = None
+    """Memory that the kernel has put into swap; None where it does not tell and in older runs."""
     peak_rss_bytes: int
     """The kernel's high-water mark of resident memory."""
     peak_anonymous_bytes: int

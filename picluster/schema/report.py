@@ -33,6 +33,8 @@ class NodeMemory(Record, frozen=True, kw_only=True):
     """That part of the engine's own processes, beside the worker's; None where it has none."""
     limit_bytes: int | None
     """Memory limit that applies to it, of the control group or the machine."""
+    peak_swapped_bytes: int | None = None
+    """Most that the kernel had put into swap at a reading; None where nobody tells, and in older runs."""
     expected_anonymous_bytes: int | None = None
     """Expectation of the plan for the part that cannot be dropped, engine's own processes left out; None in older
     runs."""

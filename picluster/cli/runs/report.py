@@ -26,7 +26,7 @@ picluster report --html --output page.html
 
 picluster report --trace run.json    what each node did, for ui.perfetto.dev, of a launch with --trace
 
-picluster report --markdown          the tables of nodes and epochs
+picluster report --markdown          every table, also as --csv
 
 picluster report --json | jq .test_accuracy"""
 
@@ -38,7 +38,7 @@ Trace = Annotated[
     Path | None,
     typer.Option("--trace", metavar="FILE", help="Write what was recorded by launch --trace, for ui.perfetto.dev."),
 ]
-Csv = Annotated[bool, typer.Option("--csv", help="Print the tables of nodes and epochs as CSV.")]
+Csv = Annotated[bool, typer.Option("--csv", help="Print every table as CSV.")]
 Markdown = Annotated[bool, typer.Option("--markdown", help="Print them as Markdown.")]
 
 
@@ -74,7 +74,7 @@ def report(
         from picluster.controller.page import tables
 
         print_tables = tables.as_csv if as_csv else tables.as_markdown
-        typer.echo(print_tables(tables.tables_of(make_report(folder))), nl=False)
+        typer.echo(print_tables(tables.all_tables_of(make_report(folder))), nl=False)
     else:
         print_record(make_report(folder), show_report, as_json=as_json)
 

@@ -6,7 +6,8 @@ from rich.table import Table
 
 from picluster.cli.show.screen import Screen, plain_table
 from picluster.cli.show.words import NOTHING, fraction, kibibytes, mebibytes, plain
-from picluster.controller.comparison.notes import incomparable_words, sent_below_payload, unlike_words
+from picluster.controller.comparison.incomparable import MARK, has_disturbed_times
+from picluster.controller.comparison.notes import sent_below_payload, unlike_words
 from picluster.controller.comparison.row_words import common_words, names_of, seconds_words, words_apart
 from picluster.schema.comparison import ComparedRow, Comparison, Spread
 from picluster.wording import counted
@@ -50,7 +51,7 @@ def _show_unlike(found: Comparison, screen: Screen) -> None:
         words[_MOST_UNLIKE:] = [f"and {len(left_out)} more: {', '.join(left_out)} (--json has all)"]
     for place, line in enumerate(words):
         screen.fill(f"{'' if place else 'differ':<11}{plain(line)}", indent=13)
-    if why := incomparable_words(found.rows, found.tested_alike):
+    for why in found.incomparable:
         screen.fill(plain(why), indent=2, style="bold")
 
 
@@ -89,8 +90,9 @@ def _cost_table(rows: Sequence[ComparedRow], wanted: Sequence[str]) -> Table:
         before = [_time(row.pretraining.seconds) if row.pretraining else ""] if has_pretraining else []
         sent, payload = _mean(row.sent_bytes_per_step), _mean(row.sent_payload_bytes_per_step)
         sizes = [kibibytes(sent) + ("*" if sent_below_payload(sent, payload) else ""), kibibytes(payload)]
-        step = NOTHING if row.step_ms is None else f"{row.step_ms.mean:,.1f}"
-        return [_time(_mean(row.seconds)), *before, step, *sizes]
+        mark = MARK if has_disturbed_times(row) else ""
+        step = NOTHING if row.step_ms is None else f"{row.step_ms.mean:,.1f}{mark}"
+        return [_time(_mean(row.seconds)) + mark, *before, step, *sizes]
 
     return _table(rows, wanted, heads, cells)
 

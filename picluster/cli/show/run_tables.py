@@ -143,9 +143,11 @@ def _epochs_table(report: Report) -> Table:
 
 
 def _memory_table(report: Report) -> Table:
-    """Peaks of every node, with a column for the engine's own processes where there are any."""
+    """Peaks of every node, with columns for the engine's own processes and for swap where there are any."""
     has_processes = any(node.memory.peak_engine_bytes for node in report.nodes)
-    heads = ["resident", "anonymous", *([f"+ {report.engine}"] if has_processes else []), "limit"]
+    has_swapped = any(node.memory.peak_swapped_bytes for node in report.nodes)
+    heads = ["resident", "anonymous", *([f"+ {report.engine}"] if has_processes else [])]
+    heads += [*(["swapped"] if has_swapped else []), "limit"]
     table = plain_table(("node", "role", "layers"), heads)
     for node in report.nodes:
         memory = node.memory
@@ -153,6 +155,7 @@ def _memory_table(report: Report) -> Table:
             _beside(memory.peak_rss_bytes, memory.expected_resident_bytes),
             _beside(memory.peak_anonymous_bytes, memory.expected_anonymous_bytes),
             *([mebibytes(memory.peak_engine_bytes)] if has_processes else []),
+            *([mebibytes(memory.peak_swapped_bytes)] if has_swapped else []),
             mebibytes(memory.limit_bytes),
         ]
         table.add_row(plain(node.name), node.role, listed(node.layers) or NOTHING, *cells)

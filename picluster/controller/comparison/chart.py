@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from picluster.controller.comparison.notes import incomparable_words, unlike_words
+from picluster.controller.comparison.notes import unlike_words
 from picluster.controller.comparison.row_words import common_words, names_of, seconds_words, words_apart
 from picluster.controller.drawing.style import (
     DOTS_PER_INCH,
@@ -96,7 +96,7 @@ def _warnings(found: Comparison) -> list[tuple[str, str]]:
         if len(wrapped) > _MOST_LINES:
             wrapped[_MOST_LINES - 1 :] = [f"{wrapped[_MOST_LINES - 1][: _LINE_LETTERS - 20]} … and more"]
         lines += [(line, INK) for line in wrapped]
-    if why := incomparable_words(found.rows, found.tested_alike):
+    for why in found.incomparable:
         lines += [(line, _FAILED) for line in textwrap.wrap(printable(why, 2 * _LINE_LETTERS), _LINE_LETTERS)]
     return lines
 

@@ -109,6 +109,7 @@ def read_entry(folder: RunFolder) -> Entry:
             if (peak := node.memory.peak_anonymous_bytes) is not None
         ),
         throttled=tuple(node.name for node in report.nodes if node.throttled_share),
+        swapped=tuple(node.name for node in report.nodes if node.memory.peak_swapped_bytes),
         learnt=_fingerprint(folder, report, judge),
         pretraining=run.pretraining,
     )

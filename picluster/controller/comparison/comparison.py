@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from picluster.controller.comparison.compared_run import Entry, Kind, read_entry
-from picluster.controller.comparison.notes import all_notes, all_unlike, same_bits, tested_alike
+from picluster.controller.comparison.incomparable import incomparable, tested_alike
+from picluster.controller.comparison.notes import all_notes, all_unlike, same_bits
 from picluster.controller.comparison.paired import difference_words, differences
 from picluster.controller.record.all_runs import find_run
 from picluster.controller.record.report import history
@@ -60,14 +61,15 @@ def compare(entries: Iterable[Entry], *, tag: str = "") -> Comparison:
         _row(number, kind, group, _difference(kind, kinds))
         for number, (kind, group) in enumerate(grouped.items(), start=1)
     )
-    alike = tested_alike(groups)
+    unlike, alike = all_unlike(kinds, groups), tested_alike(groups)
     apart = tuple(differences(rows, alike))
     return Comparison(
         tag=tag,
         rows=rows,
         same_bits=same_bits(rows),
-        unlike=all_unlike(kinds, groups),
+        unlike=unlike,
         tested_alike=alike,
+        incomparable=incomparable(rows, alike, unlike),
         differences=apart,
         notes=(*all_notes(rows, kinds), *map(difference_words, apart)),
     )

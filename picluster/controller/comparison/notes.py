@@ -35,15 +35,6 @@ def all_unlike(kinds: Sequence[Kind], groups: Sequence[Sequence[Entry]]) -> tupl
     return tuple(each for each in unlike if not (planned and each.setting == "epochs done"))
 
 
-def tested_alike(groups: Sequence[Sequence[Entry]]) -> tuple[tuple[int, ...], ...]:
-    """Numbers of the rows whose accuracies are of the same labels of the same nodes, group by group."""
-    found: dict[str, list[int]] = {}
-    for number, group in enumerate(groups, start=1):
-        if tested := next((entry.tested for entry in group if entry.tested), ""):
-            found.setdefault(tested, []).append(number)
-    return tuple(tuple(rows) for rows in found.values())
-
-
 def unlike_words(each: Unlike) -> str:
     """Setting and values in words, such as `epochs: 3 (row 1), 1 (rows 2–4)`."""
     rows: dict[str, list[int]] = {}
@@ -51,14 +42,6 @@ def unlike_words(each: Unlike) -> str:
         if value:
             rows.setdefault(value, []).append(number)
     return f"{each.setting}: " + ", ".join(f"{value} ({numbers(held)})" for value, held in rows.items())
-
-
-def incomparable_words(rows: Sequence[ComparedRow], alike: Sequence[Sequence[int]]) -> str:
-    """Reason why accuracies of some rows cannot be compared with those of others; empty where all can."""
-    if len(alike) <= 1:
-        return ""
-    held = [f"{numbers(group)} ({rows[group[0] - 1].dataset})" for group in alike]
-    return f"not comparable: {', '.join(held[:-1])} and {held[-1]} were tested on other nodes or labels"
 
 
 def _settings(kind: Kind, entries: Sequence[Entry]) -> dict[str, str]:
@@ -104,7 +87,6 @@ def all_notes(rows: Sequence[ComparedRow], kinds: Sequence[Kind]) -> tuple[str, 
         *_of_other_bits(rows, kinds),
         *_of_bytes(rows),
         *_of_pretraining(rows),
-        *_of_throttling(rows),
         *_of_failures(rows),
     )
 
@@ -159,13 +141,6 @@ def _of_pretraining(rows: Sequence[ComparedRow]) -> Iterator[str]:
     for name, takers in taken.items():
         if len(takers) > 1:
             yield f"{numbers([row.number for row in takers]).capitalize()} share the pre-training of {name}."
-
-
-def _of_throttling(rows: Sequence[ComparedRow]) -> Iterator[str]:
-    for row in rows:
-        if nodes := sorted({node for run in row.runs for node in run.throttled}):
-            held = f"the firmware held {', '.join(nodes)} back at times, for heat or for want of voltage"
-            yield f"Row {row.number}: {held}: its times are not comparable."
 
 
 def _of_failures(rows: Sequence[ComparedRow]) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""The tables of a report, of nodes and of epochs, as CSV and as Markdown; units stand in the heads."""
+"""The tables of a report as CSV and as Markdown; units stand in the heads."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from io import StringIO
 
 from picluster.schema.record import Record
-from picluster.schema.report import EpochReport, NodeReport, Percentiles, Report
+from picluster.schema.report import AttemptReport, EpochReport, NodeReport, Percentiles, Report
 from picluster.wording import printable
 
 _MEBIBYTE = 1 << 20
@@ -26,11 +26,32 @@ class PrintedTable(Record, frozen=True, kw_only=True):
     rows: tuple[tuple[str, ...], ...]
 
 
+def all_tables_of(report: Report) -> tuple[PrintedTable, ...]:
+    """What came out, then nodes, epochs and links, then further attempts where there were any."""
+    found = {
+        "run": printable(report.run, _LETTERS),
+        "tag": printable(report.tag, _LETTERS),
+        "status": report.status,
+        "model": printable(report.model, _LETTERS),
+        "data": printable(report.dataset, _LETTERS),
+        "strategy": str(report.strategy),
+        "engine": str(report.engine),
+        "seed": str(report.seed),
+        "best epoch": "" if report.best_epoch is None else str(report.best_epoch),
+        "test accuracy": _number(report.test_accuracy, 1, 4),
+        "steps a second": _number(report.steps_per_second, 1, 2),
+    }
+    run = PrintedTable(title="Run", heads=tuple(found), rows=(tuple(found.values()),))
+    of_attempts = ("attempt", "from", "after", "node", "cause", "seconds to its first step")
+    attempts = PrintedTable(title="Attempts", heads=of_attempts, rows=tuple(map(_attempt, report.attempts)))
+    return (run, *tables_of(report), *([attempts] if attempts.rows else []))
+
+
 def tables_of(report: Report) -> tuple[PrintedTable, ...]:
     """The nodes, the epochs, and what passes between nodes where that is known."""
     of_nodes = (
         *("node", "role", "layers", "cores", "machine"),
-        *("own MiB", "own MiB expected", "with files MiB", "with files MiB expected", "limit MiB"),
+        *("own MiB", "own MiB expected", "with files MiB", "with files MiB expected", "swapped MiB", "limit MiB"),
         *("step ms", "p95 ms", "compute ms", "wait ms", "send ms", "sent KiB a step", "received KiB a step"),
     )
     nodes = PrintedTable(title="Nodes", heads=of_nodes, rows=tuple(_node(node) for node in report.nodes))
@@ -68,7 +89,7 @@ def _node(node: NodeReport) -> tuple[str, ...]:
     memory = node.memory
     own, with_files = memory.peak_anonymous_bytes, memory.peak_rss_bytes
     expected = (memory.expected_anonymous_bytes, memory.expected_resident_bytes)
-    sizes = (own, expected[0], with_files, expected[1], memory.limit_bytes)
+    sizes = (own, expected[0], with_files, expected[1], memory.peak_swapped_bytes, memory.limit_bytes)
     times = (node.compute_ms, node.wait_ms, node.send_ms)
     return (
         printable(node.name, _LETTERS),
@@ -96,6 +117,18 @@ def _links(nodes: Sequence[NodeReport]) -> PrintedTable:
 def _epoch(done: EpochReport) -> tuple[str, ...]:
     values = (done.loss, done.train_accuracy, done.validation_accuracy, done.validation_loss)
     return (str(done.epoch), *(_number(value, 1, 4) for value in values), _number(done.seconds, 1, 2))
+
+
+def _attempt(made: AttemptReport) -> tuple[str, ...]:
+    after, first = made.after, made.first_step
+    return (
+        str(made.attempt),
+        made.position.words,
+        after.kind if after else "an end by somebody",
+        printable(after.node or "", _LETTERS) if after else "",
+        printable(after.cause, _LETTERS) if after else "",
+        _number(None if first is None else first - made.started, 1, 1),
+    )
 
 
 def _median(measured: Percentiles | None) -> float | None:

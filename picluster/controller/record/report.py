@@ -164,6 +164,9 @@ def _node(
             peak_rss_bytes=last.peak_rss_bytes if last else None,
             peak_anonymous_bytes=last.peak_anonymous_bytes if last else None,
             peak_engine_bytes=last.peak_engine_bytes or None if last else None,
+            peak_swapped_bytes=max(
+                (each.swapped_bytes for each in resources if each.swapped_bytes is not None), default=None
+            ),
             limit_bytes=last.limit_bytes if last else expected.limit_bytes if expected else None,
             expected_anonymous_bytes=expected.anonymous_bytes if expected else None,
             expected_mapped_bytes=expected.mapped_bytes if expected else None,

@@ -15,9 +15,10 @@ import psutil
 
 from picluster.agent import control_groups
 
-# The kernel writes these lines of /proc/self/status one after the other, since 4.5.
+# The kernel writes these lines of /proc/self/status one after the other, since 4.5, and the last somewhat later.
 _SIZES = re.compile(
     rb"\s+".join(rb"%s:\s+(\d+) kB" % name for name in (b"VmHWM", b"VmRSS", b"RssAnon", b"RssFile", b"RssShmem"))
+    + rb"(?:(?s:.*?)\nVmSwap:\s+(\d+) kB)?"
 )
 # From /proc/PID/smaps_rollup, since 4.14; its parts since 5.3.
 _SHARES = re.compile(rb"^Pss_(?:Anon|Shmem): +(\d+) kB$", re.MULTILINE)
@@ -31,6 +32,7 @@ class Memory:
     peak_rss: int
     anonymous: int
     file: int
+    swapped: int | None = None
 
 
 def read_memory() -> Memory:
@@ -41,8 +43,9 @@ def read_memory() -> Memory:
     if sizes is None:
         rss = psutil.Process().memory_info().rss
         return Memory(rss, rss, rss, 0)
-    peak_rss, rss, anonymous, file, shared = (int(size) * 1024 for size in sizes.groups())
-    return Memory(rss, peak_rss, anonymous + shared, file)
+    peak_rss, rss, anonymous, file, shared = (int(size) * 1024 for size in sizes.groups()[:-1])
+    swapped = sizes[sizes.re.groups]
+    return Memory(rss, peak_rss, anonymous + shared, file, None if swapped is None else int(swapped) * 1024)
 
 
 def memory_of_children() -> int:

@@ -86,6 +86,7 @@ class ResourceSampler(threading.Thread):
             rss_bytes=now.rss,
             anonymous_bytes=now.anonymous,
             file_bytes=now.file,
+            swapped_bytes=now.swapped,
             peak_rss_bytes=now.peak_rss,
             peak_anonymous_bytes=self._peak.update(now),
             engine_bytes=engine,

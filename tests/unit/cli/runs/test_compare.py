@@ -10,10 +10,13 @@ import msgspec
 import pytest
 
 from picluster.schema.comparison import Comparison
+from picluster.schema.events import Resources
 from tests.unit.cli.conftest import Picluster
 from tests.unit.controller.compared import Shelf
 
-KEYS = {"schema_version", "tag", "rows", "same_bits", "unlike", "tested_alike", "differences", "notes"}
+KEYS = {
+    *("schema_version", "tag", "rows", "same_bits", "unlike", "tested_alike", "incomparable", "differences", "notes"),
+}
 ROW_KEYS = {
     *("number", "model", "dataset", "strategy", "engine", "nodes", "cores", "difference", "finished", "runs"),
     *("test_accuracy", "validation_accuracy", "train_accuracy", "loss", "seconds", "step_ms"),
@@ -188,6 +191,15 @@ def test_what_is_sent_below_the_payload_is_marked(picluster: Picluster, shelf: S
     out = picluster("compare").out
     assert re.search(r" 0\.1\* +0\.2$", out, re.MULTILINE)
     assert "* Row 1 sent less than the payload, because workers of Ray" in out
+
+
+def test_times_of_a_run_whose_node_swapped_are_marked(picluster: Picluster, shelf: Shelf) -> None:
+    run = shelf.run("a")
+    reading = next(each.event for each in run.metrics("pi1") if isinstance(each.event, Resources))
+    run.record("pi1", msgspec.structs.replace(reading, swapped_bytes=4096))
+    out = picluster("compare").out
+    assert re.search(r"^1 +4\.0 s! +10\.0! ", out, re.MULTILINE)
+    assert "! times of row 1 are not comparable: pi1 was in swap" in out
 
 
 def test_unlike_rows_say_so_above_the_tables(picluster: Picluster, shelf: Shelf) -> None:

@@ -10,8 +10,10 @@ import msgspec
 import pytest
 
 from picluster.controller.record.leader import this_controller
+from picluster.controller.record.report import result_of
 from picluster.controller.record.run_folder import RunFolder
-from picluster.schema.run import Failure, Result
+from picluster.schema.run import Failure, Result, Resumption
+from picluster.schema.state import Position
 from tests.unit.cli.conftest import Picluster
 from tests.unit.controller.made import RUN_V1, copy_of_run_v1
 
@@ -196,13 +198,20 @@ def test_a_fix_looks_into_the_inventory_that_the_run_had(picluster: Picluster, r
     assert "fix: picluster doctor -i 'my pis.yml'\n" in picluster("report").out
 
 
-@pytest.mark.usefixtures("run")
-def test_tables_are_read_as_csv_and_as_markdown(picluster: Picluster) -> None:
-    nodes, epochs = (list(csv.DictReader(part.splitlines())) for part in picluster("report", "--csv").out.split("\n\n"))
+def test_tables_are_read_as_csv_and_as_markdown(picluster: Picluster, run: RunFolder) -> None:
+    fault = Failure(node="local2", layers=(1,), cause="killed, by a signal", fix="", log=None, kind="killed")
+    controller, plan, result = run.controller(), run.plan(), result_of(run)
+    again = Resumption(attempt=2, started=0.0, after=fault, position=Position(), plan=plan, controller=controller)
+    run.keep_attempt(again)
+    run.end(result)
+    parts = picluster("report", "--csv").out.split("\n\n")
+    of_run, nodes, epochs, attempts = (list(csv.DictReader(part.splitlines())) for part in parts)
+    assert [(row["status"], row["seed"]) for row in of_run] == [("finished", "0")]
+    assert [(row["after"], row["node"], row["cause"]) for row in attempts] == [("killed", "local2", fault.cause)]
     assert [row["node"] for row in nodes] == NODES
     assert [row["epoch"] for row in epochs] == ["1", "2"]
     assert float(nodes[1]["own MiB"]) > 0
-    lines = picluster("report", "--markdown").out.splitlines()
+    lines = picluster("report", "--markdown").out.partition("## Nodes")[2].splitlines()
     assert len({line.count("|") for line in lines[2:8]}) == 1
     assert [line.split(" | ")[0] for line in lines[4:8]] == [f"| {node}" for node in NODES]
 

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from picluster.controller.comparison.comparison import compare_all
-from picluster.controller.comparison.notes import incomparable_words, unlike_words
+from picluster.controller.comparison.notes import unlike_words
 from picluster.schema.comparison import Comparison
 from picluster.schema.events import Resources
 from tests.unit.controller.compared import Shelf
@@ -25,7 +25,7 @@ def differences(found: Comparison) -> list[str]:
 
 
 def warning(found: Comparison) -> str:
-    return incomparable_words(found.rows, found.tested_alike)
+    return "\n".join(found.incomparable)
 
 
 @pytest.mark.parametrize(
@@ -84,14 +84,17 @@ def test_seeds_that_differ_in_number_or_name_are_named(shelf: Shelf) -> None:
         shelf.run(f"a{seed}", seed=seed)
     shelf.run("b", seed=1, engine="rpc")
     shelf.run("c", seed=2, engine="rpc", status="failed")
-    assert differences(compare_all(root=shelf.root)) == ["seeds: 0–3 (row 1), 1 (row 2)"]
+    found = compare_all(root=shelf.root)
+    assert differences(found) == ["seeds: 0–3 (row 1), 1 (row 2)"]
+    assert warning(found) == "not comparable: other seeds: 0–3 (row 1), 1 (row 2)"
 
 
 def test_splits_of_cora_that_differ_are_named(shelf: Shelf) -> None:
     shelf.run("a", dataset="cora-linqs")
     shelf.run("b", dataset="cora-linqs-split3", engine="rpc", other_arrays=("train", "validation", "test"))
     found = compare_all(root=shelf.root)
-    assert (differences(found), warning(found)) == (["splits: 0 (row 1), 3 (row 2)"], "")
+    assert differences(found) == ["splits: 0 (row 1), 3 (row 2)"]
+    assert warning(found) == "not comparable: other splits: 0 (row 1), 3 (row 2)"
 
 
 def test_a_run_that_stopped_early_beside_one_that_did_not_is_named(shelf: Shelf) -> None:
@@ -141,10 +144,21 @@ def test_what_a_failed_launch_does_not_know_is_no_difference(shelf: Shelf) -> No
     assert differences(compare_all(root=shelf.root)) == []
 
 
-def test_times_of_a_row_whose_node_was_held_back_by_its_firmware_are_told_as_not_comparable(shelf: Shelf) -> None:
+@pytest.mark.parametrize(
+    ("reading", "why"),
+    [
+        ({"throttled": 4}, "held back by the firmware, for heat or for want of voltage"),
+        ({"swapped_bytes": 4096}, "in swap in part, for want of memory"),
+    ],
+)
+def test_times_of_a_row_are_not_comparable_where_a_node_was_not_free_to_run(
+    shelf: Shelf, reading: dict[str, int], why: str
+) -> None:
     shelf.run("a")
-    run = shelf.run("b", engine="rpc", nodes=("pi1", "pi2"))
-    reading = next(each.event for each in run.metrics("pi2") if isinstance(each.event, Resources))
-    run.record("pi2", msgspec.structs.replace(reading, throttled=4))
-    (note,) = [each for each in compare_all(root=shelf.root).notes if "not comparable" in each]
-    assert note.startswith("Row 2: the firmware held pi2 back")
+    shelf.run("b", engine="rpc", nodes=("pi1", "pi2"))
+    run = shelf.run("c", engine="rpc", nodes=("pi1", "pi2"), seed=1)
+    before = next(each.event for each in run.metrics("pi2") if isinstance(each.event, Resources))
+    run.record("pi2", msgspec.structs.replace(before, **reading))
+    found = compare_all(root=shelf.root)
+    assert found.incomparable[1:] == (f"! times of row 2 are not comparable: pi2 was {why} in 1 of 2 runs",)
+    assert [run.throttled + run.swapped for row in found.rows for run in row.runs] == [(), (), ("pi2",)]

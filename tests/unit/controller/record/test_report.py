@@ -36,6 +36,7 @@ NODE = {
         "peak_rss_bytes": "",
         "peak_anonymous_bytes": "",
         "peak_engine_bytes": "",
+        "peak_swapped_bytes": "",
         "limit_bytes": "",
         "expected_anonymous_bytes": "",
         "expected_mapped_bytes": "",

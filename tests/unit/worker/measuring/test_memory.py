@@ -56,6 +56,7 @@ def test_peaks_are_not_below_the_present_and_the_parts_add_up() -> None:
     assert now.rss == pytest.approx(now.anonymous + now.file, rel=0.05)
     assert now.rss == pytest.approx(psutil.Process().memory_info().rss, rel=0.05)
     assert AnonymousPeak().update(now) >= now.anonymous
+    assert now.swapped is not None
 
 
 def test_a_block_that_came_and_went_between_two_readings_is_in_the_peak() -> None:
