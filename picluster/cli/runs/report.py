@@ -26,6 +26,8 @@ picluster report --html --output page.html
 
 picluster report --trace run.json    what each node did, for ui.perfetto.dev, of a launch with --trace
 
+picluster report --tensorboard tb    event files, for tensorboard --logdir tb
+
 picluster report --markdown          every table, also as --csv
 
 picluster report --json | jq .test_accuracy"""
@@ -38,6 +40,10 @@ Trace = Annotated[
     Path | None,
     typer.Option("--trace", metavar="FILE", help="Write what was recorded by launch --trace, for ui.perfetto.dev."),
 ]
+TensorBoard = Annotated[
+    Path | None,
+    typer.Option("--tensorboard", metavar="DIR", help="Write event files for TensorBoard, in a folder for each run."),
+]
 Csv = Annotated[bool, typer.Option("--csv", help="Print every table as CSV.")]
 Markdown = Annotated[bool, typer.Option("--markdown", help="Print them as Markdown.")]
 
@@ -48,6 +54,7 @@ def report(
     as_html: Html = False,
     output: Output = None,
     trace: Trace = None,
+    tensorboard: TensorBoard = None,
     as_csv: Csv = False,
     as_markdown: Markdown = False,
     as_json: options.Json = False,
@@ -60,6 +67,7 @@ def report(
     forms = {
         "--html": as_html,
         "--trace": trace is not None,
+        "--tensorboard": tensorboard is not None,
         "--csv": as_csv,
         "--markdown": as_markdown,
         "--json": as_json,
@@ -70,6 +78,10 @@ def report(
         _write_page(folder, output or Path(f"{folder.name}.html"))
     elif trace is not None:
         _write_trace(folder, trace)
+    elif tensorboard is not None:
+        from picluster.controller.page.event_files import write_event_files
+
+        typer.echo(write_event_files(folder, tensorboard))
     elif as_csv or as_markdown:
         from picluster.controller.page import tables
 

@@ -38,6 +38,7 @@ REFUSED: dict[str, dict[str, tuple[Words, ...]]] = {
         "--html": ("--html --json",),
         "--output": ("--output a.html",),
         "--trace": ("--trace a.json --json",),
+        "--tensorboard": ("--tensorboard tb --json",),
         "--csv": ("--csv --json",),
         "--markdown": ("--markdown --json",),
     },
