@@ -27,7 +27,7 @@ class PrintedTable(Record, frozen=True, kw_only=True):
 
 
 def all_tables_of(report: Report) -> tuple[PrintedTable, ...]:
-    """What came out, then nodes, epochs and links, then further attempts where there were any."""
+    """Tables of what came out, of nodes, epochs and links, and of further attempts where there were any."""
     found = {
         "run": printable(report.run, _LETTERS),
         "tag": printable(report.tag, _LETTERS),
