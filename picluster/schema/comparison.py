@@ -56,6 +56,8 @@ class ComparedRun(Record, frozen=True, kw_only=True):
     """Bytes sent by all nodes, as their sockets count them."""
     sent_payload_bytes_per_step: float | None = None
     """Part of those bytes that are the tensors' own."""
+    joules_to_best: float | None = None
+    """Energy of all nodes until the end of the best epoch; None unless each has a meter."""
     memory: tuple[NodePeak, ...] = ()
     """Peak of every node, in the order of the plan."""
     throttled: tuple[str, ...] = ()
@@ -102,6 +104,7 @@ class ComparedRow(Record, frozen=True, kw_only=True):
     step_ms: Spread | None
     sent_bytes_per_step: Spread | None
     sent_payload_bytes_per_step: Spread | None
+    joules_to_best: Spread | None = None
     memory: tuple[NodePeak, ...]
     """Peak of each node over all of its runs, under the names of the first run's nodes."""
     pretraining: ComparedPretraining | None

@@ -129,6 +129,10 @@ class Resources(Event, frozen=True, kw_only=True, tag="metrics"):
 
     1 the voltage is too low; 2 the clock is capped; 4 it is throttled; 8 it nears the limit of heat.
     """
+    joules: float | None = None
+    """Energy that the node took since its worker began to measure; None without a meter and in older runs."""
+    meter: str = ""
+    """Meter: `own` (the person's), `pmic` (a Pi 5's), or `rapl` and which machine's; empty where there is none."""
 
 
 class EpochDone(Event, frozen=True, kw_only=True, tag="epoch"):

@@ -6,7 +6,7 @@ from picluster.schema.run import Controller
 from picluster.schema.spec import Spec
 from picluster.schema.state import Beginning, Position
 
-JOB_SCHEMA_VERSION = 6
+JOB_SCHEMA_VERSION = 7
 
 HEARTBEAT_SECONDS = 0.5
 """Pause so short that a worker outlasts 3 s without a link, under the usual grace: TCP carries what it held back."""
@@ -59,6 +59,8 @@ class Job(Record, frozen=True, kw_only=True):
     """Give the layers' states each time that so many steps have been made, counted over all epochs; None: never."""
     trace: bool = False
     """Tell every slice of work and every message."""
+    meter: str = ""
+    """Command that prints the watts that the node takes, or a file that holds them; empty: the node's own meter."""
 
 
 class Endpoint(Record, frozen=True, kw_only=True):

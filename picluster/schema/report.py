@@ -64,6 +64,10 @@ class NodeReport(Record, frozen=True, kw_only=True):
     memory: NodeMemory
     throttled_share: float | None = None
     """Share of the run's readings at which its firmware held the processor back; None where nobody tells."""
+    joules: float | None = None
+    """Energy that it took from its first reading to its last, by its meter; None without one."""
+    meter: str = ""
+    """Meter: `own`, `pmic`, or `rapl` and which machine's, whose processes share it; empty without one."""
     step_ms: Percentiles | None
     """Wall time of a step; None before the first has ended. The next three are its parts."""
     compute_ms: Percentiles | None
@@ -93,6 +97,8 @@ class EpochReport(Record, frozen=True, kw_only=True):
     validation_loss: float | None
     """Mean loss; None in runs of version 0.1 and where the graph has no validation nodes."""
     seconds: float
+    joules: float | None = None
+    """Energy that all nodes took meanwhile; None unless each has a meter."""
 
 
 class AttemptReport(Record, frozen=True, kw_only=True):
@@ -155,6 +161,10 @@ class Report(Record, frozen=True, kw_only=True):
     """Last epoch whose validation was better than all before; its weights are tested and kept."""
     test_accuracy: float | None
     """Accuracy with the weights of that epoch."""
+    joules: float | None = None
+    """Energy of all nodes from their first readings to their last, each meter once; None unless each has one."""
+    joules_to_best: float | None = None
+    """Likewise until the end of the best epoch."""
     steps_per_second: float | None
     """Training steps over the time spent training, evaluation left out."""
     nodes: tuple[NodeReport, ...]

@@ -146,6 +146,7 @@ def _run(reader: CommandReader, writer: EventWriter, began: float) -> None:
     from picluster.worker.crew import Crew
     from picluster.worker.engines import listens
     from picluster.worker.engines.base import listen
+    from picluster.worker.measuring.energy import meter_of
     from picluster.worker.measuring.metrics import ResourceSampler, hardware
 
     resources = ResourceSampler(writer.emit)
@@ -157,6 +158,7 @@ def _run(reader: CommandReader, writer: EventWriter, began: float) -> None:
         writer.emit(event)
 
     job = reader.next(Job)
+    resources.meter = meter_of(job.meter)
     crew = Crew(job, emit, lambda error: fail(writer, error))
     is_called = listens(job.plan.engine, job.plan.rank(job.node), len(job.plan.nodes))
     listener = listen(job.address) if is_called else None

@@ -32,6 +32,7 @@ VARIABLES = {
     "picluster_address": "10.0.0.1",
     "picluster_memory_mb": 1024,
     "picluster_cores": "4",
+    "picluster_meter": "cat /run/{{ inventory_hostname }}",
     "picluster_home": "{{ home | default('/opt/picluster') }}",
 }
 LISTING = {

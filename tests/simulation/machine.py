@@ -97,6 +97,7 @@ class SimulatedMachine:
     python = "python3"
     data_folder = ""
     owned_address: str | None = None
+    meter: str = ""
 
     def __init__(self, world: World, node: Node) -> None:
         self.world, self.node = world, node

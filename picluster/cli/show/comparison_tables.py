@@ -82,9 +82,11 @@ def _test(row: ComparedRow) -> str:
 
 
 def _cost_table(rows: Sequence[ComparedRow], wanted: Sequence[str]) -> Table:
-    """Time and bytes, with a column for pre-training where there was any."""
+    """Time, bytes and energy, with columns for pre-training and energy where there was any or it was measured."""
     has_pretraining = any(row.pretraining for row in rows)
+    has_energy = any(row.joules_to_best for row in rows)
     heads = ["time", *(["pre-\ntraining"] if has_pretraining else []), "step\nms", "sent\nKiB", "payload\nKiB"]
+    heads += ["J to\nbest"] if has_energy else []
 
     def cells(row: ComparedRow) -> list[str]:
         before = [_time(row.pretraining.seconds) if row.pretraining else ""] if has_pretraining else []
@@ -92,7 +94,9 @@ def _cost_table(rows: Sequence[ComparedRow], wanted: Sequence[str]) -> Table:
         sizes = [kibibytes(sent) + ("*" if sent_below_payload(sent, payload) else ""), kibibytes(payload)]
         mark = MARK if has_disturbed_times(row) else ""
         step = NOTHING if row.step_ms is None else f"{row.step_ms.mean:,.1f}{mark}"
-        return [_time(_mean(row.seconds)) + mark, *before, step, *sizes]
+        joules = _mean(row.joules_to_best)
+        energy = [NOTHING if joules is None else f"{joules:,.0f}"] if has_energy else []
+        return [_time(_mean(row.seconds)) + mark, *before, step, *sizes, *energy]
 
     return _table(rows, wanted, heads, cells)
 

@@ -11,6 +11,7 @@ from picluster.cli.show.screen import Screen, plain_table
 from picluster.cli.show.words import NOTHING, epochs, fraction, kibibytes, listed, mebibytes, plain
 from picluster.cli.terminal.typeable import typeable
 from picluster.controller.comparison.notes import sent_below_payload, why_below_payload
+from picluster.controller.record.energy import energy_words
 from picluster.schema.facts import mixed_numerics
 from picluster.schema.plan import ExpectedMemory, Plan
 from picluster.schema.record import to_json
@@ -110,6 +111,8 @@ def _classes(names: Sequence[str]) -> str:
 def _show_results(screen: Screen, report: Report) -> None:
     if report.steps_per_second:
         screen.tell(f"speed      {report.steps_per_second:.2f} steps/s")
+    if words := energy_words(report):
+        screen.tell(f"energy     {words}")
     if report.stopped_early:
         why = f": no better validation for {epochs(report.patience)}" if report.patience else ""
         screen.tell(f"stopped    after epoch {len(report.epochs)} of {report.epochs_planned}{why}")

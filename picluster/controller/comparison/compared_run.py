@@ -103,6 +103,7 @@ def read_entry(folder: RunFolder) -> Entry:
         step_ms=step_ms.p50 if step_ms else None,
         sent_bytes_per_step=_sum([node.sent_bytes_per_step for node in report.nodes]),
         sent_payload_bytes_per_step=_sum([node.sent_payload_bytes_per_step for node in report.nodes]),
+        joules_to_best=report.joules_to_best,
         memory=tuple(
             NodePeak(node=node.name, anonymous_bytes=peak + (node.memory.peak_engine_bytes or 0))
             for node in report.nodes

@@ -108,6 +108,7 @@ def _row(number: int, kind: Kind, entries: Sequence[Entry], difference: str) -> 
         step_ms=_spread(finished, lambda run: run.step_ms),
         sent_bytes_per_step=_spread(finished, lambda run: run.sent_bytes_per_step),
         sent_payload_bytes_per_step=_spread(finished, lambda run: run.sent_payload_bytes_per_step),
+        joules_to_best=_spread(finished, lambda run: run.joules_to_best),
         memory=_most(finished),
         pretraining=_pretraining(kind, entries),
     )

@@ -19,7 +19,7 @@ READ = (
     *("ansible_user", "ansible_ssh_user", "ansible_ssh_private_key_file", "ansible_private_key_file"),
     *("ansible_ssh_args", "ansible_ssh_common_args", "ansible_ssh_extra_args"),
     *("picluster_home", "picluster_cache", "picluster_address"),
-    *("picluster_memory_mb", "picluster_cores"),
+    *("picluster_memory_mb", "picluster_cores", "picluster_meter"),
 )
 """Names of the variables that picluster reads."""
 DEEPEST = 10

@@ -39,6 +39,8 @@ class Node:
     """As the inventory calls it."""
     owned_address: str | None = None
     """The IP address of its data plane, where the person says so: `picluster_address`."""
+    meter: str = ""
+    """Command there that prints its watts, or a file there that holds them: `picluster_meter`."""
     memory_bytes: int | None = None
     cores: int | None = None
     """`picluster_memory_mb` and `picluster_cores`, where the inventory has both; else the node is asked itself."""
@@ -131,6 +133,7 @@ def _make_one(path: Path) -> str:
 
 def _node(name: str, variables: Mapping[str, str]) -> Node:
     connection, address = variables.get("ansible_connection", "ssh"), variables.get("picluster_address")
+    meter = variables.get("picluster_meter", "")
     try:
         if address is not None:
             ipaddress.IPv4Address(address)
@@ -138,14 +141,14 @@ def _node(name: str, variables: Mapping[str, str]) -> Node:
         what = f"picluster_address of {name} is {address!r}, and no IPv4 address"
         raise InputError(what, fix="see `ip -4 address` on it") from None
     if connection.rpartition(".")[2] == "local":
-        return Node(name, owned_address=address, **_strength(name, variables))
+        return Node(name, owned_address=address, meter=meter, **_strength(name, variables))
     if connection.rpartition(".")[2] not in _OVER_SSH:
         what = f"ansible_connection of {name} is {connection!r}: picluster enters nodes over SSH"
         raise InputError(what, fix="leave it out, or say local for a process on this machine")
     told = {"home": variables.get("picluster_home"), "cache": variables.get("picluster_cache")}
     given: dict[str, Any] = {key: value for key, value in told.items() if value}
     words = tuple(ssh_words(name, variables))
-    return RemoteNode(name, ssh_words=words, owned_address=address, **given, **_strength(name, variables))
+    return RemoteNode(name, ssh_words=words, owned_address=address, meter=meter, **given, **_strength(name, variables))
 
 
 def _strength(name: str, variables: Mapping[str, str]) -> dict[str, Any]:

@@ -45,7 +45,7 @@ class LocalMachine:
     python = sys.executable
 
     def __init__(self, node: Node = _HERE) -> None:
-        self._words, self.owned_address = node.words, node.owned_address
+        self._words, self.owned_address, self.meter = node.words, node.owned_address, node.meter
         self.address, self.interface = "127.0.0.1", "lo" if sys.platform == "linux" else "lo0"
         self.data_folder = str(Path.cwd())
         self._open: list[LocalAgent | _LocalProcess] = []

@@ -115,6 +115,8 @@ class Machine(Protocol):
     """The network interface that has it."""
     owned_address: str | None
     """The address that the person wants there, where the inventory says one."""
+    meter: str
+    """Command that prints the watts that the node takes, or a file there; empty where the inventory says none."""
     is_exclusive: bool
     """True where it works for one run at a time; this machine serves several runs, and the person."""
     python: str

@@ -56,7 +56,7 @@ class RemoteMachine:
 
     def __init__(self, node: RemoteNode) -> None:
         self._node = node
-        self.owned_address, self.data_folder = node.owned_address, node.cache
+        self.owned_address, self.meter, self.data_folder = node.owned_address, node.meter, node.cache
         self.python = f"{node.home}/.venv/bin/python"
         self.address = self.interface = ""
         self._entered: fabric.Connection | None = None

@@ -101,6 +101,7 @@ def _of_resources(reading: Resources) -> dict[str, float | None]:
         "processor/degrees Celsius": reading.temperature_celsius,
         "processor/MHz": reading.clock_mhz,
         "processor/held back": reading.throttled,
+        "energy/joules": reading.joules,
     }
 
 

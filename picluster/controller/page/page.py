@@ -20,6 +20,7 @@ from picluster.controller.page.over_time import (
 from picluster.controller.page.pictures import draw_accuracy, draw_loss, draw_steps
 from picluster.controller.page.sentences import judge, what_was_learnt
 from picluster.controller.page.tables import tables_of
+from picluster.controller.record.energy import energy_words
 from picluster.controller.record.metrics import read_metrics
 from picluster.controller.record.report import report_of
 from picluster.controller.record.run_folder import RunFolder
@@ -95,6 +96,7 @@ def _facts(report: Report, started: float) -> list[tuple[str, str]]:
         ("seed", str(report.seed)),
         ("plan", f"{report.strategy} over {counted(len(report.plan.nodes), 'node')}, engine {report.engine}"),
         ("speed", speed),
+        ("energy", energy_words(report)),
         ("began", time.strftime("%Y-%m-%d %H:%M:%S %Z", time.localtime(started))),
     )
     return [(head, words) for head, words in found if words]

@@ -39,6 +39,8 @@ def all_tables_of(report: Report) -> tuple[PrintedTable, ...]:
         "seed": str(report.seed),
         "best epoch": "" if report.best_epoch is None else str(report.best_epoch),
         "test accuracy": _number(report.test_accuracy, 1, 4),
+        "joules": _number(report.joules, 1, 1),
+        "joules to best epoch": _number(report.joules_to_best, 1, 1),
         "steps a second": _number(report.steps_per_second, 1, 2),
     }
     run = PrintedTable(title="Run", heads=tuple(found), rows=(tuple(found.values()),))
@@ -52,10 +54,10 @@ def tables_of(report: Report) -> tuple[PrintedTable, ...]:
     of_nodes = (
         *("node", "role", "layers", "cores", "machine"),
         *("own MiB", "own MiB expected", "with files MiB", "with files MiB expected", "swapped MiB", "limit MiB"),
-        *("step ms", "p95 ms", "compute ms", "wait ms", "send ms", "sent KiB a step", "received KiB a step"),
+        *("step ms", "p95 ms", "compute ms", "wait ms", "send ms", "sent KiB a step", "received KiB a step", "joules"),
     )
     nodes = PrintedTable(title="Nodes", heads=of_nodes, rows=tuple(_node(node) for node in report.nodes))
-    of_epochs = ("epoch", "loss", "train accuracy", "validation accuracy", "validation loss", "seconds")
+    of_epochs = ("epoch", "loss", "train accuracy", "validation accuracy", "validation loss", "seconds", "joules")
     epochs = PrintedTable(title="Epochs", heads=of_epochs, rows=tuple(_epoch(epoch) for epoch in report.epochs))
     links = _links(report.nodes)
     return (nodes, epochs, links) if links.rows else (nodes, epochs)
@@ -101,6 +103,7 @@ def _node(node: NodeReport) -> tuple[str, ...]:
         *(_number(getattr(node.step_ms, percentile, None), 1, 1) for percentile in ("p50", "p95")),
         *(_number(_median(measured), 1, 1) for measured in times),
         *(_number(size, 1024, 1) for size in (node.sent_bytes_per_step, node.received_bytes_per_step)),
+        _number(node.joules, 1, 1),
     )
 
 
@@ -116,7 +119,8 @@ def _links(nodes: Sequence[NodeReport]) -> PrintedTable:
 
 def _epoch(done: EpochReport) -> tuple[str, ...]:
     values = (done.loss, done.train_accuracy, done.validation_accuracy, done.validation_loss)
-    return (str(done.epoch), *(_number(value, 1, 4) for value in values), _number(done.seconds, 1, 2))
+    costs = (_number(done.seconds, 1, 2), _number(done.joules, 1, 1))
+    return (str(done.epoch), *(_number(value, 1, 4) for value in values), *costs)
 
 
 def _attempt(made: AttemptReport) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ import shlex
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from math import inf
 from pathlib import Path
 from statistics import fmean
 from typing import TypeVar
@@ -14,6 +15,7 @@ from typing import TypeVar
 import msgspec
 
 from picluster.controller.record.all_runs import every_run
+from picluster.controller.record.energy import Energy, read_energy
 from picluster.controller.record.leader import is_alive
 from picluster.controller.record.metrics import Metrics, read_metrics
 from picluster.controller.record.run_folder import RunFolder
@@ -50,6 +52,8 @@ def report_of(folder: RunFolder, metrics: Metrics) -> Report:
     events = list(folder.events())
     ready = {each.node: each.event for each in events if isinstance(each.event, Ready)}
     epochs = [each.event for each in events if isinstance(each.event, EpochDone)]
+    energy, best = read_energy(metrics.told), best_epoch(epochs)
+    best_end = next((e.time for e in events if isinstance(e.event, EpochDone) and e.event.epoch == best), None)
     counted = {node: [each.event for each in metrics.counted[node]] for node in plan.nodes}
     steps = {node: [e for e in found if isinstance(e, StepDone)] for node, found in counted.items()}
     resources = {node: [e for e in found if isinstance(e, Resources)] for node, found in counted.items()}
@@ -77,15 +81,17 @@ def report_of(folder: RunFolder, metrics: Metrics) -> Report:
         seed=run.spec.seed,
         plan=plan,
         environment=folder.environment(),
-        epochs=msgspec.convert(epochs, tuple[EpochReport, ...], from_attributes=True),
+        epochs=tuple(_epoch(each.event, each.time, energy) for each in events if isinstance(each.event, EpochDone)),
         epochs_planned=run.spec.epochs,
         monitor=run.spec.monitor,
         patience=run.spec.patience,
         stopped_early=result.status == "finished" and len(epochs) < run.spec.epochs,
-        best_epoch=best_epoch(epochs),
+        best_epoch=best,
+        joules=energy.between(-inf, inf),
+        joules_to_best=None if best_end is None else energy.between(-inf, best_end),
         test_accuracy=result.test_accuracy,
         steps_per_second=len(settled) / seconds if seconds else None,
-        nodes=tuple(_node(node, plan, ready.get(node), steps[node], resources[node]) for node in plan.nodes),
+        nodes=tuple(_node(node, plan, ready.get(node), steps[node], resources[node], energy) for node in plan.nodes),
     )
 
 
@@ -105,6 +111,11 @@ def _attempts(resumed: Sequence[Resumption], told: Mapping[str, Sequence[Recorde
         )
         for each in resumed
     )
+
+
+def _epoch(done: EpochDone, ended: float, energy: Energy) -> EpochReport:
+    found: EpochReport = msgspec.convert(done, EpochReport, from_attributes=True)
+    return msgspec.structs.replace(found, joules=energy.between(ended - done.seconds, ended))
 
 
 def best_epoch(epochs: Sequence[EpochDone]) -> int | None:
@@ -151,7 +162,12 @@ def error_of(folder: RunFolder, result: Result) -> PiclusterError | None:
 
 
 def _node(
-    name: str, plan: Plan, ready: Ready | None, steps: Sequence[StepDone], resources: Sequence[Resources]
+    name: str,
+    plan: Plan,
+    ready: Ready | None,
+    steps: Sequence[StepDone],
+    resources: Sequence[Resources],
+    energy: Energy,
 ) -> NodeReport:
     last, expected = resources[-1] if resources else None, plan.memory.get(name)
     return NodeReport(
@@ -174,6 +190,8 @@ def _node(
         throttled_share=_mean(
             [each for each in resources if each.throttled is not None], lambda each: bool(each.throttled)
         ),
+        joules=energy.of(name),
+        meter=energy.meters.get(name, ""),
         step_ms=_percentiles(steps, lambda step: step.step_ms),
         compute_ms=_percentiles(steps, lambda step: step.compute_ms),
         wait_ms=_percentiles(steps, lambda step: step.wait_ms),

@@ -108,6 +108,7 @@ class Launch:
             begin=msgspec.structs.replace(self._begin_of(node), layer_files=places.layer_files),
             state_steps=self.every.steps,
             trace=self.trace,
+            meter=transport.meter,
         )
 
     def _begin_of(self, node: str) -> Beginning:

@@ -17,6 +17,7 @@ import psutil
 from picluster.agent.premises import processor
 from picluster.schema.events import Hardware, Resources, StepDone
 from picluster.system import SYSTEM, System
+from picluster.worker.measuring.energy import Meter
 from picluster.worker.measuring.firmware import clock_mhz, throttled
 from picluster.worker.measuring.kernel_sockets import SocketBytes
 from picluster.worker.measuring.memory import AnonymousPeak, memory_limit, memory_of_children, read_memory
@@ -58,6 +59,8 @@ class ResourceSampler(threading.Thread):
         self._engine_peak = 0
         self._limit = memory_limit()
         self._observe_time = 0.0
+        self.meter: Meter | None = None
+        """Meter of energy, once it is known."""
 
     def run(self) -> None:
         """Emit readings until `finish`."""
@@ -96,6 +99,8 @@ class ResourceSampler(threading.Thread):
             temperature_celsius=_temperature(),
             clock_mhz=clock_mhz(),
             throttled=throttled(),
+            joules=self.meter.joules() if self.meter else None,
+            meter=self.meter.name if self.meter else "",
         )
 
 

@@ -20,7 +20,7 @@ KEYS = {
 ROW_KEYS = {
     *("number", "model", "dataset", "strategy", "engine", "nodes", "cores", "difference", "finished", "runs"),
     *("test_accuracy", "validation_accuracy", "train_accuracy", "loss", "seconds", "step_ms"),
-    *("sent_bytes_per_step", "sent_payload_bytes_per_step", "memory", "pretraining"),
+    *("sent_bytes_per_step", "sent_payload_bytes_per_step", "joules_to_best", "memory", "pretraining"),
 }
 
 

@@ -36,7 +36,7 @@ others:
 picluster:
   hosts:
     pi1: {ansible_host: 10.0.0.1, ansible_port: 2222, picluster_address: 192.168.9.1}
-    pi2: {ansible_user: two, ansible_ssh_private_key_file: "~/key of two"}
+    pi2: {picluster_meter: "cat /run/watts", ansible_user: two, ansible_ssh_private_key_file: "~/key of two"}
     pi3: {picluster_home: "/srv/a'; echo b", picluster_cache: /mnt/ssd/kept}
     pi4: {ansible_password: !vault "$ANSIBLE_VAULT;1.1;AES256\\n6162", ansible_connection: ansible.builtin.ssh}
     pi5: {ansible_ssh_common_args: -J pi@gate:2200 -o ConnectTimeout=3, ansible_user: ""}
@@ -139,6 +139,7 @@ def test_the_variables_of_picluster_say_where_it_is_and_which_address_it_owns(an
     assert isinstance(found, list)
     machines = remote_nodes(found)
     assert [node.owned_address for node in machines] == ["192.168.9.1", None, None, None, None]
+    assert [node.meter for node in machines] == ["", "cat /run/watts", "", "", ""]
     assert (machines[2].home, machines[2].cache) == ("/srv/a'; echo b", "/mnt/ssd/kept")
     assert (machines[0].home, machines[0].cache) == ("/opt/picluster", "~/.cache/picluster")
 

@@ -42,6 +42,8 @@ NODE = {
         "expected_mapped_bytes": "",
     },
     "throttled_share": "",
+    "joules": "",
+    "meter": "",
     "step_ms": PERCENTILES,
     "compute_ms": PERCENTILES,
     "wait_ms": PERCENTILES,
@@ -102,7 +104,15 @@ REPORT = {
         "command": [""],
     },
     "epochs": [
-        {"epoch": "", "loss": "", "train_accuracy": "", "validation_accuracy": "", "validation_loss": "", "seconds": ""}
+        {
+            "epoch": "",
+            "loss": "",
+            "train_accuracy": "",
+            "validation_accuracy": "",
+            "validation_loss": "",
+            "seconds": "",
+            "joules": "",
+        }
     ],
     "epochs_planned": "",
     "monitor": "",
@@ -110,6 +120,8 @@ REPORT = {
     "stopped_early": "",
     "best_epoch": "",
     "test_accuracy": "",
+    "joules": "",
+    "joules_to_best": "",
     "class_names": [],
     "steps_per_second": "",
     "nodes": [NODE],

@@ -172,6 +172,19 @@ def test_a_run_whose_workers_are_all_done_has_finished(shelf: Shelf) -> None:
     assert shelf.folder.result() == result
 
 
+def test_a_worker_is_told_of_its_nodes_meter(shelf: Shelf) -> None:
+    heard = []
+
+    def script(job: Job) -> Iterator[bytes]:
+        heard.append(job.meter)
+        yield to_json(Done()) + b"\n"
+
+    shelf.put("a", script)
+    shelf.transports["a"].meter = "cat /run/watts"
+    shelf.run()
+    assert heard == ["cat /run/watts"]
+
+
 def test_what_was_watched_is_what_the_run_folder_tells(shelf: Shelf) -> None:
     shelf.run()
     told = [(node, event) for node, event in shelf.heard if not isinstance(event, Logged)]
