@@ -50,8 +50,9 @@ def test_what_was_learnt_and_what_nodes_did_are_in_folders_of_their_own(tmp_path
     learnt = figures(folder)
     each = learnt["loss/step"][-1][0] // len(report.epochs)
     assert [step for step, _ in learnt["loss/step"]] == list(range(1, each * len(report.epochs) + 1))
-    assert learnt["loss/epoch"] == [(each * done.epoch, pytest.approx(done.loss)) for done in report.epochs]
-    assert learnt["accuracy/test"] == [(each * len(report.epochs), pytest.approx(report.test_accuracy))]
+    assert [step for step, _ in learnt["loss/epoch"]] == [each * done.epoch for done in report.epochs]
+    assert [loss for _, loss in learnt["loss/epoch"]] == pytest.approx([done.loss for done in report.epochs])
+    assert learnt["accuracy/test"][0][1] == pytest.approx(report.test_accuracy)
 
     node = figures(folder / report.nodes[1].name)
     assert len(node["step ms/whole"]) == len(learnt["loss/step"])

@@ -216,9 +216,11 @@ def long_run(folder: RunFolder) -> RunFolder:
             lines.append(to_json(Recorded(time=when, node=name, event=done)))
             if step % 10 == 0:
                 used = int(2e8 + 1e6 * noise.normal())
-                fields = dict.fromkeys(("rss_bytes", "anonymous_bytes", "peak_rss_bytes", "peak_anonymous_bytes"), used)
                 reading = Resources(
-                    **fields,
+                    rss_bytes=used,
+                    anonymous_bytes=used,
+                    peak_rss_bytes=used,
+                    peak_anonymous_bytes=used,
                     file_bytes=0,
                     limit_bytes=1 << 30,
                     cpu_share=1.0,
