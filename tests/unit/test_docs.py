@@ -16,8 +16,8 @@ PAGES = [*CHECKOUT.glob("*.md"), *CHECKOUT.glob("docs/*.md")]
 FOLDERS = "docs|scripts|tests|picluster|models|comparisons|ansible|inventory"
 OF_OTHERS = {"--features", "--classes", "--option", "--lock", "--check", "--user", "--print-architecture", "--host"}
 OF_OTHERS |= {"--pdeathsig", "--no-deps", "--extra-index-url", "--pip-args", "--index", "--index-strategy"}
-OF_OTHERS |= {"--no-build-isolation"}
-"""Options of `picluster-worker`, poetry, scripts, systemctl, dpkg, mpirun, setpriv, pip, pipx and uv."""
+OF_OTHERS |= {"--no-build-isolation", "--logdir"}
+"""Options of `picluster-worker`, poetry, scripts, systemctl, dpkg, mpirun, setpriv, pip, pipx, uv and tensorboard."""
 
 
 def prose(page: Path) -> str:

@@ -201,7 +201,9 @@ def test_a_fix_looks_into_the_inventory_that_the_run_had(picluster: Picluster, r
 def test_tables_are_read_as_csv_and_as_markdown(picluster: Picluster, run: RunFolder) -> None:
     fault = Failure(node="local2", layers=(1,), cause="killed, by a signal", fix="", log=None, kind="killed")
     controller, plan, result = run.controller(), run.plan(), result_of(run)
-    again = Resumption(attempt=2, started=0.0, after=fault, position=Position(), plan=plan, controller=controller)
+    again = Resumption(
+        attempt=2, started=0.0, after=fault, position=Position(epoch=3), plan=plan, controller=controller
+    )
     run.keep_attempt(again)
     run.end(result)
     parts = picluster("report", "--csv").out.split("\n\n")
