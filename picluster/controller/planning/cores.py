@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from msgspec.structs import replace
 
 from picluster.controller.planning.demand import demand_of
-from picluster.controller.planning.memory import machines_of
+from picluster.controller.planning.memory import machines_by_node
 from picluster.controller.planning.planner import machine_of
 from picluster.wording import counted
 
@@ -69,7 +69,7 @@ def with_cores(
 def _shares(
     plan: Plan, facts: Sequence[NodeFacts], asked: int | None, sharing: Collection[str]
 ) -> Mapping[str, _Share]:
-    known, machines = {node.name: node for node in facts}, machines_of(plan, facts, sharing)
+    known, machines = {node.name: node for node in facts}, machines_by_node(plan, facts, sharing)
     crowds, shares = Counter(machines.values()), dict[str, _Share]()
     for name, machine in machines.items():
         node, crowd = known.get(machine_of(name, known) or name), crowds[machine]

@@ -26,7 +26,7 @@ _PROGRAMS_BYTES, _WITHOUT_TORCH_BYTES = 100 << 20, 20 << 20
 _SAMPLER_APART = "one more node, which the sampler then has for itself"
 
 
-def machines_of(plan: Plan, facts: Sequence[NodeFacts], sharing: Collection[str]) -> dict[str, str]:
+def machines_by_node(plan: Plan, facts: Sequence[NodeFacts], sharing: Collection[str]) -> dict[str, str]:
     """Machine on which each node of a plan works: one for all that are `sharing`, as processes of this machine."""
     known = [node.name for node in facts]
     machines = {name: machine_of(name, known) or name for name in plan.nodes}
@@ -51,7 +51,7 @@ def with_memory(
         memory={name: _expected(plan, name, demand_of(plan, name, spec, model, graph), limits) for name in plan.nodes},
     )
     notes = []
-    for names in _together(machines_of(plan, facts, sharing)):
+    for names in _together(machines_by_node(plan, facts, sharing)):
         if (limit := plan.memory[names[0]].limit_bytes) is None:
             continue
         own = sum(plan.memory[name].anonymous_bytes for name in names)
