@@ -68,15 +68,15 @@ class Wifi(Record, frozen=True, kw_only=True):
 
     name: str
     """Name that the access point sends out (its SSID)."""
-    password: str
-    """Password in clear, as the access point has it."""
+    password: str | None = None
+    """Password in clear, as the access point has it; None where it is given elsewhere."""
     country: str
     """Two capital letters; without them a Pi's Wi-Fi stays off, as the channels that are allowed are unknown."""
 
     def __post_init__(self) -> None:
         if not 0 < len(self.name.encode()) <= _LONGEST_WIFI_NAME:
             raise InputError(f"the Wi-Fi's name is {self.name!r}", fix=f"1 to {_LONGEST_WIFI_NAME} bytes")
-        if len(self.password.encode()) not in _WIFI_PASSWORD_LENGTHS:
+        if self.password is not None and len(self.password.encode()) not in _WIFI_PASSWORD_LENGTHS:
             raise InputError("the Wi-Fi's password is too short or too long", fix="8 to 63 bytes")
         if not re.fullmatch(r"[A-Z]{2}", self.country):
             raise InputError(f"the Wi-Fi's country is {self.country!r}", fix="two capital letters, such as GB")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import stat
 import subprocess
@@ -14,7 +15,9 @@ import pytest
 from picluster.controller.nodes.inventory import read_inventory, remote_nodes
 from tests.integration.desk import CHECKOUT
 
-WIFI = "wifi: {name: 'our network', password: 'a password', country: GB}\n"
+WIFI = ("--wifi", "our network", "--wifi-country", "GB", "--wifi-password-file", "password")
+RENDERERS = {"networkd": "systemd/network/*.network", "NetworkManager": "NetworkManager/system-connections/*"}
+"""Who makes connections of what netplan reads: the first on Ubuntu Server, the second on Raspberry Pi OS."""
 NODES = ("pi1", "pi2", "pi3", "pi4")
 
 
@@ -27,18 +30,20 @@ def init(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
         text=True,
         check=False,
         timeout=240,
+        stdin=subprocess.DEVNULL,
     )
 
 
-@pytest.fixture(params=["", WIFI], ids=["cable", "wifi"])
+@pytest.fixture(params=[(), WIFI], ids=["cable", "wifi"])
 def shelf(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
     """A folder with the example's cards and inventory."""
     (tmp_path / ".ssh").mkdir()
     key = tmp_path / ".ssh/id_ed25519"
     make_key = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)]
     subprocess.run(make_key, check=True, timeout=240)
-    (tmp_path / "cluster.yml").write_text((CHECKOUT / "inventory/cluster.example.yml").read_text() + request.param)
-    done = init(tmp_path)
+    shutil.copy(CHECKOUT / "inventory/cluster.example.yml", tmp_path / "cluster.yml")
+    (tmp_path / "password").write_text("a password\n")
+    done = init(tmp_path, *request.param)
     assert done.returncode == 0, done.stderr
     assert "card       cards/pi4: pi4 at pi4.local" in done.stdout
     return tmp_path
@@ -62,19 +67,24 @@ def test_cloud_init_takes_the_user_data(shelf: Path) -> None:
 
 
 @pytest.mark.skipif(not Path("/usr/libexec/netplan/generate").exists(), reason="netplan.io is not installed")
-def test_netplan_takes_the_network_and_names_the_link_as_the_user_data_does(shelf: Path) -> None:
-    for name in NODES:
+@pytest.mark.parametrize("renderer", RENDERERS)
+def test_netplan_takes_the_network_and_names_the_link_as_the_user_data_does(shelf: Path, renderer: str) -> None:
+    for name in ("pi1", "pi4"):
         root = shelf / "root" / name
-        (root / "etc/netplan").mkdir(parents=True)
-        config = root / "etc/netplan/50-cloud-init.yaml"
+        config, own = root / "etc/netplan/50-cloud-init.yaml", root / "lib/netplan/00-own.yaml"
+        for file in (config, own):
+            file.parent.mkdir(parents=True)
+            file.touch(0o600)
+        own.write_text(f"network: {{version: 2, renderer: {renderer}}}\n")
         config.write_text((shelf / "cards" / name / "network-config").read_text())
-        config.chmod(0o600)
         words = ["/usr/libexec/netplan/generate", "--root-dir", str(root)]
         done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=240)
         assert (done.returncode, done.stderr) == (0, "")
-        (link,) = (root / "run/systemd/network").glob("*.network")
-        has_drop_in = f"/etc/systemd/network/{link.name}.d/" in (shelf / "cards" / name / "user-data").read_text()
-        assert has_drop_in is (name == "pi4")
+        links = sorted(link.name for link in (root / "run").glob(RENDERERS[renderer]))
+        assert len(links) == len(re.findall("optional: true", config.read_text()))
+        if renderer == "networkd":
+            user_data = (shelf / "cards" / name / "user-data").read_text()
+            assert all(f"/etc/systemd/network/{link}.d/" in user_data for link in links) is (name == "pi4")
 
 
 def test_what_is_wrong_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
@@ -84,3 +94,10 @@ def test_what_is_wrong_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
         "error: there is no cluster.yml\n"
         f"  fix: cp {CHECKOUT}/inventory/cluster.example.yml cluster.yml, and put in your own names\n"
     )
+
+
+def test_a_password_that_nobody_gives_or_types_is_missed(tmp_path: Path) -> None:
+    shutil.copy(CHECKOUT / "inventory/cluster.example.yml", tmp_path / "cluster.yml")
+    done = init(tmp_path, *WIFI[:4])
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("error: the Wi-Fi's password is missing\n  fix: --wifi-password-file FILE")

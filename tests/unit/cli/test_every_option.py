@@ -62,7 +62,12 @@ REFUSED: dict[str, dict[str, tuple[Words, ...]]] = {
         "--dataset": ("--dataset mine",),
         "--json": ALWAYS,
     },
-    "init": {"--force": ALWAYS},
+    "init": {
+        "--wifi": ("--wifi home",),
+        "--wifi-country": ("--wifi-country GB",),
+        "--wifi-password-file": ("--wifi-password-file none.txt",),
+        "--force": ALWAYS,
+    },
     "provision": {
         "--inventory": ALWAYS,
         "--limit": ALWAYS,

@@ -10,9 +10,17 @@ from typing import Any
 import pytest
 import yaml  # type: ignore[import-untyped]
 
-from picluster.controller.first_boot.cards import card, inventory, read_cluster, read_public_key, write_all
+from picluster.controller.first_boot.card import card, wifi_key
+from picluster.controller.first_boot.cards import inventory, write_all
+from picluster.controller.first_boot.reading import (
+    join_wifi,
+    read_cluster,
+    read_password,
+    read_public_key,
+    with_password,
+)
 from picluster.errors import DataError, InputError
-from picluster.schema.cluster_file import ClusterFile
+from picluster.schema.cluster_file import ClusterFile, Wifi
 
 KEY_TYPE = "ssh-ed25519"
 BLOB = struct.pack(">I", len(KEY_TYPE)) + KEY_TYPE.encode() + struct.pack(">I", 32) + bytes(32)
@@ -20,6 +28,7 @@ KEY = f"{KEY_TYPE} {base64.b64encode(BLOB).decode()} me@desk"
 NETWORK = "network: {prefix: 24, gateway: 192.168.1.1}\n"
 START = "user: pi\nkey: id.pub\n"
 FILE = f"{START}{NETWORK}nodes: {{pi1: 192.168.1.101, pi2: dhcp}}\n"
+CARD_FILES = ("user-data", "meta-data", "network-config", "ssh")
 WIFI = 'wifi: {name: "its: \\"ours\\"", password: "pass: #word", country: GB}\n'
 
 
@@ -47,9 +56,14 @@ def content(folder: Path) -> dict[str, bytes]:
 
 def test_a_card_has_the_user_the_key_and_the_name_and_no_password(here: Path) -> None:
     files = read_card(cluster_of(here), "pi1")
-    (user,) = files["user-data"]["users"]
+    user = files["user-data"]["user"]  # the system's own first account, with its groups
     assert (user["name"], user["ssh_authorized_keys"], user["lock_passwd"]) == ("pi", [KEY], True)
+    assert not {"groups", "passwd"} & set(user)
     assert user["sudo"] == "ALL=(ALL) NOPASSWD:ALL"
+    (sudo,) = files["user-data"]["write_files"]
+    assert sudo["path"] == "/etc/sudoers.d/010_pi-nopasswd"
+    assert (sudo["content"], sudo["permissions"]) == ("pi ALL=(ALL) NOPASSWD:ALL\n", "0440")
+    assert files["ssh"] is None  # an empty file: Raspberry Pi OS starts SSH by it
     assert files["user-data"]["ssh_pwauth"] is False
     assert files["user-data"]["hostname"] == files["meta-data"]["local-hostname"] == "pi1"
     assert not {"packages", "package_update", "package_upgrade", "locale"} & set(files["user-data"])
@@ -70,7 +84,7 @@ def test_a_node_by_dhcp_answers_for_its_name_on_the_link_that_it_has(here: Path)
     assert link["dhcp4"] is True
     written = {each["path"]: each["content"] for each in files["user-data"]["write_files"]}
     assert written[f"/etc/systemd/network/10-netplan-{name}.network.d/picluster.conf"].endswith("MulticastDNS=yes\n")
-    assert "write_files" not in read_card(cluster_of(here), "pi1")["user-data"]
+    assert "MulticastDNS" not in card(cluster_of(here), "pi1", KEY)["user-data"]
 
 
 def test_an_interface_that_is_named_is_the_one(here: Path) -> None:
@@ -81,14 +95,56 @@ def test_an_interface_that_is_named_is_the_one(here: Path) -> None:
     assert network["ethernets"]["end0"]["nameservers"] == {"addresses": ["9.9.9.9"]}
 
 
-def test_wifi_takes_the_place_of_the_cable(here: Path) -> None:
-    files = read_card(cluster_of(here, FILE + WIFI), "pi1")
+def test_wifi_takes_the_place_of_the_cable_which_stays_a_way_in(here: Path) -> None:
+    cluster = cluster_of(here, FILE + WIFI)
+    files = read_card(cluster, "pi1")
     network = files["network-config"]["network"]
-    assert "ethernets" not in network
     link = network["wifis"]["wlan0"]  # netplan knows a Wi-Fi by its interface only
-    assert link["access-points"] == {'its: "ours"': {"password": "pass: #word"}}
+    assert link["access-points"] == {
+        'its: "ours"': {"password": wifi_key(cluster.wifi or Wifi(name="-", country="GB"))}
+    }
     assert (link["regulatory-domain"], link["addresses"]) == ("GB", ["192.168.1.101/24"])
+    assert network["ethernets"] == {"cable": {"match": {"name": "e*"}, "dhcp4": True, "optional": True}}
     assert "do_wifi_country GB" in files["user-data"]["runcmd"][-1][-1]
+    by_name = card(cluster, "pi2", KEY)["user-data"]
+    assert "10-netplan-wlan0.network.d" in by_name
+    assert "10-netplan-cable.network.d" in by_name
+
+
+def test_no_card_has_the_password_but_the_key_that_is_derived_from_it(here: Path) -> None:
+    assert not any("pass: #word" in text for text in card(cluster_of(here, FILE + WIFI), "pi1", KEY).values())
+    key = wifi_key(Wifi(name="IEEE", password="password", country="GB"))  # noqa: S106 -- IEEE 802.11i, H.4.3
+    assert key == "f42c6fc52df0ebef9ebb4b90b38a5f902e83fe1b135a70e23aed762e9710a12e"
+
+
+def test_what_is_given_of_a_wifi_takes_the_place_of_what_the_file_says(here: Path) -> None:
+    (here / "password").write_text("another password\n")
+    cluster = join_wifi(cluster_of(here, FILE + WIFI), "another", "DE")
+    assert cluster.wifi == Wifi(name="another", country="DE", password=None)
+    cluster = with_password(cluster, read_password(here / "password"))
+    assert cluster.wifi == Wifi(name="another", country="DE", password="another password")  # noqa: S106
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (None, "cannot read --wifi-password-file password: No such file"),
+        ("", "password has 0 lines"),
+        ("one\ntwo\n", "password has 2 lines"),
+        ("short\n", "the Wi-Fi's password is too short or too long"),
+    ],
+)
+def test_what_is_no_password_is_refused(here: Path, text: str | None, told: str) -> None:
+    if text is not None:
+        (here / "password").write_text(text)
+    with pytest.raises(InputError) as refused:
+        with_password(cluster_of(here, FILE + WIFI), read_password(Path("password")))
+    assert told in refused.value.what
+
+
+def test_a_password_for_no_wifi_is_refused(here: Path) -> None:
+    with pytest.raises(InputError, match="no node joins one"):
+        with_password(cluster_of(here), "a password")
 
 
 def test_what_was_edited_is_a_new_instance_and_what_was_not_is_the_same(here: Path) -> None:
@@ -196,7 +252,7 @@ def test_what_is_there_is_replaced_by_force_only(here: Path, there: str) -> None
         write_all(cluster, KEY, force=False)
     assert content(here) == before
     write_all(cluster, KEY, force=True)
-    cards = {f"cards/{name}/{file}" for name in ("pi1", "pi2") for file in ("user-data", "meta-data", "network-config")}
+    cards = {f"cards/{name}/{file}" for name in ("pi1", "pi2") for file in CARD_FILES}
     assert set(content(here)) == {"cluster.yml", "id.pub", "inventory/hosts.yml", *cards}
 
 
