@@ -10,7 +10,7 @@ import typer
 
 import picluster
 from picluster.cli.data import dataset
-from picluster.cli.nodes import doctor, init, lab, provision, trust
+from picluster.cli.nodes import cards, doctor, init, lab, provision, trust
 from picluster.cli.runs import attach, compare, export, launch, logs, report, runs, stop
 from picluster.cli.terminal import streams
 from picluster.cli.terminal.parsing import HELP_NAMES, command_line, in_words
@@ -41,6 +41,7 @@ app.command("provision", epilog=provision.PROVISION_EXAMPLES)(provision.provisio
 app.command("reset", epilog=provision.RESET_EXAMPLES)(provision.reset)
 app.command("trust", epilog=trust.EXAMPLES)(trust.trust)
 app.command("export", epilog=export.EXAMPLES)(export.export)
+app.add_typer(cards.app, name="cards")
 app.add_typer(dataset.app, name="dataset")
 app.add_typer(lab.app, name="lab")
 

@@ -14,7 +14,19 @@ from picluster.cli.main import app
 CHECKOUT = Path(__file__).parents[2]
 PAGES = [*CHECKOUT.glob("*.md"), *CHECKOUT.glob("docs/*.md")]
 FOLDERS = "docs|scripts|tests|picluster|models|comparisons|ansible|inventory"
-OF_OTHERS = {"--features", "--classes", "--option", "--lock", "--check", "--user", "--print-architecture", "--host"}
+OF_OTHERS = {
+    "--features",
+    "--classes",
+    "--option",
+    "--lock",
+    "--check",
+    "--user",
+    "--print-architecture",
+    "--host",
+    "--cli",
+    "--cloudinit-userdata",
+    "--cloudinit-networkconfig",
+}
 OF_OTHERS |= {"--pdeathsig", "--no-deps", "--extra-index-url", "--pip-args", "--index", "--index-strategy"}
 OF_OTHERS |= {"--no-build-isolation", "--logdir"}
 """Options of `picluster-worker`, poetry, scripts, systemctl, dpkg, mpirun, setpriv, pip, pipx, uv and tensorboard."""

@@ -36,9 +36,12 @@ _PSK_ROUNDS, _PSK_BYTES = 4096, 32  # IEEE 802.11i, H.4
 def card(cluster: ClusterFile, name: str, public_key: str) -> dict[str, str]:
     """Write the files for one node's card; returns their texts by name."""
     user_data, network = _user_data(cluster, name, public_key), {"network": _network(cluster, name)}
-    known = hashlib.sha256(json.dumps([user_data, network]).encode()).hexdigest()[:12]
     # cloud-init does its work once for an instance: what was edited since is a new one.
-    meta_data = {"dsmode": "local", "instance-id": f"{name}-{known}", "local-hostname": name}
+    meta_data = {
+        "dsmode": "local",
+        "instance-id": f"{name}-{instance_content(user_data, network)}",
+        "local-hostname": name,
+    }
     return {
         "user-data": "#cloud-config\n" + as_yaml(user_data),
         "network-config": as_yaml(network),
@@ -46,6 +49,11 @@ def card(cluster: ClusterFile, name: str, public_key: str) -> dict[str, str]:
         # Raspberry Pi OS starts SSH where it finds this file, also where cloud-init's last step waits for something.
         "ssh": "",
     }
+
+
+def instance_content(user_data: object, network_config: object) -> str:
+    """Digest of a card's content, the end of its instance's name."""
+    return hashlib.sha256(json.dumps([user_data, network_config], default=str).encode()).hexdigest()[:12]
 
 
 def wifi_key(wifi: Wifi) -> str:

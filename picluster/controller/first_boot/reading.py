@@ -32,7 +32,7 @@ def read_cluster(file: Path) -> ClusterFile:
     except OSError as error:
         raise InputError(f"cannot read {file}: {error.strerror}") from None
     try:
-        return msgspec.convert(_read_yaml(text), ClusterFile)
+        return msgspec.convert(read_yaml(text), ClusterFile)
     except msgspec.ValidationError as error:
         raise InputError(
             f"{file} does not fit: {in_words(error)}", fix=f"see {find(_EXAMPLE)}; what YAML mistakes goes in quotes"
@@ -41,7 +41,9 @@ def read_cluster(file: Path) -> ClusterFile:
         raise InputError(f"{file}: {error.what}", fix=error.fix) from None
 
 
-def _read_yaml(text: str) -> Any:
+def read_yaml(text: str) -> Any:
+    """Parse YAML in which no name stands twice; raises InputError, with the line, where it is none."""
+
     class Loader(yaml.SafeLoader):  # type: ignore[misc]
         """Loader that refuses a name that stands there twice, of which YAML would take the last."""
 
@@ -73,12 +75,13 @@ def read_public_key(cluster: ClusterFile, beside: Path) -> str:
         raise InputError(f"cannot read the public key {file}", fix=f"see ls -l {shlex.quote(str(file))}") from None
     if "PRIVATE KEY" in text:
         raise InputError(f"{file} is a private key, which belongs on no card", fix=f"name the public one: {file}.pub")
-    if not _is_public_key(text):
+    if not is_public_key(text):
         raise InputError(f"{file} is no SSH public key", fix="name a file such as ~/.ssh/id_ed25519.pub, of one line")
     return text
 
 
-def _is_public_key(text: str) -> bool:
+def is_public_key(text: str) -> bool:
+    """Tell whether a text is the one line of an SSH public key."""
     words = text.split(None, 2)
     if len(text.splitlines()) != 1 or len(words) < 2 or not words[0].startswith(_KEY_TYPES):  # noqa: PLR2004
         return False

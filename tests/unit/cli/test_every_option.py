@@ -68,6 +68,7 @@ REFUSED: dict[str, dict[str, tuple[Words, ...]]] = {
         "--wifi-password-file": ("--wifi-password-file none.txt",),
         "--force": ALWAYS,
     },
+    "cards verify": {"--node": ("cards/pi1 cards/pi2 --node pi1",)},
     "provision": {
         "--inventory": ALWAYS,
         "--limit": ALWAYS,

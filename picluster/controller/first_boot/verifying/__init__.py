@@ -1,0 +1,1 @@
+"""`picluster cards verify`: a card's boot partition is read back, and what would come of it is told."""
