@@ -135,6 +135,7 @@ REFUSED: dict[str, dict[str, tuple[Words, ...]]] = {
         "--rate": ("--like pi4 --rate 1gbit",),
         "--disk": ALWAYS,
         "--like": ("--like pi9",),
+        "--release": ("--release UP",),
         "--fresh": ALWAYS,
         "--emulate": ("--emulate",),
         "--own-files": ALWAYS,
