@@ -6,7 +6,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .PHONY: help setup dev demo lab compare-cora compare-reddit compare-precision provision reset
-.PHONY: fuzz test test-slow test-lab test-more test-faults test-provision test-emulated check bench bench-reddit fix
+.PHONY: fuzz test test-slow test-lab test-more test-faults test-provision test-cards test-emulated check bench bench-reddit fix
 
 # Two targets must not set up at once; tests run in parallel by themselves.
 .NOTPARALLEL:
@@ -95,6 +95,9 @@ fuzz: dev ## try EXAMPLES=10000 damaged inputs of each kind: inventories, plans,
 
 test-provision: dev ## provision nodes of OS=ubuntu|debian|raspios (INVENTORY=FILE; else virtual Pis, of RELEASE=trixie) and train on them
 	@OS='$(OS)' INVENTORY='$(INVENTORY)' PICLUSTER_RELEASE='$(RELEASE)' scripts/test_provision.sh
+
+test-cards: dev ## start cards as flashed on virtual Pis, until SSH answers (as root; five minutes the first time)
+	@scripts/test_cards.sh
 
 test-emulated: dev ## provision an emulated aarch64 Pi 4, of RELEASE=trixie, and train on it (as root; slow)
 	PICLUSTER_RELEASE='$(RELEASE)' .venv/bin/pytest -m emulated --durations=0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -16,6 +17,20 @@ from picluster.controller.nodes.inventory import read_inventory, remote_nodes
 from tests.integration.desk import CHECKOUT
 
 WIFI = ("--wifi", "our network", "--wifi-country", "GB", "--wifi-password-file", "password")
+ACCOUNT = """
+import json, sys
+from cloudinit import distros, helpers, util
+from cloudinit.distros.ug_util import normalize_users_groups
+from cloudinit.sources.DataSourceNoCloud import DataSourceNoCloud
+settings = {"default_user": {"name": "pi", "groups": ["adm", "gpio", "sudo"]}}
+paths = helpers.Paths({"cloud_dir": sys.argv[1], "run_dir": sys.argv[1]})
+distro = distros.fetch("debian")("debian", settings, paths)
+source = DataSourceNoCloud({"datasource": {"NoCloud": {"fs_label": None}}}, distro, paths)
+assert source._get_data()
+users, _ = normalize_users_groups({"users": ["default"], **util.load_yaml(source.userdata_raw)}, distro)
+print(json.dumps({"users": users, "meta-data": source.metadata, "network-config": source.network_config}))
+"""
+"""What cloud-init's own code makes of a card in its seed folder, on a system whose first account is pi."""
 RENDERERS = {"networkd": "systemd/network/*.network", "NetworkManager": "NetworkManager/system-connections/*"}
 """Who makes connections of what netplan reads: the first on Ubuntu Server, the second on Raspberry Pi OS."""
 NODES = ("pi1", "pi2", "pi3", "pi4")
@@ -41,7 +56,8 @@ def shelf(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
     key = tmp_path / ".ssh/id_ed25519"
     make_key = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)]
     subprocess.run(make_key, check=True, timeout=240)
-    shutil.copy(CHECKOUT / "inventory/cluster.example.yml", tmp_path / "cluster.yml")
+    example = (CHECKOUT / "inventory/cluster.example.yml").read_text()
+    (tmp_path / "cluster.yml").write_text(example.replace("user: pi", "user: me"))
     (tmp_path / "password").write_text("a password\n")
     done = init(tmp_path, *request.param)
     assert done.returncode == 0, done.stderr
@@ -64,6 +80,27 @@ def test_cloud_init_takes_the_user_data(shelf: Path) -> None:
         done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=240)
         assert done.returncode == 0, done.stdout + done.stderr
         assert "Valid" in done.stdout
+
+
+@pytest.mark.skipif(shutil.which("cloud-init") is None, reason="cloud-init, which reads the cards, is not installed")
+def test_cloud_init_gives_the_first_account_another_name_and_keeps_its_groups(shelf: Path) -> None:
+    seed = shelf / "state/seed/nocloud"
+    seed.parent.mkdir(parents=True)
+    seed.symlink_to(shelf / "cards/pi1")
+    done = subprocess.run(
+        ["/usr/bin/python3", "-c", ACCOUNT, str(shelf / "state")],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=240,
+    )
+    assert done.returncode == 0, done.stderr
+    made = json.loads(done.stdout)
+    assert made["meta-data"]["local-hostname"] == "pi1"
+    assert made["network-config"]["network"]["version"] == 2
+    assert list(made["users"]) == ["me"]
+    assert made["users"]["me"]["groups"] == "adm,gpio,sudo"
+    assert len(made["users"]["me"]["ssh_authorized_keys"]) == 1
 
 
 @pytest.mark.skipif(not Path("/usr/libexec/netplan/generate").exists(), reason="netplan.io is not installed")
