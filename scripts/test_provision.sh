@@ -7,7 +7,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 declare -A IMAGES=(
     [ubuntu]="Ubuntu Server 24.04 LTS or later, 64-bit, for Raspberry Pi"
     [debian]="Debian 12 or later, 64-bit"
-    [raspios]="Raspberry Pi OS Lite, 64-bit, of October 2025 or later"
+    [raspios]="Raspberry Pi OS Lite, 64-bit, of November 2025 or later"
 )
 
 main() {
