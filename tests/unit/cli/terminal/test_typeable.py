@@ -126,7 +126,9 @@ def test_there_are_commands_in_messages() -> None:
 @pytest.mark.parametrize(("file", "typed"), sorted(set(messages())), ids=str)
 def test_a_command_of_a_message_can_be_parsed(file: str, typed: str) -> None:
     command, words = command_line(app), shlex.split(typed, comments=True)[1:]
-    assert not any(word.isupper() for word in words if word not in (*PLACEHOLDERS, *COUNTRIES)), f"{file}: what is to be put there?"
+    assert not any(word.isupper() for word in words if word not in (*PLACEHOLDERS, *COUNTRIES)), (
+        f"{file}: what is to be put there?"
+    )
     while words and words[0] in getattr(command, "commands", {}):
         command, words = command.commands[words[0]], words[1:]
     with suppress(typer.Exit):  # it asks for help
