@@ -59,6 +59,7 @@ def _of_times(rows: Sequence[ComparedRow]) -> Iterator[str]:
             (_HELD_BACK, [run.throttled for run in finished if run.throttled]),
             (_SWAPPED, [run.swapped for run in finished if run.swapped]),
         ):
-            if nodes := ", ".join(sorted({node for each in found for node in each})):
+            if nodes := sorted({node for each in found for node in each}):
                 often = f" in {len(found)} of {len(finished)} runs" if len(finished) > 1 else ""
-                yield f"{MARK} times of row {row.number} are not comparable: {nodes} was {words}{often}"
+                who = f"{', '.join(nodes)} {'was' if len(nodes) == 1 else 'were'}"
+                yield f"{MARK} times of row {row.number} are not comparable: {who} {words}{often}"
