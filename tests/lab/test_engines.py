@@ -128,7 +128,8 @@ def test_memory_bytes_and_step_times_of_every_node_are_told(table: Table, row: s
     for node in nodes:
         memory = node["memory"]
         assert memory["limit_bytes"] == GIB
-        assert 50 << 20 < memory["peak_anonymous_bytes"] + (memory["peak_engine_bytes"] or 0) < GIB
+        least = 15 << 20 if node["role"] == "sampler" else 50 << 20  # which does without torch
+        assert least < memory["peak_anonymous_bytes"] + (memory["peak_engine_bytes"] or 0) < GIB
         assert bool(memory["peak_engine_bytes"]) == (row in OWN_PROCESSES)
         assert node["step_ms"]["p50"] > 0
     if row == "layer-split ray":

@@ -57,7 +57,8 @@ def test_the_report_shows_each_node_s_memory_against_its_kernel_s_limit(shelf: S
     assert [node["name"] for node in nodes] == ["pi1", "pi2", "pi3", "pi4"]
     for node in nodes:
         assert node["memory"]["limit_bytes"] == GIB
-        assert 100 << 20 < node["memory"]["peak_anonymous_bytes"] < GIB
+        least = 15 << 20 if node["role"] == "sampler" else 100 << 20  # which does without torch
+        assert least < node["memory"]["peak_anonymous_bytes"] < GIB
 
 
 def test_each_node_holds_what_its_role_reads_and_nothing_else(shelf: Shelf, bare: RunFolder) -> None:
