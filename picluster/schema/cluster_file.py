@@ -15,7 +15,7 @@ _TAKEN = {"all", "ungrouped", "picluster", "localhost"}
 """Names with another meaning for Ansible or the node."""
 _SHORTEST_PREFIX, _LONGEST_PREFIX = 8, 30
 _LONGEST_WIFI_NAME = 32
-_WIFI_PASSWORD_LENGTHS = range(8, 64)
+WIFI_PASSWORD_LENGTHS = range(8, 64)
 
 
 def read_address(what: str, address: str) -> IPv4Address:
@@ -76,7 +76,7 @@ class Wifi(Record, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if not 0 < len(self.name.encode()) <= _LONGEST_WIFI_NAME:
             raise InputError(f"the Wi-Fi's name is {self.name!r}", fix=f"1 to {_LONGEST_WIFI_NAME} bytes")
-        if self.password is not None and len(self.password.encode()) not in _WIFI_PASSWORD_LENGTHS:
+        if self.password is not None and len(self.password.encode()) not in WIFI_PASSWORD_LENGTHS:
             raise InputError("the Wi-Fi's password is too short or too long", fix="8 to 63 bytes")
         if not re.fullmatch(r"[A-Z]{2}", self.country):
             raise InputError(f"the Wi-Fi's country is {self.country!r}", fix="two capital letters, such as GB")

@@ -109,6 +109,11 @@ class ComparedRow(Record, frozen=True, kw_only=True):
     """Peak of each node over all of its runs, under the names of the first run's nodes."""
     pretraining: ComparedPretraining | None
 
+    @property
+    def finished_runs(self) -> tuple[ComparedRun, ...]:
+        """Its runs that have finished."""
+        return tuple(run for run in self.runs if run.status == "finished")
+
 
 class Unlike(Record, frozen=True, kw_only=True):
     """A setting in which rows differ and that has no column of its own."""

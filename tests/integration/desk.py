@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,6 +72,13 @@ def make_desk(folder: Path) -> Desk:
     # Desks side by side share what is known of models and of this machine's numerics: finding it out takes seconds.
     environment = {**os.environ, "XDG_CACHE_HOME": str(folder.parent / "cache")}
     return Desk(folder, environment)
+
+
+def wait_until(happens: Callable[[], object]) -> None:
+    deadline = time.monotonic() + RUN_TIMEOUT_SECONDS
+    while not happens():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 def losses(run: RunFolder) -> list[float]:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import pytest
 
 from picluster.controller.record.run_folder import RunFolder
-from tests.integration.desk import GRAPH, RUN_TIMEOUT_SECONDS, Desk, losses, workers_of
+from tests.integration.desk import GRAPH, RUN_TIMEOUT_SECONDS, Desk, losses, wait_until, workers_of
 from tests.integration.strangers import ports_of, strangers
 from tests.integration.test_ends import has_trained
+
+if TYPE_CHECKING:
+    import psutil
 
 SPEC = (*GRAPH, "--batch-size", "64", "--hidden", "16", "--micro-batches", "4", "--fanout", "5,4", "--epochs", "8")
 PLAN = ("--layers-per-node", "1", "--nodes", "4")
@@ -38,12 +41,9 @@ def test_strangers_at_every_port_change_no_bit(desk: Desk, undisturbed: Callable
     before = desk.runs()
     words = (*SPEC, *PLAN, "--engine", engine, *(("--grace", "60") if engine == "sockets" else ()))  # one is held
     with desk.start("launch", *words) as controller, strangers(controller.pid) as crowd:
-        deadline = time.monotonic() + RUN_TIMEOUT_SECONDS
         if engine == "sockets":
-            hold_until(lambda: len(crowd.tried) >= 3, controller.pid, deadline)
-        while controller.poll() is None and not any(map(has_trained, runs_of(desk, before))):
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
+            hold_until(lambda: len(crowd.tried) >= 3, controller.pid)
+        wait_until(lambda: controller.poll() is not None or any(map(has_trained, runs_of(desk, before))))
         at_the_start, listening = len(crowd.tried), ports_of(controller.pid) if controller.poll() is None else set()
         crowd.come_again()
         output, errors = controller.communicate(timeout=RUN_TIMEOUT_SECONDS)
@@ -61,16 +61,17 @@ def test_strangers_at_every_port_change_no_bit(desk: Desk, undisturbed: Callable
         assert (controller.returncode, len(found)) == (0, len(undisturbed())), errors
 
 
-def hold_until(is_so: Callable[[], bool], controller: int, deadline: float) -> None:
+def hold_until(is_so: Callable[[], bool], controller: int) -> None:
     """Pause the worker that calls all others until it is so."""
-    while not (held := [each for each in workers_of(controller) if f"--node={LAST_TO_CALL}" in each.cmdline()]):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    held[0].suspend()
-    while not is_so():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    held[0].resume()
+
+    def last_to_call() -> list[psutil.Process]:
+        return [each for each in workers_of(controller) if f"--node={LAST_TO_CALL}" in each.cmdline()]
+
+    wait_until(last_to_call)
+    (held,) = last_to_call()
+    held.suspend()
+    wait_until(is_so)
+    held.resume()
 
 
 def runs_of(desk: Desk, before: set[str]) -> list[RunFolder]:

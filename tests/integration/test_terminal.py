@@ -8,8 +8,7 @@ import re
 import shutil
 import signal
 import termios
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from typing import Any
 import psutil
 import pytest
 
-from tests.integration.desk import RUN_TIMEOUT_SECONDS, Desk, losses, workers_of
+from tests.integration.desk import Desk, losses, wait_until, workers_of
 from tests.integration.terminal import SHOW_CURSOR, SMALL, Terminal, plain, terminal_of
 
 
@@ -89,13 +88,6 @@ def test_ctrl_z_says_how_long_the_workers_wait_and_after_a_longer_pause_the_run_
         terminal.written += os.read(terminal.screen, 65536)
     os.write(terminal.screen, b"\x03")
     assert terminal.end()[0] == 130
-
-
-def wait_until(happens: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + RUN_TIMEOUT_SECONDS
-    while not happens():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 @pytest.mark.slow

@@ -146,7 +146,7 @@ def _draw_accuracy(axes: Axes, rows: Sequence[ComparedRow], colours: Sequence[st
 
 def _draw_runs(axes: Axes, place: int, row: ComparedRow, colour: str) -> None:
     """Draw a dot for each run, in the order of seeds from the top down, so that none hides another."""
-    values = [run.test_accuracy for run in row.runs if run.status == "finished" and run.test_accuracy is not None]
+    values = [run.test_accuracy for run in row.finished_runs if run.test_accuracy is not None]
     heights = place + np.linspace(-0.4, 0.4, len(values)) * _BAR
     axes.scatter(values, heights, s=14, color=mixed(colour, 0, 55), edgecolors="white", linewidths=0.6, zorder=3)
 

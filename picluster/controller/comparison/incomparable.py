@@ -36,7 +36,7 @@ def incomparable(
 
 def has_disturbed_times(row: ComparedRow) -> bool:
     """True where a node of one of its finished runs was held back by its firmware, or was in swap."""
-    return any(run.throttled or run.swapped for run in row.runs if run.status == "finished")
+    return any(run.throttled or run.swapped for run in row.finished_runs)
 
 
 def _of_data(rows: Sequence[ComparedRow], alike: Sequence[Sequence[int]]) -> Iterator[str]:
@@ -54,7 +54,7 @@ def _of_draws(unlike: Sequence[Unlike]) -> Iterator[str]:
 
 def _of_times(rows: Sequence[ComparedRow]) -> Iterator[str]:
     for row in rows:
-        finished = [run for run in row.runs if run.status == "finished"]
+        finished = row.finished_runs
         for words, found in (
             (_HELD_BACK, [run.throttled for run in finished if run.throttled]),
             (_SWAPPED, [run.swapped for run in finished if run.swapped]),

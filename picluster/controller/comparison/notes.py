@@ -106,9 +106,8 @@ def _of_spread(rows: Sequence[ComparedRow]) -> Iterator[str]:
     counts = {row.finished for row in rows if row.finished}
     if not counts or max(counts) == 1:
         return
-    finished = [[run for run in row.runs if run.status == "finished"] for row in rows]
-    seeds = [len({run.seed for run in runs}) == len(runs) for runs in finished]
-    splits = [len({run.split for run in runs}) == len(runs) for runs in finished]
+    seeds = [len({run.seed for run in row.finished_runs}) == row.finished for row in rows]
+    splits = [len({run.split for run in row.finished_runs}) == row.finished for row in rows]
     each = " and ".join(word for word, holds in (("a seed", all(seeds)), ("a split", all(splits))) if holds)
     many = f"the {max(counts)} runs of a row" if len(counts) == 1 else "the finished runs of a row"
     yield f"Mean ± standard deviation of {many}{f', each with {each} of its own' if each else ''}."

@@ -52,5 +52,4 @@ def student_quantile(degrees: int) -> float:
 
 def _accuracies(row: ComparedRow) -> dict[tuple[int, int], float]:
     """Test accuracies of the runs that have finished, by seed and split."""
-    finished = (run for run in row.runs if run.status == "finished")
-    return {(run.seed, run.split): run.test_accuracy for run in finished if run.test_accuracy is not None}
+    return {(run.seed, run.split): run.test_accuracy for run in row.finished_runs if run.test_accuracy is not None}

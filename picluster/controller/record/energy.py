@@ -4,25 +4,39 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from picluster.schema.events import Recorded, Resources
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from picluster.schema.report import Report
 
-Series = tuple[tuple[float, float], ...]
-"""Times in seconds since 1970, and joules until then."""
 _ANY_TIME = (-np.inf, np.inf)
+
+
+class MeterReadings(NamedTuple):
+    """Readings of one meter."""
+
+    times: NDArray[np.float64]
+    """(n,) Seconds since 1970."""
+    joules: NDArray[np.float64]
+    """(n,) Energy until then."""
+
+    @property
+    def measures(self) -> bool:
+        """True where there is energy between two readings: one alone measures nothing."""
+        return len(self.times) > 1
 
 
 @dataclass(frozen=True)
 class Energy:
     """Energy over time, node by node."""
 
-    series: Mapping[str, Series]
+    series: Mapping[str, MeterReadings]
     """Readings of each node that told any, with or without energy."""
     meters: Mapping[str, str]
     """Name of each node's meter."""
@@ -30,17 +44,17 @@ class Energy:
     def of(self, node: str) -> float | None:
         """Joules of a node over all of its readings."""
         found = self.series.get(node)
-        return _between(found, *_ANY_TIME) if found else None
+        return _between(found, *_ANY_TIME) if found and found.measures else None
 
     def between(self, begin: float, end: float) -> float | None:
         """Joules of all nodes between two moments; a meter that several share counts once, where it saw the most."""
-        if not self.series or not all(self.series.values()):
+        if not self.series or not all(series.measures for series in self.series.values()):
             return None
-        found: dict[str, Series] = {}
+        found: dict[str, MeterReadings] = {}
         for node, series in self.series.items():
             meter = self.meters[node]
             which = meter if meter.startswith("rapl") else node
-            found[which] = max(found.get(which, ()), series, key=len)
+            found[which] = max(found.get(which, series), series, key=lambda each: len(each.times))
         return sum(_between(series, begin, end) for series in found.values())
 
 
@@ -48,7 +62,7 @@ def read_energy(told: Mapping[str, Sequence[Recorded]]) -> Energy:
     """Energy of a run by everything that its nodes told: what was made again was paid for, too."""
     readings = {node: [each for each in lines if isinstance(each.event, Resources)] for node, lines in told.items()}
     return Energy(
-        series={node: series if len(series := _series(lines)) > 1 else () for node, lines in readings.items() if lines},
+        series={node: _series(lines) for node, lines in readings.items() if lines},
         meters={node: meter for node, lines in readings.items() if (meter := _meter(lines))},
     )
 
@@ -68,7 +82,7 @@ def energy_words(report: Report) -> str:
     return ", ".join(words)
 
 
-def _series(lines: Sequence[Recorded]) -> Series:
+def _series(lines: Sequence[Recorded]) -> MeterReadings:
     """Joules over time; in a further attempt a worker counts anew."""
     found, before, last, attempt = [], 0.0, 0.0, 0
     for line in lines:
@@ -78,14 +92,13 @@ def _series(lines: Sequence[Recorded]) -> Series:
             before, attempt = before + last, line.attempt
         last = line.event.joules
         found.append((line.time, before + last))
-    return tuple(found)
+    return MeterReadings(*np.array(found, np.float64).reshape(-1, 2).T)
 
 
 def _meter(lines: Sequence[Recorded]) -> str:
     return next((line.event.meter for line in lines if isinstance(line.event, Resources) and line.event.meter), "")
 
 
-def _between(series: Series, begin: float, end: float) -> float:
-    times, joules = zip(*series, strict=True)
-    at_begin, at_end = np.interp([begin, end], times, joules)
+def _between(series: MeterReadings, begin: float, end: float) -> float:
+    at_begin, at_end = np.interp([begin, end], series.times, series.joules)
     return float(at_end - at_begin)

@@ -39,18 +39,18 @@ class WattsMeter:
 
     def __init__(self, name: str, watts: Callable[[], float | None], now: Callable[[], float] = time.monotonic) -> None:
         self.name, self._watts, self._now = name, watts, now
-        self._joules, self._before = 0.0, (0.0, 0.0)
-        self._is_begun = False
+        self._joules = 0.0
+        self._before: tuple[float, float] | None = None
 
     def joules(self) -> float | None:
         """Read the power and return the energy so far."""
         watts, now = self._watts(), self._now()
         if watts is None:
             return None
-        if self._is_begun:
+        if self._before is not None:
             time_before, watts_before = self._before
             self._joules += (now - time_before) * (watts + watts_before) / 2
-        self._is_begun, self._before = True, (now, watts)
+        self._before = now, watts
         return self._joules
 
 

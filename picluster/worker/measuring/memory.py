@@ -43,8 +43,8 @@ def read_memory() -> Memory:
     if sizes is None:
         rss = psutil.Process().memory_info().rss
         return Memory(rss, rss, rss, 0)
-    peak_rss, rss, anonymous, file, shared = (int(size) * 1024 for size in sizes.groups()[:-1])
-    swapped = sizes[sizes.re.groups]
+    *always, swapped = sizes.groups()
+    peak_rss, rss, anonymous, file, shared = (int(size) * 1024 for size in always)
     return Memory(rss, peak_rss, anonymous + shared, file, None if swapped is None else int(swapped) * 1024)
 
 

@@ -10,11 +10,11 @@ from typing import Any
 from picluster.controller.first_boot.card import ANY_CABLE
 from picluster.controller.first_boot.verifying.findings import Fact, Finding, Mistake
 from picluster.controller.first_boot.verifying.user import AGAIN
+from picluster.schema.cluster_file import WIFI_PASSWORD_LENGTHS
 
 _KINDS = {"ethernets": "cable", "wifis": "Wi-Fi"}
 _KNOWN = {"version", "renderer", *_KINDS, "bridges", "bonds", "vlans", "modems", "tunnels"}
 _KEY = re.compile(r"[0-9a-fA-F]{64}")
-_PASSWORD_LENGTHS = range(8, 64)
 
 
 def judge_network(config: Mapping[str, Any] | None, *, radio_waits: bool) -> Iterator[Finding]:
@@ -106,4 +106,4 @@ def _judge_wifi(name: str, link: Mapping[str, Any], *, radio_waits: bool) -> Ite
 
 
 def _is_key(password: str) -> bool:
-    return bool(_KEY.fullmatch(password)) or len(password.encode()) in _PASSWORD_LENGTHS
+    return bool(_KEY.fullmatch(password)) or len(password.encode()) in WIFI_PASSWORD_LENGTHS
