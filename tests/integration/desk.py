@@ -112,6 +112,12 @@ def workers_of(controller: int) -> list[psutil.Process]:
     return [child for child in children if "picluster-worker" in " ".join(_command_line(child))]
 
 
+def worker_of(controller: int, node: str) -> psutil.Process:
+    """The worker process of one node."""
+    (worker,) = (each for each in workers_of(controller) if f"--node={node}" in _command_line(each))
+    return worker
+
+
 def _command_line(process: psutil.Process) -> Sequence[str]:
     try:
         return process.cmdline()

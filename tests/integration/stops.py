@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import psutil
 
 from picluster.controller.record.run_folder import RunFolder
-from tests.integration.desk import GRAPH, RUN_TIMEOUT_SECONDS, Desk, workers_of
+from tests.integration.desk import GRAPH, RUN_TIMEOUT_SECONDS, Desk, worker_of, workers_of
 
 if TYPE_CHECKING:
     from picluster.schema.state import Position
@@ -57,7 +57,8 @@ def ended_by(
                 began = place(run)
             time.sleep(0.02)
         end(controller)
-        output, _ = controller.communicate(timeout=RUN_TIMEOUT_SECONDS)
+        output, errors = controller.communicate(timeout=RUN_TIMEOUT_SECONDS)
+    assert controller.returncode == ENDS[end], output + errors
     (desk.folder / "output").write_text(output)
     return run
 
@@ -67,7 +68,7 @@ def ctrl_c(controller: subprocess.Popen[str]) -> None:
 
 
 def kill_a_worker(controller: subprocess.Popen[str]) -> None:
-    workers_of(controller.pid)[-1].kill()
+    worker_of(controller.pid, "pi3").kill()
 
 
 def kill_the_controller(controller: subprocess.Popen[str]) -> None:
@@ -82,3 +83,12 @@ def fall_asleep(controller: subprocess.Popen[str]) -> None:
         assert time.monotonic() < deadline
         time.sleep(0.05)
     controller.send_signal(signal.SIGCONT)
+
+
+ENDS: dict[Callable[[subprocess.Popen[str]], None], int] = {
+    ctrl_c: 130,
+    kill_a_worker: 0,
+    kill_the_controller: -signal.SIGKILL,
+    fall_asleep: 0,
+}
+"""Exit code of the controller after each."""

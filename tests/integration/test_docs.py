@@ -12,7 +12,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +29,7 @@ UNFOLLOWED = (
     "LOG",
     "benchmarks",
     "convolutions",
+    "energy",
     "engines",
     "faults",
     "first-boot",
@@ -40,11 +41,17 @@ UNFOLLOWED = (
 CORA = "planetoid/ind.cora.x"
 INTERPRETERS = {"sh": ["bash", "-euo", "pipefail"], "python": [sys.executable, "-W", "ignore"]}
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(shutil.which("jq") is None, reason="the pages show jq, which is not installed"),
-    pytest.mark.timeout(1200),
-]
+
+def follows(test: Callable[..., None]) -> Callable[..., None]:
+    """Mark a test that runs what a page shows."""
+    reason = "the pages show jq, which is not installed"
+    for mark in (
+        pytest.mark.slow,
+        pytest.mark.skipif(not shutil.which("jq"), reason=reason),
+        pytest.mark.timeout(1200),
+    ):
+        test = mark(test)
+    return test
 
 
 @dataclass(frozen=True)
@@ -121,12 +128,14 @@ class Reader:
         return done.stdout
 
 
+@follows
 @pytest.mark.parametrize("page", ["README.md", *(f"docs/{page}.md" for page in FOLLOWED)])
 def test_every_block_of_a_page_works(tmp_path: Path, page: str) -> None:
     for _ in Reader(tmp_path, page).follow():
         pass
 
 
+@follows
 def test_two_plans_of_the_first_run_show_the_same_losses(tmp_path: Path) -> None:
     for block, output in Reader(tmp_path, "docs/first-run.md").follow():
         if "[.epochs[].loss]" in block.text:
@@ -135,6 +144,7 @@ def test_two_plans_of_the_first_run_show_the_same_losses(tmp_path: Path) -> None
             assert losses[0] == losses[1]
 
 
+@follows
 def test_exported_weights_are_as_accurate_in_plain_pyg(tmp_path: Path) -> None:
     reader = Reader(tmp_path, "docs/export.md")
     for block, output in reader.follow():

@@ -16,7 +16,7 @@ from typing import Any
 import psutil
 import pytest
 
-from tests.integration.desk import Desk, losses, wait_until, workers_of
+from tests.integration.desk import Desk, losses, wait_until, worker_of, workers_of
 from tests.integration.terminal import SHOW_CURSOR, SMALL, Terminal, plain, terminal_of
 
 
@@ -104,7 +104,7 @@ def test_a_terminal_that_shows_ascii_only_gets_a_view_of_the_same_width(desk: De
 def test_a_failure_is_told_after_the_view_has_closed(desk: Desk, terminals: list[Terminal]) -> None:
     terminal = launch(desk, terminals, *SMALL, "--epochs", "100000")
     terminal.read(until="validation")
-    (worker,) = (each for each in workers_of(terminal.process.pid) if "--node=pi3" in each.cmdline())
+    worker = worker_of(terminal.process.pid, "pi3")
     worker.send_signal(signal.SIGKILL)
     code, words = terminal.end()
     assert code == 5

@@ -121,7 +121,7 @@ def _run(
 ) -> None:
     """Launch the rows, and show what they came to, also when they were stopped. Exits where none has finished."""
     from picluster.cli.show.series_view import SeriesView
-    from picluster.cli.terminal.interrupts import EndSignals
+    from picluster.cli.terminal.interrupts import EndSignals, Heedful
     from picluster.controller.comparison.comparison import compare as compared
     from picluster.controller.comparison.rows_file import read_rows
     from picluster.controller.comparison.series import Series, entries_of
@@ -132,7 +132,11 @@ def _run(
     lines = read_rows(file if file.is_absolute() else find(str(file)), further)
     series = Series(rows=[_row(line, given) for line in lines], seeds=seeds)
     with suppress(Stopped), EndSignals() as signals, SeriesView(series, tag) as view:
-        series.run(series.plan(), begin=view.begin, done=view.done)
+        series.run(
+            series.plan(),
+            begin=lambda row, seed: Heedful(view.begin(row, seed), signals.check),
+            done=view.done,
+        )
     if series.attempts:
         _show(compared(entries_of(series.attempts), tag=tag), chart, as_json=as_json)
     if signals.came and not series.attempts:

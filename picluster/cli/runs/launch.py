@@ -103,13 +103,14 @@ def _plan(request: LaunchRequest) -> None:
 
 def _train(request: LaunchRequest, departure: Departure | None) -> None:
     from picluster.cli.show.progress import LaunchScreen
-    from picluster.cli.terminal.interrupts import EndSignals, pauses_told
+    from picluster.cli.terminal.interrupts import EndSignals, Heedful, pauses_told
     from picluster.controller.running.run import carry_out
 
     if output := streams.standard_output():
         output.word = "the run goes on; later: picluster report"
-    with EndSignals(), pauses_told(f"after {request.grace:g} s (--grace) training falls back to its newest state"):
-        run = carry_out(request, LaunchScreen(departure=departure))
+    paused = f"after {request.grace:g} s (--grace) training falls back to its newest state"
+    with EndSignals() as signals, pauses_told(paused):
+        run = carry_out(request, Heedful(LaunchScreen(departure=departure), signals.check))
     say_result(run.record, run.test_accuracy)
 
 

@@ -3,11 +3,17 @@
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Self
 
+from picluster.controller.record.run_folder import RunFolder
+from picluster.controller.running.observer import Observer, Watch
 from picluster.errors import Stopped
+from picluster.schema.events import AnyEvent
+from picluster.schema.graph import GraphMeta
+from picluster.schema.plan import Plan
+from picluster.schema.spec import Spec
 
 _BY = {
     signal.SIGINT: "Ctrl-C",
@@ -49,6 +55,14 @@ class EndSignals:
         for number, handler in self._before.items():
             signal.signal(number, handler)  # type: ignore[arg-type]
 
+    def check(self) -> None:
+        """Raise Stopped where a signal came, and yet the work goes on.
+
+        What a handler raises is lost within a finalizer, or in a call that takes any error for its own.
+        """
+        if self.came:
+            raise self._stopped(self.came)
+
     def _stop(self, number: int, _frame: object) -> None:
         for each in _BY:
             signal.signal(each, signal.SIG_IGN)
@@ -57,6 +71,37 @@ class EndSignals:
 
     def _stopped(self, came: signal.Signals) -> Stopped:
         return self._kind(f"stopped by {_BY[came]}", by=_BY[came])
+
+
+class Heedful(Observer):
+    """Passes all that it hears on to another observer, and looks each time whether the launch was asked to end."""
+
+    def __init__(self, observer: Observer, check: Callable[[], None]) -> None:
+        super().__init__()
+        self.folders = observer.folders
+        self._observer, self._check = observer, check
+
+    def note(self, head: str, text: str) -> None:
+        """Pass a line on."""
+        self._check()
+        self._observer.note(head, text)
+
+    def planned(self, plan: Plan) -> None:
+        """Pass a plan on."""
+        self._check()
+        self._observer.planned(plan)
+
+    @contextmanager
+    def running(self, folder: RunFolder, spec: Spec, plan: Plan, graph: GraphMeta) -> Iterator[Watch]:
+        """Pass a run that begins on, and its events."""
+        self._check()
+        with self._observer.running(folder, spec, plan, graph) as watch:
+
+            def heed(node: str, event: AnyEvent) -> None:
+                self._check()
+                watch(node, event)
+
+            yield heed
 
 
 @contextmanager

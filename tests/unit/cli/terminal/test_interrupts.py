@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from picluster.cli.terminal.interrupts import EndSignals
+from picluster.cli.terminal.interrupts import EndSignals, Heedful
+from picluster.controller.running.observer import Observer
 from picluster.errors import Stopped
 
 END_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
@@ -53,6 +54,24 @@ def test_a_call_that_a_signal_makes_fail_in_its_own_way_is_told_as_stopped() -> 
     with pytest.raises(Stopped, match="stopped by Ctrl-C") as caught, EndSignals():
         interrupted()
     assert isinstance(caught.value.__cause__, KeyError)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_signal_that_is_lost_in_a_finalizer_ends_the_launch_at_its_next_event() -> None:
+    class Finalizer:
+        def __del__(self) -> None:
+            signal.raise_signal(signal.SIGINT)
+
+    heard: list[str] = []
+    observer = Observer(on_note=heard.append)
+    with EndSignals() as signals:
+        heedful = Heedful(observer, signals.check)
+        heedful.note("model", "sage")
+        Finalizer()
+        assert signals.came == signal.SIGINT
+        with pytest.raises(Stopped, match="stopped by Ctrl-C"):
+            heedful.note("engine", "sockets")
+    assert heard == ["model: sage"]
 
 
 def test_a_process_with_threads_left_ends_with_its_exit_code_and_last_words() -> None:
