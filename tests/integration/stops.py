@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 SMALL = (*GRAPH, "--hidden", "8", "--batch-size", "16", "--micro-batches", "2")
 WORDS = {
     "sage": ("--model", "sage", *SMALL, "--epochs", "8"),
-    "gcn": ("--model", "gcn", *GRAPH, "--hidden", "8", "--micro-batches", "2", "--epochs", "150"),
-    "gcnii": ("--model", "gcnii", *SMALL, "--depth", "3", "--epochs", "40", "--patience", "4"),
+    "gcn": ("--model", "gcn", *GRAPH, "--hidden", "8", "--micro-batches", "2", "--epochs", "60"),
+    "gcnii": ("--model", "gcnii", *SMALL, "--depth", "3", "--epochs", "12", "--patience", "4"),
 }
 EVERY = ("--checkpoint-every", "3")
 PLANS = (

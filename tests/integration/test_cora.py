@@ -56,6 +56,7 @@ def test_gcn_reaches_the_published_accuracy_over_three_seeds(desk: Desk, cora_in
 
 
 @pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.timeout(1200)
 def test_gcnii_of_eight_layers_reaches_the_published_accuracy_over_two_seeds(desk: Desk, cora_input: str) -> None:
     """Chen et al. (2020, table 3) with 8 layers: 0.842."""

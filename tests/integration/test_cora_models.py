@@ -94,6 +94,7 @@ def single(desk: Desk) -> Single:
     return Single(row, max(slow))
 
 
+@pytest.mark.thorough
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("model", ACCURACY)
 def test_over_several_splits_it_is_better_than_the_predecessor_s(single: Single, model: str) -> None:
@@ -107,6 +108,7 @@ def test_over_several_splits_it_is_better_than_the_predecessor_s(single: Single,
     assert gcn.mean > row.test_accuracy.mean + gcn.standard_error
 
 
+@pytest.mark.thorough
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("model", PRETRAINED)
 def test_pretraining_and_a_run_take_less_than_a_quarter_of_the_predecessor_s_time(single: Single, model: str) -> None:
@@ -159,6 +161,7 @@ def step_ms(desk: Desk, model: str, *strategy: str) -> float:
 
 
 @pytest.mark.quiet
+@pytest.mark.thorough
 @pytest.mark.timeout(1200)
 def test_two_replicas_of_one_thread_take_two_thirds_of_the_time_of_one(
     tmp_path_factory: pytest.TempPathFactory,

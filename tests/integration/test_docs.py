@@ -25,6 +25,8 @@ BLOCK = re.compile(r"(?:^<!-- (?P<mark>.*?) -->\n)?^```(?P<kind>\w+)\n(?P<text>.
 BLOCK_TIMEOUT_SECONDS = 800
 FOLLOWED = ("compare", "datasets", "doctor", "launch", "models", "precision", "python", "report", "run-folder", "trace")
 """Pages whose blocks need nothing but to work."""
+LONG = ("docs/compare.md", "docs/datasets.md", "docs/models.md", "docs/report.md")
+"""Pages that take minutes; that their commands can be typed is seen without running them, too."""
 UNFOLLOWED = (
     "LOG",
     "benchmarks",
@@ -129,7 +131,13 @@ class Reader:
 
 
 @follows
-@pytest.mark.parametrize("page", ["README.md", *(f"docs/{page}.md" for page in FOLLOWED)])
+@pytest.mark.parametrize(
+    "page",
+    [
+        pytest.param(page, marks=pytest.mark.thorough if page in LONG else ())
+        for page in ("README.md", *(f"docs/{page}.md" for page in FOLLOWED))
+    ],
+)
 def test_every_block_of_a_page_works(tmp_path: Path, page: str) -> None:
     for _ in Reader(tmp_path, page).follow():
         pass

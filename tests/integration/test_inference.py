@@ -209,7 +209,9 @@ def cut_of(model: str) -> Cut:
     return "rows" if model == "gat" else "aggregated"
 
 
-@pytest.mark.parametrize("model", DEPTHS)
+@pytest.mark.parametrize(
+    "model", ["sage", "gat", *(pytest.param(m, marks=pytest.mark.thorough) for m in ("gcn", "gcnii"))]
+)
 def test_exact_scores_and_test_accuracy_equal_plain_pyg_on_the_whole_graph(
     small: Callable[[str], Trained], model: str
 ) -> None:
@@ -232,7 +234,7 @@ def test_predictions_are_bitwise_the_same_under_all_plans_and_engines(
 ) -> None:
     found, receives = small(model), cut_of(model)
     single = found.predict(plan_for("single", DEPTHS[model], receives))
-    for name in ("layer-split", "three replicas of stage 1", "data-parallel", "rows cross"):
+    for name in ("three replicas of stage 1", "data-parallel", "rows cross"):
         plan = plan_for(name, DEPTHS[model], receives)
         assert np.array_equal(found.predict(plan), single), name
     over_rpc = replace(plan_for("layer-split", DEPTHS[model], receives), engine="rpc")

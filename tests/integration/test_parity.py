@@ -45,17 +45,21 @@ def single_run(desk: Desk) -> Callable[[str, str], RunFolder]:
     return lru_cache(lambda model, mode: run_of(desk, model, mode, "single", "sockets"))
 
 
-# Every model, mode and plan is among them. Random plans are in `test_any_plan.py`, and in the unit tests of roles.
+THOROUGH = [pytest.mark.slow, pytest.mark.thorough]
+# Every model, mode and plan is among those that are not thorough.
 CASES = [
     ("sage", "sampled", "data-parallel"),
     ("sage", "full batch", "layer-split"),
     *(
         pytest.param(*case, marks=pytest.mark.slow)
+        for case in [("gcn", "full batch", "hybrid, sampler inside"), ("gcnii", "sampled", "hybrid")]
+    ),
+    *(
+        pytest.param(*case, marks=THOROUGH)
         for case in [
             ("gcn", "sampled", "hybrid, sampler inside"),
             ("gcn", "full batch", "hybrid"),
             ("gcn", "full batch", "data-parallel"),
-            ("gcnii", "sampled", "hybrid"),
             ("gcnii", "sampled", "layer-split"),
             ("gcnii", "full batch", "data-parallel"),
         ]
@@ -78,8 +82,8 @@ def test_every_plan_over_sockets_gives_the_losses_of_one_process(
     ("engine", "model", "mode", "plan"),
     [
         ("gloo", "sage", "sampled", "data-parallel"),
-        pytest.param("gloo", "gcnii", "sampled", "layer-split", marks=pytest.mark.slow),
-        pytest.param("rpc", "gcn", "full batch", "hybrid", marks=pytest.mark.slow),
+        pytest.param("gloo", "gcnii", "sampled", "layer-split", marks=THOROUGH),
+        pytest.param("rpc", "gcn", "full batch", "hybrid", marks=THOROUGH),
     ],
 )
 def test_a_plan_over_another_engine_gives_the_losses_of_one_process(
@@ -91,6 +95,7 @@ def test_a_plan_over_another_engine_gives_the_losses_of_one_process(
 
 
 @pytest.mark.slow
+@pytest.mark.thorough
 def test_eight_layers_over_four_nodes_give_the_losses_of_one_process(desk: Desk) -> None:
     few = ("--micro-batches", "4", "--epochs", "12")
     words = (*SAME, "--model", "gcnii", "--depth", "8", "--fanout", "all", *few)
@@ -115,7 +120,7 @@ def layers(*, features, classes, depth=2, hidden=24, dropout=0.5):
     ("plan", "cuts"),
     [
         pytest.param(("--layers-per-node", "1", "--nodes", "2"), ["rows"], marks=pytest.mark.slow),
-        pytest.param(("--strategy", "data-parallel", "--nodes", "3"), [], marks=pytest.mark.slow),
+        pytest.param(("--strategy", "data-parallel", "--nodes", "3"), [], marks=THOROUGH),
     ],
     ids=["layer-split", "data-parallel"],
 )
@@ -131,12 +136,12 @@ def test_attention_of_pyg_gives_the_losses_of_one_process_though_full_rows_cross
     assert losses(run) == losses(desk.launch(*words, *PLANS["single"]))
 
 
+MARKS = {"sage": [], "gcn": [pytest.mark.slow], "gcnii": [pytest.mark.slow]}
+
+
 @pytest.mark.parametrize(
     "case",
-    [
-        pytest.param(case, marks=() if case[0] == "sage" else pytest.mark.slow, id=", ".join(case))
-        for case in product(DEPTHS, MODES)
-    ],
+    [pytest.param(case, marks=MARKS[case[0]], id=", ".join(case)) for case in product(DEPTHS, MODES)],
 )
 def test_one_process_learns_what_is_recorded(
     single_run: Callable[[str, str], RunFolder], case: tuple[str, str]
@@ -145,6 +150,7 @@ def test_one_process_learns_what_is_recorded(
 
 
 @pytest.mark.slow
+@pytest.mark.thorough
 def test_another_seed_gives_other_losses(desk: Desk, single_run: Callable[[str, str], RunFolder]) -> None:
     single = losses(single_run("sage", "sampled"))
     other = losses(run_of(desk, "sage", "sampled", "single", "sockets", "--seed", "8"))

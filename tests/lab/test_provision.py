@@ -36,7 +36,7 @@ def shelf(_can_have_labs: None, tmp_path_factory: pytest.TempPathFactory) -> Ite
     lab_command("down", "--name", name)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", autouse=True)
 def packages(shelf: Shelf) -> dict[str, set[str]]:
     """Debian packages of each node before anything was done."""
     return {node: installed(shelf, node) for node in shelf.lab.addresses}
@@ -87,6 +87,7 @@ def is_bare(shelf: Shelf, node: str) -> bool:
     return not shelf.lab.in_node(node, f"ls -d {wrote} 2>/dev/null || true").stdout
 
 
+@pytest.mark.thorough  # of the roles alone it is tried in `test_roles.py`
 def test_a_check_of_bare_nodes_ends_well_and_changes_nothing(shelf: Shelf, packages: dict[str, set[str]]) -> None:
     output = make(shelf, "provision", "CHECK=1")
     assert all(node["ok"] > 10 and node["failed"] == 0 for node in counts(output).values())
