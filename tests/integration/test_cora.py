@@ -28,6 +28,7 @@ def accuracy(desk: Desk, model: str, seed: int) -> float:
     return result.test_accuracy or 0.0
 
 
+@pytest.mark.slow
 def test_gcn_learns_cora_with_the_defaults(desk: Desk, cora_input: str) -> None:
     desk.environment["PICLUSTER_INPUT"] = cora_input
     report = make_report(desk.launch("--dataset", "cora", "--model", "gcn", "--layers-per-node", "1"))

@@ -59,7 +59,7 @@ def test_a_controller_that_slept_goes_on_by_itself_and_whoever_attaches_is_told(
     assert seen.stdout.splitlines()[-2].startswith("test accuracy 0.")
 
 
-@pytest.mark.parametrize("end", [ctrl_c, kill_the_controller])
+@pytest.mark.parametrize("end", [ctrl_c, pytest.param(kill_the_controller, marks=pytest.mark.slow)])
 def test_a_run_that_was_ended_goes_on_under_another_plan_and_engine(
     desk: Desk, whole: Learnt, end: Callable[[subprocess.Popen[str]], None]
 ) -> None:
@@ -73,6 +73,7 @@ def test_a_run_that_was_ended_goes_on_under_another_plan_and_engine(
     assert f"run {run.name} has finished" in again.stderr
 
 
+@pytest.mark.slow
 def test_a_damaged_state_is_told_and_the_one_before_is_taken(desk: Desk, whole: Learnt) -> None:
     run = ended_by(desk, ctrl_c, *WORDS["sage"], "--strategy", "single")
     run = ended_by(desk, ctrl_c, "--resume", run.name, run=run)

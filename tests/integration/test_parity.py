@@ -49,10 +49,13 @@ THOROUGH = [pytest.mark.slow, pytest.mark.thorough]
 # Every model, mode and plan is among those that are not thorough.
 CASES = [
     ("sage", "sampled", "data-parallel"),
-    ("sage", "full batch", "layer-split"),
     *(
         pytest.param(*case, marks=pytest.mark.slow)
-        for case in [("gcn", "full batch", "hybrid, sampler inside"), ("gcnii", "sampled", "hybrid")]
+        for case in [
+            ("sage", "full batch", "layer-split"),
+            ("gcn", "full batch", "hybrid, sampler inside"),
+            ("gcnii", "sampled", "hybrid"),
+        ]
     ),
     *(
         pytest.param(*case, marks=THOROUGH)
@@ -81,7 +84,7 @@ def test_every_plan_over_sockets_gives_the_losses_of_one_process(
 @pytest.mark.parametrize(
     ("engine", "model", "mode", "plan"),
     [
-        ("gloo", "sage", "sampled", "data-parallel"),
+        pytest.param("gloo", "sage", "sampled", "data-parallel", marks=pytest.mark.slow),
         pytest.param("gloo", "gcnii", "sampled", "layer-split", marks=THOROUGH),
         pytest.param("rpc", "gcn", "full batch", "hybrid", marks=THOROUGH),
     ],
