@@ -170,6 +170,7 @@ def test_a_third_node_is_added_and_the_others_are_told_of_it(shelf: Shelf) -> No
         assert address in shelf.lab.in_node(node, "nft list table inet picluster").stdout
 
 
+@pytest.mark.thorough  # a play: half a minute
 def test_an_environment_whose_python_is_gone_is_made_anew(shelf: Shelf) -> None:
     """As after an upgrade of the system."""
     shelf.lab.in_node(
@@ -186,6 +187,7 @@ def test_a_second_run_changes_nothing_and_does_something(shelf: Shelf) -> None:
     assert all(node["changed"] == node["failed"] == 0 < node["ok"] for node in found.values()), output
 
 
+@pytest.mark.thorough  # a play; the second run above changes nothing either
 def test_a_check_of_ready_nodes_ends_well(shelf: Shelf) -> None:
     found = counts(make(shelf, "provision", "CHECK=1"))
     assert all(node["changed"] == node["failed"] == 0 < node["ok"] for node in found.values())
@@ -206,6 +208,7 @@ def test_they_train_by_the_bare_words(shelf: Shelf) -> None:
     assert losses(run)[-1] < losses(run)[0]
 
 
+@pytest.mark.thorough  # of the roles alone it is tried in `test_roles.py`
 def test_apt_s_timers_are_held_while_a_run_goes_on_and_let_go_when_it_dies(shelf: Shelf) -> None:
     start = "systemctl start apt-daily.service; journalctl --sync; journalctl --unit apt-daily --output cat --lines 2"
     with shelf.training() as (controller, _):

@@ -204,6 +204,7 @@ def test_rules_that_shut_us_out_are_undone_by_the_node_itself(play: Play, ready:
     assert "inet picluster" in ready.ssh("pi1", "sudo nft list tables").stdout
 
 
+@pytest.mark.thorough  # three plays: minutes
 def test_the_network_that_the_person_comes_from_is_let_in_and_said_or_the_address_alone(
     play: Play, ready: RunningLab
 ) -> None:
@@ -245,6 +246,7 @@ def test_nothing_is_undone_under_a_run(play: Play, ready: RunningLab) -> None:
     assert "pi1: cora-abcd trains there: wait for its end, or end it: picluster stop cora-abcd" in recap.words
 
 
+@pytest.mark.thorough  # of whole playbooks it is tried in `test_provision.py`
 def test_a_reset_leaves_what_others_need_and_nothing_else(play: Play, ready: RunningLab, bare: str) -> None:
     assert play(RESET).code == 0
     left = ready.in_node("pi1", STATE).stdout.splitlines()
