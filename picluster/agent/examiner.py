@@ -25,6 +25,8 @@ PROGRAM_SECONDS = 5
 NAME_SECONDS = 3.0
 """Time to resolve the node's own name: without DNS it could take half a minute."""
 ROOT = Path("/")
+_FIRST_PERSON, _LAST_PERSON = 1000, 59999
+"""Numbers of accounts that belong to people."""
 _PACKAGE_LOCKS = ("var/lib/dpkg/lock-frontend", "var/lib/dpkg/lock", "var/lib/apt/lists/lock")
 _LOCK = re.compile(r"^\d+: \w+ +\w+ +WRITE (\d+) [0-9a-f]+:[0-9a-f]+:(\d+) ", re.MULTILINE)
 
@@ -51,7 +53,56 @@ def examine(*, folder: str) -> Answer:
         "celsius": celsius(ROOT),
         "throttled": _throttled(ROOT),
         "package_locks": package_locks(ROOT),
+        **_versions(ROOT),
+        "disk": disk_under(ROOT, Path(folder).expanduser()),
     }
+
+
+def names() -> Answer:
+    """Names by which this machine and its people can be recognised; nothing else tells them."""
+    import pwd
+
+    people = [each for each in pwd.getpwall() if _FIRST_PERSON <= each.pw_uid <= _LAST_PERSON]
+    own = [each for each in pwd.getpwall() if each.pw_uid == os.getuid()]
+    devices = [text(file) or "" for file in (ROOT / "sys/class/net").glob("*/address")]
+    networks = re.findall(r"^\s*ssid (.+)$", told_by("iw", "dev", seconds=PROGRAM_SECONDS) or "", re.MULTILINE)
+    return {
+        "hosts": sorted({socket.gethostname(), platform.node()}),
+        "users": list(dict.fromkeys(each.pw_name for each in (*own, *people))),
+        "homes": list(dict.fromkeys([str(Path.home()), *(each.pw_dir for each in (*own, *people))])),
+        "hardware_addresses": sorted({each.strip() for each in devices} - {"", "00:00:00:00:00:00"}),
+        "networks": sorted(set(networks)),
+    }
+
+
+def _versions(root: Path) -> Answer:
+    """Kernel, and firmware of a Pi: the first line that it tells is its date."""
+    told = {name: told_by("vcgencmd", name, seconds=PROGRAM_SECONDS) for name in ("version", "bootloader_version")}
+    firmware, bootloader = ((words or "").strip().partition("\n")[0] or None for words in told.values())
+    most = (text(root / "sys/devices/system/cpu/cpu0/cpufreq/cpuinfo_max_freq") or "").strip()
+    return {
+        "kernel": platform.release(),
+        "page_bytes": os.sysconf("SC_PAGE_SIZE"),
+        "most_mhz": int(most) // 1000 if most.isdigit() else None,
+        "firmware": firmware,
+        "bootloader": bootloader,
+    }
+
+
+def disk_under(root: Path, folder: Path) -> str | None:
+    """The disk that a folder is on, or would be, with its model; None where it is on no device of its own."""
+    for place in (folder, *folder.parents):
+        with suppress(OSError):
+            device = place.stat().st_dev
+            break
+    else:
+        return None
+    part = (root / f"sys/dev/block/{os.major(device)}:{os.minor(device)}").resolve()
+    disk = part.parent if (part / "partition").exists() else part
+    if not (disk / "queue").exists():
+        return None
+    model = (text(disk / "device/name") or text(disk / "device/model") or "").strip()
+    return f"{disk.name} {model}".strip()
 
 
 def _system(root: Path) -> Answer:
@@ -169,4 +220,4 @@ def package_locks(root: Path) -> list[str]:
     return sorted({name for name in names if re.match("apt|dpkg|unattended|packagekit|aptitude|python", name)})
 
 
-ANSWERS: dict[str, Callable[..., Answer]] = {each.__name__: each for each in (clock, examine)}
+ANSWERS: dict[str, Callable[..., Answer]] = {each.__name__: each for each in (clock, examine, names)}

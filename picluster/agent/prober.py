@@ -1,4 +1,4 @@
-"""Trials of what a run will do on a node: compute with torch, and reach the other nodes over TCP.
+"""Trials of what a run will do on a node: compute with torch, quickly enough, and reach the other nodes over TCP.
 
 A temporary listener greets whoever connects, sends a few small messages back, then swallows what comes and says how
 much it was. It ends with this process.
@@ -29,6 +29,11 @@ SENDING_SECONDS = 1.0
 SENT_BYTES = 8 << 20
 """Most data that are sent."""
 ROUND_TRIPS = 21
+MEASURES = (
+    *("cores", "product_gflops", "all_cores_gflops", "gather_fp32_rows", "gather_fp16_rows"),
+    *("read_mb_per_second", "random_reads", "in_memory"),
+)
+"""Names of what a bench tells."""
 _CHUNK = bytes(1 << 16)
 _BUFFER_BYTES = 1 << 18  # what waits in it on a slow link delays the end of the measurement
 _LONGEST_GREETING = 200
@@ -39,8 +44,18 @@ Answer = dict[str, Any]
 
 def torch(*, python: str, trial: str) -> Answer:
     """Outcome of a trial: its last step, its end, and the versions and numerics that it told."""
+    return _tried(python, trial, {"versions": {}, "numerics": None})
+
+
+def bench(*, python: str, trial: str) -> Answer:
+    """Outcome of a bench: its last step, its end, and the measures that it told."""
+    return _tried(python, trial, dict.fromkeys(MEASURES))
+
+
+def _tried(python: str, trial: str, nothing: Answer) -> Answer:
+    """Run a program that names its steps, and tells its results as JSON in the end; without an end: `nothing`."""
     program = str(Path(python).expanduser())
-    told: Answer = {"step": "", "signal": None, "error": "", "versions": {}, "numerics": None}
+    told: Answer = {"step": "", "signal": None, "error": "", **nothing}
     try:
         ended = subprocess.run(
             [program, "-P", "-c", trial],
@@ -136,4 +151,4 @@ def _lines(text: bytes | None) -> list[str]:
     return (text or b"").decode(errors="replace").strip().splitlines() or [""]
 
 
-ANSWERS: dict[str, Callable[..., Answer]] = {each.__name__: each for each in (torch, listen, measure)}
+ANSWERS: dict[str, Callable[..., Answer]] = {each.__name__: each for each in (torch, bench, listen, measure)}

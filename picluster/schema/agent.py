@@ -9,6 +9,7 @@ import msgspec
 
 from picluster.agent.answering import VERSION
 from picluster.errors import RunFailed
+from picluster.schema.bundle import Bench, Names
 from picluster.schema.events import WorkerState
 from picluster.schema.facts import Claimed, NodeFacts
 from picluster.schema.health import Facts, TorchTrial
@@ -222,8 +223,21 @@ class Examine(Question[Facts], frozen=True, kw_only=True, tag="examine"):
     """Folder where data are kept."""
 
 
+class TellNames(Question[Names], frozen=True, kw_only=True, tag="names"):
+    """Question for names by which the node and its people can be recognised. Examiner."""
+
+
 class TryTorch(Question[TorchTrial], frozen=True, kw_only=True, tag="torch"):
     """Order to run a trial. Prober."""
+
+    python: str
+    """Interpreter of the node's environment."""
+    trial: str
+    """Text of the program."""
+
+
+class RunBench(Question[Bench], frozen=True, kw_only=True, tag="bench"):
+    """Order to run a bench. Prober."""
 
     python: str
     """Interpreter of the node's environment."""

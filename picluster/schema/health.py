@@ -78,6 +78,18 @@ class Facts(Record, frozen=True, kw_only=True):
     """Bits of `vcgencmd get_throttled`."""
     package_locks: tuple[str, ...]
     """Programs that hold locks of apt and dpkg."""
+    kernel: str = ""
+    """Release of the kernel; empty in older records."""
+    page_bytes: int | None = None
+    """Size of a page of memory: 16 KiB on a Pi 5 with its own kernel; None in older records, as the next ones."""
+    most_mhz: int | None = None
+    """Highest clock of the processor that its system allows."""
+    firmware: str | None = None
+    """Date of a Pi's firmware."""
+    bootloader: str | None = None
+    """Date of a Pi's bootloader."""
+    disk: str | None = None
+    """Device that holds the data, such as `mmcblk0 SD64G`."""
 
 
 class Link(Record, frozen=True, kw_only=True):

@@ -62,6 +62,13 @@ REFUSED: dict[str, dict[str, tuple[Words, ...]]] = {
         "--dataset": ("--dataset mine",),
         "--json": ALWAYS,
     },
+    "probe": {
+        "--bundle": ("--bundle a.txt", "--bundle none/a.json", "--bundle plan.json", "--bundle a.json --read b.json"),
+        "--read": ("--read b.json --bundle a.json",),
+        "--inventory": ("--inventory a.yml --read plan.json",),
+        "--nodes": ("--nodes 2 --read plan.json",),
+        "--json": ("--json --bundle a.json",),
+    },
     "init": {
         "--wifi": ("--wifi home",),
         "--wifi-country": ("--wifi-country GB",),

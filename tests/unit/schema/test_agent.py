@@ -55,9 +55,10 @@ def asked(folder: Path) -> dict[str, list[Question[Any]]]:
             agent.RemoveFolder(folder=str(folder / "run")),
             agent.BecomeWorker(folders=["/proc/no"], files={}, environment={}, command=["x"], unit=""),
         ],
-        "examiner": [agent.TellTime(), agent.Examine(folder=str(folder))],
+        "examiner": [agent.TellTime(), agent.Examine(folder=str(folder)), agent.TellNames()],
         "prober": [
             agent.TryTorch(python="/nowhere", trial=""),
+            agent.RunBench(python="/nowhere", trial=""),
             agent.Listen(address="127.0.0.1", greeting="x"),
             agent.MeasureLink(address="127.0.0.1", port=1, greeting="x"),
         ],
