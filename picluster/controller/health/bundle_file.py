@@ -33,7 +33,7 @@ def write_bundle(file: Path, bundle: Bundle) -> None:
 
 def read_bundle(file: Path) -> Bundle:
     """Read a bundle. InputError where the file is none, or is not there."""
-    fix = "one is written by: picluster probe --bundle FILE"
+    fix = "one is written by: picluster probe --bundle shelf.json"
     if not file.is_file():
         raise InputError(f"there is no file {file}", fix=fix)
     try:
