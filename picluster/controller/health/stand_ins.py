@@ -98,7 +98,7 @@ class StandIns:
         return self._next(kind, found)
 
     def _next(self, kind: str, word: str) -> str:
-        """What stands for a word of a kind, from now on."""
+        """Stand-in for a word of a kind, from now on."""
         found = self._found.setdefault(kind, {})
         return found.setdefault(word.lower(), _NAMES[kind](len(found)))
 
@@ -135,7 +135,7 @@ _FORMS: dict[str, Callable[[str], str]] = {
     "home": lambda _: "/home/user",
     "account": lambda _: "user@host",
 }
-"""What is always the same for a kind, or may stay as it is; empty where it is neither."""
+"""Functions for what is always the same for a kind, or may stay as it is; empty where it is neither."""
 _NAMES: dict[str, Callable[[int], str]] = {
     "node": lambda number: f"node-{_letters(number)}",
     "host": lambda number: f"host-{number + 1}",
