@@ -51,7 +51,7 @@ def examine(*, folder: str) -> Answer:
         "interfaces": interfaces(ROOT, [name for _, name in socket.if_nameindex()]),
         "governor": governor(ROOT),
         "celsius": celsius(ROOT),
-        "throttled": _throttled(ROOT),
+        "throttled": throttled(ROOT),
         "package_locks": package_locks(ROOT),
         **_versions(ROOT),
         "disk": disk_under(ROOT, Path(folder).expanduser()),
@@ -200,7 +200,7 @@ def celsius(root: Path) -> float | None:
     return max(degrees, default=None)
 
 
-def _throttled(root: Path) -> int | None:
+def throttled(root: Path) -> int | None:
     """The firmware's word for low voltage and heat, as bits; None on what is no Pi."""
     told = told_by("vcgencmd", "get_throttled", seconds=PROGRAM_SECONDS) or ""
     words = told.partition("=")[2] or text(root / "sys/devices/platform/soc/soc:firmware/get_throttled") or ""

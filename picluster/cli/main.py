@@ -10,7 +10,7 @@ import typer
 
 import picluster
 from picluster.cli.data import dataset
-from picluster.cli.nodes import cards, doctor, init, lab, probe, provision, trust
+from picluster.cli.nodes import cards, doctor, init, lab, probe, provision, top, trust
 from picluster.cli.runs import attach, compare, export, launch, logs, report, runs, stop
 from picluster.cli.terminal import streams
 from picluster.cli.terminal.parsing import HELP_NAMES, command_line, in_words
@@ -37,6 +37,7 @@ app.command("stop", epilog=stop.STOP_EXAMPLES)(stop.stop)
 app.command("reap", epilog=stop.REAP_EXAMPLES)(stop.reap)
 app.command("doctor", epilog=doctor.EXAMPLES)(doctor.doctor)
 app.command("probe", epilog=probe.EXAMPLES)(probe.probe)
+app.command("top", epilog=top.EXAMPLES)(top.top)
 app.command("init", epilog=init.EXAMPLES)(init.init)
 app.command("provision", epilog=provision.PROVISION_EXAMPLES)(provision.provision)
 app.command("reset", epilog=provision.RESET_EXAMPLES)(provision.reset)

@@ -12,6 +12,7 @@ from picluster.errors import RunFailed
 from picluster.schema.bundle import Bench, Names
 from picluster.schema.events import WorkerState
 from picluster.schema.facts import Claimed, NodeFacts
+from picluster.schema.gauges import Gauges
 from picluster.schema.health import Facts, TorchTrial
 from picluster.schema.record import Record, decode
 from picluster.wording import in_words
@@ -210,6 +211,13 @@ class RemoveFolder(Question[Removed], frozen=True, kw_only=True, tag="remove"):
     """Order to remove a run's folder from the cache. Steward."""
 
     folder: str
+
+
+class ReadGauges(Question[Gauges], frozen=True, kw_only=True, tag="gauge"):
+    """Question for what is in use now. Gauge."""
+
+    folder: str
+    """Folder where data are kept."""
 
 
 class TellTime(Question[Time], frozen=True, kw_only=True, tag="clock"):

@@ -25,6 +25,8 @@ class Claimed(msgspec.Struct, frozen=True):
     """Group of processes to end with it."""
     since: float
     """Time when it came, in seconds since 1970."""
+    role: str = ""
+    """Its work, such as `sampler + stage 1`."""
 
 
 class NodeFacts(Record, frozen=True, kw_only=True):

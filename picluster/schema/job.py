@@ -6,7 +6,7 @@ from picluster.schema.run import Controller
 from picluster.schema.spec import Spec
 from picluster.schema.state import Beginning, Position
 
-JOB_SCHEMA_VERSION = 7
+JOB_SCHEMA_VERSION = 8
 
 HEARTBEAT_SECONDS = 0.5
 """Pause so short that a worker outlasts 3 s without a link, under the usual grace: TCP carries what it held back."""
@@ -28,6 +28,8 @@ class Claim(Record, frozen=True, kw_only=True):
     """True where the node is a machine of its own, which works for one run at a time."""
     grace_seconds: float
     """A worker that hears nothing from its controller for so long ends itself."""
+    role: str = ""
+    """Work of the worker in words, for whoever looks at the node."""
 
 
 class Job(Record, frozen=True, kw_only=True):

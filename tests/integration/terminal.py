@@ -53,6 +53,10 @@ class Terminal:
             os.close(self.screen)
         self.is_open = False
 
+    def resize(self, *, columns: int, lines: int = 24) -> None:
+        """Make the window wider or narrower; the kernel tells the command."""
+        fcntl.ioctl(self.screen, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
+
     def settings(self) -> list[object]:
         return termios.tcgetattr(self.screen)
 

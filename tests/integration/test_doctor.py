@@ -74,6 +74,11 @@ def test_one_bad_node_hides_nothing_of_the_others(desk: Desk, sshd: Sshd) -> Non
     assert told["three", "fit"]["what"] == "picluster is not installed in /nowhere there"
     assert told["three", "fit"]["fix"]
     assert {link["source"] for link in health["links"]} == set(NAMES[1:])
+    top = desk.picluster("top", "--json", "--inventory", str(inventory))
+    assert top.returncode == 5
+    read = json.loads(top.stdout)["nodes"]
+    assert [bool(node["problem"]) for node in read] == [True, False, False]
+    assert [bool(node["memory_used_bytes"] and node["free_bytes"]) for node in read] == [False, True, True]
 
 
 @NEEDS_SSHD

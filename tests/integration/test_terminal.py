@@ -59,6 +59,13 @@ def test_ctrl_c_gives_the_terminal_back_as_it_was(desk: Desk, terminals: list[Te
     terminal = launch(desk, terminals, *SMALL, "--epochs", "100000")
     before = terminal.settings()
     terminal.read(until="validation")
+    told = json.loads(desk.picluster("top", "--json", "--nodes", "4").stdout)
+    assert [[worker["role"] for worker in node["workers"]] for node in told["nodes"]] == [
+        ["sampler"],
+        ["stage 1"],
+        ["stage 2"],
+        [],
+    ]
     os.write(terminal.screen, b"\x03")
     code, words = terminal.end()
     assert code == 130, words
@@ -66,6 +73,23 @@ def test_ctrl_c_gives_the_terminal_back_as_it_was(desk: Desk, terminals: list[Te
     assert any(line.startswith("stopped    after epoch ") for line in plain(words))
     assert re.search(r"error: run \S+ was stopped", words[words.rfind(SHOW_CURSOR) :])
     assert "Traceback" not in words
+    assert before == termios.tcgetattr(terminal.screen)
+
+
+def test_all_nodes_are_shown_whatever_is_typed_until_ctrl_c(desk: Desk, terminals: list[Terminal]) -> None:
+    terminal = terminal_of(desk, terminals, "top", "--nodes", "2", "--every", "0.5", columns=80)
+    before = terminal.settings()
+    terminal.read(until="idle")
+    os.write(terminal.screen, b"typed\n")
+    terminal.resize(columns=40)
+    terminal.read(until="GiB free\x1b[")
+    os.write(terminal.screen, b"\x03")
+    code, words = terminal.end()
+    assert code == 130, words
+    assert "typed" not in words
+    after = plain(words[words.rfind("\x1b[?1049l") :])
+    assert max(map(len, after)) <= 40
+    assert {"pi1", "pi2"} <= set(after)
     assert before == termios.tcgetattr(terminal.screen)
 
 

@@ -30,6 +30,7 @@ _LONGEST_WORDS = 64 << 10
 _PROGRAMS = {
     "steward": ("answering", "claims", "control_groups", "premises", "processes", "verifying", "steward"),
     "examiner": ("answering", "control_groups", "premises", "examiner"),
+    "gauge": ("answering", "claims", "control_groups", "premises", "examiner", "gauge"),
     "prober": ("answering", "prober"),
 }
 """The modules of each of the programs of `agent/`, in the order in which they import each other."""

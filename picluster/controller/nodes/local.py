@@ -128,7 +128,8 @@ class LocalAgent:
 
     def __init__(self, program: str) -> None:
         command = [sys.executable, "-m", "picluster.agent.answering", program]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        # In a session of its own: Ctrl-C is for the controller alone, whose end the program sees.
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
 
     def ask(self, question: Question[AnswerType]) -> AnswerType:
         """The answer."""

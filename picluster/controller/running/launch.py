@@ -89,6 +89,7 @@ class Launch:
             controller=this_controller(),
             is_exclusive=self.transports[node].is_exclusive,
             grace_seconds=self.grace_seconds,
+            role=self.plan.role_of(node),
         )
 
     def job(self, node: str, places: Places) -> Job:

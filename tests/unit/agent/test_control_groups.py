@@ -58,10 +58,10 @@ def test_limits_of_a_group_and_of_all_above_it_are_found(tmp_path: Path) -> None
     write_limit(tmp_path, "memory.max", "900000000\n")
     write_limit(tmp_path / "elsewhere", "memory.max", "1000\n")
     found = limits_above(tmp_path, "/system.slice/run-1.service", "memory.max")
-    assert sorted(found) == [500_000_000, 900_000_000]
+    assert sorted(found.values()) == [500_000_000, 900_000_000]
 
 
 def test_a_group_that_is_not_mounted_here_has_the_limits_that_are(tmp_path: Path) -> None:
     write_limit(tmp_path, "memory.limit_in_bytes", "536870912\n")
-    assert limits_above(tmp_path, "/docker/0123", "memory.limit_in_bytes") == [536_870_912]
-    assert limits_above(tmp_path / "nothing", "/a/b", "memory.max") == []
+    assert limits_above(tmp_path, "/docker/0123", "memory.limit_in_bytes") == {tmp_path: 536_870_912}
+    assert limits_above(tmp_path / "nothing", "/a/b", "memory.max") == {}

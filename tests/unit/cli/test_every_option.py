@@ -69,6 +69,13 @@ REFUSED: dict[str, dict[str, tuple[Words, ...]]] = {
         "--nodes": ("--nodes 2 --read plan.json",),
         "--json": ("--json --bundle a.json",),
     },
+    "top": {
+        "--inventory": ALWAYS,
+        "--nodes": ALWAYS,
+        "--every": ("--every 5 --once", "--every 5 --json"),
+        "--once": ALWAYS,
+        "--json": ALWAYS,
+    },
     "init": {
         "--wifi": ("--wifi home",),
         "--wifi-country": ("--wifi-country GB",),

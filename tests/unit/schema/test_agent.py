@@ -18,7 +18,7 @@ from picluster.schema.agent import MeasureLink, Question
 from picluster.schema.facts import NodeFacts
 
 TRIAL = {"error": "", "round_trip_ms": 0.3, "mbit_per_second": 940.0}
-PROGRAMS = ("steward", "examiner", "prober")
+PROGRAMS = ("steward", "examiner", "gauge", "prober")
 FUNCTIONS = {
     do: function
     for program in PROGRAMS
@@ -56,6 +56,7 @@ def asked(folder: Path) -> dict[str, list[Question[Any]]]:
             agent.BecomeWorker(folders=["/proc/no"], files={}, environment={}, command=["x"], unit=""),
         ],
         "examiner": [agent.TellTime(), agent.Examine(folder=str(folder)), agent.TellNames()],
+        "gauge": [agent.ReadGauges(folder=str(folder))],
         "prober": [
             agent.TryTorch(python="/nowhere", trial=""),
             agent.RunBench(python="/nowhere", trial=""),
