@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from collections.abc import Iterator
@@ -57,6 +58,10 @@ def test_a_detached_run_outlives_its_terminal_is_seen_from_others_and_stopped(
     assert "the run goes on; " in words[words.rfind(SHOW_CURSOR) :]
     assert [line.split()[0] for line in plain(words) if "epoch " in line][-1] in ("training", "loss")
     assert controller.is_running()
+
+    top = json.loads(desk.picluster("top", "--json", "--nodes", "4").stdout)
+    at_work = [[(worker["run"], worker["role"]) for worker in node["workers"]] for node in top["nodes"]]
+    assert at_work == [[(name, "sampler")], [(name, "stage 1")], [(name, "stage 2")], []]
 
     with desk.start("attach", run.letters) as third:
         wait_for_line(third.stdout, "epoch ")
