@@ -6,7 +6,7 @@ from picluster.schema.facts import Claimed
 from picluster.schema.record import Record
 
 HeldBack = Literal["no", "now", "before"]
-"""Whether a Pi's firmware slows its processor down for heat or low voltage, or has done so since it was started."""
+"""Answer to whether a Pi's firmware slows its processor down for heat or low voltage; before: since it was started."""
 _NOW, _BEFORE = 0xF, 0xF0000
 """Bits of `vcgencmd get_throttled`."""
 

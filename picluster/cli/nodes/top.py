@@ -25,7 +25,7 @@ picluster top --json | jq '.nodes\\[] | {name, cpu_share}'"""
 
 EVERY_SECONDS = 2.0
 _REDRAWS_PER_SECOND = 2
-"""How often it is drawn: a terminal may have become wider meanwhile."""
+"""Pictures in a second: a terminal may have become wider meanwhile."""
 
 Every = Annotated[
     float | None, typer.Option(metavar="SECONDS", help="Seconds between two readings. (default: 2)", min=0.5, max=3600)

@@ -52,7 +52,7 @@ def view(readings: Readings, screen: Screen, height: int | None = None, every_se
 
 
 def _headline(readings: Readings, width: int) -> Text:
-    """How many nodes there are and answer; on the right the time."""
+    """Number of nodes, and of those that do not answer; on the right the time."""
     silent = sum(bool(node.problem) for node in readings.nodes)
     told = counted(len(readings.nodes), "node") + (f", {silent} without an answer" if silent else "")
     clock = time.strftime("%H:%M:%S", time.localtime(readings.time))
