@@ -6,7 +6,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .PHONY: help setup dev demo lab compare-cora compare-reddit compare-precision provision reset
-.PHONY: fuzz test test-slow test-lab test-more test-faults test-provision test-cards test-emulated check bench bench-reddit fix
+.PHONY: fuzz test test-slow test-lab test-more test-faults test-provision test-cards test-emulated check bench bench-reddit torch-table fix
 
 # Two targets must not set up at once; tests run in parallel by themselves.
 .NOTPARALLEL:
@@ -127,6 +127,10 @@ bench-reddit: dev ## measure picluster beside PyG, DGL and its predecessor's sch
 		$(if $(EPOCHS),--epochs '$(EPOCHS)') $(if $(STEPS),--steps '$(STEPS)') $(if $(REPEATS),--repeats '$(REPEATS)') \
 		$(if $(CORES),--cores '$(CORES)') $(if $(ROWS),--rows '$(ROWS)') $(if $(FOLDER),--folder '$(FOLDER)') \
 		$(if $(RIVALS),--python '$(RIVALS)') $(if $(JSON),--json) $(if $(DOCS),--docs)
+
+# TORCH="2.9.1 2.10.0"; what was tried before is not tried again
+torch-table: dev ## try torch on the emulated processors of Pis (as root; a few minutes each): docs/provision.md
+	.venv/bin/python -m scripts.torch_table $(or $(TORCH),2.9.1 2.10.0)
 
 fix: dev ## mend what ruff can mend
 	.venv/bin/ruff check --fix
