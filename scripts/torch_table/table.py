@@ -41,7 +41,7 @@ class Trial(Record, frozen=True, kw_only=True):
     python: str
     processor: str
     steps: Sequence[str]
-    """What came of each of STEPS: its seconds, why it failed, or that it was not tried."""
+    """What came of each of STEPS: its seconds of processor time, why it failed, or that it was not tried."""
 
     @property
     def cells(self) -> tuple[str, ...]:
