@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from functools import partial
 from pathlib import Path
@@ -11,7 +12,6 @@ import typer
 
 from picluster.cli.show.words import note, print_record
 from picluster.cli.terminal import options
-from picluster.cli.terminal.typeable import typeable
 from picluster.errors import InputError
 from picluster.schema.events import AnyEvent, EpochDone
 
@@ -77,4 +77,4 @@ def _gather(file: Path, inventory: Path | None, nodes: str | None) -> None:
         found = gather(chosen, Heedful(Observer(watch), signals.check), tell)
     write_bundle(file, found)
     print(file)
-    print(typeable(f"read it before you send it: picluster probe --read {file}"), file=sys.stderr)
+    print(f"read it before you send it: picluster probe --read {shlex.quote(str(file))}", file=sys.stderr)

@@ -7,6 +7,7 @@ from picluster.cli.show.run_tables import show_report
 from picluster.cli.show.screen import Screen, plain_table
 from picluster.cli.show.words import NOTHING, listed, plain
 from picluster.schema.bundle import Bench, Bundle, ProbedNode
+from picluster.wording import counted
 
 
 def show_bundle(bundle: Bundle) -> None:
@@ -32,7 +33,7 @@ def _described(node: ProbedNode, bundle: Bundle) -> str:
     facts = next((each.facts for each in bundle.health.nodes if each.name == node.name), None)
     if facts is None:
         return "could not be examined"
-    cores = f"{node.facts.cores} cores" if node.facts and node.facts.cores else ""
+    cores = counted(node.facts.cores, "core") if node.facts and node.facts.cores else ""
     clock = f"to {facts.most_mhz} MHz" if facts.most_mhz else ""
     pages = f"pages of {facts.page_bytes >> 10} KiB" if facts.page_bytes else ""
     board = facts.board or (node.facts and node.facts.processor) or facts.machine

@@ -133,7 +133,7 @@ def _trained(nodes: Sequence[Node], health: Health, found: _Found, observer: Obs
         return None
     tell("training   three epochs")
     try:
-        make_trial_run(ready, found.facts, observer)
+        make_trial_run(ready, observer)
     except Stopped:
         raise
     except PiclusterError as error:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from picluster.controller.nodes.fan_out import try_all
+from picluster.controller.nodes.fan_out import parted, try_all
 from picluster.controller.nodes.inventory import RemoteNode, remote_nodes
 from picluster.controller.nodes.machine import ANSWER_SECONDS
 from picluster.controller.nodes.reaching import Means, NodeSurvey, enter_all, leave_all, machines_of, new_machine
@@ -25,10 +25,13 @@ if TYPE_CHECKING:
     from picluster.controller.nodes.inventory import Node
     from picluster.controller.nodes.machine import Machine, Parcel
     from picluster.controller.running.observer import Observer
-    from picluster.schema.facts import NodeFacts
 
 REQUEST = LaunchRequest(epochs=3, tag="probe")
 """GraphSAGE on a small generated graph: the same everywhere, so that figures of different shelves can be compared."""
+
+
+_PLACE = PurePosixPath("/var/tmp")  # noqa: S108  the folder's name is drawn
+"""Place on a disk, which every system has, whatever the person keeps data in."""
 
 
 class Guest(RemoteMachine):
@@ -39,16 +42,10 @@ class Guest(RemoteMachine):
         return super().start(parcel, {**environment, "XDG_CACHE_HOME": self.data_folder})
 
 
-def make_trial_run(nodes: Sequence[Node], facts: Mapping[str, NodeFacts], observer: Observer) -> None:
-    """Train on these nodes; the run folder is in `observer.folders`, once there is one. See `train` for its errors.
-
-    `facts` are those that the nodes told, which say where they keep data.
-    """
-    folders = {node.name: PurePosixPath(facts[node.name].cache, f"probe-{secrets.token_hex(4)}") for node in nodes}
-    guests = [
-        replace(node, cache=str(folders[node.name] / "data")) if isinstance(node, RemoteNode) else node
-        for node in nodes
-    ]
+def make_trial_run(nodes: Sequence[Node], observer: Observer) -> None:
+    """Train on these nodes; the run folder is in `observer.folders`, once there is one. See `train` for its errors."""
+    folder = str(_PLACE / f"picluster-probe-{secrets.token_hex(4)}" / "data")
+    guests = [replace(node, cache=folder) if isinstance(node, RemoteNode) else node for node in nodes]
     means = Means(machine=_guest)
     placement = Placement(request=REQUEST, nodes=guests, facts=[node.facts for node in guests], means=means)
     try:
@@ -57,20 +54,19 @@ def make_trial_run(nodes: Sequence[Node], facts: Mapping[str, NodeFacts], observ
             task = new_task(placement, observer, only_plan=False)
             train(task, placement.plan(task), placement, observer)
     finally:
-        _remove(remote_nodes(guests))
+        _remove(folder, remote_nodes(guests))
 
 
 def _guest(node: Node) -> Machine:
     return Guest(node) if isinstance(node, RemoteNode) else new_machine(node)
 
 
-def _remove(guests: Sequence[RemoteNode]) -> None:
-    """Remove the folders with the data of the run, where there are any, and what they lie in."""
-    machines, folders = machines_of(guests), {node.name: node.cache for node in guests}
-    enter_all(machines)
+def _remove(folder: str, guests: Sequence[RemoteNode]) -> None:
+    """Remove the folder with the data of the run from all nodes, and the one that it alone lies in."""
+    machines, _ = parted(enter_all(machines_of(guests)))
 
     def remove(name: str) -> None:
-        machines[name].agent(timeout_seconds=ANSWER_SECONDS).ask(RemoveFolder(folder=folders[name]))
+        machines[name].agent(timeout_seconds=ANSWER_SECONDS).ask(RemoveFolder(folder=folder))
 
     try_all(machines, remove, timeout_seconds=ANSWER_SECONDS, doing="removing")
     leave_all(machines)
