@@ -14,7 +14,7 @@ from picluster.controller.health.bundle_file import read_bundle
 from tests.lab.running import RunningLab
 from tests.lab.shelf import make_shelf
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.lab, pytest.mark.thorough, pytest.mark.timeout(900)]
 
 NODES = ["pi1", "pi2"]
 FILES = "find /home /opt /tmp /var/tmp /root /etc -xdev"
