@@ -1,6 +1,10 @@
 """`picluster runs`: what was trained here."""
 
-from typing import Annotated
+from __future__ import annotations
+
+import sys
+from functools import partial
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -9,35 +13,76 @@ from picluster.cli.terminal import options
 from picluster.schema.report import History, RunSummary
 from picluster.wording import duration
 
+if TYPE_CHECKING:
+    from rich.text import Text
+
 EXAMPLES = """Examples:
 
 picluster runs                       all runs, the newest first
+picluster runs --limit 5             the five newest
 picluster runs --tag first-try       those that were launched with this --tag
 picluster runs --json | jq '.runs\\[0]'"""
 
 Tag = Annotated[str | None, typer.Option(metavar="WORD", help="Only runs with this tag.")]
+Limit = Annotated[
+    int | None,
+    typer.Option(
+        metavar="NUMBER", help="Only so many, the newest. (default: as the terminal has room, elsewhere all)", min=1
+    ),
+]
+_HEADS = ("status", "plan", "epochs", "validation", "test", "time")
+_AROUND_LINES = 4
+"""Lines above and below the runs: heads, how many more there are, the prompt."""
 
 
-def runs(*, tag: Tag = None, as_json: options.Json = False) -> None:
+def runs(*, tag: Tag = None, limit: Limit = None, as_json: options.Json = False) -> None:
     """List the runs in runs/, the newest first."""
     from picluster.controller.record.report import history
 
-    print_record(history(tag), _show, as_json=as_json)
+    found = history(tag)
+    chosen = History(runs=found.runs[:limit])
+    print_record(chosen, partial(_show, count=len(found.runs), limit=limit), as_json=as_json)
 
 
-def _show(found: History) -> None:
-    """Two lines for each, since a name says model and data and may be long; a third where it did not finish."""
+def _show(found: History, *, count: int, limit: int | None) -> None:
+    """A line for each where the width allows, else two, and a further one where it did not finish.
+
+    Without a limit, a terminal shows as many as it has room for, so that the newest stay visible.
+    """
+    from rich.cells import cell_len
     from rich.text import Text
 
     from picluster.cli.show.screen import Screen
 
     screen = Screen()
-    screen.print("run, tag\n" + _columns("status", "plan", "epochs", "validation", "test", "time"), style="dim")
+    longest = max(cell_len(_name(run).plain) for run in found.runs)
+    is_wide = longest + len(_columns(*_HEADS)) <= screen.width
+    if is_wide:
+        screen.print(f"{'run, tag':<{longest}}{_columns(*_HEADS)}", style="dim")
+    else:
+        screen.print(f"run, tag\n{_columns(*_HEADS)}", style="dim")
+    room = screen.height - _AROUND_LINES if limit is None and screen.is_terminal else sys.maxsize
+    shown = 0
     for run in found.runs:
-        screen.tell(plain(run.run), Text(f"  {plain(run.tag)}" if run.tag else "", style="cyan"))
-        screen.tell(_values(run))
-        if run.problem and run.status != "unreadable":
-            screen.tell(f"  {plain(run.problem)}")
+        name = _name(run)
+        name.pad_right(longest - cell_len(name.plain) if is_wide else 0)
+        lines = [name.append(_values(run))] if is_wide else [name, Text(_values(run))]
+        lines += [Text(f"  {plain(run.problem)}")] if run.problem and run.status != "unreadable" else []
+        room -= len(lines)
+        if shown and room < 0:
+            break
+        shown += 1
+        for line in lines:
+            screen.tell(line)
+    if shown < count:
+        screen.print(f"… and {count - shown} older", style="dim")
+
+
+def _name(run: RunSummary) -> Text:
+    from rich.text import Text
+
+    name = Text(plain(run.run))
+    return name.append(f"  {plain(run.tag)}", style="cyan") if run.tag else name
 
 
 def _values(run: RunSummary) -> str:

@@ -8,7 +8,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from picluster.cli.show.screen import Screen, plain_table
+from picluster.cli.show.screen import Screen, paragraph, plain_table
 from picluster.cli.show.words import NOTHING, mebibytes, plain
 from picluster.cli.terminal.typeable import typeable
 from picluster.schema.gauges import NodeReading, Readings
@@ -26,7 +26,6 @@ _STALE_SECONDS = 5.0
 """Age from which a reading is told to be old, where nodes are asked often."""
 _AROUND_LINES = 5
 """Lines around the nodes' own: head, heads of columns, how many more there are, and one to spare."""
-_HARD_SPACE = "\N{NO-BREAK SPACE}"
 
 
 def show_readings(readings: Readings) -> None:
@@ -84,9 +83,7 @@ def _paragraph(node: NodeReading, stale_seconds: float, width: int) -> list[Text
         parts.append(f"{_memory(node).plain:>{2 * limit + 4}} MiB")
         parts += [f"CPU {_cpu(node):>4}", f"{_heat(node).plain:>3} °C", f"{_free(node)} GiB free"]
         parts += [f"throttled {node.held_back}"] if node.held_back in ("now", "before") else []
-    told = " ".join(part.replace(" ", _HARD_SPACE) + "," for part in parts).rstrip(",")
-    lines = textwrap.wrap(told, max(1, width - 2), break_on_hyphens=False)
-    return [Text(plain(node.name), style="bold"), *(Text(f"  {line.replace(_HARD_SPACE, ' ')}") for line in lines)]
+    return paragraph(plain(node.name), parts, width)
 
 
 def _memory(node: NodeReading) -> Text:

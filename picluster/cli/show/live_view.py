@@ -1,5 +1,6 @@
 """Live view of a run: from its state to what rich prints, at 80 columns and at more. Pure."""
 
+import textwrap
 from collections.abc import Sequence
 
 from rich.cells import cell_len
@@ -8,15 +9,19 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from picluster.cli.show.loss_curve import LINES
 from picluster.cli.show.run_state import NodeActivity, RunState
+from picluster.cli.show.screen import HARD_SPACE, paragraph
 from picluster.cli.show.words import NOTHING, epochs, fraction, learnt, mebibytes, milliseconds, plain
 from picluster.wording import counted, duration
 
 _LABEL = 11
-_HEAD_LINES = 7
-"""Lines around the nodes' own, and one to spare for the cursor."""
+_AROUND_LINES = 4
+"""Lines around the nodes' own below the head, and one to spare for the cursor."""
 _NARROW, _WIDE = 70, 120
 _NAME, _WIDE_NAME = 14, 32
+_NARROW_NUMBERS = 34
+"""Columns of a narrow table beside names and roles."""
 _FULL, _NEARLY_FULL = 0.95, 0.8
 _PHASE_STYLES = {"finished": "bold green", "failed": "bold red", "stopped": "bold yellow"}
 _DOING_STYLES = {"failed": "bold red", "lost": "yellow", "ready": "green", "done": "green"}
@@ -25,12 +30,36 @@ _DOING_STYLES = {"failed": "bold red", "lost": "yellow", "ready": "green", "done
 def view(state: RunState, width: int, height: int | None = None) -> RenderableType:
     """Lines of the view; with a height, as many nodes as fit."""
     shown, log = list(state.nodes.items()), _log(state, width)
-    room = len(shown) if height is None else max(1, height - _HEAD_LINES - len(log))
+    paragraphs = _paragraphs(shown, width)
+    longest = max(map(len, paragraphs), default=1)
+    lines: list[RenderableType] = [_headline(state, width), _bar(state, width), *_learnt(state, width)]
+    free = None if height is None else height - _AROUND_LINES - len(lines) - len(log)
+    if width >= _WIDE and (free is None or free >= len(shown) + LINES):
+        lines += [Text(f"{'':{_LABEL}}{line}", style="cyan") for line in state.curve.lines(width - _LABEL)]
+        free = None if free is None else free - LINES
+    room = len(shown) if free is None else max(1, free // longest)
     rest = len(shown) - room if len(shown) > room else 0
-    lines: list[RenderableType] = [_headline(state, width), _bar(state, width), _learnt(state, width)]
-    table = _nodes(shown[: len(shown) - rest - (rest > 0)], width)
+    fit = len(shown) - rest - (rest > 0)
+    nodes: list[RenderableType] = [line for each in paragraphs[:fit] for line in each]
+    nodes = nodes or [_nodes(shown[:fit], width)]
     more = [Text(f"… and {rest + 1} more nodes", style="dim")] if rest else []
-    return Group(*lines, Text(""), table, *more, *log)
+    return Group(*lines, Text(""), *nodes, *more, *log)
+
+
+def _paragraphs(nodes: Sequence[tuple[str, NodeActivity]], width: int) -> list[list[Text]]:
+    """A paragraph for each node where the width does not allow a table with whole names; else none."""
+    names = max(cell_len(plain(name)) for name, _ in nodes)
+    roles = max(len(node.role) for _, node in nodes)
+    if width >= _NARROW or names + roles + _NARROW_NUMBERS <= width:
+        return []
+    return [paragraph(plain(name), _gauges(node), width) for name, node in nodes]
+
+
+def _gauges(node: NodeActivity) -> list[str]:
+    """Cells of the table about a node, in words."""
+    layers = f"layers {_layers(node)}" if len(node.layers) > 1 else f"layer {_layers(node)}" if node.layers else ""
+    memory = _memory(node)[1]
+    return [node.role, *filter(None, [layers]), *([f"{memory} MiB"] if node.resources else []), _step(node).plain]
 
 
 def _log(state: RunState, width: int) -> list[Text]:
@@ -52,7 +81,10 @@ def _headline(state: RunState, width: int) -> Table:
     left = state.seconds_left if state.phase == "training" else None
     if left is not None:
         times += f", {'at most' if state.patience else 'about'} {duration(left)} left"
-    line.add_row(phase, Text(_place(state)), Text(times))
+    place = _place(state)
+    if _LABEL + cell_len(place) + 1 + len(times) > width:
+        times = duration(state.seconds)
+    line.add_row(phase, Text(place), Text(times))
     return line
 
 
@@ -83,15 +115,19 @@ def _bar(state: RunState, width: int) -> Table:
     return line
 
 
-def _learnt(state: RunState, width: int) -> Text:
-    """Loss and accuracies so far."""
+def _learnt(state: RunState, width: int) -> list[Text]:
+    """Loss and accuracies so far; on a narrow terminal broken between them."""
     last, best = state.last, state.best
     parts = [f"{'loss':<{_LABEL}}{fraction(state.loss)}"]
     if last:
         parts += learnt(last)
     if best and best.validation_accuracy is not None:
         parts.append(f"best {best.validation_accuracy:.4f} in epoch {best.epoch}")
-    return Text(("  " if width < _NARROW else "   ").join(parts), no_wrap=True, overflow="ellipsis")
+    if width >= _NARROW:
+        return [Text("   ".join(parts), no_wrap=True, overflow="ellipsis")]
+    told = "  ".join(part.replace(" ", HARD_SPACE) for part in parts)
+    lines = textwrap.wrap(told, width, subsequent_indent=" " * _LABEL)
+    return [Text(line.replace(HARD_SPACE, " ")) for line in lines]
 
 
 def _nodes(nodes: Sequence[tuple[str, NodeActivity]], width: int) -> Table:
@@ -112,10 +148,13 @@ def _nodes(nodes: Sequence[tuple[str, NodeActivity]], width: int) -> Table:
         table.add_column(head, width=columns, no_wrap=True, justify="right")
     table.add_column("step", width=9, no_wrap=True, justify="right")
     for name, (_, node) in zip(names, nodes, strict=True):
-        layers = "–".join(map(str, dict.fromkeys((*node.layers[:1], *node.layers[-1:])))) or NOTHING
         memory = _memory(node)[1 if narrow else 0 :]
-        table.add_row(Text(name), node.role, layers, *memory, *(_further(node) if wide else ()), _step(node))
+        table.add_row(Text(name), node.role, _layers(node), *memory, *(_further(node) if wide else ()), _step(node))
     return table
+
+
+def _layers(node: NodeActivity) -> str:
+    return "–".join(map(str, dict.fromkeys((*node.layers[:1], *node.layers[-1:])))) or NOTHING
 
 
 def _memory(node: NodeActivity) -> tuple[RenderableType, str]:

@@ -4,19 +4,20 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from typing import Self
 
 from rich.console import Console, RenderableType
-from rich.live import Live
 
 from picluster.cli.show.live_view import view
 from picluster.cli.show.run_state import Past, RunState
 from picluster.cli.show.run_tables import show_plan
 from picluster.cli.show.screen import Screen
+from picluster.cli.show.steady_live import SteadyLive
 from picluster.cli.show.words import epochs, learnt, note, plain
 from picluster.cli.terminal.departure import Departure
 from picluster.cli.terminal.interrupts import LookedAway
+from picluster.cli.terminal.quiet import unechoed
 from picluster.controller.record.run_folder import RunFolder
 from picluster.controller.running.observer import Observer, Watch
 from picluster.errors import Stopped
@@ -78,9 +79,10 @@ class LiveView:
         self._state, self._console = state, console
         self._lock = threading.Lock()
         self._is_over = False
-        self._live = Live(
+        self._live = SteadyLive(
             console=console, get_renderable=self._draw, refresh_per_second=_REFRESHES_PER_SECOND, redirect_stderr=True
         )
+        self._silence = ExitStack()
 
     def __call__(self, node: str, event: AnyEvent) -> None:
         """Take an event into account."""
@@ -88,6 +90,7 @@ class LiveView:
             self._state.hear(node, event)
 
     def __enter__(self) -> Self:
+        self._silence.enter_context(unechoed())
         self._live.start(refresh=True)
         return self
 
@@ -96,7 +99,8 @@ class LiveView:
             if not isinstance(error, LookedAway):
                 self._state.end(stopped=isinstance(error, Stopped | KeyboardInterrupt))
             self._is_over = True
-        self._live.stop()
+        with self._silence:
+            self._live.stop()
 
     def _draw(self) -> RenderableType:
         """Draw the nodes that fit; all of them when the run is over, since a terminal scrolls then."""
@@ -119,6 +123,7 @@ class Lines:
         self._patience = spec.patience
         self._ready = 0
         self._last_epoch = past.epochs[-1].epoch if past and past.epochs else 0
+        self._best_epoch = next((done.epoch for done in reversed(past.epochs if past else ()) if done.best), None)
         self._news = time.monotonic()
 
     def __call__(self, node: str, event: AnyEvent) -> None:
@@ -137,6 +142,7 @@ class Lines:
             return told if self._ready == self._nodes else None
         if isinstance(event, EpochDone):
             self._last_epoch = event.epoch
+            self._best_epoch = event.epoch if event.best else self._best_epoch
             return self._epoch_line(event)
         if isinstance(event, Tested) and self._last_epoch < self._epochs:
             return f"stopped    after epoch {self._last_epoch}: no better validation for {epochs(self._patience)}"
@@ -149,7 +155,9 @@ class Lines:
         often = max(1, self._epochs // 20)
         if done.epoch % often and done.epoch not in (1, self._epochs) and time.monotonic() - self._news < 1:
             return None
+        is_judged = (done.validation_accuracy, done.validation_loss) != (None, None)
+        best = f"  best {self._best_epoch}" if is_judged and self._best_epoch else ""
         return (
             f"epoch {done.epoch:>{len(str(self._epochs))}}/{self._epochs}  loss {done.loss:.4f}"
-            f"{''.join(f'  {word}' for word in learnt(done))}  {done.seconds:.2f} s"
+            f"{''.join(f'  {word}' for word in learnt(done))}  {done.seconds:.2f} s{best}"
         )

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from statistics import fmean, median
 from typing import TYPE_CHECKING, Literal
 
+from picluster.cli.show.loss_curve import LossCurve
 from picluster.schema.events import AnyEvent, Done, Ended, EpochDone, Failed, Logged, Ready, Resources, StepDone, Tested
 from picluster.schema.state import Position
 
@@ -100,6 +101,8 @@ class RunState:
         self.last = past.epochs[-1] if past.epochs else None
         self.best = next((done for done in reversed(past.epochs) if done.best), None)
         self.loss = self.last.loss if self.last else None
+        self.curve = LossCurve()
+        """Loss of each step of this attempt."""
         self._clock = clock
         self._began = self._phase_began = self._epoch_began = self._step_ended = clock()
         self._judge = plan.stages[-1].nodes[0]
@@ -115,7 +118,9 @@ class RunState:
             self._enter("testing" if self._taken_up.phase == "test" else "training")
         if isinstance(event, StepDone) and node == self._judge:
             self.step, self._step_ended = event.step, self._clock()
-            self.loss = self.loss if event.loss is None else event.loss
+            if event.loss is not None:
+                self.loss = event.loss
+                self.curve.add(event.loss)
         elif isinstance(event, EpochDone):
             self._end_epoch(event)
         elif isinstance(event, Tested):

@@ -9,6 +9,9 @@ from rich.table import Table
 from rich.text import Text
 
 _ANY_WIDTH = 10_000
+_NARROW = 70
+"""Columns below which rows of a table that is too wide are paragraphs."""
+HARD_SPACE = "\N{NO-BREAK SPACE}"
 
 
 class Screen(Console):
@@ -32,16 +35,33 @@ class Screen(Console):
         self.tell(told, style=style)
 
     def show(self, table: Table, title: str = "") -> None:
-        """Print a table below its title. Where it is too wide for the terminal, its columns stand closer."""
+        """Print a table below its title. Where it is too wide for the terminal, its columns stand closer.
+
+        Where that is not enough on a narrow terminal, each row is a paragraph that begins with its name.
+        """
         if not self.fits(table):
             table.padding = (0, 1, 0, 0)
         if title:
             self.tell(f"\n{title}", style="bold")
-        self.print(table)
+        if self.width >= _NARROW or self.fits(table):
+            self.print(table)
+            return
+        heads = [str(column.header).replace("-\n", "").replace("\n", " ") for column in table.columns]
+        for name, *cells in zip(*(column.cells for column in table.columns), strict=True):
+            parts = [f"{head} {cell}".strip() for head, cell in zip(heads[1:], cells, strict=True) if str(cell)]
+            for line in paragraph(str(name), parts, self.width):
+                self.print(line)
 
     def fits(self, table: Table) -> bool:
         """True where no cell needs a second line."""
         return self.measure(table, options=self.options.update(max_width=_ANY_WIDTH)).maximum <= self.width
+
+
+def paragraph(name: str, parts: Sequence[str], width: int) -> list[Text]:
+    """A name, and below it what belongs to it, broken between the parts."""
+    told = ", ".join(part.replace(" ", HARD_SPACE) for part in parts)
+    lines = textwrap.wrap(told, max(1, width - 2), break_on_hyphens=False)
+    return [Text(name, style="bold"), *(Text(f"  {line.replace(HARD_SPACE, ' ')}") for line in lines)]
 
 
 def plain_table(words: Sequence[str] = (), numbers: Sequence[str] = ()) -> Table:

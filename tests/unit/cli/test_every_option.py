@@ -42,7 +42,7 @@ REFUSED: dict[str, dict[str, tuple[Words, ...]]] = {
         "--csv": ("--csv --json",),
         "--markdown": ("--markdown --json",),
     },
-    "runs": {"--tag": ALWAYS, "--json": ALWAYS},
+    "runs": {"--tag": ALWAYS, "--limit": ALWAYS, "--json": ALWAYS},
     "compare": {
         "--tag": ("abcd --tag x",),
         "--chart": ("--chart a.gif", "--chart none/a.png"),

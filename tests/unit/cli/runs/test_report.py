@@ -60,6 +60,20 @@ def test_tables_fit_into_80_columns_and_name_every_node(picluster: Picluster, wo
         assert [row[0] for row in table(answer.out, title)] == ["node", *NODES]
 
 
+@pytest.mark.parametrize("columns", ["40", "50"])
+@pytest.mark.usefixtures("run")
+def test_on_a_narrow_terminal_every_node_keeps_its_whole_name(
+    picluster: Picluster, monkeypatch: pytest.MonkeyPatch, columns: str
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    lines = [line.rstrip() for line in picluster("report").out.splitlines()]
+    for title in ("memory, MiB (peaks)", "a step: ms (medians), KiB over the wire"):
+        below = lines[lines.index(title) :]
+        table = below[: below.index("")] if "" in below else below
+        assert [line.split()[0] for line in table if line.startswith("local")] == NODES
+        assert max(map(len, table)) <= int(columns)
+
+
 def test_classes_are_called_by_their_names(run: RunFolder, picluster: Picluster) -> None:
     page = json.loads(run.run_file.read_text())
     page["graph"]["class_names"] = ["cat", "a [bold]dog", "a, b", *map(str, range(20))]

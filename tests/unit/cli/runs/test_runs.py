@@ -56,6 +56,40 @@ def test_every_run_is_shown_on_two_calm_lines(picluster: Picluster, here: Path) 
     ]
 
 
+def test_where_the_width_allows_a_run_is_a_line(
+    picluster: Picluster, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "130")
+    folder = a_run(here, "2026-11-20-sage-reddit-like-0.003-ymbu", tag="first-try")
+    folder.end(Result(status="finished", failure=None, test_accuracy=0.1012, ended=1062.0))
+    a_run(here, "short", started=1.0).end(Result(status="finished", failure=None, test_accuracy=None, ended=7.0))
+    heads, first, second = picluster("runs").out.splitlines()
+    assert first.split()[:3] == ["2026-11-20-sage-reddit-like-0.003-ymbu", "first-try", "finished"]
+    assert heads.index("status") == first.index("finished") == second.index("finished")
+
+
+def test_only_so_many_are_listed_the_newest(picluster: Picluster, here: Path) -> None:
+    for number in range(4):
+        a_run(here, f"run{number}", started=float(number))
+    assert [run.run for run in listed(picluster, "--limit", "2").runs] == ["run3", "run2"]
+    lines = picluster("runs", "--limit", "2").out.splitlines()
+    assert [line.split()[0] for line in lines] == ["run,", "run3", "run2", "…"]
+    assert lines[-1] == "… and 2 older"
+
+
+def test_in_a_terminal_the_newest_stay_visible(
+    picluster: Picluster, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LINES", "10")
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")
+    for number in range(12):
+        a_run(here, f"run{number}", started=float(number))
+    lines = [line.partition("m")[2] or line for line in picluster("runs").out.splitlines()]
+    assert len(lines) <= 9
+    assert "run11" in lines[1] + lines[2]
+    assert "older" in lines[-1]
+
+
 def test_another_program_finds_these_keys(picluster: Picluster, here: Path) -> None:
     a_run(here, "one")
     told = json.loads(picluster("runs", "--json").out)
@@ -84,7 +118,7 @@ def test_a_damaged_run_is_listed_with_what_is_wrong_and_hides_no_other(
     assert name in runs["bad"].problem
     answer = picluster("runs")
     assert answer.code == 0
-    assert f"bad\n  unreadable  runs/bad/{name} " in answer.out
+    assert f"bad   unreadable  runs/bad/{name} " in answer.out
     assert good.name in answer.out
 
 
@@ -117,7 +151,7 @@ def test_a_failed_a_running_and_a_dead_run_say_what_they_are(picluster: Picluste
 
 def test_a_name_that_looks_like_markup_is_shown_as_it_is(picluster: Picluster, here: Path) -> None:
     a_run(here, "[red]x", tag="[b]")
-    assert "[red]x  [b]\n" in picluster("runs").out
+    assert "\n[red]x  [b]  finished " in picluster("runs").out
 
 
 @pytest.mark.parametrize("word", ["ymbu", "2026-sage-ymbu", "runs/2026-sage-ymbu"])

@@ -11,6 +11,7 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from picluster.cli.show.live_view import view
+from picluster.cli.show.loss_curve import LINES
 from picluster.cli.show.run_state import Past, RunState
 from picluster.schema import events
 from picluster.schema.events import (
@@ -142,7 +143,7 @@ def test_the_memory_of_the_engines_own_processes_is_the_nodes_too(state: RunStat
     begin(state)
     engine = {"engine_bytes": 50 * MEBIBYTE, "peak_engine_bytes": 60 * MEBIBYTE}
     tell(state, msgspec.structs.replace(memory(300, 400), **engine), node="b")
-    told = drawn(state, 160)[6].split()
+    told = drawn(state, 160)[10].split()
     assert told[told.index("of") - 1] == "350"
     assert "370" in told
 
@@ -151,7 +152,7 @@ def test_a_wide_terminal_shows_more_of_every_node(state: RunState) -> None:
     begin(state)
     tell(state, memory(300, 400), step(1), node="b")
     lines = drawn(state, 160)
-    assert lines[4].split() == [
+    assert lines[8].split() == [
         "node",
         "role",
         "layers",
@@ -165,8 +166,8 @@ def test_a_wide_terminal_shows_more_of_every_node(state: RunState) -> None:
         "wait",
         "step",
     ]
-    assert lines[6].split()[-10:] == ["300", "of", "400", "310", "0.9", "62", "250", "ms", "500", "ms"]
-    assert {cell_len(line) for line in (lines[0], lines[4], lines[6])} == {160}
+    assert lines[10].split()[-10:] == ["300", "of", "400", "310", "0.9", "62", "250", "ms", "500", "ms"]
+    assert {cell_len(line) for line in (lines[0], lines[8], lines[10])} == {160}
 
 
 def test_a_narrow_terminal_leaves_out_bars_rather_than_names(state: RunState) -> None:
@@ -176,6 +177,32 @@ def test_a_narrow_terminal_leaves_out_bars_rather_than_names(state: RunState) ->
     assert " ".join(lines[4].split()) == "node role layers MiB of limit step"
     assert " ".join(lines[6].split()) == "b stage 1 1 300 of 400 500 ms"
     assert max(map(cell_len, lines)) <= 48
+
+
+@pytest.mark.parametrize("width", [40, 50])
+def test_where_names_do_not_fit_into_a_table_each_node_has_a_paragraph_with_its_whole_name(
+    clock: Clock, width: int
+) -> None:
+    name = "raspberry-pi-in-the-living-room"
+    state = replicas([name, "pi2"], clock)
+    tell(state, epoch_done(1, 0.75), node=name)
+    lines = drawn(state, width)
+    assert max(map(cell_len, lines)) <= width
+    learnt = " ".join(" ".join(lines[2 : lines.index("")]).split())
+    assert learnt == "loss 1.0000 train 0.2500 validation 0.7500 best 0.7500 in epoch 1"
+    assert name in lines
+    told = " ".join(line.strip() for line in lines[lines.index(name) + 1 : lines.index("pi2")])
+    assert told == "sampler + stage 1, layers 1–3, 123,456 of 123,457 MiB, 12,346 ms"
+
+
+def test_a_wide_terminal_shows_how_the_loss_went(state: RunState) -> None:
+    begin(state)
+    tell(state, *(step(number, loss=3.0 - number / 5) for number in range(1, 11)))
+    curve = drawn(state, 160)[3 : 3 + LINES]
+    assert [line.split()[0] for line in (curve[0], curve[-1])] == ["2.8000", "1.0000"]
+    assert "█" in curve[0]
+    assert curve[0].rstrip().endswith("█") is False
+    assert len(curve[-1].rstrip()) == 160
 
 
 def test_a_test_is_seen_with_its_own_time(state: RunState, clock: Clock) -> None:
@@ -306,9 +333,9 @@ def test_of_more_nodes_than_fit_the_rest_is_counted(clock: Clock) -> None:
 @pytest.mark.parametrize("name", HOSTILE)
 def test_names_of_any_kind_are_shown_as_text_on_one_line(clock: Clock, name: str, width: int) -> None:
     lines = drawn(replicas([name, "pi2"], clock), width)
-    assert len(lines) == 7
+    assert len(lines) == 7 + (LINES if width == 160 else 0)
     assert max(map(cell_len, lines)) <= width
-    assert lines[5].startswith(name[:4].replace("\x1b", "?").replace("\n", "?"))
+    assert lines[-2].startswith(name[:4].replace("\x1b", "?").replace("\n", "?"))
 
 
 def every_event() -> Iterator[tuple[str, AnyEvent]]:
@@ -329,7 +356,7 @@ def test_at_no_moment_does_a_line_wrap_or_the_picture_jump(state: RunState, cloc
         state.hear(node, event)
         clock.now += 0.5
         lines = drawn(state, width, 24)
-        assert len(lines) == 9
+        assert len(lines) == 9 + (LINES if width == 160 else 0)
         assert max(map(cell_len, lines)) <= width
         shares.append(state.share_done)
     assert shares == sorted(shares)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import nullcontext, suppress
 from pathlib import Path
 
+import msgspec
 import pytest
 from rich.console import Console
 
@@ -124,12 +125,14 @@ def test_the_folder_of_a_run_is_told_once_for_all_of_its_attempts(
     assert capsys.readouterr().out == f"run        {run.path}\n"
 
 
-def test_plain_lines_are_as_before(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_line_of_an_epoch_tells_which_was_the_best(capsys: pytest.CaptureFixture[str]) -> None:
     with nullcontext(Lines(a_spec(), a_plan())) as watch:
         for node in "abcd":
             watch(node, READY)
         watch("d", epoch_done(1))
+        watch("d", msgspec.structs.replace(epoch_done(2), best=False))
     assert capsys.readouterr().out.splitlines() == [
         "ready      4 nodes after 1.0 s",
-        "epoch 1/1  loss 1.0000  train 0.2500  validation 0.5000  5.00 s",
+        "epoch 1/1  loss 1.0000  train 0.2500  validation 0.5000  5.00 s  best 1",
+        "epoch 2/1  loss 1.0000  train 0.2500  validation 0.5000  5.00 s  best 1",
     ]
