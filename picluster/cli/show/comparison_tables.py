@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 from rich.table import Table
 
-from picluster.cli.show.screen import Screen, plain_table
+from picluster.cli.show.screen import NARROW, Screen, plain_table
 from picluster.cli.show.words import NOTHING, fraction, kibibytes, mebibytes, plain
 from picluster.controller.comparison.incomparable import MARK, has_disturbed_times
 from picluster.controller.comparison.notes import sent_below_payload, unlike_words
@@ -26,13 +26,14 @@ def show_comparison(found: Comparison) -> None:
     screen.print(f"compared   {counted(count, 'run')} in {counted(len(rows), 'row')}{tagged}")
     screen.print(plain(f"in all     {', '.join(common_words(rows).values())}"))
     _show_unlike(found, screen)
-    # Columns that tell rows apart stand beside the figures where they fit, else above the tables, once.
-    fit = all(screen.fits(table) for table in (_results(rows, (*_WORDS, "runs")), _cost_table(rows, _WORDS)))
+    # Columns that tell rows apart stand beside the figures where they fit, also in paragraphs; else above, once.
+    tried = (_results(rows, (*_WORDS, "runs")), _cost_table(rows, _WORDS))
+    fit = screen.width < NARROW or all(screen.fits(table) for table in tried)
     wanted = _WORDS if fit else ()
     if not wanted and len(rows) > 1:
         screen.show(_legend(rows), "rows")
     results = _results(rows, (*wanted, "nodes", "runs"))  # the memory of each node stands below anyway
-    if not wanted or not screen.fits(results):
+    if not wanted or screen.width < NARROW or not screen.fits(results):
         results = _results(rows, (*wanted, "runs"))
     screen.show(results, "learnt")
     if any(row.finished for row in rows):

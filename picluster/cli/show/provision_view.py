@@ -6,10 +6,10 @@ from contextlib import contextmanager
 from typing import Any
 
 from rich.console import RenderableType
-from rich.live import Live
 from rich.text import Text
 
 from picluster.cli.show.screen import Screen, plain_table
+from picluster.cli.show.steady_live import SteadyLive
 from picluster.cli.show.words import NOTHING, plain
 from picluster.cli.terminal.typeable import typeable
 from picluster.controller.provision.progress import Progress
@@ -28,7 +28,7 @@ def watched(progress: Progress, *, quiet: bool) -> Iterator[Callable[[Mapping[st
         yield lambda event: _tell(screen, progress, event, quiet=quiet)
         return
     began = time.monotonic()
-    with Live(console=screen, get_renderable=lambda: _table(progress, time.monotonic() - began), transient=True):
+    with SteadyLive(console=screen, get_renderable=lambda: _table(progress, time.monotonic() - began), transient=True):
         yield progress.update
 
 

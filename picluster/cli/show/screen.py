@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 _ANY_WIDTH = 10_000
-_NARROW = 70
+NARROW = 70
 """Columns below which rows of a table that is too wide are paragraphs."""
 HARD_SPACE = "\N{NO-BREAK SPACE}"
 
@@ -43,7 +43,7 @@ class Screen(Console):
             table.padding = (0, 1, 0, 0)
         if title:
             self.tell(f"\n{title}", style="bold")
-        if self.width >= _NARROW or self.fits(table):
+        if self.width >= NARROW or self.fits(table):
             self.print(table)
             return
         heads = [str(column.header).replace("-\n", "").replace("\n", " ") for column in table.columns]

@@ -90,6 +90,21 @@ def test_words_that_do_not_fit_beside_the_figures_stand_above_them_once(picluste
     assert [line for line in shown if "another" in line] == shown[5:6]
 
 
+def test_on_a_narrow_terminal_a_row_s_names_and_figures_stand_together(
+    picluster: Picluster, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    shelf.run("a", tag="x", test_accuracy=0.5)
+    shelf.run("b", tag="x", test_accuracy=0.5, nodes=("pi1", "pi2"))
+    told = lines(picluster("compare", "--tag", "x").out)
+    learnt = told[told.index("learnt") + 1 : told.index("cost of a run, bytes of a step") - 1]
+    assert max(map(len, learnt)) <= 40
+    first, second = " ".join(learnt).split("data-parallel")
+    assert "single" in first
+    assert "test 0.5000" in first
+    assert "test 0.5000" in second
+
+
 def test_pre_training_has_a_column_where_there_was_any(picluster: Picluster, shelf: Shelf) -> None:
     shelf.run("before", hidden=1, seconds=45.0)
     shelf.run("a", pretraining="before")
