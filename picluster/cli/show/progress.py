@@ -12,8 +12,7 @@ from rich.console import Console, RenderableType
 from picluster.cli.show.live_view import view
 from picluster.cli.show.run_state import Past, RunState
 from picluster.cli.show.run_tables import show_plan
-from picluster.cli.show.screen import Screen
-from picluster.cli.show.steady_live import SteadyLive
+from picluster.cli.show.screen import Screen, SteadyLive
 from picluster.cli.show.words import epochs, learnt, note, plain
 from picluster.cli.terminal.departure import Departure
 from picluster.cli.terminal.interrupts import LookedAway

@@ -8,8 +8,7 @@ from typing import Any
 from rich.console import RenderableType
 from rich.text import Text
 
-from picluster.cli.show.screen import Screen, plain_table
-from picluster.cli.show.steady_live import SteadyLive
+from picluster.cli.show.screen import Screen, SteadyLive, plain_table
 from picluster.cli.show.words import NOTHING, plain
 from picluster.cli.terminal.typeable import typeable
 from picluster.controller.provision.progress import Progress

@@ -4,7 +4,10 @@ import os
 import textwrap
 from collections.abc import Sequence
 
-from rich.console import Console
+from rich.console import Console, ConsoleRenderable
+from rich.control import Control
+from rich.live import Live
+from rich.segment import ControlType, Segment
 from rich.table import Table
 from rich.text import Text
 
@@ -55,6 +58,28 @@ class Screen(Console):
     def fits(self, table: Table) -> bool:
         """True where no cell needs a second line."""
         return self.measure(table, options=self.options.update(max_width=_ANY_WIDTH)).maximum <= self.width
+
+
+class SteadyLive(Live):
+    """Takes the last live picture back line by line, as the terminal shows it now, before it draws the next.
+
+    A terminal that became narrower has broken its lines into more, which would stay as ghosts.
+
+    A terminal that cuts lines off instead of breaking them loses as many of the lines above.
+    """
+
+    _drawn: tuple[int, ...] = ()
+    """Columns of each line that was drawn last."""
+
+    def process_renderables(self, renderables: list[ConsoleRenderable]) -> list[ConsoleRenderable]:
+        """Put before what is drawn the way to where the last picture begins."""
+        columns = self.console.width
+        more = sum(-(-drawn // columns) - 1 for drawn in self._drawn if drawn)
+        upwards = ((ControlType.CURSOR_UP, 1), (ControlType.ERASE_IN_LINE, 2)) * more
+        lines = self.console.render_lines(self.renderable, pad=False)
+        self._drawn = tuple(map(Segment.get_line_length, lines[: self.console.height]))
+        processed = super().process_renderables(renderables)
+        return [Control((ControlType.ERASE_IN_LINE, 2), *upwards), *processed] if more else processed
 
 
 def paragraph(name: str, parts: Sequence[str], width: int) -> list[Text]:

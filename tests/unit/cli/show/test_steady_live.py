@@ -7,7 +7,7 @@ import io
 from rich.console import Console
 from rich.text import Text
 
-from picluster.cli.show.steady_live import SteadyLive
+from picluster.cli.show.screen import SteadyLive
 
 
 def test_lines_that_a_narrower_terminal_has_broken_are_taken_back_in_all_their_parts() -> None:
