@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-TAKE_INVENTORY = ("compare", "doctor", "launch", "probe", "provision", "reap", "reset", "stop", "trust")
+TAKE_INVENTORY = ("compare", "doctor", "launch", "probe", "provision", "reap", "reset", "stop", "top", "trust")
 """Commands that have the option --inventory."""
 
 _WORD = r"""(?:'[^']*'|"[^"]*"|[,;](?=\S)|[^\s'",;)>|`])+"""
