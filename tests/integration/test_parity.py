@@ -53,14 +53,13 @@ CASES = [
         pytest.param(*case, marks=pytest.mark.slow)
         for case in [
             ("sage", "full batch", "layer-split"),
-            ("gcn", "full batch", "hybrid, sampler inside"),
+            ("gcn", "sampled", "hybrid, sampler inside"),
             ("gcnii", "sampled", "hybrid"),
         ]
     ),
     *(
         pytest.param(*case, marks=THOROUGH)
         for case in [
-            ("gcn", "sampled", "hybrid, sampler inside"),
             ("gcn", "full batch", "hybrid"),
             ("gcn", "full batch", "data-parallel"),
             ("gcnii", "sampled", "layer-split"),

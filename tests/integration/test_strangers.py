@@ -20,7 +20,8 @@ SPEC = (*GRAPH, "--batch-size", "64", "--hidden", "16", "--micro-batches", "4", 
 PLAN = ("--layers-per-node", "1", "--nodes", "4")
 LAST_TO_CALL = "pi4"
 """Node of the highest rank, which calls all others: without it the three others go on listening."""
-ENGINES = ("gloo", "rpc", "mpi", "ray")
+SLOW = [pytest.mark.slow]
+ENGINES = {"gloo": SLOW, "rpc": SLOW, "mpi": SLOW, "ray": [*SLOW, pytest.mark.thorough]}
 MAY_END = {"rpc", "mpi"}
 """Engines whose libraries garbage may end: TensorPipe takes it for a length, Open MPI waits for the rest of it."""
 PACKAGES = {"mpi": "mpi4py", "ray": "ray"}
@@ -33,7 +34,7 @@ def undisturbed(desk: Desk) -> Callable[[], list[float]]:
 
 @pytest.mark.parametrize(
     "engine",
-    ["sockets", *(pytest.param(engine, marks=pytest.mark.slow) for engine in ENGINES)],
+    ["sockets", *(pytest.param(engine, marks=marks) for engine, marks in ENGINES.items())],
 )
 def test_strangers_at_every_port_change_no_bit(desk: Desk, undisturbed: Callable[[], list[float]], engine: str) -> None:
     if engine in PACKAGES:

@@ -67,7 +67,12 @@ def checked(refusal: str, case: Case) -> str:
 
 
 @pytest.mark.parametrize(
-    ("first", "count"), [(0, 100), pytest.param(100, 1900, marks=[pytest.mark.slow, pytest.mark.timeout(600)])]
+    ("first", "count"),
+    [
+        (0, 100),
+        pytest.param(100, 500, marks=pytest.mark.slow),
+        pytest.param(600, 1400, marks=[pytest.mark.slow, pytest.mark.thorough]),
+    ],
 )
 def test_a_graph_in_any_dialect_is_read_as_pandas_reads_it_or_refused_by_name(
     tmp_path: Path, first: int, count: int
