@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -22,14 +21,14 @@ from picluster.lab.kernel.network import port_names
 from picluster.lab.spec import NodeSpec
 from picluster.lab.state import read_spec
 from picluster.schema.events import StepDone
-from tests.integration.desk import RUN_TIMEOUT_SECONDS
 from tests.lab.running import RunningLab, eventually
-from tests.lab.shelf import START_SECONDS, Shelf, has_stepped, make_shelf
+from tests.lab.shelf import Shelf, make_shelf
 
 pytestmark = [pytest.mark.lab, pytest.mark.quiet, pytest.mark.thorough]
 
 STEPS = 40
 """Steps that are made slow."""
+SLOW_SECONDS = 300.0
 STOOD_STILL_SECONDS = 4.0
 
 
@@ -105,19 +104,12 @@ SETTINGS = [
 
 @pytest.mark.parametrize("setting", SETTINGS, ids=lambda setting: f"{setting.cause} {setting.node}")
 def test_the_sentence_names_the_node_and_the_cause(shelf: Shelf, setting: Setting) -> None:
-    words = ("--scale", "0.01", "--batch-size", "32", "--hidden", "64", "--epochs", "100", "--tag", "slow")
-    before = shelf.desk.runs()
-    with shelf.desk.start("launch", "--layers-per-node", "1", *words, *setting.words) as process:
-        eventually(lambda: bool(shelf.desk.runs() - before) or process.poll() is not None)
-        assert process.poll() is None, process.communicate()
-        run = RunFolder(shelf.desk.folder / "runs" / (shelf.desk.runs() - before).pop())
-        judge_node = run.plan().stages[-1].nodes[0]
-        eventually(lambda: has_stepped(run, judge_node), within_seconds=START_SECONDS)
+    words = ("--scale", "0.01", "--batch-size", "32", "--hidden", "64", *setting.words)
+    with shelf.training(*words) as (_, run):
+        last = run.plan().stages[-1].nodes[0]
         with setting.fault(shelf.lab, setting.node):
-            done = steps(run, judge_node)
-            eventually(lambda: steps(run, judge_node) >= 2 * done + STEPS, within_seconds=RUN_TIMEOUT_SECONDS)
-            process.send_signal(signal.SIGINT)
-            process.communicate(timeout=RUN_TIMEOUT_SECONDS)
+            done = steps(run, last)
+            eventually(lambda: steps(run, last) >= 2 * done + STEPS, within_seconds=SLOW_SECONDS)
     found = held_back(run)
     assert (found.cause, found.node) == (setting.cause, setting.node), found.held_back
 
