@@ -97,7 +97,7 @@ SETTINGS = [
     Setting("sampler", "pi1", lambda lab, node: weak(lab, node, 0.02)),
     Setting("last stage", "pi3", lambda lab, node: weak(lab, node, 0.02)),
     Setting("link", "pi2", lambda lab, node: bad_cable(lab, node, "2mbit")),
-    Setting("link", "pi3", lambda lab, node: bad_cable(lab, node, "2mbit")),
+    Setting("link", "pi3", lambda lab, node: bad_cable(lab, node, "500kbit")),
     Setting("frozen", "pi2", standing_still),
 ]
 

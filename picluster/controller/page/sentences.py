@@ -21,6 +21,8 @@ _SLOWER = 1.5
 """Ratio of the times at work of two nodes with the same work from which one of them is slow."""
 _BUSY = 0.5
 """Share of a step at work below which a node is not what the others wait for."""
+_PACKING = 0.25
+"""Share of a step at which a sampler that all wait for is what holds them up: packing is its processor's work, too."""
 _IDLE_CORES = 0.6
 """Cores kept busy below which a node at work is in truth reading, or is not given the time."""
 _MEBIBYTE = 1 << 20
@@ -158,13 +160,15 @@ def _slow(nodes: Sequence[NodeReport], loads: Sequence[Load]) -> HeldBack | None
 def _busy(nodes: Sequence[NodeReport], loads: Sequence[Load]) -> HeldBack | None:
     """The node that is at work for the largest share of its steps."""
     node = max(nodes, key=_share)
-    if _share(node) < _BUSY:
+    packs = node.role == "sampler" and _is_behind(node, nodes)
+    if _share(node) < (_PACKING if packs else _BUSY):
         return None
     if reads := _reads(node, loads):
         return reads
+    sends = f", and packs and sends for {_ms(node, 'send'):.0f}" if packs else ""
     words = (
         f"{node.name} ({node.role}) computes for {_ms(node, 'compute'):.0f} ms of a step of "
-        f"{_ms(node, 'step'):.0f} ({_share(node):.0%}); the others wait for it."
+        f"{_ms(node, 'step'):.0f} ({_share(node):.0%}){sends}; the others wait for it."
     )
     if node.role == "sampler":
         return _verdict("sampler", node.name, words, "A smaller --fanout, or a plan file with two samplers.")
@@ -173,6 +177,16 @@ def _busy(nodes: Sequence[NodeReport], loads: Sequence[Load]) -> HeldBack | None
     return _verdict(
         "last stage", node.name, words, "A narrower --hidden, or a plan file that gives this stage two nodes."
     )
+
+
+def _is_behind(sampler: NodeReport, nodes: Sequence[NodeReport]) -> bool:
+    """True where all stages wait for most of a step, and the sampler never does.
+
+    A cable that is slow looks like it, but the sampler's processor then has little to do.
+    """
+    stages = [node for node in nodes if node.role != "sampler"]
+    waiting = all(_ms(node, "wait") > _BUSY * _ms(node, "step") for node in stages)
+    return waiting and _ms(sampler, "wait") < (1 - _FULL) * _ms(sampler, "step")
 
 
 def _reads(node: NodeReport, loads: Sequence[Load]) -> HeldBack | None:

@@ -52,6 +52,12 @@ def a_report(
         ({}, "compute", "local2", "150 ms of a step of 200 (75%)"),
         ({"local1": (190, 0, 10), "local2": (90, 100, 10), "local3": (90, 100, 10)}, "sampler", "local1", "190 ms"),
         ({"local4": (170, 20, 10), "local2": (80, 110, 10), "local3": (80, 110, 10)}, "last stage", "local4", "170 ms"),
+        (
+            {"local1": (610, 0, 800), "local2": (40, 1360, 10), "local3": (40, 1360, 10), "local4": (20, 1380, 10)},
+            "sampler",
+            "local1",
+            "packs and sends for 800",
+        ),
         ({"local2": (40, 100, 60), "local3": (40, 20, 140)}, "link", "local3", "20.0 MiB/s"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
