@@ -212,7 +212,10 @@ def _link(nodes: Sequence[NodeReport]) -> HeldBack:
         f"{_ms(node, 'wait'):.0f} and sends {_ms(node, 'send'):.0f} ms of a step of {step:.0f}, and carries "
         f"{carried / step * 1e3 / _MEBIBYTE:,.1f} MiB/s."
     )
-    remedy = f"Try the link of {node.name} with picluster doctor; a larger --batch-size sends gradients less often."
+    remedy = (
+        f"Measure the links of {node.name} and of the nodes beside it: picluster doctor. A larger --batch-size sends "
+        f"gradients less often."
+    )
     return _verdict("link", node.name, words, remedy)
 
 
