@@ -50,7 +50,7 @@ def ensure_packages(folder: Path, torch: str, python: str, wanted: list[str]) ->
     """Unpack a torch and the packages that it requires into a folder where that was not done yet; returns it."""
     place = folder / f"torch-{torch}"
     if not place.exists():
-        part = place.with_suffix(".part")
+        part = place.with_name(f"{place.name}.part")
         shutil.rmtree(part, ignore_errors=True)
         _pip(python, part, "--no-deps", f"torch=={torch}")
         # pip reads markers as this machine's: with torch among them it would resolve its CUDA packages for x86.

@@ -106,15 +106,19 @@ def assert_memory_was_as_expected(run: RunFolder) -> None:
         )
 
 
-def workers_of(controller: int) -> list[psutil.Process]:
-    """The worker processes of a controller."""
-    children = psutil.Process(controller).children(recursive=True)
-    return [child for child in children if "picluster-worker" in " ".join(_command_line(child))]
+def workers_of(controller: int, node: str = "") -> list[psutil.Process]:
+    """The worker processes of a controller; of one node, where it is named."""
+    found = []
+    for child in psutil.Process(controller).children(recursive=True):
+        words = _command_line(child)
+        if "picluster-worker" in " ".join(words) and (not node or f"--node={node}" in words):
+            found.append(child)
+    return found
 
 
 def worker_of(controller: int, node: str) -> psutil.Process:
     """The worker process of one node."""
-    (worker,) = (each for each in workers_of(controller) if f"--node={node}" in _command_line(each))
+    (worker,) = workers_of(controller, node)
     return worker
 
 

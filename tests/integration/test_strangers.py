@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
 import pytest
 
 from picluster.controller.record.run_folder import RunFolder
-from tests.integration.desk import GRAPH, RUN_TIMEOUT_SECONDS, Desk, losses, wait_until, workers_of
+from tests.integration.desk import GRAPH, RUN_TIMEOUT_SECONDS, Desk, losses, wait_until, worker_of, workers_of
 from tests.integration.strangers import ports_of, strangers
 from tests.integration.test_ends import has_trained
-
-if TYPE_CHECKING:
-    import psutil
 
 SPEC = (*GRAPH, "--batch-size", "64", "--hidden", "16", "--micro-batches", "4", "--fanout", "5,4", "--epochs", "8")
 PLAN = ("--layers-per-node", "1", "--nodes", "4")
@@ -65,11 +61,8 @@ def test_strangers_at_every_port_change_no_bit(desk: Desk, undisturbed: Callable
 def hold_until(is_so: Callable[[], bool], controller: int) -> None:
     """Pause the worker that calls all others until it is so."""
 
-    def last_to_call() -> list[psutil.Process]:
-        return [each for each in workers_of(controller) if f"--node={LAST_TO_CALL}" in each.cmdline()]
-
-    wait_until(last_to_call)
-    (held,) = last_to_call()
+    wait_until(lambda: workers_of(controller, LAST_TO_CALL))
+    held = worker_of(controller, LAST_TO_CALL)
     held.suspend()
     wait_until(is_so)
     held.resume()

@@ -46,12 +46,17 @@ def spec_of(lab: RunningLab, node: str) -> NodeSpec:
 def weak(lab: RunningLab, node: str, cpus: float) -> Iterator[None]:
     """A node whose processor is mostly busy with something else."""
     spec = spec_of(lab, node)
-    for limits in (msgspec.structs.replace(spec, cpus=cpus), spec):
+
+    def change(limits: NodeSpec) -> None:
         for file, value in limiting(hierarchies(), lab.places.node(node).group, limits, ()):
             if "cpu" in file.name:
                 file.write_text(value)
-        if limits is not spec:
-            yield
+
+    change(msgspec.structs.replace(spec, cpus=cpus))
+    try:
+        yield
+    finally:
+        change(spec)
 
 
 @contextmanager
@@ -66,8 +71,10 @@ def bad_cable(lab: RunningLab, node: str, rate: str) -> Iterator[None]:
             subprocess.run([*words, "burst", "131072", "latency", "100ms"], check=True)
 
     change(rate)
-    yield
-    change(f"{spec.rate_bits}bit")
+    try:
+        yield
+    finally:
+        change(f"{spec.rate_bits}bit")
 
 
 @contextmanager

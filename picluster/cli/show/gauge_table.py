@@ -8,7 +8,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from picluster.cli.show.screen import Screen, paragraph, plain_table
+from picluster.cli.show.screen import Screen, fullness_style, paragraph, plain_table
 from picluster.cli.show.words import NOTHING, mebibytes, plain
 from picluster.cli.terminal.typeable import typeable
 from picluster.schema.gauges import NodeReading, Readings
@@ -19,7 +19,6 @@ _LETTERS = 4
 """Letters at the end of a run's name, by which it is found."""
 _WIDE = 120
 """Columns from which a run's whole name is shown."""
-_FULL, _NEARLY_FULL = 0.95, 0.8
 _HOT_CELSIUS, _WARM_CELSIUS = 80.0, 75.0
 """From the first on a Pi slows down."""
 _STALE_SECONDS = 5.0
@@ -91,9 +90,7 @@ def _memory(node: NodeReading) -> Text:
     used, limit = node.memory_used_bytes, node.memory_limit_bytes
     if used is None or not limit:
         return Text(NOTHING)
-    share = used / limit
-    style = "red" if share > _FULL else "yellow" if share > _NEARLY_FULL else ""
-    return Text(f"{mebibytes(used)} of {mebibytes(limit)}", style=style)
+    return Text(f"{mebibytes(used)} of {mebibytes(limit)}", style=fullness_style(used / limit))
 
 
 def _cpu(node: NodeReading) -> str:

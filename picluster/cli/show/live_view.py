@@ -11,18 +11,17 @@ from rich.text import Text
 
 from picluster.cli.show.loss_curve import LINES
 from picluster.cli.show.run_state import NodeActivity, RunState
-from picluster.cli.show.screen import HARD_SPACE, paragraph
+from picluster.cli.show.screen import HARD_SPACE, NARROW, fullness_style, paragraph
 from picluster.cli.show.words import NOTHING, epochs, fraction, learnt, mebibytes, milliseconds, plain
 from picluster.wording import counted, duration
 
 _LABEL = 11
 _AROUND_LINES = 4
 """Lines around the nodes' own below the head, and one to spare for the cursor."""
-_NARROW, _WIDE = 70, 120
+_WIDE = 120
 _NAME, _WIDE_NAME = 14, 32
 _NARROW_NUMBERS = 34
 """Columns of a narrow table beside names and roles."""
-_FULL, _NEARLY_FULL = 0.95, 0.8
 _PHASE_STYLES = {"finished": "bold green", "failed": "bold red", "stopped": "bold yellow"}
 _DOING_STYLES = {"failed": "bold red", "lost": "yellow", "ready": "green", "done": "green"}
 
@@ -50,7 +49,7 @@ def _paragraphs(nodes: Sequence[tuple[str, NodeActivity]], width: int) -> list[l
     """A paragraph for each node where the width does not allow a table with whole names; else none."""
     names = max(cell_len(plain(name)) for name, _ in nodes)
     roles = max(len(node.role) for _, node in nodes)
-    if width >= _NARROW or names + roles + _NARROW_NUMBERS <= width:
+    if width >= NARROW or names + roles + _NARROW_NUMBERS <= width:
         return []
     return [paragraph(plain(name), _gauges(node), width) for name, node in nodes]
 
@@ -123,7 +122,7 @@ def _learnt(state: RunState, width: int) -> list[Text]:
         parts += learnt(last)
     if best and best.validation_accuracy is not None:
         parts.append(f"best {best.validation_accuracy:.4f} in epoch {best.epoch}")
-    if width >= _NARROW:
+    if width >= NARROW:
         return [Text("   ".join(parts), no_wrap=True, overflow="ellipsis")]
     told = "  ".join(part.replace(" ", HARD_SPACE) for part in parts)
     lines = textwrap.wrap(told, width, subsequent_indent=" " * _LABEL)
@@ -132,7 +131,7 @@ def _learnt(state: RunState, width: int) -> list[Text]:
 
 def _nodes(nodes: Sequence[tuple[str, NodeActivity]], width: int) -> Table:
     """Table of the nodes: a narrow one without bars, a wide one with more numbers."""
-    narrow, wide = width < _NARROW, width >= _WIDE
+    narrow, wide = width < NARROW, width >= _WIDE
     names = [plain(name) for name, _ in nodes]
     table = Table(box=None, pad_edge=False, padding=(0, 1 if narrow else 2, 0, 0), header_style="dim", width=width)
     longest_name, longest_role = max(map(cell_len, ["node", *names])), max(len(node.role) for _, node in nodes)
@@ -166,7 +165,7 @@ def _memory(node: NodeActivity) -> tuple[RenderableType, str]:
     if not limit:
         return NOTHING, mebibytes(used)
     share = min(1.0, used / limit)
-    style = "red" if share > _FULL else "yellow" if share > _NEARLY_FULL else "cyan"
+    style = fullness_style(share, "cyan")
     bar = ProgressBar(total=1.0, completed=share, complete_style=style, finished_style=style)
     return bar, f"{mebibytes(used)} of {mebibytes(limit)}"
 

@@ -14,6 +14,7 @@ from rich.text import Text
 _ANY_WIDTH = 10_000
 NARROW = 70
 """Columns below which rows of a table that is too wide are paragraphs."""
+_FULL, _NEARLY_FULL = 0.95, 0.8
 HARD_SPACE = "\N{NO-BREAK SPACE}"
 
 
@@ -80,6 +81,11 @@ class SteadyLive(Live):
         self._drawn = tuple(map(Segment.get_line_length, lines[: self.console.height]))
         processed = super().process_renderables(renderables)
         return [Control((ControlType.ERASE_IN_LINE, 2), *upwards), *processed] if more else processed
+
+
+def fullness_style(share: float, plenty: str = "") -> str:
+    """Style of a share of memory that is in use, loud where little is left; `plenty` where that is not so."""
+    return "red" if share > _FULL else "yellow" if share > _NEARLY_FULL else plenty
 
 
 def paragraph(name: str, parts: Sequence[str], width: int) -> list[Text]:

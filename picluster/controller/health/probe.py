@@ -20,7 +20,7 @@ from picluster.agent import examiner
 from picluster.controller.health.doctor import EXAMINE_SECONDS, TORCH_SECONDS, Doctor
 from picluster.controller.health.stand_ins import Known, StandIns
 from picluster.controller.health.trial_run import make_trial_run
-from picluster.controller.nodes.fan_out import parted, try_all
+from picluster.controller.nodes.fan_out import by_reason, parted, try_all
 from picluster.controller.nodes.fitness import busy
 from picluster.controller.nodes.inventory import remote_nodes
 from picluster.controller.nodes.reaching import enter_all, leave_all, look_all, machines_of, visited_as
@@ -55,10 +55,8 @@ class _Found:
 
     def lack(self, what: str, errors: Mapping[str, PiclusterError]) -> None:
         """Put down what could not be gathered, nodes with the same reason together."""
-        reasons: dict[str, list[str]] = {}
-        for name, error in errors.items():
-            reasons.setdefault(error.what, []).append(name)
-        self.missing += [Missing(what=what, nodes=tuple(names), why=why) for why, names in reasons.items()]
+        reasons = by_reason(errors).items()
+        self.missing += [Missing(what=what, nodes=tuple(names), why=why) for why, names in reasons]
 
 
 def probe(nodes: Sequence[Node], observer: Observer, tell: Tell) -> Bundle:

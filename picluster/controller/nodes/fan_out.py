@@ -73,6 +73,14 @@ def try_all(
     return {name: outcomes.get(name, late) for name in names}
 
 
+def by_reason(errors: Mapping[str, PiclusterError]) -> dict[str, list[str]]:
+    """Names of the nodes that failed for the same reason, together, by what is wrong."""
+    reasons: dict[str, list[str]] = {}
+    for name, error in errors.items():
+        reasons.setdefault(error.what, []).append(name)
+    return reasons
+
+
 def parted(
     outcomes: Mapping[str, Outcome | PiclusterError],
 ) -> tuple[dict[str, Outcome], dict[str, PiclusterError]]:

@@ -7,6 +7,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from picluster.controller.nodes.fan_out import by_reason
 from picluster.controller.nodes.reaching import NodeSurvey
 from picluster.controller.planning.request import LaunchRequest
 from picluster.controller.record.all_runs import find_run
@@ -137,10 +138,7 @@ def _made_ready(
 
 def _say_unseen(survey: NodeSurvey, observer: Observer) -> None:
     """Say which nodes a plan was made without a look at, and why."""
-    reasons: dict[str, list[str]] = {}
-    for name, error in survey.errors.items():
-        reasons.setdefault(error.what, []).append(name)
-    for reason, names in reasons.items():
+    for reason, names in by_reason(survey.errors).items():
         observer.note("note", f"planned without a look at {', '.join(names)}: {reason}")
 
 
