@@ -22,8 +22,30 @@ END_SECONDS = 10.0
 """Time that mpirun and its daemons may take to end after the last rank has left."""
 _EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104  these are looked for, not used
 _PIDFD_GETFD = 438
+_SO_ATTACH_FILTER = 26
 # In a session of its own and nobody's child, so that it outlives whatever ends the worker; not for long.
 _KEEPER = 'exec 3<&0; (trap "" HUP INT TERM; cat <&3; rm -rf -- "$0") &'
+
+
+class _Instruction(ctypes.Structure):
+    """The kernel's `struct sock_filter`."""
+
+    _fields_ = (
+        ("code", ctypes.c_uint16),
+        ("jump_if", ctypes.c_uint8),
+        ("jump_else", ctypes.c_uint8),
+        ("value", ctypes.c_uint32),
+    )
+
+
+class _Program(ctypes.Structure):
+    """The kernel's `struct sock_fprog`."""
+
+    _fields_ = (("count", ctypes.c_ushort), ("instructions", ctypes.POINTER(_Instruction)))
+
+
+_DROP = _Instruction(6, 0, 0, 0)
+"""BPF's `ret #0`: of every packet nothing is let through."""
 
 
 class Pipe:
@@ -102,15 +124,16 @@ def _environment_of(program: str) -> dict[str, str]:
     return {**consent, **places, "LD_LIBRARY_PATH": str(prefix / "lib")}
 
 
-def guard(process: int, interface: str) -> None:
-    """Let a process's listening sockets take only what comes by that interface.
+def shut(process: int) -> None:
+    """Let a process's listening sockets take no further connection: the kernel drops what asks for one.
 
-    Open MPI listens on all interfaces of a host, however it is told. OSError where the kernel forbids it: it is older
-    than Linux 5.7, or it is another process, in a container.
+    Open MPI listens on all interfaces of a host, however it is told, and stands still for whoever connects without a
+    word. Closed, its sockets would keep it busy with errors. OSError where it is another process, in a container that
+    forbids it.
     """
     for listener in _listeners(process):
         with listener:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, interface.encode() + b"\0")
+            listener.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, bytes(_Program(1, ctypes.pointer(_DROP))))
 
 
 def _listeners(process: int) -> Iterator[socket.socket]:

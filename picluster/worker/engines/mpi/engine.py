@@ -23,6 +23,8 @@ LONGEST_NAP_SECONDS = 1e-3
 _NAP_SHARE = 1 / 16
 """Share of the time that nothing has happened: so long may a message lie unnoticed."""
 _WATCH_SECONDS = 0.2
+_MEETING = 1 << 10
+"""A tag that is no channel's."""
 
 
 class MpiSending:
@@ -69,7 +71,7 @@ class MpiEngine(threading.Thread):
         )
         self.start()
         self.wait_for(lambda: self._is_connected, CONNECT_TIMEOUT.total_seconds(), "everybody")
-        self._membership.guard()
+        self._membership.shut()
 
     def send(self, to: int, channel: int, message: Bytes) -> MpiSending:
         """Begin to send `message`; see `Engine.send`."""
@@ -124,12 +126,21 @@ class MpiEngine(threading.Thread):
         self._status = mpi.Status()
         world = mpi.COMM_WORLD
         world.Set_errhandler(mpi.ERRORS_RETURN)  # mpi4py makes exceptions of them
+        self._meet(world, mpi.BYTE)
         self._is_connected = True
         self._notify()
         while not self._finishing or self._posted or self._under_way:
             moved = [self._begin(world, mpi.BYTE), self._complete(), self._collect(world, mpi.BYTE)]
             self._rest(any(moved))
         mpi.Finalize()
+
+    def _meet(self, world: Any, byte: Any) -> None:
+        """Exchange an empty message with every other worker: by itself Open MPI connects two at their first message."""
+        others = [rank for rank in range(world.size) if rank != world.rank]
+        hails = [world.Isend([bytearray(), byte], each, tag=_MEETING) for each in others]
+        hails += [world.Irecv([bytearray(), byte], each, tag=_MEETING) for each in others]
+        while not all(hail.Test() for hail in hails):
+            time.sleep(LONGEST_NAP_SECONDS)
 
     def _begin(self, world: Any, byte: Any) -> bool:
         """Hand new messages to MPI."""

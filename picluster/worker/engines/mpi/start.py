@@ -14,11 +14,10 @@ import shlex
 import time
 from contextlib import suppress
 from dataclasses import dataclass
-from ipaddress import ip_address
 
 from picluster.errors import RunFailed
 from picluster.worker.engines.base import CONNECT_TIMEOUT, Peers
-from picluster.worker.engines.mpi.daemon import Daemon, Pipe, guard, parameters
+from picluster.worker.engines.mpi.daemon import Daemon, Pipe, parameters, shut
 
 _TICK_SECONDS = 0.1
 # The environment ends with an empty entry; the pipe that is open for reading ends with the worker.
@@ -65,16 +64,12 @@ class Membership:
         poll.register(self._held.write_end, 0)  # tells when nobody has the other end open any more
         return bool(poll.poll(0)) or (self._daemon is not None and self._daemon.has_ended)
 
-    def guard(self) -> None:
-        """Let in only what comes by the data plane, where we may: to be called when all sockets are there."""
-        peers = self._peers
-        others = [place.address for rank, place in enumerate(self._places) if rank != peers.rank]
-        if not ip_address(peers.address).is_loopback and peers.address in others:
-            return  # what workers of one machine send each other comes by lo, whatever its address
+    def shut(self) -> None:
+        """Let nobody in any more: to be called when every worker is connected with every other."""
         with suppress(OSError):
-            guard(os.getpid(), peers.interface)
+            shut(os.getpid())
             if self._daemon is not None:
-                guard(self._daemon.number, peers.interface)
+                shut(self._daemon.number)
 
     def close(self) -> None:
         """Let the rank's stand-in end, and with the last of them mpirun."""
