@@ -17,7 +17,10 @@ def main() -> None:
     if sys.argv[1:] == ["--version"]:
         print(f"picluster-worker {picluster.__version__}")
         return
+    from picluster.worker.lazy_torch import install
+
     arguments = _parser().parse_args()
+    install()
     try:
         {"describe": _describe, "check": _check}.get(arguments.command, _work)(arguments)
     except PiclusterError as error:
@@ -88,10 +91,8 @@ def _check(arguments: argparse.Namespace) -> None:
 
 
 def _work(_: argparse.Namespace) -> None:
-    from picluster.worker.lazy_torch import install
     from picluster.worker.session import work
 
-    install()
     work(sys.stdin.buffer, _own_output())
 
 

@@ -18,17 +18,17 @@ if TYPE_CHECKING:
     from picluster.schema.plan import EngineName, Plan
     from picluster.schema.spec import Spec
 
-WORKER_BYTES = 128 << 20
+WORKER_BYTES = 122 << 20
 """A worker that has imported all its code and begun nothing: nearly all of it is torch."""
 _WITHOUT_TORCH_BYTES = 21 << 20
 """Likewise one that only samples, over sockets: it never imports torch."""
 _MARGIN_BYTES = 12 << 20
 """Room for kernels, processors and builds of torch that take more than those that were measured."""
-_PYG_BYTES = 88 << 20
+_PYG_BYTES = 24 << 20
 """PyG, where a model's file imports it."""
 _ENGINE_BYTES: Mapping[EngineName, int] = {"mpi": 4 << 20, "ray": 40 << 20}
 """Code of an engine in the worker; its own processes come on top."""
-_STAGE_BYTES = 28 << 20
+_STAGE_BYTES = 14 << 20
 """Buffers of the libraries that compute."""
 _PEER_BYTES = 5 << 20
 """Threads for another worker, and bytes that it may send ahead."""

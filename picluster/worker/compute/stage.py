@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
-from itertools import zip_longest
 from typing import NamedTuple
 
 import torch
@@ -19,7 +18,7 @@ from picluster.schema.plan import Cut
 from picluster.schema.spec import Adam, Spec
 from picluster.worker.compute.adam import AdamOptimizer
 from picluster.worker.compute.checkpoint import LayerState, copy_of, fill
-from picluster.worker.compute.graph_layer import DropoutKeys, GraphLayer, Part, no_dropout
+from picluster.worker.compute.graph_layer import DropoutKeys, GraphLayer, Part, given, no_dropout
 from picluster.worker.compute.tracing import trace
 from picluster.worker.compute.wire_form import Dither, WireForm
 
@@ -161,10 +160,10 @@ class Stage:
         gradients = self.wire.taken(gradients, self.numbers[-1] + 1)
         wanted = [*self.parameters.values(), *inputs]
         # What a model only carries along, such as features, has no way back.
-        back = [(output, gradient) for output, gradient in zip_longest(outputs, gradients) if output.requires_grad]
-        found: Sequence[Tensor | None] = torch.autograd.grad(
-            [output for output, _ in back], wanted, [gradient for _, gradient in back], allow_unused=True
-        )
+        begin = [output for output in outputs if output.requires_grad]
+        if begin and not self.is_last:
+            begin = [given([pair for pair in zip(outputs, gradients, strict=True) if pair[0].requires_grad])]
+        found: Sequence[Tensor | None] = torch.autograd.grad(begin, wanted, allow_unused=True)
         count = len(self.parameters)
         pairs = zip(inputs, found[count:], strict=True)
         returned = [torch.zeros_like(tensor) if gradient is None else gradient for tensor, gradient in pairs]
