@@ -1,5 +1,6 @@
 """Gauges of the nodes: a line for each where the width allows, else a paragraph that begins with the whole name."""
 
+import sys
 import textwrap
 import time
 from collections.abc import Sequence
@@ -36,14 +37,15 @@ def show_readings(readings: Readings) -> None:
 def view(readings: Readings, screen: Screen, height: int | None = None, every_seconds: float = 0.0) -> RenderableType:
     """All nodes below the time of the reading, why some do not answer last; with a height, as many nodes as fit."""
     nodes, width, stale_seconds = readings.nodes, screen.width, max(_STALE_SECONDS, 3 * every_seconds)
-    as_table = _table(nodes, stale_seconds, screen) is not None
-    lines = 1 if as_table else max(len(_paragraph(node, stale_seconds, width)) for node in nodes)
-    room = len(nodes) if height is None else max(1, (height - _AROUND_LINES) // lines)
+    room_lines = sys.maxsize if height is None else height - _AROUND_LINES
     told: list[RenderableType] = [_headline(readings, width), Text("")]
-    if as_table:
-        told += filter(None, [_table(nodes[:room], stale_seconds, screen)])
+    if table := _table(nodes[: max(1, room_lines)], stale_seconds, screen):
+        room = table.row_count
+        told.append(table)
     else:
-        told += [line for node in nodes[:room] for line in _paragraph(node, stale_seconds, width)]
+        paragraphs = [_paragraph(node, stale_seconds, width) for node in nodes]
+        room = max(1, room_lines // max(map(len, paragraphs)))
+        told += [line for each in paragraphs[:room] for line in each]
     if len(nodes) > room:
         told.append(Text(f"… and {len(nodes) - room} more nodes", style="dim"))
     return Group(*told, *(line for node in nodes if node.problem for line in _problem(node, width)))

@@ -55,8 +55,7 @@ class _Found:
 
     def lack(self, what: str, errors: Mapping[str, PiclusterError]) -> None:
         """Put down what could not be gathered, nodes with the same reason together."""
-        reasons = by_reason(errors).items()
-        self.missing += [Missing(what=what, nodes=tuple(names), why=why) for why, names in reasons]
+        self.missing += [Missing(what=what, nodes=tuple(names), why=error.what) for error, names in by_reason(errors)]
 
 
 def probe(nodes: Sequence[Node], observer: Observer, tell: Tell) -> Bundle:

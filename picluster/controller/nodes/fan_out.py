@@ -20,13 +20,11 @@ class NodesFailed(PiclusterError):
         self.errors = dict(errors)
         first = next(iter(self.errors.values()))
         self.exit_code = first.exit_code
-        reasons: dict[str, list[str]] = {}
-        for node, error in self.errors.items():
-            reasons.setdefault(str(error), []).append(node)
+        reasons = by_reason(self.errors)
         if len(reasons) == 1:
             super().__init__(f"{', '.join(self.errors)}: {first.what}", fix=first.fix)
         else:
-            told = [f"{', '.join(nodes)}: {reason}" for reason, nodes in reasons.items()]
+            told = [f"{', '.join(nodes)}: {error}" for error, nodes in reasons]
             super().__init__("\n  ".join([f"{len(self.errors)} nodes cannot be used", *told]))
 
 
@@ -73,12 +71,12 @@ def try_all(
     return {name: outcomes.get(name, late) for name in names}
 
 
-def by_reason(errors: Mapping[str, PiclusterError]) -> dict[str, list[str]]:
-    """Names of the nodes that failed for the same reason, together, by what is wrong."""
+def by_reason(errors: Mapping[str, PiclusterError]) -> list[tuple[PiclusterError, list[str]]]:
+    """Errors that differ, each with the names of the nodes that failed by one of its words."""
     reasons: dict[str, list[str]] = {}
     for name, error in errors.items():
-        reasons.setdefault(error.what, []).append(name)
-    return reasons
+        reasons.setdefault(str(error), []).append(name)
+    return [(errors[names[0]], names) for names in reasons.values()]
 
 
 def parted(

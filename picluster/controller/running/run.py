@@ -138,8 +138,8 @@ def _made_ready(
 
 def _say_unseen(survey: NodeSurvey, observer: Observer) -> None:
     """Say which nodes a plan was made without a look at, and why."""
-    for reason, names in by_reason(survey.errors).items():
-        observer.note("note", f"planned without a look at {', '.join(names)}: {reason}")
+    for error, names in by_reason(survey.errors):
+        observer.note("note", f"planned without a look at {', '.join(names)}: {error.what}")
 
 
 def _say_choices(request: LaunchRequest, observer: Observer) -> None:
