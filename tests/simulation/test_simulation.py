@@ -16,6 +16,7 @@ KEPT = {
     517: "the simulation's own: a long transfer went on after its connection was closed",
     600: "a run that was stopped while its nodes were let go of after a failure had no result",
     1774: "the simulation's own: a node so slow that entering it took longer than anybody waits was blamed for nothing",
+    9318: "a controller that was killed while it took the run up left a file behind that was not renamed",
     10611: "a run that was stopped while it was taken up had no result",
 }
 """Seeds that found something, and what."""

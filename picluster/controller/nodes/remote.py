@@ -165,9 +165,13 @@ class RemoteMachine:
             self._shipment.finish()
 
     def fetch(self, path: str, destination: Path) -> None:
-        """Copy the file here."""
+        """Copy the file here, one request after the other.
+
+        The thread by which paramiko would ask for parts ahead may still be sending when the channel is closed, and sshd
+        then ends the whole connection.
+        """
         with self._files() as files:
-            files.get(path, str(destination))
+            files.get(path, str(destination), prefetch=False)
 
     def _kill(self, parcel: Parcel) -> None:
         """End the worker, by a steward of its own."""

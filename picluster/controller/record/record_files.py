@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -65,6 +66,9 @@ def check_output(file: Path, option: str, suffixes: Sequence[str], kind: str) ->
         raise InputError(f"{file} cannot be written: {error.strerror}", fix=f"choose another with {option}") from error
 
 
+_ASIDE = re.compile(r"\..+\.\d+\.\w+")
+
+
 @contextmanager
 def written_aside(file: Path) -> Iterator[Path]:
     """Path to write to, renamed to `file` at the end; DataError where the disk does not take it."""
@@ -78,6 +82,11 @@ def written_aside(file: Path) -> Iterator[Path]:
                 aside.unlink()
     except OSError as error:
         refuse("write", file, error)
+
+
+def asides_in(folder: Path) -> list[Path]:
+    """Files in a folder, and in those below it, that were written to and not renamed."""
+    return [file for file in folder.rglob(".*") if _ASIDE.fullmatch(file.name) and file.is_file()]
 
 
 def write_whole(file: Path, content: bytes) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from picluster.controller.record.record_files import (
     append_record,
+    asides_in,
     counted_once,
     read_lines,
     read_record,
@@ -170,7 +171,7 @@ class RunFolder:
                 write_whole(self._room_file, secrets.token_bytes(_ROOM_BYTES))
             write_record(folder / f"{attempt.attempt}.json", attempt)
             self.result_file.unlink(missing_ok=True)
-            for aside in self.path.rglob(".*.safetensors"):  # of a controller that was killed while it fetched
+            for aside in asides_in(self.path):  # of a controller that was killed while it wrote or fetched a file
                 aside.unlink()
         except OSError as error:
             refuse("write", folder, error)
@@ -179,7 +180,7 @@ class RunFolder:
         """Read how the run was taken up again, in order; empty where that was not needed."""
         folder = self.path / "attempts"
         try:
-            files = list(folder.glob("*.json"))
+            files = list(folder.glob("[0-9]*.json"))
         except OSError as error:
             refuse("read", folder, error)
         return sorted((read_record(file, Resumption) for file in files), key=lambda each: each.attempt)

@@ -162,6 +162,21 @@ def test_a_run_that_is_taken_up_has_the_newest_plan_and_controller_and_no_result
     assert not list(folder.path.rglob(".*.json"))
 
 
+def test_what_a_killed_controller_was_writing_goes_when_the_run_is_taken_up(tmp_path: Path) -> None:
+    folder = a_run(tmp_path / "run")
+    state = folder.states.folder(Position(epoch=1, step=2))
+    state.mkdir(parents=True)
+    names = (".result.4711.json", ".epoch-1-step-2-layer-1.4711.safetensors", ".2.4711.json")
+    left = [folder.path / names[0], state / names[1], folder.path / "attempts" / names[2]]
+    left[2].parent.mkdir()
+    for file in left:
+        file.write_bytes(b"{")
+    (folder.path / "nodes" / ".a.5.node").mkdir(parents=True)
+    resumed(folder, 2, epoch=1, step=2)
+    assert not any(file.exists() for file in left)
+    assert [file.name for file in folder.path.rglob(".*")] == [".room", ".a.5.node"]
+
+
 def test_steps_of_a_node_that_is_lost_count_up_to_where_the_others_went_on(tmp_path: Path) -> None:
     folder = a_run(tmp_path / "run")
     (node, *_) = folder.plan().nodes
