@@ -60,7 +60,11 @@ class GraphFolder:
         optional = OPTIONAL_DTYPES.keys() & meta.files.keys() if set(names) >= DTYPES.keys() else ()
         for name in (*names, *optional):
             _check_size(path, name, meta, (DTYPES | OPTIONAL_DTYPES)[name])
-        return cls(path, meta)
+        graph = cls(path, meta)
+        if "indptr" in names and (counted := graph.array("indptr")[-1:].sum()) != meta.edges:
+            what = f"{array_path(path, 'indptr')} is damaged, or {META_FILE}"
+            raise _unfit(path, f"{what}: the one counts {counted} edges, the other {meta.edges}")
+        return graph
 
     def array(self, name: str, *, read_ahead: bool = True) -> np.ndarray[Any, Any]:
         """An array, memory-mapped, of a type in `DTYPES`. Values written to it never reach the disk.

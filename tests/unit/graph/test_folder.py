@@ -242,6 +242,15 @@ def test_a_single_flipped_bit_is_caught_by_verify(small: Path, name: str) -> Non
         GraphFolder.open(small).verify()
 
 
+@pytest.mark.parametrize("edges", [3, 7])
+def test_a_number_of_edges_that_the_structure_does_not_have_is_refused(small: Path, edges: int) -> None:
+    """Packed ids of 4 and of 7 edges take one word each, so sizes do not tell."""
+    meta = json.loads((small / "meta.json").read_text())
+    (small / "meta.json").write_text(json.dumps({**meta, "edges": edges}))
+    with pytest.raises(DataError, match=f"the one counts 4 edges, the other {edges}"):
+        GraphFolder.open(small)
+
+
 def _cut(file: Path) -> None:
     file.write_bytes(file.read_bytes()[:-1])
 
