@@ -37,6 +37,7 @@ UNFOLLOWED = (
     "first-boot",
     "inventory",
     "lab",
+    "lesson",
     "probe",
     "provision",
     "security",
