@@ -14,7 +14,7 @@ from picluster.schema.events import WorkerState
 from picluster.schema.facts import Claimed, NodeFacts
 from picluster.schema.gauges import Gauges
 from picluster.schema.health import Facts, TorchTrial
-from picluster.schema.record import Record, decode
+from picluster.schema.record import Record, Timestamp, decode
 from picluster.wording import in_words
 
 AnswerType = TypeVar("AnswerType", bound=msgspec.Struct)
@@ -76,7 +76,7 @@ class Removed(Record, frozen=True):
 class Time(Record, frozen=True, kw_only=True):
     """A node's clock."""
 
-    time: float
+    time: Timestamp
     """Seconds since 1970."""
 
 

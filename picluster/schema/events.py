@@ -5,7 +5,7 @@ from typing import Literal
 import msgspec
 
 from picluster.errors import Fault
-from picluster.schema.record import Record
+from picluster.schema.record import Record, Timestamp
 from picluster.schema.state import JudgeState, Position
 
 
@@ -260,7 +260,7 @@ AnyEvent = WorkerEvent | Ended | Examined | Logged
 class Recorded(Record, frozen=True, kw_only=True):
     """A line of `events.jsonl` or `metrics.jsonl`."""
 
-    time: float
+    time: Timestamp
     """Time in seconds since 1970, by the controller's clock."""
     node: str
     attempt: int = 1

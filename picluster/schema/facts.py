@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from picluster.schema.record import Record
+from picluster.schema.record import Record, Timestamp
 from picluster.schema.run import Controller
 
 
@@ -23,7 +23,7 @@ class Claimed(msgspec.Struct, frozen=True):
     """The worker's process."""
     group: int
     """Group of processes to end with it."""
-    since: float
+    since: Timestamp
     """Time when it came, in seconds since 1970."""
     role: str = ""
     """Its work, such as `sampler + stage 1`."""

@@ -3,7 +3,7 @@
 from typing import Literal
 
 from picluster.schema.facts import Claimed
-from picluster.schema.record import Record
+from picluster.schema.record import Record, Timestamp
 
 HeldBack = Literal["no", "now", "before"]
 """Answer to whether a Pi's firmware slows its processor down for heat or low voltage; before: since it was started."""
@@ -58,7 +58,7 @@ class Occupant(Record, frozen=True, kw_only=True):
     """Its work, such as `sampler + stage 1`; empty where its claim does not tell."""
     user: str
     """User who leads the run."""
-    since: float
+    since: Timestamp
     """Time when it came, in seconds since 1970."""
 
 
@@ -97,7 +97,7 @@ class Readings(Record, frozen=True, kw_only=True):
     """All nodes side by side."""
 
     schema_version: int = 1
-    time: float
+    time: Timestamp
     """Time of the record, in seconds since 1970."""
     nodes: tuple[NodeReading, ...]
     """Nodes in the order of the inventory."""

@@ -1,12 +1,15 @@
 """The base of every record, and the way from and to JSON."""
 
 import re
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeAlias, TypeVar
 
 import msgspec
 
 from picluster.errors import InputError
 from picluster.wording import in_words
+
+Timestamp: TypeAlias = Annotated[float, msgspec.Meta(ge=0, le=253_402_300_799)]
+"""Seconds since 1970, up to the year 9999: what can be written as a date."""
 
 
 class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -4,7 +4,7 @@ from picluster.errors import Fault, RunFailed
 from picluster.schema.events import Status
 from picluster.schema.graph import GraphMeta
 from picluster.schema.plan import Plan
-from picluster.schema.record import Record
+from picluster.schema.record import Record, Timestamp
 from picluster.schema.spec import Spec
 from picluster.schema.state import Position
 
@@ -18,7 +18,7 @@ class Controller(Record, frozen=True, kw_only=True):
     """Name of the person's machine."""
     pid: int
     """Process id there."""
-    started: float
+    started: Timestamp
     """Start of that process in seconds since 1970: process ids are used again."""
     user: str = ""
     """Name of the process's user."""
@@ -26,7 +26,7 @@ class Controller(Record, frozen=True, kw_only=True):
     """Fingerprint of the machine: other machines may have the same name."""
     boot: str = ""
     """Identity of the machine's start, where the system tells: after the next one no process of before lives."""
-    booted: float = 0.0
+    booted: Timestamp = 0.0
     """Time of that start, by the clock of that moment: setting a clock later, as on a Pi, moves `started` too."""
 
 
@@ -35,7 +35,7 @@ class Run(Record, frozen=True, kw_only=True):
 
     schema_version: int = RUN_SCHEMA_VERSION
     run: str
-    started: float
+    started: Timestamp
     """Seconds since 1970."""
     spec: Spec
     graph: GraphMeta
@@ -87,7 +87,7 @@ class Failure(Record, frozen=True, kw_only=True):
     """Work of the node, such as `sampler` or `stage 2`."""
     last_lines: tuple[str, ...] = ()
     """The end of the node's log."""
-    found: float = 0.0
+    found: Timestamp = 0.0
     """Time in seconds since 1970 at which it was known; 0 in older runs."""
 
     exit_code: int = RunFailed.exit_code
@@ -112,7 +112,7 @@ class Result(Record, frozen=True, kw_only=True):
     failure: Failure | None
     test_accuracy: float | None
     """Accuracy with the weights of the epoch with the best validation accuracy."""
-    ended: float
+    ended: Timestamp
     """Seconds since 1970."""
     stopped_by: str = ""
     """The person or the cause that stopped it, such as `Ctrl-C`; empty unless stopped, and in older runs."""
@@ -124,7 +124,7 @@ class Resumption(Record, frozen=True, kw_only=True):
     schema_version: int = RUN_SCHEMA_VERSION
     attempt: int
     """Number of the attempt; `plan.json` and `run.json` are of the first."""
-    started: float
+    started: Timestamp
     """Seconds since 1970."""
     after: Failure | None
     """Failure that ended the attempt before; None where somebody stopped it."""

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -55,7 +56,8 @@ class _Found:
 
     def lack(self, what: str, errors: Mapping[str, PiclusterError]) -> None:
         """Put down what could not be gathered, nodes with the same reason together."""
-        self.missing += [Missing(what=what, nodes=tuple(names), why=error.what) for error, names in by_reason(errors)]
+        reasons = by_reason(errors, attrgetter("what")).items()
+        self.missing += [Missing(what=what, nodes=tuple(names), why=why) for why, names in reasons]
 
 
 def probe(nodes: Sequence[Node], observer: Observer, tell: Tell) -> Bundle:

@@ -24,7 +24,7 @@ class NodesFailed(PiclusterError):
         if len(reasons) == 1:
             super().__init__(f"{', '.join(self.errors)}: {first.what}", fix=first.fix)
         else:
-            told = [f"{', '.join(nodes)}: {error}" for error, nodes in reasons]
+            told = [f"{', '.join(nodes)}: {reason}" for reason, nodes in reasons.items()]
             super().__init__("\n  ".join([f"{len(self.errors)} nodes cannot be used", *told]))
 
 
@@ -71,12 +71,14 @@ def try_all(
     return {name: outcomes.get(name, late) for name in names}
 
 
-def by_reason(errors: Mapping[str, PiclusterError]) -> list[tuple[PiclusterError, list[str]]]:
-    """Errors that differ, each with the names of the nodes that failed by one of its words."""
+def by_reason(
+    errors: Mapping[str, PiclusterError], reason: Callable[[PiclusterError], str] = str
+) -> dict[str, list[str]]:
+    """Names of the nodes that failed for the same reason, together, by that reason: by default with its fix."""
     reasons: dict[str, list[str]] = {}
     for name, error in errors.items():
-        reasons.setdefault(str(error), []).append(name)
-    return [(errors[names[0]], names) for names in reasons.values()]
+        reasons.setdefault(reason(error), []).append(name)
+    return reasons
 
 
 def parted(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -138,8 +139,8 @@ def _made_ready(
 
 def _say_unseen(survey: NodeSurvey, observer: Observer) -> None:
     """Say which nodes a plan was made without a look at, and why."""
-    for error, names in by_reason(survey.errors):
-        observer.note("note", f"planned without a look at {', '.join(names)}: {error.what}")
+    for reason, names in by_reason(survey.errors, attrgetter("what")).items():
+        observer.note("note", f"planned without a look at {', '.join(names)}: {reason}")
 
 
 def _say_choices(request: LaunchRequest, observer: Observer) -> None:

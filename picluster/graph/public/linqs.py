@@ -49,10 +49,10 @@ def write_linqs(path: Path, *, input_folder: Path, feature_dtype: str, split_see
             raise DataError(
                 f"{content}: {count} papers of class {str(name)!r}, but {PER_CLASS} are to train", fix=_FETCH
             )
+    rows = rows_to_sum_one(words, content)
     origin = f"LINQS Cora, {PER_CLASS} per class to train, split seed {split_seed}"
     with GraphWriter(path, source=origin, classes=len(names), class_names=map(str, names)) as writer:
         distinct_edges(source, target).write(writer, len(papers))
-        rows = rows_to_sum_one(words)
         writer.write_features(rows, fitting_dtype(rows, feature_dtype))
         writer.write("labels", labels.astype(np.int16))
         split = split_by_class(labels.astype(np.int16), split_seed, per_class=PER_CLASS, validation=VALIDATION)

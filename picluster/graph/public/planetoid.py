@@ -56,10 +56,10 @@ def write_planetoid(
         with warnings.catch_warnings(action="ignore"):
             data = reader.read_planetoid_data(str(folder), name)
     labels = data.y.numpy().astype(np.int16)
+    rows = rows_to_sum_one(data.x.numpy(), folder / f"ind.{name}.allx")
     origin = f"Planetoid {_PYG_NAMES[name]}, public split"
     with GraphWriter(path, source=origin, classes=int(labels.max()) + 1) as writer:
         distinct_edges(*data.edge_index.numpy(), directed=True).write(writer, len(labels))
-        rows = rows_to_sum_one(data.x.numpy())
         writer.write_features(rows, fitting_dtype(rows, feature_dtype))
         writer.write("labels", labels)
         masks = (data.train_mask, data.val_mask, data.test_mask)
@@ -82,7 +82,11 @@ def _check_readable(reader: Any, folder: Path, name: str) -> None:
         raise damaged(folder / f"ind.{name}.test.index", f"{found} test nodes instead of {len(rows['tx'])}")
 
 
-def rows_to_sum_one(rows: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(N, F) `rows`, each divided by its sum; rows of zeros stay zeros."""
-    normalised: NDArray[np.float32] = rows / np.maximum(rows.sum(axis=1, keepdims=True), 1e-12)
+def rows_to_sum_one(rows: NDArray[np.float32], file: Path) -> NDArray[np.float32]:
+    """(N, F) `rows`, each divided by its sum; rows of zeros stay zeros. DataError where a sum is no number."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        sums = rows.sum(axis=1, keepdims=True)
+    if not np.isfinite(sums).all():
+        raise damaged(file, f"the values of node {np.argmin(np.isfinite(sums))} have no sum")
+    normalised: NDArray[np.float32] = rows / np.maximum(sums, 1e-12)
     return normalised

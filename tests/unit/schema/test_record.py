@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 import picluster.schema
 from picluster.errors import InputError
 from picluster.schema.events import AnyEvent, Recorded, WorkerEvent
+from picluster.schema.facts import Claimed
 from picluster.schema.graph import GraphMeta
 from picluster.schema.job import Endpoint, Job, Start
 from picluster.schema.model import ModelDescription
 from picluster.schema.plan import Plan
-from picluster.schema.record import Record, from_json, to_json
+from picluster.schema.record import Record, Timestamp, from_json, to_json
 from picluster.schema.report import Percentiles, Report
 from picluster.schema.run import Controller, Environment, Manifest, Result, Run
 from picluster.schema.spec import Spec
@@ -33,6 +34,12 @@ def every_struct() -> list[type[msgspec.Struct]]:
     names = [module.name for module in pkgutil.iter_modules(picluster.schema.__path__, "picluster.schema.")]
     found = [value for name in names for value in vars(importlib.import_module(name)).values()]
     return list({kind.__name__: kind for kind in found if isinstance(kind, type) and issubclass(kind, Record)}.values())
+
+
+@pytest.mark.parametrize("since", [-1.0, 1e12, 1e300])
+def test_a_time_that_no_date_can_say_is_refused(since: float) -> None:
+    with pytest.raises(msgspec.ValidationError, match="since"):
+        msgspec.convert({"run": "a", "node": "pi1", "since": since, "pid": 1, "group": 1}, Claimed)
 
 
 @pytest.mark.parametrize("kind", every_struct())
@@ -93,7 +100,7 @@ def test_other_records_survive_json(kind: type[Record], data: st.DataObject) -> 
 @settings(max_examples=25)
 @given(data=st.data())
 def test_every_event_is_told_apart_by_its_kind_after_json(kind: type[Record], data: st.DataObject) -> None:
-    recorded = Recorded(time=data.draw(values(float)), node=data.draw(st.text()), event=data.draw(values(kind)))
+    recorded = Recorded(time=data.draw(values(Timestamp)), node=data.draw(st.text()), event=data.draw(values(kind)))
     assert from_json(Recorded, to_json(recorded), source="a test") == recorded
 
 

@@ -96,6 +96,8 @@ def _cut(text: str) -> str:
         ("cora.content", lambda text: text + text.splitlines()[0], r"cora\.content, line 601: paper '1000' was there"),
         ("cora.content", lambda text: text[:-6], r"1 papers of class 'T', but 20 are to train"),
         ("cora.content", lambda text: text.replace("\t1\t", "\tx\t", 1), r"could not convert string 'x'"),
+        ("cora.content", lambda text: text.replace("\t1\t", "\t1e39\t", 1), r"the values of node \d+ have no sum"),
+        ("cora.content", lambda text: text.replace("\t1\t", "\tnan\t", 1), r"the values of node \d+ have no sum"),
         ("cora.content", lambda _: "", r"cora\.content is empty"),
         ("cora.content", lambda text: "\n".join(text.splitlines()[:500]), r"100 citations of unknown papers.*line 500"),
         ("cora.cites", lambda text: text + "1000\n", r"cora\.cites, line 600 has 1 columns instead of 2"),
