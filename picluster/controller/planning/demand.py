@@ -28,7 +28,7 @@ _PYG_BYTES = 24 << 20
 """PyG, where a model's file imports it."""
 _ENGINE_BYTES: Mapping[EngineName, int] = {"mpi": 4 << 20, "ray": 40 << 20}
 """Code of an engine in the worker; its own processes come on top."""
-_STAGE_BYTES = 14 << 20
+_STAGE_BYTES = 10 << 20
 """Buffers of the libraries that compute."""
 _PEER_BYTES = 5 << 20
 """Threads for another worker, and bytes that it may send ahead."""
@@ -55,7 +55,7 @@ _GAPS = 2
 """A sampler beside a stage has a heap of its own, and the gaps in it are as large as what it holds."""
 _MESSAGES = 4
 """Messages of a sampler that are under way, or wait to be read."""
-_COPIES = 4.0
+_COPIES = 3.0
 """Copies of its widest rows that a micro-batch takes beside what it keeps, while a core computes it: terms of a sum, or
 what is left of them by dropout, and its mask."""
 _COPIES_OF_CHUNK = 3.0
