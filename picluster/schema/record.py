@@ -8,8 +8,10 @@ import msgspec
 from picluster.errors import InputError
 from picluster.wording import in_words
 
-Timestamp: TypeAlias = Annotated[float, msgspec.Meta(ge=0, le=253_402_300_799)]
-"""Seconds since 1970, up to the year 9999: what can be written as a date."""
+LAST_SECOND = 253_402_300_799
+"""The last of the year 9999, since 1970."""
+Timestamp: TypeAlias = Annotated[float, msgspec.Meta(ge=0, le=LAST_SECOND)]
+"""Seconds since 1970, of which there is a date."""
 
 
 class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -18,6 +18,7 @@ import pytest
 from tests.integration.desk import Desk, losses
 from tests.integration.test_ends import GONE_SECONDS, HEARD_SECONDS, assert_gone, running
 from tests.integration.test_parity import SAME
+from tests.unit.worker.engines.mpi.test_daemon import connects
 
 pytest.importorskip("mpi4py", reason="these tests need Open MPI: make setup EXTRAS=mpi")
 
@@ -74,14 +75,8 @@ def assert_mpi_is_at_work(processes: set[psutil.Process], workers: Workers) -> N
     for process in (workers["pi1"], *(process for process in processes if process.name() in MPIRUN)):
         own = [line.split()[3] for line in told.stdout.splitlines() if f"pid={process.pid}," in line]
         assert own
-        assert not any(map(lets_in, (address for address in own if not address.startswith("127.0.0.1:"))))
-
-
-def lets_in(listening: str) -> bool:
-    """True where a socket that listens on all addresses takes a connection."""
-    with socket.socket() as caller:
-        caller.settimeout(0.5)
-        return caller.connect_ex(("127.0.0.1", int(listening.rpartition(":")[2]))) == 0
+        to_all = [address for address in own if not address.startswith("127.0.0.1:")]
+        assert not any(connects(int(address.rpartition(":")[2])) for address in to_all)
 
 
 PAIR = """

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from picluster.errors import MissingError
+from picluster.errors import DataError, MissingError
 from picluster.graph.edges import distinct_edges
 from picluster.graph.folder import SPLITS
 from picluster.graph.precision import fitting_dtype
@@ -56,7 +56,7 @@ def write_planetoid(
         with warnings.catch_warnings(action="ignore"):
             data = reader.read_planetoid_data(str(folder), name)
     labels = data.y.numpy().astype(np.int16)
-    rows = rows_to_sum_one(data.x.numpy(), folder / f"ind.{name}.allx")
+    rows = rows_to_sum_one(data.x.numpy(), folder)
     origin = f"Planetoid {_PYG_NAMES[name]}, public split"
     with GraphWriter(path, source=origin, classes=int(labels.max()) + 1) as writer:
         distinct_edges(*data.edge_index.numpy(), directed=True).write(writer, len(labels))
@@ -82,11 +82,15 @@ def _check_readable(reader: Any, folder: Path, name: str) -> None:
         raise damaged(folder / f"ind.{name}.test.index", f"{found} test nodes instead of {len(rows['tx'])}")
 
 
-def rows_to_sum_one(rows: NDArray[np.float32], file: Path) -> NDArray[np.float32]:
-    """(N, F) `rows`, each divided by its sum; rows of zeros stay zeros. DataError where a sum is no number."""
+def rows_to_sum_one(rows: NDArray[np.float32], source: Path) -> NDArray[np.float32]:
+    """(N, F) `rows` from a file or folder, each divided by its sum; rows of zeros stay zeros.
+
+    DataError names the source and the first node whose sum is no number.
+    """
     with np.errstate(over="ignore", invalid="ignore"):
         sums = rows.sum(axis=1, keepdims=True)
     if not np.isfinite(sums).all():
-        raise damaged(file, f"the values of node {np.argmin(np.isfinite(sums))} have no sum")
+        what = f"{source} is damaged: the values of node {np.argmin(np.isfinite(sums))} have no sum"
+        raise DataError(what, fix="fetch it again")
     normalised: NDArray[np.float32] = rows / np.maximum(sums, 1e-12)
     return normalised

@@ -8,7 +8,7 @@ import msgspec
 from hypothesis import strategies as st
 
 from picluster.schema.plan import Plan, StagePlan
-from picluster.schema.record import Timestamp
+from picluster.schema.record import LAST_SECOND, Timestamp
 from picluster.schema.spec import Adam, ModelChoice, OptionValue, Spec
 
 COUNTS = st.integers(1, 10_000)
@@ -19,7 +19,7 @@ NAMES = st.text(min_size=1, max_size=8)
 def values(kind: Any) -> st.SearchStrategy[Any]:
     """Anything of this type that JSON can hold."""
     known = {
-        Timestamp: st.floats(0, 253_402_300_799),
+        Timestamp: st.floats(0, LAST_SECOND),
         float: FINITE,
         int: st.integers(-(2**63), 2**63 - 1),
         Spec: specs(),
