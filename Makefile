@@ -15,6 +15,8 @@ POETRY := poetry==2.5.1
 
 EXTRAS ?= worker
 export EXTRAS PYTHON TORCH_WHEEL
+# Containers often set it; every process of the tests would compile again what it imports.
+unexport PYTHONDONTWRITEBYTECODE
 # Ansible stops under LC_ALL=C and under a locale that was never generated, which is usual over SSH.
 export LC_ALL := C.UTF-8
 

@@ -13,8 +13,7 @@ STAMP=.venv/.ready
 KNOWN=(worker mpi ray dev)
 
 export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1
-# Byte-compiling everything takes longer than installing it; Python compiles what is really imported.
-export PIP_NO_COMPILE=1
+unset PYTHONDONTWRITEBYTECODE
 
 main() {
     local python identity wanted contents
@@ -29,7 +28,10 @@ main() {
     make_environment "$python" "$identity"
     if wants_worker "$wanted"; then install_torch; fi
     install_packages "$wanted"
-    if wants_worker "$wanted"; then try_torch; fi
+    if wants_worker "$wanted"; then
+        compile_worker
+        try_torch
+    fi
     printf '%s [%s]\n%s\n' "$identity" "$wanted" "$contents" >"$STAMP"
     echo "ready: $(.venv/bin/python --version) in .venv"
 }
@@ -99,13 +101,14 @@ make_environment() {
     echo "making .venv with $1"
     rm -f "$STAMP"
     "$1" -m venv --clear .venv
-    pip install --quiet "$PIP"
+    pip install --quiet --no-compile "$PIP"
 }
 
 pip() { .venv/bin/python -m pip "$@"; }
 
-# pip install, which tells how far it is: over a slow line it takes minutes.
-pip_install() { .venv/bin/python scripts/pip_install.py "$@"; }
+# pip install, which tells how far it is: over a slow line it takes minutes. Half of the packages' 30,000 modules are
+# Ansible's collections, which nobody imports here: byte-compiling all takes longer than installing them.
+pip_install() { .venv/bin/python scripts/pip_install.py --no-compile "$@"; }
 
 # The pin lives in pyproject.toml; constraints.txt is made from it, one line per platform.
 pinned_torch() {
@@ -161,9 +164,18 @@ install_packages() {
     pip_install --constraint constraints.txt --editable ".[${packages%,}]" "${group[@]}"
 }
 
+# Workers on virtual Pis see these packages read-only; other modules Python compiles when they are first imported.
+compile_worker() {
+    local name packages=(picluster)
+    for name in torch torch_geometric numpy ray; do
+        packages+=(.venv/lib/python*/site-packages/"$name")
+    done
+    .venv/bin/python -m compileall -q -j 0 "${packages[@]}" >/dev/null 2>&1 || true # templates among them are no Python
+}
+
 # A CPU that lacks an instruction shows itself here, not in the middle of a run.
 try_torch() {
-    env -u PYTHONDONTWRITEBYTECODE .venv/bin/python -c 'import torch, torch.distributed; torch.ones(8, 8) @ torch.ones(8, 8)' ||
+    .venv/bin/python -c 'import torch, torch.distributed; torch.ones(8, 8) @ torch.ones(8, 8)' ||
         fail "torch was installed, but does not run on this machine"
 }
 

@@ -19,6 +19,8 @@ from picluster.controller.record.run_folder import RunFolder
 from picluster.schema.comparison import Comparison
 from tests.integration.desk import GRAPH, RUN_TIMEOUT_SECONDS, Desk, losses, make_desk
 
+pytestmark = pytest.mark.slow
+
 SMALL = f"{' '.join(GRAPH)} --hidden 8 --epochs 1"
 ROWS = f"""# The second row diverges.
 {SMALL} --strategy single
@@ -40,7 +42,6 @@ def compared(desk: Desk) -> subprocess.CompletedProcess[str]:
     return desk.picluster("compare", "--rows", "my rows.txt", "--seeds", "2", "--json", "--chart", "chart.png")
 
 
-@pytest.mark.slow
 def test_every_row_is_launched_with_every_seed_and_a_failure_does_not_stop_the_others(
     desk: Desk, compared: subprocess.CompletedProcess[str]
 ) -> None:
@@ -60,7 +61,6 @@ def test_every_row_is_launched_with_every_seed_and_a_failure_does_not_stop_the_o
     assert {RunFolder(desk.folder / "runs" / name).run().tag for name in desk.runs()} == {found.tag}
 
 
-@pytest.mark.slow
 def test_the_figures_are_those_of_the_runs(desk: Desk, compared: subprocess.CompletedProcess[str]) -> None:
     found = msgspec.json.decode(compared.stdout, type=Comparison)
     single, _, parallel = ([RunFolder(desk.folder / "runs" / str(run.run)) for run in row.runs] for row in found.rows)
@@ -75,7 +75,6 @@ def test_the_figures_are_those_of_the_runs(desk: Desk, compared: subprocess.Comp
     assert [peak.node for peak in found.rows[2].memory] == ["pi1", "pi2"]
 
 
-@pytest.mark.slow
 def test_each_run_is_told_in_a_line_when_it_has_ended(desk: Desk, compared: subprocess.CompletedProcess[str]) -> None:
     head, *told, chart = compared.stderr.splitlines()
     assert head.startswith("rows       my rows.txt: 3 rows, 2 seeds; tag myrows-")

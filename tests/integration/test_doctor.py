@@ -13,6 +13,8 @@ import pytest
 from tests.integration.desk import Desk, make_desk
 from tests.integration.sshd import NEEDS_SSHD, Sshd, running_sshd
 
+pytestmark = pytest.mark.slow
+
 NAMES = ("one", "a'; echo b", "three")
 GRAPH = "reddit-like-0.003"
 

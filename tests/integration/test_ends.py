@@ -108,6 +108,7 @@ def test_a_stopped_run_ends_at_once_and_says_so(desk: Desk, number: signal.Signa
     assert report["epochs"]
 
 
+@pytest.mark.slow
 def test_an_impatient_second_ctrl_c_changes_nothing(desk: Desk) -> None:
     with running(desk) as (controller, run, workers):
         began = time.monotonic()

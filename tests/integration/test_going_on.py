@@ -59,7 +59,8 @@ def test_a_controller_that_slept_goes_on_by_itself_and_whoever_attaches_is_told(
     assert seen.stdout.splitlines()[-2].startswith("test accuracy 0.")
 
 
-@pytest.mark.parametrize("end", [ctrl_c, pytest.param(kill_the_controller, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("end", [ctrl_c, kill_the_controller])
 def test_a_run_that_was_ended_goes_on_under_another_plan_and_engine(
     desk: Desk, whole: Learnt, end: Callable[[subprocess.Popen[str]], None]
 ) -> None:

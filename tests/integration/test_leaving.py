@@ -16,6 +16,8 @@ from picluster.controller.record.run_folder import RunFolder
 from tests.integration.desk import RUN_TIMEOUT_SECONDS, Desk
 from tests.integration.terminal import SHOW_CURSOR, SMALL, Terminal, plain, terminal_of
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def terminals(desk: Desk) -> Iterator[list[Terminal]]:
@@ -102,7 +104,6 @@ def test_ctrl_c_before_the_run_has_begun_ends_it(desk: Desk, terminals: list[Ter
     assert desk.runs() == before
 
 
-@pytest.mark.slow
 def test_whoever_looks_on_sees_a_detached_run_end_as_its_launch_would(desk: Desk, terminals: list[Terminal]) -> None:
     done = desk.picluster("launch", *SMALL, "--epochs", "30", "--detach")
     assert done.returncode == 0, done.stderr

@@ -53,6 +53,7 @@ def test_an_own_model_of_fixed_depth_learns_the_same_bits_under_every_plan(desk:
     assert others == [single, single]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("row", "words", "told"),
     [

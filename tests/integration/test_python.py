@@ -32,6 +32,8 @@ import json, signal, sys
 import picluster
 from picluster.errors import InputError, RunFailed
 
+pytestmark = pytest.mark.slow
+
 before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGTSTP)]
 heard, notes = [], []
 options = dict(dataset="own", model="mine.py", seed=1, **json.loads(sys.argv[1]))
@@ -138,7 +140,6 @@ def test_a_failure_is_an_error_that_says_which_node_why_and_where_its_log_is(
     assert "'epoch' is unknown" in told["refused"]
 
 
-@pytest.mark.slow
 def test_an_interrupt_ends_the_run_as_stopped(project: Path) -> None:
     (project / "endless.py").write_text(
         "import picluster\nfrom picluster.errors import Stopped\n"

@@ -18,7 +18,7 @@ from picluster.errors import RunFailed
 from tests.integration.desk import GRAPH, Desk, make_desk
 from tests.integration.sshd import NEEDS_SSHD, Sshd, make_key, record_key, running_sshd, ssh_options
 
-pytestmark = NEEDS_SSHD
+pytestmark = [NEEDS_SSHD, pytest.mark.slow]
 NEEDS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root to mount a small file system")
 NASTY = "a'; touch pwned; echo \"b $(touch pwned)"
 NAMES = ("p1", "p2", NASTY)

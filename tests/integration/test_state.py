@@ -71,6 +71,7 @@ def run(
     return result
 
 
+@pytest.mark.slow
 def test_processes_go_on_where_those_of_another_plan_stopped(tmp_path: Path) -> None:
     graph = write_graph(tmp_path / "graph", random_graph(70, 0.1, seed=3), features=6, classes=4).path
     whole, cut = RunFolder(tmp_path / "whole"), RunFolder(tmp_path / "cut")

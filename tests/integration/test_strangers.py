@@ -16,8 +16,7 @@ SPEC = (*GRAPH, "--batch-size", "64", "--hidden", "16", "--micro-batches", "4", 
 PLAN = ("--layers-per-node", "1", "--nodes", "4")
 LAST_TO_CALL = "pi4"
 """Node of the highest rank, which calls all others: without it the three others go on listening."""
-SLOW = [pytest.mark.slow]
-ENGINES = {"gloo": SLOW, "rpc": SLOW, "mpi": SLOW, "ray": [*SLOW, pytest.mark.thorough]}
+ENGINES = ["sockets", "gloo", "rpc", "mpi", pytest.param("ray", marks=pytest.mark.thorough)]
 MAY_END = {"rpc", "mpi"}
 """Engines whose libraries garbage may end: TensorPipe takes it for a length, Open MPI waits for the rest of it."""
 PACKAGES = {"mpi": "mpi4py", "ray": "ray"}
@@ -28,10 +27,8 @@ def undisturbed(desk: Desk) -> Callable[[], list[float]]:
     return lru_cache(lambda: losses(desk.launch(*SPEC, "--strategy", "single")))
 
 
-@pytest.mark.parametrize(
-    "engine",
-    ["sockets", *(pytest.param(engine, marks=marks) for engine, marks in ENGINES.items())],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", ENGINES)
 def test_strangers_at_every_port_change_no_bit(desk: Desk, undisturbed: Callable[[], list[float]], engine: str) -> None:
     if engine in PACKAGES:
         pytest.importorskip(PACKAGES[engine])

@@ -55,6 +55,7 @@ def test_a_run_is_seen_from_its_start_to_its_result(
     assert [line.split()[0] for line in plain(last)[-4:-1]] == ["pi1", "pi2", "pi3"]
 
 
+@pytest.mark.slow
 def test_ctrl_c_gives_the_terminal_back_as_it_was(desk: Desk, terminals: list[Terminal]) -> None:
     terminal = launch(desk, terminals, *SMALL, "--epochs", "100000")
     before = terminal.settings()
@@ -69,6 +70,7 @@ def test_ctrl_c_gives_the_terminal_back_as_it_was(desk: Desk, terminals: list[Te
     assert before == termios.tcgetattr(terminal.screen)
 
 
+@pytest.mark.slow
 def test_all_nodes_are_shown_whatever_is_typed_until_ctrl_c(desk: Desk, terminals: list[Terminal]) -> None:
     terminal = terminal_of(desk, terminals, "top", "--nodes", "2", "--every", "0.5", columns=80)
     before = terminal.settings()

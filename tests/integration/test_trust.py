@@ -18,7 +18,7 @@ from picluster.controller.nodes.ssh.connection import connect
 from tests.integration.desk import Desk, make_desk
 from tests.integration.sshd import NEEDS_SSHD, Sshd, make_key, record_key, running_sshd
 
-pytestmark = NEEDS_SSHD
+pytestmark = [NEEDS_SSHD, pytest.mark.slow]
 TRUST_TIMEOUT_SECONDS = 240
 CONFIG = """
 Host *

@@ -222,6 +222,7 @@ def test_what_is_no_known_layout_is_left_alone(tree: Tree, files: dict[str, str]
     assert told in tree.refusal()
 
 
+@pytest.mark.slow
 def test_ansible_runs_it(tree: Tree) -> None:
     name = ubuntu_26_04(tree)
     foretold = ansible(tree, "--check", present=[FLAG])

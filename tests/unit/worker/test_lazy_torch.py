@@ -23,6 +23,7 @@ def test_training_loads_no_part_and_takes_less_memory() -> None:
     assert int(told(TRAIN + ANONYMOUS)) - int(memory) > 15 << 20
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "code",
     [

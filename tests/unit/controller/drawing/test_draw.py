@@ -34,6 +34,7 @@ def colours_in(file: Path) -> set[str]:
     return {f"#{red:02X}{green:02X}{blue:02X}" for red, green, blue in pixels.tolist()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("classes", [2, 41])
 def test_every_class_has_its_colour_in_the_network_and_beside_it(tmp_path: Path, classes: int) -> None:
     graph = a_graph(tmp_path / "small", classes=classes)
@@ -87,6 +88,7 @@ def test_a_large_graph_is_sampled_and_described_whole(tmp_path: Path) -> None:
     assert describe(drawing).startswith("a sampled view: 20 of 60 nodes (forest fire, seed 7), ")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("nodes", "edges", "classes"), [(1, 0, 60), (2, 40, 1), (40, 0, 1), (120, 5000, 60)])
 def test_odd_graphs_can_be_drawn(tmp_path: Path, nodes: int, edges: int, classes: int) -> None:
     drawing = draw_graph(

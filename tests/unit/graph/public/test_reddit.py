@@ -98,6 +98,7 @@ def test_files_that_are_nowhere_are_listed_with_their_folder_and_nothing_stays(t
     assert list((tmp_path / "graphs").iterdir()) == []
 
 
+@pytest.mark.slow
 def test_pyg_downloads_without_converting(tmp_path: Path) -> None:
     pytest.importorskip("torch_geometric.datasets", exc_type=ImportError)
     offline = (

@@ -47,6 +47,7 @@ def check(folder: Path, model: ModelFile) -> None:
         assert all(map(torch.equal, found[1], single[1])), model.text
 
 
+@pytest.mark.slow
 @given(model=model_files())
 @settings(max_examples=15, derandomize=True, suppress_health_check=PATIENT)
 def test_a_random_model_file_is_refused_by_name_or_learns_the_same_under_every_plan(

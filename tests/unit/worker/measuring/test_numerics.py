@@ -19,6 +19,7 @@ def told(**variables: str) -> str:
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout.strip()
 
 
+@pytest.mark.slow
 def test_every_process_of_a_machine_tells_the_same_with_any_number_of_threads() -> None:
     assert {told(OMP_NUM_THREADS="1"), told(OMP_NUM_THREADS="2")} == {fingerprint()}
 
