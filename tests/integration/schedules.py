@@ -78,7 +78,7 @@ class Schedules:
         if task not in self._undisturbed:
             self._undisturbed[task] = learnt(self.desk.launch(*WORDS[task], "--strategy", "single"))
         assert learnt(run) == self._undisturbed[task], f"seed {seed}"
-        assert not list(run.path.rglob(".*.safetensors")), f"seed {seed} left half a file"
+        assert not (left := list(run.path.rglob(".*.safetensors"))), f"seed {seed} left half a file: {left}"
         return run
 
     def _launch(self, task: str, dice: random.Random, run: RunFolder | None, fault: str) -> RunFolder | None:

@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from picluster.asides import written_aside
 from picluster.controller.comparison.notes import unlike_words
 from picluster.controller.comparison.row_words import common_words, names_of, seconds_words, words_apart
 from picluster.controller.drawing.style import (
@@ -20,7 +21,6 @@ from picluster.controller.drawing.style import (
     mixed,
     picture_settings,
 )
-from picluster.controller.record.record_files import written_aside
 from picluster.schema.comparison import ComparedRow, Comparison
 from picluster.wording import printable
 

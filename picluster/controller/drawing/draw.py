@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
+from picluster.asides import written_aside
 from picluster.controller.drawing.layout import layout
 from picluster.controller.drawing.network import MOST_LINES, Network, draw_network, edges_among, forest_fire
 from picluster.controller.drawing.style import (
@@ -22,7 +23,6 @@ from picluster.controller.drawing.style import (
     class_colours,
     picture_settings,
 )
-from picluster.controller.record.record_files import written_aside
 from picluster.graph.catalogue import details_of
 from picluster.graph.folder import GraphFolder
 from picluster.graph.statistics import statistics_of

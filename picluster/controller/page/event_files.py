@@ -9,8 +9,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from picluster.asides import written_aside
 from picluster.controller.record.metrics import Metrics, read_metrics
-from picluster.controller.record.record_files import refuse, require_folder_or_nothing, written_aside
+from picluster.controller.record.record_files import refuse, require_folder_or_nothing
 from picluster.controller.record.run_folder import RunFolder
 from picluster.errors import MissingError
 from picluster.schema.events import EpochDone, Recorded, Resources, StepDone, Tested

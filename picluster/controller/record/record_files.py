@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
+from picluster.asides import written_aside
 from picluster.errors import DataError, InputError
 from picluster.refusals import words
 from picluster.schema.events import AnyEvent, EpochDone, Recorded, StepDone
@@ -64,29 +64,6 @@ def check_output(file: Path, option: str, suffixes: Sequence[str], kind: str) ->
         pass
     except OSError as error:
         raise InputError(f"{file} cannot be written: {error.strerror}", fix=f"choose another with {option}") from error
-
-
-_ASIDE = re.compile(r"\..+\.\d+\.\w+")
-
-
-@contextmanager
-def written_aside(file: Path) -> Iterator[Path]:
-    """Path to write to, renamed to `file` at the end; DataError where the disk does not take it."""
-    aside = file.with_name(f".{file.stem}.{os.getpid()}{file.suffix.lower()}")
-    try:
-        try:
-            yield aside
-            aside.replace(file)
-        finally:
-            with suppress(OSError):
-                aside.unlink()
-    except OSError as error:
-        refuse("write", file, error)
-
-
-def asides_in(folder: Path) -> list[Path]:
-    """Files in a folder, and in those below it, that were written to and not renamed."""
-    return [file for file in folder.rglob(".*") if _ASIDE.fullmatch(file.name) and file.is_file()]
 
 
 def write_whole(file: Path, content: bytes) -> None:

@@ -11,9 +11,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from picluster.asides import remove_asides
 from picluster.controller.record.record_files import (
     append_record,
-    asides_in,
     counted_once,
     read_lines,
     read_record,
@@ -171,8 +171,7 @@ class RunFolder:
                 write_whole(self._room_file, secrets.token_bytes(_ROOM_BYTES))
             write_record(folder / f"{attempt.attempt}.json", attempt)
             self.result_file.unlink(missing_ok=True)
-            for aside in asides_in(self.path):  # of a controller that was killed while it wrote or fetched a file
-                aside.unlink()
+            remove_asides(self.path)  # of a controller or a worker that was killed while it wrote a file
         except OSError as error:
             refuse("write", folder, error)
 
@@ -203,6 +202,8 @@ class RunFolder:
     def end(self, result: Result) -> None:
         """Write the result: the run is over."""
         self._give_room_back()
+        with suppress(OSError):
+            remove_asides(self.path)  # of a worker that was killed while it wrote a file
         write_record(self.result_file, result)
 
     def run(self) -> Run:

@@ -8,7 +8,8 @@ from math import ceil, inf
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from picluster.controller.record.record_files import checksum, written_aside
+from picluster.asides import written_aside
+from picluster.controller.record.record_files import checksum
 from picluster.errors import DataError
 from picluster.schema.events import CheckpointWritten, Predicted, StateWritten, StepDone
 from picluster.schema.run import Manifest

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from picluster.asides import written_aside
 from picluster.errors import DataError
 from picluster.refusals import words
 
@@ -74,18 +75,10 @@ def write_state(file: Path, state: LayerState) -> str:
 def write(file: Path, tensors: Mapping[str, Tensor], numbers: Mapping[str, str] | None = None) -> str:
     """Write tensors aside and rename the file; returns its SHA-256. DataError where the disk does not take it."""
     content = save({name: copy_of(tensor) for name, tensor in tensors.items()}, dict(numbers) if numbers else None)
-    aside = file.with_name(f".{file.name}")
-    try:
-        with aside.open("wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        aside.replace(file)
-    except OSError as error:
-        what, fix = words("write", file, error)
-        with suppress(OSError):
-            aside.unlink()
-        raise DataError(what, fix=fix) from error
+    with written_aside(file) as aside, aside.open("wb") as stream:
+        stream.write(content)
+        stream.flush()
+        os.fsync(stream.fileno())
     return hashlib.sha256(content).hexdigest()
 
 

@@ -1,0 +1,41 @@
+"""Files that appear whole: written aside and renamed; what a killed process leaves can be told from all else."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from picluster.errors import DataError
+from picluster.refusals import words
+
+_ASIDE = re.compile(r"\..+\.\d+(\.\w+)?")
+
+
+def _aside_of(file: Path) -> Path:
+    return file.with_name(f".{file.stem}.{os.getpid()}{file.suffix.lower()}")
+
+
+@contextmanager
+def written_aside(file: Path) -> Iterator[Path]:
+    """Path to write to, renamed to `file` at the end; DataError where the disk does not take it."""
+    aside = _aside_of(file)
+    try:
+        try:
+            yield aside
+            aside.replace(file)
+        finally:
+            with suppress(OSError):
+                aside.unlink()
+    except OSError as error:
+        what, fix = words("write", file, error)
+        raise DataError(what, fix=fix) from error
+
+
+def remove_asides(folder: Path) -> None:
+    """Remove what killed processes have written in a folder, and in those below it, without renaming it."""
+    for file in folder.rglob(".*"):
+        if _ASIDE.fullmatch(file.name) and file.is_file():
+            file.unlink()
