@@ -64,6 +64,8 @@ class StepDone(Event, frozen=True, kw_only=True, tag="step"):
     received_payload_bytes: int
     sent_payload_to: dict[str, int] = msgspec.field(default_factory=dict)
     """Bytes of tensors for each of the other nodes; empty in older runs."""
+    sending_ms_to: dict[str, float] = msgspec.field(default_factory=dict)
+    """Time in ms with something on its way to each node on another machine; empty where the kernel does not tell."""
 
 
 Doing = Literal["sample", "forward", "backward", "there and back", "evaluate", "update", "send", "receive"]

@@ -84,6 +84,16 @@ class NodeReport(Record, frozen=True, kw_only=True):
     received_payload_bytes_per_step: float | None
     sent_payload_to_per_step: dict[str, float] = msgspec.field(default_factory=dict)
     """Mean of the bytes of tensors for each of the other nodes; empty in older runs."""
+    sending_ms_to_per_step: dict[str, float] = msgspec.field(default_factory=dict)
+    """Mean time with something on its way to each node on another machine; empty where the kernel does not tell."""
+
+    def mbit_per_second_to(self, other: str) -> float | None:
+        """Speed of tensors, in Mbit/s, while something was on its way to that node; None where nothing tells.
+
+        It nears the link's own speed where messages are large: small ones wait for an acknowledgement, up to 40 ms.
+        """
+        ms, size = self.sending_ms_to_per_step.get(other), self.sent_payload_to_per_step.get(other)
+        return size * 8 / ms / 1e3 if ms and size else None
 
 
 class EpochReport(Record, frozen=True, kw_only=True):

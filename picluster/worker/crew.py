@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ipaddress
 import socket
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -12,7 +14,7 @@ import numpy as np
 
 from picluster.graph.folder import GraphFolder
 from picluster.schema.events import WorkerEvent
-from picluster.schema.job import Job, Start
+from picluster.schema.job import Endpoint, Job, Start
 from picluster.schema.state import Position
 from picluster.system import SYSTEM, System
 from picluster.worker.engines import check, connect
@@ -47,6 +49,7 @@ class Crew:
 
             self._stage = build_stage(job, self._graph)
         self._states_wanted: set[Position] = set()
+        self._machines: dict[bytes, str] = {}
 
     @property
     def computes(self) -> bool:
@@ -59,6 +62,7 @@ class Crew:
 
     def meet(self, start: Start, listener: socket.socket | None) -> Engine:
         """Connect to the other workers; returns when all are there."""
+        self._machines = nodes_by_address(start.endpoints, self._rank)
         peers = Peers(
             self._rank,
             start.endpoints,
@@ -99,7 +103,14 @@ class Crew:
         tracer = Tracer(role, self._job.plan.nodes, self._system.now) if self._job.trace else None
         links = Links(engine, mailroom, self._rank, self._system, tracer)
         return RoleContext(
-            self._job, self._graph.meta, links, self._emit, self._fail, self._system, self._states_wanted
+            self._job,
+            self._graph.meta,
+            links,
+            self._emit,
+            self._fail,
+            self._system,
+            self._states_wanted,
+            self._machines,
         )
 
     def _guarded(self, work: Callable[[], None]) -> None:
@@ -107,3 +118,13 @@ class Crew:
             work()
         except BaseException as error:  # noqa: BLE001  it must reach the controller, whatever it is
             self._fail(error)
+
+
+def nodes_by_address(endpoints: Sequence[Endpoint], rank: int) -> dict[bytes, str]:
+    """Map addresses, as sockets know them, to the nodes there: those that have one of their own."""
+    nodes = Counter(each.address for each in endpoints)
+    return {
+        ipaddress.ip_address(each.address).packed: each.node
+        for at, each in enumerate(endpoints)
+        if at != rank and nodes[each.address] == 1
+    }

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from matplotlib.figure import Figure
 
+from picluster.asides import written_aside
 from picluster.controller.drawing.style import DOTS_PER_INCH, FAINT_INK, HUES, INK, NO_DATES, picture_settings
-from picluster.controller.record.record_files import written_aside
 from scripts.bench_reddit.records import GOAL, Range, Results, RowSummary
 
 if TYPE_CHECKING:

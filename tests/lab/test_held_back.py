@@ -109,18 +109,7 @@ SETTINGS = [
 ]
 
 
-BESIDE = pytest.mark.xfail(strict=True, reason="small messages do not show at which end of a cable it is slow")
-
-
-@pytest.mark.parametrize(
-    "setting",
-    [
-        pytest.param(
-            each, id=f"{each.cause} {each.node}", marks=BESIDE if (each.cause, each.node) == ("link", "pi3") else ()
-        )
-        for each in SETTINGS
-    ],
-)
+@pytest.mark.parametrize("setting", SETTINGS, ids=lambda setting: f"{setting.cause} {setting.node}")
 def test_the_sentence_names_the_node_and_the_cause(shelf: Shelf, setting: Setting) -> None:
     words = ("--scale", "0.01", "--batch-size", "32", "--hidden", "64", *setting.words)
     with shelf.training(*words) as (_, run):

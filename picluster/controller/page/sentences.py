@@ -25,6 +25,10 @@ _PACKING = 0.25
 """Share of a step at which a sampler that all wait for is what holds them up: packing is its processor's work, too."""
 _IDLE_CORES = 0.6
 """Cores kept busy below which a node at work is in truth reading, or is not given the time."""
+_TELLING_BYTES = 4096.0
+"""Bytes a step from which the time that a link takes tells of its speed."""
+_FASTER = 3.0
+"""Ratio of two links' speeds from which one of them is slow."""
 _MEBIBYTE = 1 << 20
 
 
@@ -202,7 +206,45 @@ def _reads(node: NodeReport, loads: Sequence[Load]) -> HeldBack | None:
 
 
 def _link(nodes: Sequence[NodeReport]) -> HeldBack:
-    """The node that is held up most by sending, where all wait or send: it, or its receiver, has a slow cable."""
+    """The node with a slow cable, where all wait or send."""
+    return _slow_cable(nodes) or _most_held_up(nodes)
+
+
+def _slow_cable(nodes: Sequence[NodeReport]) -> HeldBack | None:
+    """The end at which the link is slow that takes the most time; None where links are not timed, or none stands out.
+
+    A cable slows all links of its node. So an end that has a far faster one to somebody else is not to blame, and an
+    end whose other links are as slow is.
+    """
+    speeds = {
+        (node.name, other): speed
+        for node in nodes
+        for other, size in node.sent_payload_to_per_step.items()
+        if size >= _TELLING_BYTES and (speed := node.mbit_per_second_to(other))
+    }
+    if not speeds:
+        return None
+    times = {(node.name, other): ms for node in nodes for other, ms in node.sending_ms_to_per_step.items()}
+    pair = max(speeds, key=lambda ends: times[ends] + times.get(ends[::-1], 0.0))
+    speed = min(speeds[pair], speeds.get(pair[::-1], speeds[pair]))
+    others = {end: [speeds[each] for each in speeds if end in each and {*each} != {*pair}] for end in pair}
+
+    def innocence(end: str) -> float:
+        return max(others[end], default=_FASTER * speed) / speed
+
+    node, other = sorted(pair, key=innocence)
+    best = max(others[other], default=0.0)
+    if best < _FASTER * speed:
+        return None
+    words = (
+        f"No node computes for half of a step: messages are what takes the time. Between {node} and {other} they go "
+        f"at {speed:.3g} Mbit/s, where {other} reaches {best:.3g} with another node."
+    )
+    return _verdict("link", node, words, f"See to the cable, port or Wi-Fi of {node}: picluster doctor.")
+
+
+def _most_held_up(nodes: Sequence[NodeReport]) -> HeldBack:
+    """The node that is held up most by sending: it, or its receiver, has a slow cable."""
     stages = [node for node in nodes if node.role != "sampler"] or list(nodes)
     node = max(stages, key=lambda each: _ms(each, "send") / _ms(each, "step"))
     step = _ms(node, "step")

@@ -108,13 +108,18 @@ def _node(node: NodeReport) -> tuple[str, ...]:
 
 
 def _links(nodes: Sequence[NodeReport]) -> PrintedTable:
-    """The bytes from each node to each other, the most first; older runs do not know them."""
-    sent = {(node.name, other): size for node in nodes for other, size in node.sent_payload_to_per_step.items()}
+    """The bytes from each node to each other, the most first, and how fast they went; older runs do not know them."""
+    sent = [(node, other, size) for node in nodes for other, size in node.sent_payload_to_per_step.items()]
     links = tuple(
-        (printable(one, _LETTERS), printable(other, _LETTERS), _number(size, 1024, 1))
-        for (one, other), size in sorted(sent.items(), key=lambda link: -link[1])
+        (
+            printable(node.name, _LETTERS),
+            printable(other, _LETTERS),
+            _number(size, 1024, 1),
+            _number(node.mbit_per_second_to(other), 1, 1),
+        )
+        for node, other, size in sorted(sent, key=lambda link: -link[2])
     )
-    return PrintedTable(title="Links", heads=("from", "to", "KiB of tensors a step"), rows=links)
+    return PrintedTable(title="Links", heads=("from", "to", "KiB of tensors a step", "Mbit/s on the way"), rows=links)
 
 
 def _epoch(done: EpochReport) -> tuple[str, ...]:

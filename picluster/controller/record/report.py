@@ -202,10 +202,8 @@ def _node(
         ),
         sent_payload_bytes_per_step=_mean(steps, lambda step: step.sent_payload_bytes),
         received_payload_bytes_per_step=_mean(steps, lambda step: step.received_payload_bytes),
-        sent_payload_to_per_step={
-            other: fmean(step.sent_payload_to.get(other, 0) for step in steps)
-            for other in dict.fromkeys(other for step in steps for other in step.sent_payload_to)
-        },
+        sent_payload_to_per_step=_means([step.sent_payload_to for step in steps]),
+        sending_ms_to_per_step=_means([step.sending_ms_to for step in steps]),
     )
 
 
@@ -220,6 +218,12 @@ def _percentiles(steps: Sequence[StepDone], measure: Callable[[StepDone], float]
 
 def _mean(events: Sequence[Told], measure: Callable[[Told], float]) -> float | None:
     return fmean(map(measure, events)) if events else None
+
+
+def _means(measured: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Mean of each node's values, where one that is not named counts as 0."""
+    names = dict.fromkeys(name for each in measured for name in each)
+    return {name: fmean(each.get(name, 0) for each in measured) for name in names}
 
 
 def _settled(steps: Sequence[StepDone]) -> Sequence[StepDone]:

@@ -23,9 +23,9 @@ _CONNECTION = struct.Struct("=B3x48s16xI")
 _ENDS = struct.Struct(">HH16s16s")
 _ATTRIBUTE = struct.Struct("=HH")
 _INFO = 2
-# struct tcp_info of linux/tcp.h: bytes received; bytes that wait to be sent; bytes sent, and of these sent again. The
-# last two came with Linux 4.19.
-_TCP_INFO = struct.Struct("=128xQ8xI52xQQ")
+# struct tcp_info of linux/tcp.h: bytes received; bytes that wait to be sent; µs with something to send or not yet
+# acknowledged, and of these without room at the receiver; bytes sent, and of these sent again (since Linux 4.19).
+_TCP_INFO = struct.Struct("=128xQ8xI20xQQ16xQQ")
 _OPEN = 1 << 1 | 1 << 8  # established, or closed by the other side alone
 _MAPPED = bytes(10) + b"\xff\xff"
 _LARGEST_BYTES = 1 << 17
@@ -36,12 +36,17 @@ End = tuple[bytes, int]
 """Address and port; an IPv4 address has 4 bytes, also where it is written as one of IPv6."""
 
 
-class SocketBytes(NamedTuple):
+class SocketTraffic(NamedTuple):
     """Totals since the connections were made; without TCP/IP headers and retransmissions."""
 
     sent: int
     """With what waits in a socket's buffer: nobody can take it back."""
     received: int
+    sending_us: int = 0
+    """Time in µs with something to send or on its way, but for that in which the receiver had no room.
+
+    The kernel counts ticks of 1 to 10 ms: of many short times the sum is right, one may be 0.
+    """
 
 
 class Connection(NamedTuple):
@@ -53,7 +58,7 @@ class Connection(NamedTuple):
     """Inode of the socket; 0 where no process has accepted it yet."""
     local: End
     remote: End
-    carried: SocketBytes
+    carried: SocketTraffic
     place: int
     """Place in the kernel's answer at which `tcp_info` begins."""
 
@@ -80,9 +85,9 @@ class SocketDiagnosis:
                 found += [_connection(answer) for answer in answers]
         return found
 
-    def carried_by(self, connections: Sequence[Connection]) -> list[SocketBytes | None]:
+    def carried_by(self, connections: Sequence[Connection]) -> list[SocketTraffic | None]:
         """Read what each connection has carried by now; None for one that is closed. A step waits for this."""
-        found: list[SocketBytes | None] = []
+        found: list[SocketTraffic | None] = []
         for begin in range(0, len(connections), _AT_ONCE):
             some = connections[begin : begin + _AT_ONCE]
             self._socket.send(b"".join([each.request for each in some]))
@@ -126,9 +131,9 @@ def _connection(answer: bytes) -> Connection:
     raise OSError("this kernel does not tell what a connection has carried")
 
 
-def _carried(answer: bytes, place: int) -> SocketBytes | None:
+def _carried(answer: bytes, place: int) -> SocketTraffic | None:
     """Read the kernel's `tcp_info`, if it is there: a connection that waits for its end has none."""
     if len(answer) < place + _ATTRIBUTE.size + _TCP_INFO.size or _ATTRIBUTE.unpack_from(answer, place)[1] != _INFO:
         return None
-    received, waiting, sent, again = _TCP_INFO.unpack_from(answer, place + _ATTRIBUTE.size)
-    return SocketBytes(sent - again + waiting, received)
+    received, waiting, busy, no_room, sent, again = _TCP_INFO.unpack_from(answer, place + _ATTRIBUTE.size)
+    return SocketTraffic(sent - again + waiting, received, busy - no_room)

@@ -6,7 +6,8 @@ import os
 import platform
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
@@ -19,7 +20,7 @@ from picluster.schema.events import Hardware, Resources, StepDone
 from picluster.system import SYSTEM, System
 from picluster.worker.measuring.energy import Meter
 from picluster.worker.measuring.firmware import clock_mhz, throttled
-from picluster.worker.measuring.kernel_sockets import SocketBytes
+from picluster.worker.measuring.kernel_sockets import SocketTraffic
 from picluster.worker.measuring.memory import AnonymousPeak, memory_limit, memory_of_children, read_memory
 from picluster.worker.measuring.sockets import SocketCounter
 from picluster.worker.wire.links import Clock
@@ -27,6 +28,7 @@ from picluster.worker.wire.links import Clock
 SAMPLE_SECONDS = 0.5
 OBSERVE_SECONDS = 0.1
 """After a step memory is looked at if it was not within this time: the look would be 0.5 % of the shortest steps."""
+_NOBODY: Mapping[bytes, str] = {}
 _TEMPERATURE = Path("/sys/class/thermal/thermal_zone0/temp")
 
 
@@ -112,7 +114,9 @@ class _Mark(NamedTuple):
     send_seconds: float
     sent_payload_to: dict[int, int]
     received_payload_bytes: int
-    sockets: SocketBytes | None
+    sockets: SocketTraffic | None
+    sending_us: Counter[bytes]
+    """By the address of another node."""
 
 
 class StepMeter:
@@ -122,13 +126,18 @@ class StepMeter:
     """
 
     def __init__(
-        self, driver: Clock, others: Sequence[Clock] = (), system: System = SYSTEM, nodes: Sequence[str] = ()
+        self,
+        driver: Clock,
+        others: Sequence[Clock] = (),
+        system: System = SYSTEM,
+        nodes: Sequence[str] = (),
+        machines: Mapping[bytes, str] = _NOBODY,
     ) -> None:
         """`driver`: of the role that calls; `others`: of further roles in this worker, whose bytes count too.
 
-        `nodes` are those of the run in the order of ranks.
+        `nodes` are those of the run in the order of ranks, `machines` the other ones by their addresses.
         """
-        self._driver, self._now, self._nodes = driver, system.now, nodes
+        self._driver, self._now, self._nodes, self._machines = driver, system.now, nodes, machines
         self._clocks = [driver, *others]
         self._counter = SocketCounter() if system.has_sockets else None
         self._before = self._mark()
@@ -155,6 +164,11 @@ class StepMeter:
             sent_payload_bytes=sum(sent.values()),
             received_payload_bytes=now.received_payload_bytes - before.received_payload_bytes,
             sent_payload_to={self._nodes[to]: size for to, size in sent.items()},
+            sending_ms_to={
+                node: (now.sending_us[address] - before.sending_us[address]) / 1e3
+                for address, node in self._machines.items()
+                if address in now.sending_us
+            },
         )
 
     def skip(self) -> None:
@@ -174,13 +188,15 @@ class StepMeter:
         at_least = 0
         if all_left_since and all_left_since.sockets:
             at_least = all_left_since.sockets.sent + sum(sent.values()) - sum(all_left_since.sent_payload_to.values())
+        sockets = self._counter.read(at_least=at_least) if self._counter else None
         return _Mark(
             now,
             self._driver.wait_seconds,
             self._driver.send_seconds,
             sent,
             sum([clock.received_payload_bytes for clock in self._clocks]),
-            self._counter.read(at_least=at_least) if self._counter else None,
+            sockets,
+            self._counter.sending_us() if self._counter and self._machines else Counter(),
         )
 
 

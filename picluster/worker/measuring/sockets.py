@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import os
 import time
+from collections import Counter
 from contextlib import suppress
 
-from picluster.worker.measuring.kernel_sockets import Connection, SocketBytes, SocketDiagnosis
+from picluster.worker.measuring.kernel_sockets import Connection, SocketDiagnosis, SocketTraffic
 from picluster.worker.measuring.memory import children
 
 SEARCH_SHARE = 1 / 1000
@@ -31,14 +32,15 @@ class SocketCounter:
         with suppress(OSError, AttributeError):  # no such thing in this kernel, or on this platform
             self._kernel = SocketDiagnosis()
         self._connections: list[Connection] = []
-        self._carried: list[SocketBytes] = []
+        self._carried: list[SocketTraffic] = []
         self._inside = set[bytes]()
-        self._closed = SocketBytes(0, 0)
+        self._closed = SocketTraffic(0, 0)
+        self._closed_sending_us: Counter[bytes] = Counter()
         self._has_children = False
         self._start = time.monotonic()
         self._search_time = 0.0
 
-    def read(self, *, at_least: int = 0) -> SocketBytes | None:
+    def read(self, *, at_least: int = 0) -> SocketTraffic | None:
         """Return the totals so far; None where the kernel does not tell.
 
         A total below `at_least` bytes sent is believed only after a search, unless processes below this one may have
@@ -57,6 +59,13 @@ class SocketCounter:
             return None
         return total
 
+    def sending_us(self) -> Counter[bytes]:
+        """Time in µs, so far, with something on its way to each address: as of the last reading."""
+        found = Counter(self._closed_sending_us)
+        for connection, carried in zip(self._connections, self._carried, strict=True):
+            found[connection.remote[0]] += carried.sending_us
+        return found
+
     def _update(self, kernel: SocketDiagnosis) -> None:
         began = time.monotonic()
         if began < self._search_time:
@@ -73,7 +82,10 @@ class SocketCounter:
         own = {inode for process in (os.getpid(), *(child.pid for child in below)) for inode in _inodes_of(process)}
         found = self._to_others(kernel.all(), own)
         still_open, known = {each.request for each in found}, zip(self._connections, self._carried, strict=True)
-        self._closed = _total([carried for each, carried in known if each.request not in still_open], self._closed)
+        closed = [(each, carried) for each, carried in known if each.request not in still_open]
+        self._closed = _total([carried for _, carried in closed], self._closed)
+        for each, carried in closed:
+            self._closed_sending_us[each.remote[0]] += carried.sending_us
         self._connections, self._carried = found, [each.carried for each in found]
 
     def _to_others(self, connections: list[Connection], own: set[int]) -> list[Connection]:
@@ -101,7 +113,7 @@ def _inodes_of(process: int) -> set[int]:
     return found
 
 
-def _total(parts: list[SocketBytes], before: SocketBytes) -> SocketBytes:
-    return SocketBytes(
+def _total(parts: list[SocketTraffic], before: SocketTraffic) -> SocketTraffic:
+    return SocketTraffic(
         before.sent + sum([each.sent for each in parts]), before.received + sum([each.received for each in parts])
     )

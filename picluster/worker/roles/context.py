@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,8 +11,9 @@ from picluster.schema.graph import GraphMeta
 from picluster.schema.job import Job
 from picluster.schema.state import Position
 from picluster.system import SYSTEM, System
+from picluster.worker.measuring.metrics import StepMeter
 from picluster.worker.roles.judgement import EpochVerdict
-from picluster.worker.wire.links import Links
+from picluster.worker.wire.links import Clock, Links
 
 VALIDATION_STEP = 0
 """Stands in messages of an evaluation: training steps count from 1."""
@@ -37,11 +38,17 @@ class RoleContext:
     system: System = SYSTEM
     states_wanted: set[Position] = field(default_factory=set)
     """Positions at which the layers' states were asked for while the run went on; another thread adds to them."""
+    machines: Mapping[bytes, str] = field(default_factory=dict)
+    """Nodes on other machines by their addresses, as sockets know them."""
 
     @property
     def train_steps(self) -> range:
         """The numbers of an epoch's steps."""
         return range(1, self.job.spec.steps(self.meta.splits["train"]) + 1)
+
+    def step_meter(self, others: Sequence[Clock] = ()) -> StepMeter:
+        """Begin to measure steps; `others` are clocks of further roles in this worker."""
+        return StepMeter(self.links.clock, others, self.system, self.job.plan.nodes, self.machines)
 
     def tensor_file(self, name: str) -> Path:
         """Path of a file of tensors that the controller fetches."""

@@ -9,7 +9,6 @@ import numpy as np
 from picluster.graph.folder import GraphFolder
 from picluster.randomness import Purpose
 from picluster.worker.measuring.memory import fits_easily
-from picluster.worker.measuring.metrics import StepMeter
 from picluster.worker.roles.context import TEST_EPOCH, VALIDATION_STEP, RoleContext
 from picluster.worker.roles.exact_order import Holders, chunks, nodes_of_layer, place
 from picluster.worker.roles.judgement import EpochVerdict
@@ -42,8 +41,7 @@ class SamplerRole:
     def run(self) -> None:
         """Work from the position at which the job begins to the one at which it stops, or through the test."""
         self._seeds = self._seeds_of(self._context.job.begin.position.epoch)
-        nodes = self._context.job.plan.nodes
-        self._meter = None if self._has_stage else StepMeter(self._links.clock, (), self._context.system, nodes)
+        self._meter = None if self._has_stage else self._context.step_meter()
         self._context.walk(self._train_step, self._validate, lambda: self._evaluate("test", TEST_EPOCH))
         self._links.flush()
         self._context.tell_trace()

@@ -16,7 +16,6 @@ from picluster.schema.events import CheckpointWritten, EpochDone, Predicted, Tes
 from picluster.schema.state import JudgeState, Position
 from picluster.worker.compute.checkpoint import read_weights, write
 from picluster.worker.compute.stage import EXACT_SUMS, MicroBatch, Moment, Stage, WayBack
-from picluster.worker.measuring.metrics import StepMeter
 from picluster.worker.roles.context import TEST_EPOCH, VALIDATION_STEP, RoleContext
 from picluster.worker.roles.exact_pass import ExactPass, write_probabilities
 from picluster.worker.roles.judgement import EpochVerdict, Judgement, Score, no_number
@@ -66,8 +65,7 @@ class StageRole:
     def run(self) -> None:
         """Work from the position at which the job begins to the one at which it stops, or through the test."""
         self._cores = Cores(self._cores_used, self._links.clock, self._context.fail, self._context.system)
-        nodes = self._context.job.plan.nodes
-        self._meter = StepMeter(self._links.clock, self._other_clocks, self._context.system, nodes)
+        self._meter = self._context.step_meter(self._other_clocks)
         self._epoch_begun = self._context.system.now() - self._context.job.begin.judge.seconds
         position = self._context.walk(self._train_step, self._validate, self._test, self._give_states)
         if position is not None:

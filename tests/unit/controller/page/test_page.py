@@ -122,11 +122,11 @@ def test_the_examples_have_the_sections_of_a_page_of_today(name: str) -> None:
 def test_a_page_tells_what_passes_over_each_link(tmp_path: Path) -> None:
     folder = RunFolder(copy_of_run_v1(tmp_path / "run"))
     folder.metrics_file("local2").unlink()
-    folder.record("local2", a_step(sent_payload_to={"local4": 5_120, "local3": 10_240}))
+    folder.record("local2", a_step(sent_payload_to={"local4": 5_120, "local3": 10_240}, sending_ms_to={"local3": 2.0}))
     page = make_page(folder)
     assert "aggregated rows down (5 KiB a step), their gradients up<" in page
     rows = re.findall(r"<td.*?>(.*?)</td>", page[page.index("<h2>Links") :])
-    assert rows[:6] == ["local2", "local3", "10.0", "local2", "local4", "5.0"]
+    assert rows[:8] == ["local2", "local3", "10.0", "41.0", "local2", "local4", "5.0", "–"]
 
 
 def test_spans_last_until_the_next_point_of_the_attempt_and_join() -> None:

@@ -72,6 +72,62 @@ def test_the_sentence_names_the_node_the_cause_and_a_figure(
     assert verdict.to_try
 
 
+IN_A_CHAIN = {("local1", "local2"): 20.0, ("local2", "local3"): 17.0, ("local3", "local2"): 17.0}
+"""KiB of tensors a step by link; and messages are what takes the time."""
+WAITING: dict[str, tuple[float, float, float]] = {
+    "local1": (5, 100, 95),
+    "local2": (40, 100, 60),
+    "local3": (40, 60, 100),
+    "local4": (5, 190, 5),
+}
+
+
+def over_links(speeds: dict[tuple[str, str], float], sizes: dict[tuple[str, str], float] = IN_A_CHAIN) -> Report:
+    """A report of links with these speeds in Mbit/s."""
+    nodes = []
+    for node in a_report(WAITING).nodes:
+        to = {other: size * 1024 for (one, other), size in sizes.items() if one == node.name}
+        ms = {other: size * 8 / speeds[node.name, other] / 1e3 for other, size in to.items()}
+        nodes.append(msgspec.structs.replace(node, sent_payload_to_per_step=to, sending_ms_to_per_step=ms))
+    return msgspec.structs.replace(REPORT, nodes=tuple(nodes))
+
+
+@pytest.mark.parametrize(
+    ("ways", "node"),
+    [
+        # The link between 2 and 3 is slow, and 2 has a fast one to 1: it is the cable of 3.
+        ({("local1", "local2"): 90.0, ("local2", "local3"): 0.5, ("local3", "local2"): 0.5}, "local3"),
+        # Both links of 2 are slow: who is held up most by sending is named, as ever.
+        ({("local1", "local2"): 0.5, ("local2", "local3"): 0.5, ("local3", "local2"): 0.5}, "local3"),
+    ],
+    ids=["one end is known to be fast", "nothing stands out"],
+)
+def test_a_slow_link_is_blamed_on_the_end_that_has_no_faster_one(ways: dict[tuple[str, str], float], node: str) -> None:
+    verdict = judge(over_links(ways))
+    assert (verdict.cause, verdict.node) == ("link", node)
+    stands_out = "go at 0.5 Mbit/s, where local2 reaches 90 with another node" in verdict.held_back
+    assert stands_out == (ways["local1", "local2"] == 90.0)
+
+
+def test_a_node_whose_links_are_all_slow_is_blamed_and_not_those_it_speaks_with() -> None:
+    names = ("local1", "local2", "local3")
+    sizes = {(one, other): 50.0 for one in names for other in names if one != other}
+    verdict = judge(over_links({ends: 2.0 if "local2" in ends else 200.0 for ends in sizes}, sizes))
+    assert verdict.node == "local2"
+    assert "Between local2 and local" in verdict.held_back
+
+
+def test_small_messages_tell_nothing_of_a_link() -> None:
+    sizes = {**IN_A_CHAIN, ("local4", "local3"): 0.1}
+    speeds = {
+        ("local1", "local2"): 90.0,
+        ("local2", "local3"): 0.5,
+        ("local3", "local2"): 0.5,
+        ("local4", "local3"): 90.0,
+    }
+    assert judge(over_links(speeds, sizes)).node == "local3"
+
+
 def test_a_slow_node_that_was_throttled_is_told_as_such() -> None:
     nodes = [msgspec.structs.replace(node, throttled_share=0.4) for node in a_report({"local3": (300, 10, 10)}).nodes]
     verdict = judge(msgspec.structs.replace(REPORT, nodes=tuple(nodes)))

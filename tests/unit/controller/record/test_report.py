@@ -53,6 +53,7 @@ NODE = {
     "sent_payload_bytes_per_step": "",
     "received_payload_bytes_per_step": "",
     "sent_payload_to_per_step": {},
+    "sending_ms_to_per_step": {},
 }
 REPORT = {
     "schema_version": "",
@@ -218,6 +219,17 @@ def test_what_one_node_sends_others_receive() -> None:
 def test_bytes_to_each_other_node_are_means_of_all_steps(copy: RunFolder) -> None:
     steps = [msgspec.structs.replace(STEP, sent_payload_to=to) for to in ({"b": 100, "c": 50}, {"b": 300})]
     assert make_report(with_steps(copy, steps)).nodes[0].sent_payload_to_per_step == {"b": 200, "c": 25}
+
+
+def test_a_link_s_speed_is_that_of_the_time_on_the_way(copy: RunFolder) -> None:
+    to, ms = ({"b": 100_000, "c": 50}, {"b": 300_000}), ({"b": 10.0}, {"b": 30.0})
+    steps = [
+        msgspec.structs.replace(STEP, sent_payload_to=size, sending_ms_to=time)
+        for size, time in zip(to, ms, strict=True)
+    ]
+    node = make_report(with_steps(copy, steps)).nodes[0]
+    assert node.sending_ms_to_per_step == {"b": 20}
+    assert [node.mbit_per_second_to(other) for other in "bcd"] == [80, None, None]
 
 
 def test_a_copy_elsewhere_gives_the_same_report(copy: RunFolder) -> None:

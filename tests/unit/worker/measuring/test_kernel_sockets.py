@@ -31,11 +31,11 @@ def test_both_ends_of_a_connection_are_told_with_what_they_carried() -> None:
         accepted.sendall(bytes(789))
         client.recv(789, socket.MSG_WAITALL)
         ends = ends_at(port)
-        assert {(each.local, each.remote, tuple(each.carried)) for each in ends} == {
+        assert {(each.local, each.remote, each.carried[:2]) for each in ends} == {
             ((b"\x7f\0\0\1", port), (b"\x7f\0\0\1", listening), (123_456, 789)),
             ((b"\x7f\0\0\1", listening), (b"\x7f\0\0\1", port), (789, 123_456)),
         }
-        assert diagnosis.carried_by(ends) == [each.carried for each in ends]
+        assert [each and each[:2] for each in diagnosis.carried_by(ends)] == [each.carried[:2] for each in ends]
     assert diagnosis.carried_by(ends) == [None, None]
 
 

@@ -54,7 +54,7 @@ def test_measuring_a_step_takes_far_less_than_a_hundredth_of_the_shortest_steps(
 def test_a_step_is_told_as_the_difference_of_two_moments(connections: list[Peer]) -> None:
     driver, other = Clock(), Clock()
     other.sent_payload_to[1] = 7
-    meter = StepMeter(driver, [other], nodes=["a", "b", "c"])
+    meter = StepMeter(driver, [other], nodes=["a", "b", "c"], machines={bytes([127, 0, 0, 1]): "b", b"else": "c"})
     driver.wait_seconds, other.wait_seconds = 0.003, 1.0
     driver.sent_payload_to[2] = 100
     other.sent_payload_to[1] += 20
@@ -65,6 +65,8 @@ def test_a_step_is_told_as_the_difference_of_two_moments(connections: list[Peer]
     assert first.step_ms == pytest.approx(first.compute_ms + first.wait_ms + first.send_ms)
     assert (first.sent_payload_bytes, second.sent_payload_bytes) == (120, 0)
     assert (first.sent_payload_to, second.sent_payload_to) == ({"b": 20, "c": 100}, {})
+    assert set(first.sending_ms_to) <= {"b"}
+    assert all(0 <= ms < first.step_ms + 1 for ms in first.sending_ms_to.values())
     assert (first.sent_bytes, first.received_bytes) in {(1000, 2000), (None, None)}
     assert (second.sent_bytes, second.received_bytes) in {(0, 0), (None, None)}
 

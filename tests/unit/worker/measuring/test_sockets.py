@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from picluster.worker.measuring import sockets
-from picluster.worker.measuring.kernel_sockets import SocketBytes, SocketDiagnosis
+from picluster.worker.measuring.kernel_sockets import SocketDiagnosis, SocketTraffic
 from picluster.worker.measuring.metrics import StepMeter
 from picluster.worker.measuring.sockets import SocketCounter
 from picluster.worker.wire.links import Clock
@@ -62,7 +62,7 @@ with socket.create_connection(("127.0.0.1", int(port))) as outside, socket.creat
         child.communicate(b"\\n")
         read(search=False)
         read(search=True)
-print(json.dumps(told))
+print(json.dumps([each[:2] for each in told]))
 """
 
 
@@ -94,7 +94,7 @@ def test_what_a_child_sends_to_others_counts_and_what_it_sends_to_its_parent_doe
     assert without_child == in_the_end == after, "what a closed connection carried stays counted"
 
 
-def total(counter: SocketCounter, *, search: bool) -> SocketBytes:
+def total(counter: SocketCounter, *, search: bool) -> SocketTraffic:
     counter._search_time = 0.0 if search else float("inf")
     found = counter.read()
     assert found is not None
@@ -114,6 +114,19 @@ def test_both_directions_of_a_connection_are_counted(address: str, sizes: tuple[
         peer.exchange(*sizes)
         after = total(counter, search=False)
     assert (after.sent - before.sent, after.received - before.received) == sizes
+
+
+def test_the_time_on_the_way_is_told_by_address_also_of_closed_connections() -> None:
+    counter = SocketCounter()
+    total(counter, search=True)
+    with peers() as (peer,):
+        for _ in range(2000):  # the kernel counts ticks of its clock, which most of them fall between
+            peer.exchange(100, 1)
+        total(counter, search=True)
+        ((address, microseconds),) = counter.sending_us().items()
+    total(counter, search=True)
+    assert address == bytes([127, 0, 0, 1])
+    assert 0 < microseconds <= counter.sending_us()[address] < 30_000_000
 
 
 def test_a_connection_is_counted_from_its_first_byte_however_late_it_is_noticed() -> None:
@@ -208,4 +221,4 @@ def test_where_the_kernel_does_not_tell_there_is_no_number(monkeypatch: pytest.M
 def test_a_process_below_that_carries_nothing_changes_nothing() -> None:
     with subprocess.Popen(["cat"], stdin=subprocess.PIPE):  # noqa: S607
         assert StepMeter(Clock()).finish(1, 1).sent_bytes == 0
-    assert SocketCounter().read() == SocketBytes(0, 0)
+    assert SocketCounter().read() == SocketTraffic(0, 0)
