@@ -117,8 +117,9 @@ check: dev .venv-poetry/bin/poetry ## what CI runs: style, types, imports, lock,
 	PATH=".venv/bin:$$PATH" shellcheck scripts/*.sh .ci/run
 	@$(MAKE) --no-print-directory test
 
-bench: dev ## measure what measuring and starting many nodes cost, and (as root) a cold start and provisioning
+bench: dev ## measure what measuring, engines and starting many nodes cost, and (as root) a cold start and provisioning
 	.venv/bin/python scripts/bench_metrics.py
+	.venv/bin/python -m scripts.bench_engines
 	.venv/bin/python -m scripts.bench_launch
 	.venv/bin/python scripts/bench_cold.py
 	.venv/bin/python scripts/bench_provision.py
