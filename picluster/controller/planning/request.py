@@ -28,6 +28,18 @@ _BESIDE = {"rerun": _HOW | {"rerun", "tag"}, "resume": _HOW | {"resume"}}
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
 
+_NUMBERS_AS_TEXT = {"nodes", "fanout", "weight_decay", "checkpoint_every"}
+"""Options whose text may be a number, or several with commas between."""
+
+
+def _as_typed(name: str, value: object) -> object:
+    """Value of an option as somebody would type it, where Python has a better type for it: a path, numbers, names."""
+    if name in _NUMBERS_AS_TEXT and isinstance(value, list | tuple):
+        return ",".join(map(str, value))
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return str(value) if isinstance(value, Path) or (name in _NUMBERS_AS_TEXT and is_number) else value
+
+
 @dataclass(frozen=True)
 class Every:
     """The time or the steps between two training states of a run; without either it gives none."""
@@ -109,7 +121,7 @@ class LaunchRequest(Record, frozen=True, kw_only=True):
     @staticmethod
     def of(given: Mapping[str, Any]) -> LaunchRequest:
         """Make a request of options by name. InputError for what is unknown, wrong, or known of the earlier run."""
-        values = {name: str(value) if isinstance(value, Path) else value for name, value in given.items()}
+        values = {name: _as_typed(name, value) for name, value in given.items()}
         try:
             request = msgspec.convert(values, LaunchRequest)
         except msgspec.ValidationError as error:

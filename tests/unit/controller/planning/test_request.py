@@ -19,6 +19,15 @@ def test_files_may_be_paths_and_lists_may_be_lists() -> None:
     assert LaunchRequest.of({"plan": a_plan()}).plan == a_plan()
 
 
+def test_numbers_and_lists_may_be_what_they_are_in_python() -> None:
+    typed = {"nodes": "3", "fanout": "25,10", "weight_decay": "0.0005,0.0", "checkpoint_every": "500"}
+    given = {"nodes": 3, "fanout": [25, 10], "weight_decay": (0.0005, 0.0), "checkpoint_every": 500}
+    assert LaunchRequest.of(given) == LaunchRequest.of(typed)
+    assert LaunchRequest.of({"nodes": ["pi1", "pi2"]}).nodes == "pi1,pi2"
+    with pytest.raises(InputError, match="nodes must be a text or nothing"):
+        LaunchRequest.of({"nodes": True})
+
+
 @pytest.mark.parametrize(
     ("options", "told"),
     [
