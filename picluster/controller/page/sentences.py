@@ -211,7 +211,7 @@ def _link(nodes: Sequence[NodeReport]) -> HeldBack:
 
 
 def _slow_cable(nodes: Sequence[NodeReport]) -> HeldBack | None:
-    """The end at which the link is slow that takes the most time; None where links are not timed, or none stands out.
+    """The end at which the link is slow that takes most of a step; None where links are not timed, or none stands out.
 
     A cable slows all links of its node. So an end that has a far faster one to somebody else is not to blame, and an
     end whose other links are as slow is.
@@ -222,10 +222,13 @@ def _slow_cable(nodes: Sequence[NodeReport]) -> HeldBack | None:
         for other, size in node.sent_payload_to_per_step.items()
         if size >= _TELLING_BYTES and (speed := node.mbit_per_second_to(other))
     }
-    if not speeds:
-        return None
     times = {(node.name, other): ms for node in nodes for other, ms in node.sending_ms_to_per_step.items()}
-    pair = max(speeds, key=lambda ends: times[ends] + times.get(ends[::-1], 0.0))
+
+    def both_ways(ends: tuple[str, str]) -> float:
+        return times[ends] + times.get(ends[::-1], 0.0)
+
+    if not speeds or both_ways(pair := max(speeds, key=both_ways)) < _BUSY * max(_ms(node, "step") for node in nodes):
+        return None
     speed = min(speeds[pair], speeds.get(pair[::-1], speeds[pair]))
     others = {end: [speeds[each] for each in speeds if end in each and {*each} != {*pair}] for end in pair}
 

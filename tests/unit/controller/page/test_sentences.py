@@ -117,6 +117,11 @@ def test_a_node_whose_links_are_all_slow_is_blamed_and_not_those_it_speaks_with(
     assert "Between local2 and local" in verdict.held_back
 
 
+def test_a_link_that_takes_little_of_a_step_is_not_to_blame_however_much_faster_another_is() -> None:
+    ways = {("local1", "local2"): 900.0, ("local2", "local3"): 9.0, ("local3", "local2"): 9.0}
+    assert "MiB/s" in judge(over_links(ways)).held_back
+
+
 def test_small_messages_tell_nothing_of_a_link() -> None:
     sizes = {**IN_A_CHAIN, ("local4", "local3"): 0.1}
     speeds = {
