@@ -9,6 +9,7 @@ import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from tests.integration.desk import CHECKOUT, GRAPH, Desk, make_desk
 
 SMALL = ("launch", *GRAPH, "--epochs", "1", "--hidden", "8", "--fanout", "3,3")
 NASTY = "a'; echo b \u00fcn\u00ef $(touch pwned) \u96ea"
+slow = partial(pytest.param, marks=pytest.mark.slow)
 NEEDS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root to mount a file system or leave the network")
 
 BAD_SYNTAX = "from picluster.nn import Layer\n\ndef layers(:\n"
@@ -81,13 +83,17 @@ def written(desk: Desk, name: str, text: str) -> Iterator[str]:
     [
         (("--model", "nosuch"), "there is no model nosuch", "known are gcn, gcnii, graph_embedding"),
         (("--model", "nosuch.py"), "there is no model nosuch.py", "--model my.py"),
-        (("--fanout", "5,5,5", "--depth", "2"), "fanout 5,5,5 has 3 numbers, but sage has 2 layers", "--fanout 25,10"),
+        slow(
+            ("--fanout", "5,5,5", "--depth", "2"), "fanout 5,5,5 has 3 numbers, but sage has 2 layers", "--fanout 25,10"
+        ),
         (("--fanout", "5,0"), "a fanout must be at least 1, not 0", "--fanout all"),
         (("--fanout", "a,b"), "'a' is not a whole number", "--fanout 25,10"),
-        (("--nodes", "2", "--layers-per-node", "1", "--depth", "3"), "3 stages need 3 nodes", "--layers-per-node 2"),
+        slow(
+            ("--nodes", "2", "--layers-per-node", "1", "--depth", "3"), "3 stages need 3 nodes", "--layers-per-node 2"
+        ),
         (("--nodes", "pi1,pi9"), "pi9 not in inventory", "it has pi1, pi2"),
         (("--dataset", "nosuch"), "there is no data set 'nosuch'", "picluster dataset import"),
-        (("--option", "width=3"), "model sage has no option width", "its options are depth, hidden, dropout"),
+        slow(("--option", "width=3"), "model sage has no option width", "its options are depth, hidden, dropout"),
         (("--option", "width"), "--option width is not NAME=VALUE", "--option alpha=0.1"),
         (("--inventory", "nosuch.yml"), "there is no inventory nosuch.yml", "inventory/example.yml"),
     ],
@@ -102,23 +108,11 @@ def test_a_wrong_option_is_refused(place: Desk, words: tuple[str, ...], told: st
 @pytest.mark.parametrize(
     ("text", "told", "fix"),
     [
-        (BAD_SYNTAX, "my model.py does not load (line 3): SyntaxError", "mend line 3"),
-        pytest.param(
-            UNCHAINED,
-            "layer 2 (SageLayer) cannot take what comes before it",
-            "see that widths chain",
-            marks=pytest.mark.slow,
-        ),
-        pytest.param(
-            BACKWARDS,
-            "ChebConv looks at the edges out of a node, which a block does not show",
-            "such as SAGEConv",
-            marks=pytest.mark.slow,
-        ),
-        pytest.param("x = 1\n", "has no function `layers`", "see models/sage.py", marks=pytest.mark.slow),
-        pytest.param(
-            "import nosuch\n", "ModuleNotFoundError: No module named 'nosuch'", "install nosuch", marks=pytest.mark.slow
-        ),
+        slow(BAD_SYNTAX, "my model.py does not load (line 3): SyntaxError", "mend line 3"),
+        slow(UNCHAINED, "layer 2 (SageLayer) cannot take what comes before it", "see that widths chain"),
+        slow(BACKWARDS, "ChebConv looks at the edges out of a node, which a block does not show", "such as SAGEConv"),
+        slow("x = 1\n", "has no function `layers`", "see models/sage.py"),
+        slow("import nosuch\n", "ModuleNotFoundError: No module named 'nosuch'", "install nosuch"),
     ],
     ids=["syntax", "widths", "convolution", "no function", "no module"],
 )
@@ -269,10 +263,10 @@ def naming(layer_one: list[str]) -> Callable[[dict[str, object]], None]:
 @pytest.mark.parametrize(
     ("nodes", "told", "fix"),
     [
-        (["pi2", "pi2"], "the plan names pi2 twice in the stages", "name every node once"),
-        (["pi2", "pi3"], "the plan names pi3 twice in the stages", "name every node once"),
+        slow(["pi2", "pi2"], "the plan names pi2 twice in the stages", "name every node once"),
+        slow(["pi2", "pi3"], "the plan names pi3 twice in the stages", "name every node once"),
         (["pi77"], "the plan names pi77, not in the inventory", "the inventory has pi1"),
-        ([], "every stage of a plan needs a node", "name the stage's nodes"),
+        slow([], "every stage of a plan needs a node", "name the stage's nodes"),
     ],
     ids=["twice in a stage", "in two stages", "a stranger", "nobody"],
 )

@@ -20,6 +20,8 @@ from picluster.graph.folder import GraphFolder
 from picluster.graph.writer import GraphWriter
 from tests.unit.graph.small_graph import ARRAYS
 
+pytestmark = pytest.mark.slow
+
 MODEL = """
 from picluster.nn import SageLayer
 
@@ -31,8 +33,6 @@ NOTEBOOK = """
 import json, signal, sys
 import picluster
 from picluster.errors import InputError, RunFailed
-
-pytestmark = pytest.mark.slow
 
 before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGTSTP)]
 heard, notes = [], []

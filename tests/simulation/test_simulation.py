@@ -50,7 +50,14 @@ def test_a_clock_that_is_set_changes_nothing(hours: int) -> None:
 
 def test_a_seed_makes_the_same_schedule_again() -> None:
     for seed in FEW[:2]:
-        assert simulate(seed).trace == simulate(seed).trace
+        first, second = (simulate(seed, keep_trace=True) for _ in range(2))
+        assert first.lines
+        assert second.lines
+        before = "the beginning"
+        for one, other in zip(first.lines, second.lines, strict=False):
+            assert one == other, f"after {before}"
+            before = one
+        assert first.trace == second.trace
 
 
 def assert_right(outcome: Outcome) -> None:

@@ -1,6 +1,7 @@
 """What an error of a worker means for its run."""
 
 import errno
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -40,7 +41,7 @@ def test_errors_tell_what_is_to_blame(error: BaseException, fault: str) -> None:
 
 
 def test_a_file_that_a_full_disk_does_not_take_is_the_disk_s_fault(tmp_path: Path) -> None:
-    full = tmp_path / ".weights.safetensors"
+    full = tmp_path / f".weights.{os.getpid()}.safetensors"
     full.symlink_to("/dev/full")
     error = error_of(lambda: write(tmp_path / "weights.safetensors", {"w": torch.ones(3)}))
     assert isinstance(error, DataError)

@@ -76,6 +76,6 @@ def test_a_row_knows_its_graph_s_folder_but_for_the_split(options: dict[str, Any
     assert (row.model, row.dataset, row.has_splits) == ("my", dataset, dataset == "cora-linqs")
 
 
-@pytest.mark.parametrize("name", ["cora", "reddit"])
-def test_the_comparisons_that_come_with_it_can_be_read(name: str) -> None:
-    assert len(read_rows(CHECKOUT / "comparisons" / f"{name}.txt")) == 7
+@pytest.mark.parametrize(("name", "rows"), [("cora", 7), ("reddit", 8), ("precision", 3)])
+def test_the_comparisons_that_come_with_it_can_be_read(name: str, rows: int) -> None:
+    assert len(read_rows(CHECKOUT / "comparisons" / f"{name}.txt")) == rows
