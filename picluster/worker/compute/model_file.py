@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import ast
+import importlib.machinery
 import importlib.util
 import inspect
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 
 import torch
 from torch.nn.parameter import UninitializedParameter
@@ -29,6 +30,17 @@ _UNFIT = {
 _FROM_THE_GRAPH = ("features", "classes")
 
 
+class _FromSource(importlib.machinery.SourceFileLoader):
+    """Compiles what the file holds now, and leaves no bytecode beside it.
+
+    Python's own would take bytecode of other content for it that has the same size and was written in the same second.
+    """
+
+    def get_code(self, fullname: str) -> CodeType:
+        path = self.get_filename(fullname)
+        return self.source_to_code(self.get_data(path), path)
+
+
 def build(file: Path, features: int, classes: int, options: dict[str, OptionValue], seed: int) -> list[GraphLayer]:
     """Build all layers of a model, initialised from the seed alike on every node; InputError where that fails."""
     return make(load(file), file, features, classes, options, seed)
@@ -38,9 +50,12 @@ def load(file: Path) -> ModuleType:
     """Load a model file as a module; it has a function `layers`."""
     if not file.is_file():
         raise InputError(f"there is no model file {file}")
-    spec = importlib.util.spec_from_file_location(f"{MODULE_PREFIX}{file.stem}", file)
-    if spec is None or spec.loader is None:
+    if file.suffix != ".py":
         raise InputError(f"{file} is not a Python file", fix="a model file ends in .py")
+    name = f"{MODULE_PREFIX}{file.stem}"
+    spec = importlib.util.spec_from_file_location(name, file, loader=_FromSource(name, str(file)))
+    assert spec
+    assert spec.loader
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # dataclasses look their module up
     try:

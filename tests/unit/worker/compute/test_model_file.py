@@ -1,5 +1,7 @@
 """Model files: what is refused and how, and what a description says."""
 
+import os
+import sys
 import textwrap
 from pathlib import Path
 
@@ -15,6 +17,8 @@ from picluster.worker.describing.description import describe
 MODELS = Path(__file__).parents[4] / "models"
 HEAD = "from picluster.nn import GcnLayer, Layer, SageLayer\n"
 SIGNATURE = "def layers(*, features, classes, depth=2, hidden=16):\n"
+
+LAYERS = "    return [SageLayer(features, hidden), SageLayer(hidden, classes, last=True)]\n"
 
 BROKEN = {
     "a syntax error names the line": ("\n\ndef layers(:\n", r"broken\.py.*line 3.*SyntaxError"),
@@ -50,6 +54,20 @@ def test_a_single_layer_instead_of_a_list_is_refused(tmp_path: Path) -> None:
 def test_layers_may_come_from_a_generator(tmp_path: Path) -> None:
     file = written(tmp_path, HEAD + SIGNATURE + "    yield GcnLayer(features, classes, last=True)\n")
     assert len(build(file, 5, 3, {}, seed=0)) == 1
+
+
+def test_a_file_is_what_it_holds_now_and_nothing_is_written_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    file = tmp_path / "mine.py"
+    widths: list[int] = []
+    for hidden in (16, 32):
+        file.write_text(HEAD + SIGNATURE.replace("16", str(hidden)) + LAYERS)
+        os.utime(file, (1e9, 1e9))  # bytecode is known by second and size, which are the same
+        widths += describe(file, 5, 3, {}).layers[0].output.values()
+    assert widths == [16, 32]
+    assert list(tmp_path.iterdir()) == [file]
 
 
 def test_a_missing_file_is_refused_by_name(tmp_path: Path) -> None:
