@@ -14,14 +14,10 @@ from picluster.refusals import words
 _ASIDE = re.compile(r"\..+\.\d+(\.\w+)?")
 
 
-def _aside_of(file: Path) -> Path:
-    return file.with_name(f".{file.stem}.{os.getpid()}{file.suffix.lower()}")
-
-
 @contextmanager
 def written_aside(file: Path) -> Iterator[Path]:
     """Path to write to, renamed to `file` at the end; DataError where the disk does not take it."""
-    aside = _aside_of(file)
+    aside = file.with_name(f".{file.stem}.{os.getpid()}{file.suffix.lower()}")
     try:
         try:
             yield aside
