@@ -96,7 +96,7 @@ def assert_memory_was_as_expected(run: RunFolder) -> None:
     """No node took more memory of its own than its plan expected, and none was expected to take far more.
 
     Nodes that sample alone take so little that their bounds, such as bytes that lie ahead, weigh more than they take.
-    The peak hangs on how much is under way at once: the same launch came to 1.35 to 1.51 of it, busy machines included.
+    The peak hangs on how much is under way at once: under a load of 6, 1.51 times a peak was expected once.
     """
     for node in make_report(run).nodes:
         measured, expected = node.memory.peak_anonymous_bytes, node.memory.expected_anonymous_bytes
