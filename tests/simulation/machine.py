@@ -201,6 +201,8 @@ class SimulatedMachine:
         self._call("fetch", FETCH_SECONDS)
         try:
             content = Path(path).read_bytes()
+        except FileNotFoundError:
+            raise
         except OSError as error:
             raise RunFailed(f"copying a file failed: {error}", fix="picluster doctor", fault="unreachable") from error
         destination.write_bytes(self.world.spoil(content))

@@ -146,7 +146,10 @@ class Machine(Protocol):
         """Bring the parcel to the node; returns when all of it is there."""
 
     def fetch(self, path: str, destination: Path) -> None:
-        """Bring a file that the worker wrote into the run folder; another machine keeps it as well."""
+        """Bring a file that the worker wrote into the run folder; another machine keeps it as well.
+
+        FileNotFoundError where the worker has removed it.
+        """
 
     def worker_state(self) -> WorkerState:
         """State of the worker's process, as the machine sees it. RunFailed where no answer comes in time."""

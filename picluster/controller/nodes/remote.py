@@ -170,8 +170,13 @@ class RemoteMachine:
         The thread by which paramiko would ask for parts ahead may still be sending when the channel is closed, and sshd
         then ends the whole connection.
         """
-        with self._files() as files:
-            files.get(path, str(destination), prefetch=False)
+        try:
+            with self._files() as files:
+                files.get(path, str(destination), prefetch=False)
+        except RunFailed as error:
+            if isinstance(error.__cause__, FileNotFoundError):
+                raise error.__cause__ from None
+            raise
 
     def _kill(self, parcel: Parcel) -> None:
         """End the worker, by a steward of its own."""

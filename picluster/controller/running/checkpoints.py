@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from picluster.asides import written_aside
 from picluster.controller.record.record_files import checksum
-from picluster.errors import DataError
+from picluster.errors import DataError, RunFailed
 from picluster.schema.events import CheckpointWritten, Predicted, StateWritten, StepDone
 from picluster.schema.run import Manifest
 from picluster.schema.state import Beginning, Position, StateManifest
@@ -43,6 +43,12 @@ class Arrived:
     """The event that told of the file."""
     error: BaseException | None
     """The reason why it did not arrive."""
+    is_gone: bool = False
+    """True where it was a state, and its node had removed it by then."""
+
+
+class _GoneError(Exception):
+    """A node has removed a state that was to be fetched: it keeps its newest ones only."""
 
 
 class Fetcher:
@@ -86,7 +92,7 @@ class Fetcher:
         """
         self._under_way -= 1
         event = arrived.event
-        if isinstance(event, StateWritten) and self._is_outdated(arrived.node, event.position):
+        if arrived.is_gone or (isinstance(event, StateWritten) and self._is_outdated(arrived.node, event.position)):
             return None
         if arrived.error is not None:
             raise arrived.error
@@ -135,6 +141,8 @@ class Fetcher:
             node, event = wanted
             try:
                 self._fetch(node, event)
+            except _GoneError as error:
+                self._heard.put((node, Arrived(node, event, error, is_gone=True)))
             except BaseException as error:  # noqa: BLE001  the thread that decides raises it
                 self._heard.put((node, Arrived(node, event, error)))
             else:
@@ -156,7 +164,15 @@ class Fetcher:
             file.parent.mkdir(parents=True, exist_ok=True)
             transport = self._launch.transports[node]
             for _ in range(TRIES if transport.is_exclusive else 1):  # this machine's processes hand theirs over
-                transport.fetch(event.path, aside)
+                try:
+                    transport.fetch(event.path, aside)
+                except FileNotFoundError as error:
+                    if not aside.parent.is_dir():
+                        raise
+                    if isinstance(event, StateWritten):  # newer ones are there, of which nobody has told us yet
+                        raise _GoneError from error
+                    what = f"copying a file failed: {event.path} is not there"
+                    raise RunFailed(what, fix="picluster doctor", fault="unreachable") from error
                 if isinstance(event, Predicted) or checksum(aside) == event.sha256:
                     return
             raise DataError(f"{file} did not arrive as {event.path} was written")
