@@ -8,8 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from picluster.errors import DataError
-from picluster.refusals import words
+from picluster.refusals import refuse
 
 _ASIDE = re.compile(r"\..+\.\d+(\.\w+)?")
 
@@ -26,8 +25,7 @@ def written_aside(file: Path) -> Iterator[Path]:
             with suppress(OSError):
                 aside.unlink()
     except OSError as error:
-        what, fix = words("write", file, error)
-        raise DataError(what, fix=fix) from error
+        refuse("write", file, error)
 
 
 def remove_asides(folder: Path) -> None:

@@ -1,10 +1,18 @@
 """Refusals of the operating system: why it refused a file, in plain words, and what to do about it."""
 
+from __future__ import annotations
+
 import errno
 import os
 import shutil
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from picluster.errors import DataError
+
+if TYPE_CHECKING:
+    from typing import Never
 
 _ANOTHER_FOLDER = "work in a folder that you may write to"
 _FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -29,6 +37,12 @@ def words(action: str, path: Path, error: OSError) -> tuple[str, str]:
     if error.errno == errno.EACCES and action == "read":
         return what, "ask its owner for the right to read it"
     return what, _FIXES.get(error.errno or 0, "")
+
+
+def refuse(action: str, path: Path, error: OSError) -> Never:
+    """Raise DataError: the disk did not allow `action`, such as `write`."""
+    what, fix = words(action, path, error)
+    raise DataError(what, fix=fix) from error
 
 
 def refusal(error: OSError) -> tuple[str, str] | None:

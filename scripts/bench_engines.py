@@ -20,12 +20,12 @@ ROUNDS = 7
 ENGINES = ("sockets",)
 """Engines that are measured beside Gloo."""
 SETTINGS: dict[str, dict[str, Any]] = {
-    "two replicas that add up gradients": {"strategy": "data-parallel", "nodes": "2"},
-    "layer-split over three": {"strategy": "layer-split", "layers_per_node": 1, "nodes": "3"},
+    "two replicas that add up gradients": {"strategy": "data-parallel", "nodes": 2},
+    "layer-split over three": {"strategy": "layer-split", "layers_per_node": 1, "nodes": 3},
     "the same, hardly any work": {
         "strategy": "layer-split",
         "layers_per_node": 1,
-        "nodes": "3",
+        "nodes": 3,
         "scale": 0.01,
         "batch_size": 64,
     },

@@ -9,9 +9,9 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from picluster.controller.first_boot.card import as_yaml, card
-from picluster.controller.record.record_files import refuse
 from picluster.errors import InputError
 from picluster.project import HOSTS
+from picluster.refusals import refuse
 from picluster.schema.cluster_file import ClusterFile
 
 CARDS = Path("cards")

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import msgspec
 
-from picluster.controller.record.record_files import check_output, refuse, write_record
+from picluster.controller.record.record_files import check_output, write_record
 from picluster.errors import InputError
+from picluster.refusals import refuse
 from picluster.schema.bundle import BUNDLE_KIND, Bundle
 from picluster.schema.record import decode, from_json
 

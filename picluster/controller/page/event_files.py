@@ -11,9 +11,10 @@ from typing import NamedTuple
 
 from picluster.asides import written_aside
 from picluster.controller.record.metrics import Metrics, read_metrics
-from picluster.controller.record.record_files import refuse, require_folder_or_nothing
+from picluster.controller.record.record_files import require_folder_or_nothing
 from picluster.controller.record.run_folder import RunFolder
 from picluster.errors import MissingError
+from picluster.refusals import refuse
 from picluster.schema.events import EpochDone, Recorded, Resources, StepDone, Tested
 
 _MEBIBYTE, _KIBIBYTE = 1 << 20, 1 << 10

@@ -231,11 +231,7 @@ def _slow_cable(nodes: Sequence[NodeReport]) -> HeldBack | None:
         return None
     speed = min(speeds[pair], speeds.get(pair[::-1], speeds[pair]))
     others = {end: [speeds[each] for each in speeds if end in each and {*each} != {*pair}] for end in pair}
-
-    def innocence(end: str) -> float:
-        return max(others[end], default=_FASTER * speed) / speed
-
-    node, other = sorted(pair, key=innocence)
+    node, other = sorted(pair, key=lambda end: max(others[end], default=_FASTER * speed))
     best = max(others[other], default=0.0)
     if best < _FASTER * speed:
         return None

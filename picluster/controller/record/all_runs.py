@@ -9,10 +9,11 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from picluster.controller.record.record_files import refuse, require_folder_or_nothing
+from picluster.controller.record.record_files import require_folder_or_nothing
 from picluster.controller.record.run_folder import LETTERS, RunFolder
 from picluster.errors import DataError, InputError, PiclusterError
 from picluster.project import RUNS
+from picluster.refusals import refuse
 
 
 def new_letters() -> str:

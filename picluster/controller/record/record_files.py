@@ -9,29 +9,20 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from math import inf
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import msgspec
 
 from picluster.asides import written_aside
 from picluster.errors import DataError, InputError
-from picluster.refusals import words
+from picluster.refusals import refuse
 from picluster.schema.events import AnyEvent, EpochDone, Recorded, StepDone
 from picluster.schema.record import Record, decode, from_json, to_json
 from picluster.schema.run import Resumption
 from picluster.schema.state import Position
 from picluster.wording import in_words
 
-if TYPE_CHECKING:
-    from typing import Never
-
 RecordType = TypeVar("RecordType", bound=Record)
-
-
-def refuse(action: str, path: Path, error: OSError) -> Never:
-    """Raise DataError: the disk did not allow `action`, such as `write`."""
-    what, fix = words(action, path, error)
-    raise DataError(what, fix=fix) from error
 
 
 def require_folder_or_nothing(path: Path) -> None:

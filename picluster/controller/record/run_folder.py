@@ -17,12 +17,12 @@ from picluster.controller.record.record_files import (
     counted_once,
     read_lines,
     read_record,
-    refuse,
     write_record,
     write_whole,
 )
 from picluster.controller.record.states import States
 from picluster.errors import DataError, InputError, PiclusterError
+from picluster.refusals import refuse
 from picluster.schema.events import EpochDone, Failed, Recorded, Resources, StepDone, Traced
 from picluster.schema.plan import Plan
 from picluster.schema.run import Controller, Environment, Manifest, Result, Resumption, Run

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 import picluster
-from picluster.controller.record.record_files import check_output, refuse, write_whole
+from picluster.controller.record.record_files import check_output, write_whole
 from picluster.errors import DataError, MissingError
+from picluster.refusals import refuse
 
 if TYPE_CHECKING:
     from typing import Any

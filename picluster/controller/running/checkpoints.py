@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from picluster.asides import written_aside
+from picluster.controller.nodes.machine import Machine
 from picluster.controller.record.record_files import checksum
 from picluster.errors import DataError, RunFailed
 from picluster.schema.events import CheckpointWritten, Predicted, StateWritten, StepDone
@@ -43,8 +44,6 @@ class Arrived:
     """The event that told of the file."""
     error: BaseException | None
     """The reason why it did not arrive."""
-    is_gone: bool = False
-    """True where it was a state, and its node had removed it by then."""
 
 
 class _GoneError(Exception):
@@ -92,7 +91,9 @@ class Fetcher:
         """
         self._under_way -= 1
         event = arrived.event
-        if arrived.is_gone or (isinstance(event, StateWritten) and self._is_outdated(arrived.node, event.position)):
+        if isinstance(event, StateWritten) and self._is_outdated(arrived.node, event.position):
+            return None
+        if isinstance(arrived.error, _GoneError):  # newer ones are there, of which nobody has told us yet
             return None
         if arrived.error is not None:
             raise arrived.error
@@ -141,8 +142,6 @@ class Fetcher:
             node, event = wanted
             try:
                 self._fetch(node, event)
-            except _GoneError as error:
-                self._heard.put((node, Arrived(node, event, error, is_gone=True)))
             except BaseException as error:  # noqa: BLE001  the thread that decides raises it
                 self._heard.put((node, Arrived(node, event, error)))
             else:
@@ -164,18 +163,23 @@ class Fetcher:
             file.parent.mkdir(parents=True, exist_ok=True)
             transport = self._launch.transports[node]
             for _ in range(TRIES if transport.is_exclusive else 1):  # this machine's processes hand theirs over
-                try:
-                    transport.fetch(event.path, aside)
-                except FileNotFoundError as error:
-                    if not aside.parent.is_dir():
-                        raise
-                    if isinstance(event, StateWritten):  # newer ones are there, of which nobody has told us yet
-                        raise _GoneError from error
-                    what = f"copying a file failed: {event.path} is not there"
-                    raise RunFailed(what, fix="picluster doctor", fault="unreachable") from error
+                _bring(transport, event, aside)
                 if isinstance(event, Predicted) or checksum(aside) == event.sha256:
                     return
             raise DataError(f"{file} did not arrive as {event.path} was written")
+
+
+def _bring(transport: Machine, event: FileWritten, aside: Path) -> None:
+    """Fetch a file; _GoneError where it is a state that its node has removed, RunFailed where another is missing."""
+    try:
+        transport.fetch(event.path, aside)
+    except FileNotFoundError as error:
+        if not aside.parent.is_dir():
+            raise
+        if isinstance(event, StateWritten):
+            raise _GoneError from error
+        what = f"copying a file failed: {event.path} is not there"
+        raise RunFailed(what, fix="picluster doctor", fault="unreachable") from error
 
 
 def check_event(event: AnyEvent, launch: Launch) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 
 from picluster.controller.nodes.inventory import Node
 from picluster.controller.planning.request import LaunchRequest
-from picluster.controller.record.record_files import check_output, refuse, write_whole
+from picluster.controller.record.record_files import check_output, write_whole
 from picluster.controller.record.run_folder import RunFolder
 from picluster.controller.record.weights import write_weights
 from picluster.controller.running.launch import Prediction
@@ -20,6 +20,7 @@ from picluster.controller.running.placement import Placement
 from picluster.controller.running.task import EarlierRun
 from picluster.controller.running.training import make_run
 from picluster.errors import RunFailed
+from picluster.refusals import refuse
 from picluster.schema.plan import DEFAULT_ENGINE, Plan, StagePlan
 from picluster.wording import column_names
 

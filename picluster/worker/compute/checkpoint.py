@@ -17,7 +17,7 @@ from torch import Tensor
 
 from picluster.asides import written_aside
 from picluster.errors import DataError
-from picluster.refusals import words
+from picluster.refusals import refuse
 
 
 @dataclass(frozen=True)
@@ -88,8 +88,7 @@ def check_file(file: Path, sha256: str) -> None:
         if sha256 and hashlib.sha256(file.read_bytes()).hexdigest() != sha256:
             raise DataError(f"{file} is damaged: it does not have its checksum", fix="launch again: it is shipped anew")
     except OSError as error:
-        what, fix = words("read", file, error)
-        raise DataError(what, fix=fix) from error
+        refuse("read", file, error)
 
 
 @contextmanager
