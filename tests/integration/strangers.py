@@ -75,6 +75,7 @@ class Strangers:
         self._controller, self._manners = controller, manners
         self._met: set[Port] = set()
         self._open: list[socket.socket] = []
+        self._trying: list[threading.Thread] = []
         self._over = threading.Event()
         self._looking = threading.Thread(target=self._look, daemon=True)
         self._looking.start()
@@ -88,6 +89,8 @@ class Strangers:
         self._looking.join()
         for connection in self._open:
             connection.close()
+        for thread in self._trying:  # a client of torch's store must not live when this process ends
+            thread.join()
 
     def _look(self) -> None:
         while not self._over.wait(LOOK_SECONDS):
@@ -96,7 +99,9 @@ class Strangers:
                     self._met.add(port)
                     self.tried.append(port)
                     for manner in self._manners:
-                        threading.Thread(target=self._try, args=(port, MANNERS[manner]), daemon=True).start()
+                        trying = threading.Thread(target=self._try, args=(port, MANNERS[manner]), daemon=True)
+                        trying.start()
+                        self._trying.append(trying)
 
     def _try(self, port: Port, behave: Callable[[socket.socket], None]) -> None:
         with suppress(OSError, RuntimeError):  # torch's errors are of the second kind

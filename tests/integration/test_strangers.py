@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
+from pathlib import Path
 
 import pytest
 
 from picluster.controller.record.run_folder import RunFolder
-from tests.integration.desk import GRAPH, RUN_TIMEOUT_SECONDS, Desk, losses, wait_until, worker_of, workers_of
+from tests.integration.desk import CHECKOUT, GRAPH, RUN_TIMEOUT_SECONDS, Desk, losses, wait_until
 from tests.integration.strangers import ports_of, strangers
 from tests.integration.test_ends import has_trained
 
@@ -16,6 +17,15 @@ SPEC = (*GRAPH, "--batch-size", "64", "--hidden", "16", "--micro-batches", "4", 
 PLAN = ("--layers-per-node", "1", "--nodes", "4")
 LAST_TO_CALL = "pi4"
 """Node of the highest rank, which calls all others: without it the three others go on listening."""
+HOLDING = """\
+import sys, time
+from pathlib import Path
+
+while "--node={node}" in sys.argv and Path("{hold}").exists():
+    time.sleep(0.02)
+
+"""
+"""Head of a model file that one node is kept from loading. Its node tells of its memory meanwhile."""
 ENGINES = ["sockets", "gloo", "rpc", "mpi", pytest.param("ray", marks=pytest.mark.thorough)]
 MAY_END = {"rpc", "mpi"}
 """Engines whose libraries garbage may end: TensorPipe takes it for a length, Open MPI waits for the rest of it."""
@@ -29,14 +39,18 @@ def undisturbed(desk: Desk) -> Callable[[], list[float]]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("engine", ENGINES)
-def test_strangers_at_every_port_change_no_bit(desk: Desk, undisturbed: Callable[[], list[float]], engine: str) -> None:
+def test_strangers_at_every_port_change_no_bit(
+    desk: Desk, tmp_path: Path, undisturbed: Callable[[], list[float]], engine: str
+) -> None:
     if engine in PACKAGES:
         pytest.importorskip(PACKAGES[engine])
     before = desk.runs()
-    words = (*SPEC, *PLAN, "--engine", engine, *(("--grace", "60") if engine == "sockets" else ()))  # one is held
+    hold = tmp_path / "hold"
+    words = (*SPEC, *PLAN, "--engine", engine, *(("--model", model_held_by(hold)) if engine == "sockets" else ()))
     with desk.start("launch", *words) as controller, strangers(controller.pid) as crowd:
         if engine == "sockets":
-            hold_until(lambda: len(crowd.tried) >= 3, controller.pid)
+            wait_until(lambda: controller.poll() is not None or len(crowd.tried) >= 3)
+            hold.unlink()
         wait_until(lambda: controller.poll() is not None or any(map(has_trained, runs_of(desk, before))))
         at_the_start, listening = len(crowd.tried), ports_of(controller.pid) if controller.poll() is None else set()
         crowd.come_again()
@@ -55,14 +69,15 @@ def test_strangers_at_every_port_change_no_bit(desk: Desk, undisturbed: Callable
         assert (controller.returncode, len(found)) == (0, len(undisturbed())), errors
 
 
-def hold_until(is_so: Callable[[], bool], controller: int) -> None:
-    """Pause the worker that calls all others until it is so."""
+def model_held_by(hold: Path) -> str:
+    """Path of a model like sage; the node of the highest rank does not load it before the file `hold` is gone.
 
-    wait_until(lambda: workers_of(controller, LAST_TO_CALL))
-    held = worker_of(controller, LAST_TO_CALL)
-    held.suspend()
-    wait_until(is_so)
-    held.resume()
+    A worker stopped by a signal instead would be taken for lost after six seconds.
+    """
+    hold.touch()
+    model = hold.with_name("held.py")
+    model.write_text(HOLDING.format(node=LAST_TO_CALL, hold=hold) + (CHECKOUT / "models" / "sage.py").read_text())
+    return str(model)
 
 
 def runs_of(desk: Desk, before: set[str]) -> list[RunFolder]:
