@@ -93,13 +93,15 @@ class Person:
             train(self._task.as_task, plan, self._placement(), observer, self._folder())
         except PiclusterError as error:
             self.ends.append(f"{type(error).__name__}: {error}")
-            self._see_result()
+            self._see_result(error)
         else:
             self.ends.append("finished")
 
-    def _see_result(self) -> None:
-        """See that the run's folder tells how a run has ended that was not killed."""
+    def _see_result(self, error: PiclusterError) -> None:
+        """See that the run's folder tells how a run has ended that was not killed, and its error once what to do."""
         folder = self._folder()
+        if (error.fix or "").count("--resume") > 1:
+            self.wrong.append(f"twice the same advice: {error.fix}")
         if folder and not self._world.desk.was_bad and folder.result() is None:
             self.wrong.append(f"no result of: {self.ends[-1]}")
 

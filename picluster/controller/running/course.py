@@ -180,6 +180,8 @@ class _Course:
             self._record("stopped", stopped_by=by)
             raise (stopped(self._folder, by) if self._folder else Stopped(f"stopped by {by}", by=by)) from error
         except BaseException as error:
+            if self._exists and self.folder.result_file.exists():  # the run was given up: the error advises already
+                raise
             failure = own_failure(error)
             self._record("failed", failure)
             if isinstance(error, PiclusterError) and failure.kind in GOING_ON_HELPS and self._exists:
