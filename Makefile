@@ -82,7 +82,7 @@ test-lab: dev ## run the tests on virtual Pis (as root)
 	$(PYTEST) -m "lab and not quiet" tests/lab
 	.venv/bin/pytest -m "lab and quiet" tests/lab
 
-# Virtual Pis wait for half of the time, slow tests compute: together they take less. Pis first, as they take longest.
+# Virtual Pis wait for half of the time, slow tests compute: together they take less. Pis early, as they take longest.
 test-more: dev ## run slow tests and those on virtual Pis side by side (as root), but the thorough ones
 	.venv/bin/pytest -n $(or $(JOBS),3) --dist loadfile --no-loadscope-reorder \
 		-m "(slow or lab) and not quiet and not emulated and not thorough" tests/lab $(SLOW)

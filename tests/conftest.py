@@ -16,6 +16,13 @@ for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
     if signal.getsignal(number) is signal.SIG_IGN:
         signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
 
+FIRST = ("test_provision.py", "test_bad_input.py", "test_docs.py")
+"""Long files to begin with. Only one has virtual Pis: it makes the base for which all others would wait."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: FIRST.index(item.path.name) if item.path.name in FIRST else len(FIRST))
+
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup() -> None:

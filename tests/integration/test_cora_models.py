@@ -132,11 +132,11 @@ def fastest(row: ComparedRow) -> float:
 
 
 @pytest.mark.timeout(600)
-def test_mirrored_twins_learn_the_same_bit_for_bit(desk: Desk) -> None:
+@pytest.mark.parametrize("model", [pytest.param(TWINS[0], marks=pytest.mark.thorough), *TWINS[1:]])
+def test_mirrored_twins_learn_the_same_bit_for_bit(desk: Desk, model: str) -> None:
     """After a short pre-training, which is enough to tell."""
     chosen = [
         row.replace(f"--model {model}", f"--model {learn_little(desk, model)}") if model in PRETRAINED else row
-        for model in TWINS
         for strategy in ("single", "mirrored")
         for row in rows(strategy, model)
     ]

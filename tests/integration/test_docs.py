@@ -146,6 +146,7 @@ def test_every_block_of_a_page_works(tmp_path: Path, page: str) -> None:
 
 
 @follows
+@pytest.mark.thorough  # minutes; `test_parity.py` and `test_any_plan.py` compare plans
 def test_two_plans_of_the_first_run_show_the_same_losses(tmp_path: Path) -> None:
     for block, output in Reader(tmp_path, "docs/first-run.md").follow():
         if "[.epochs[].loss]" in block.text:
