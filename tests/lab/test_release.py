@@ -14,11 +14,7 @@ from tests.lab.running import RunningLab, lab_command
 from tests.lab.shelf import Shelf, make_shelf
 from tests.lab.test_provision import counts, installed, is_bare, provision
 
-pytestmark = [
-    pytest.mark.thorough,  # a second release is built, and a whole provisioning made
-    pytest.mark.lab,
-    pytest.mark.timeout(1800),
-]  # the first one bootstraps a base
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(1800)]  # the first one bootstraps a base
 
 RELEASES = {"pi1": own_release().codename, "pi2": "trixie"}
 SAY = ". /etc/os-release; echo $VERSION_CODENAME; systemctl is-system-running --wait; sudo -n id -u; hostname"
