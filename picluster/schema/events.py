@@ -66,6 +66,8 @@ class StepDone(Event, frozen=True, kw_only=True, tag="step"):
     """Bytes of tensors for each of the other nodes; empty in older runs."""
     sending_ms_to: dict[str, float] = msgspec.field(default_factory=dict)
     """Time in ms with something on its way to each node on another machine; empty where the kernel does not tell."""
+    disk_reads: int | None = None
+    """Page faults of the worker for which the kernel read from disk or swap; None in older runs."""
 
 
 Doing = Literal["sample", "forward", "backward", "there and back", "evaluate", "update", "send", "receive"]

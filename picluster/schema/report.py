@@ -86,6 +86,11 @@ class NodeReport(Record, frozen=True, kw_only=True):
     """Mean of the bytes of tensors for each of the other nodes; empty in older runs."""
     sending_ms_to_per_step: dict[str, float] = msgspec.field(default_factory=dict)
     """Mean time with something on its way to each node on another machine; empty where the kernel does not tell."""
+    disk_reads_per_step: float | None = None
+    """Mean of the reads from disk or swap that it waited for, in a step after the first epoch; None in older runs.
+
+    Each is a page fault for which the kernel had to read. With one epoch only, the mean of its steps but the first.
+    """
 
     def mbit_per_second_to(self, other: str) -> float | None:
         """Speed of tensors, in Mbit/s, while something was on its way to that node; None where nothing tells.

@@ -146,11 +146,12 @@ def _epochs_table(report: Report) -> Table:
 
 
 def _memory_table(report: Report) -> Table:
-    """Peaks of every node, with columns for the engine's own processes and for swap where there are any."""
+    """Peaks of every node, with columns for the engine's own processes, swap and the disk where there is any of it."""
     has_processes = any(node.memory.peak_engine_bytes for node in report.nodes)
     has_swapped = any(node.memory.peak_swapped_bytes for node in report.nodes)
     heads = ["resident", "anonymous", *([f"+ {report.engine}"] if has_processes else [])]
-    heads += [*(["swapped"] if has_swapped else []), "limit"]
+    has_read = any((node.disk_reads_per_step or 0) >= 1 for node in report.nodes)
+    heads += [*(["swapped"] if has_swapped else []), *(["disk reads"] if has_read else []), "limit"]
     table = plain_table(("node", "role", "layers"), heads)
     for node in report.nodes:
         memory = node.memory
@@ -159,6 +160,7 @@ def _memory_table(report: Report) -> Table:
             _beside(memory.peak_anonymous_bytes, memory.expected_anonymous_bytes),
             *([mebibytes(memory.peak_engine_bytes)] if has_processes else []),
             *([mebibytes(memory.peak_swapped_bytes)] if has_swapped else []),
+            *([f"{node.disk_reads_per_step or 0:,.0f}"] if has_read else []),
             mebibytes(memory.limit_bytes),
         ]
         table.add_row(plain(node.name), node.role, listed(node.layers) or NOTHING, *cells)

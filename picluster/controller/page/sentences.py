@@ -23,6 +23,8 @@ _BUSY = 0.5
 """Share of a step at work below which a node is not what the others wait for."""
 _PACKING = 0.25
 """Share of a step at which a sampler that all wait for is what holds them up: packing is its processor's work, too."""
+_READS_A_SECOND = 100.0
+"""Reads at which a node waits for its disk whose processor is not busy: cards make 1,000 to 4,000 in a second."""
 _IDLE_CORES = 0.6
 """Cores kept busy below which a node at work is in truth reading, or is not given the time."""
 _TELLING_BYTES = 4096.0
@@ -194,13 +196,20 @@ def _is_behind(sampler: NodeReport, nodes: Sequence[NodeReport]) -> bool:
 
 
 def _reads(node: NodeReport, loads: Sequence[Load]) -> HeldBack | None:
-    """The same node, where it is at work but its processor is not, and files fill its memory."""
+    """The same node, where it is at work but its processor is not, and it waits for its disk.
+
+    Older runs do not tell of reads: there files must fill its memory.
+    """
     load = next((each for each in loads if each.node == node.name), None)
-    if load is None or load.cores >= _IDLE_CORES * _share(node) or load.resident_share < _FULL:
+    if load is None or load.cores >= _IDLE_CORES * _share(node):
         return None
+    reads, least = node.disk_reads_per_step, _READS_A_SECOND * _ms(node, "step") / 1e3
+    if load.resident_share < _FULL if reads is None else reads < least:
+        return None
+    times = "" if reads is None else f", {reads:,.0f} times a step"
     words = (
-        f"{node.name} ({node.role}) reads from its disk again and again: its steps keep only {load.cores:.1f} cores "
-        f"busy, and its memory is {load.resident_share:.0%} full with files."
+        f"{node.name} ({node.role}) reads from its disk again and again{times}: its steps keep only {load.cores:.1f} "
+        f"cores busy, and its memory is {load.resident_share:.0%} full with files."
     )
     return _verdict("reads", node.name, words, "A node with more memory for this work, or features in fewer bits.")
 

@@ -54,7 +54,8 @@ def tables_of(report: Report) -> tuple[PrintedTable, ...]:
     of_nodes = (
         *("node", "role", "layers", "cores", "machine"),
         *("own MiB", "own MiB expected", "with files MiB", "with files MiB expected", "swapped MiB", "limit MiB"),
-        *("step ms", "p95 ms", "compute ms", "wait ms", "send ms", "sent KiB a step", "received KiB a step", "joules"),
+        *("step ms", "p95 ms", "compute ms", "wait ms", "send ms", "disk reads a step"),
+        *("sent KiB a step", "received KiB a step", "joules"),
     )
     nodes = PrintedTable(title="Nodes", heads=of_nodes, rows=tuple(_node(node) for node in report.nodes))
     of_epochs = ("epoch", "loss", "train accuracy", "validation accuracy", "validation loss", "seconds", "joules")
@@ -102,6 +103,7 @@ def _node(node: NodeReport) -> tuple[str, ...]:
         *(_number(size, _MEBIBYTE, 0) for size in sizes),
         *(_number(getattr(node.step_ms, percentile, None), 1, 1) for percentile in ("p50", "p95")),
         *(_number(_median(measured), 1, 1) for measured in times),
+        _number(node.disk_reads_per_step, 1, 1),
         *(_number(size, 1024, 1) for size in (node.sent_bytes_per_step, node.received_bytes_per_step)),
         _number(node.joules, 1, 1),
     )

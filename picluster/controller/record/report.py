@@ -204,6 +204,7 @@ def _node(
         received_payload_bytes_per_step=_mean(steps, lambda step: step.received_payload_bytes),
         sent_payload_to_per_step=_means([step.sent_payload_to for step in steps]),
         sending_ms_to_per_step=_means([step.sending_ms_to for step in steps]),
+        disk_reads_per_step=_disk_reads(steps),
     )
 
 
@@ -224,6 +225,12 @@ def _means(measured: Sequence[Mapping[str, float]]) -> dict[str, float]:
     """Mean of each node's values, where one that is not named counts as 0."""
     names = dict.fromkeys(name for each in measured for name in each)
     return {name: fmean(each.get(name, 0) for each in measured) for name in names}
+
+
+def _disk_reads(steps: Sequence[StepDone]) -> float | None:
+    """Mean of the steps after the first epoch, in which all files are read once; or of those that there are."""
+    later = [step for step in steps if step.epoch > 1] or _settled(steps)
+    return _mean([step for step in later if step.disk_reads is not None], lambda step: step.disk_reads or 0)
 
 
 def _settled(steps: Sequence[StepDone]) -> Sequence[StepDone]:

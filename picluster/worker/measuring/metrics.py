@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import resource
 import threading
 import time
 from collections import Counter
@@ -117,6 +118,7 @@ class _Mark(NamedTuple):
     sockets: SocketTraffic | None
     sending_us: Counter[bytes]
     """By the address of another node."""
+    disk_reads: int | None
 
 
 class StepMeter:
@@ -169,6 +171,7 @@ class StepMeter:
                 for address, node in self._machines.items()
                 if address in now.sending_us
             },
+            disk_reads=None if now.disk_reads is None else now.disk_reads - (before.disk_reads or 0),
         )
 
     def skip(self) -> None:
@@ -197,6 +200,7 @@ class StepMeter:
             sum([clock.received_payload_bytes for clock in self._clocks]),
             sockets,
             self._counter.sending_us() if self._counter and self._machines else Counter(),
+            resource.getrusage(resource.RUSAGE_SELF).ru_majflt if self._counter else None,
         )
 
 

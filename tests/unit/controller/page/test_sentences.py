@@ -162,6 +162,18 @@ def test_a_node_at_work_whose_processor_is_not_reads_where_files_fill_its_memory
     assert (verdict.cause, verdict.node) == (cause, "local2")
 
 
+@pytest.mark.parametrize(("reads", "cause"), [(21.0, "reads"), (19.0, "compute")])
+def test_a_node_whose_processor_is_not_at_work_waits_for_its_disk_from_100_reads_a_second(
+    reads: float, cause: str
+) -> None:
+    """Steps take 0.2 s. However full its memory is: others may have the rest of it."""
+    report = a_report()
+    nodes = tuple(msgspec.structs.replace(node, disk_reads_per_step=reads) for node in report.nodes)
+    verdict = judge(msgspec.structs.replace(report, nodes=nodes), [Load(node="local2", cores=0.2, resident_share=0.7)])
+    assert (verdict.cause, verdict.node) == (cause, "local2")
+    assert ("again and again, 21 times a step" in verdict.held_back) == (cause == "reads")
+
+
 def test_a_frozen_moment_is_told_with_the_step_and_its_share() -> None:
     usual = [a_step(step, step_ms=100.0, compute_ms=90.0) for step in range(2, 52)]
     frozen = a_step(52, step_ms=8_000.0, compute_ms=7_990.0)

@@ -54,6 +54,7 @@ NODE = {
     "received_payload_bytes_per_step": "",
     "sent_payload_to_per_step": {},
     "sending_ms_to_per_step": {},
+    "disk_reads_per_step": "",
 }
 REPORT = {
     "schema_version": "",
@@ -219,6 +220,22 @@ def test_what_one_node_sends_others_receive() -> None:
 def test_bytes_to_each_other_node_are_means_of_all_steps(copy: RunFolder) -> None:
     steps = [msgspec.structs.replace(STEP, sent_payload_to=to) for to in ({"b": 100, "c": 50}, {"b": 300})]
     assert make_report(with_steps(copy, steps)).nodes[0].sent_payload_to_per_step == {"b": 200, "c": 25}
+
+
+@pytest.mark.parametrize(
+    ("told", "mean"),
+    [
+        ({(1, 1): 900, (1, 2): 500, (2, 1): 30, (2, 2): 10}, 20.0),
+        ({(1, 1): 900, (1, 2): 500, (1, 3): 400}, 450.0),
+        ({(1, 1): None, (1, 2): None}, None),
+    ],
+    ids=["after the first epoch", "of one epoch but the first step", "an older run"],
+)
+def test_reads_from_a_disk_are_those_of_steps_that_read_no_file_for_the_first_time(
+    copy: RunFolder, told: dict[tuple[int, int], int | None], mean: float | None
+) -> None:
+    steps = [msgspec.structs.replace(STEP, epoch=e, step=s, disk_reads=reads) for (e, s), reads in told.items()]
+    assert make_report(with_steps(copy, steps)).nodes[0].disk_reads_per_step == mean
 
 
 def test_a_link_s_speed_is_that_of_the_time_on_the_way(copy: RunFolder) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import platform
+import resource
 import time
 from collections.abc import Iterator
 from statistics import median
+from types import SimpleNamespace
 
 import pytest
 
@@ -69,6 +71,15 @@ def test_a_step_is_told_as_the_difference_of_two_moments(connections: list[Peer]
     assert all(0 <= ms < first.step_ms + 1 for ms in first.sending_ms_to.values())
     assert (first.sent_bytes, first.received_bytes) in {(1000, 2000), (None, None)}
     assert (second.sent_bytes, second.received_bytes) in {(0, 0), (None, None)}
+
+
+def test_pages_that_were_read_from_a_disk_count_for_their_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    read = 1000
+    monkeypatch.setattr(resource, "getrusage", lambda _: SimpleNamespace(ru_majflt=read))
+    meter = StepMeter(Clock())
+    read += 7
+    assert meter.finish(1, 1).disk_reads == 7
+    assert meter.finish(1, 2).disk_reads == 0
 
 
 def test_a_moment_counts_once_and_as_computing_where_any_core_computes() -> None:
