@@ -18,7 +18,7 @@ from picluster.lab.kernel.host import check_inotify, invoker, locked
 from picluster.lab.kernel.network import bridge_commands, node_commands, routed_networks
 from picluster.lab.machine.base import USER, BaseKind, ensure_base, python_version
 from picluster.lab.machine.disk import make_disk
-from picluster.lab.machine.emulation import begin_emulation, end_emulation_without_labs
+from picluster.lab.machine.emulation import begin_emulation, check_emulator, end_emulation_without_labs
 from picluster.lab.machine.environment import own_environment
 from picluster.lab.machine.identity import give_identity, known_hosts, make_key
 from picluster.lab.machine.machine import wait_for_ssh
@@ -42,6 +42,8 @@ def up(wanted: LabRequest, tell: Tell) -> LabSpec:
     check_root("up")
     check_programs(emulated=wanted.emulated)
     check_releases(wanted.releases, fresh=wanted.fresh)
+    if wanted.emulated:
+        check_emulator(wanted.releases)
     os.umask(0o022)  # what is made is a system's files, and an inventory that others than root read
     with locked(tell):
         if is_whole(wanted.name):

@@ -32,17 +32,23 @@ Fanout = Annotated[
     str | None,
     _train(help="Neighbours to sample, the seeds' first, such as 25,10; or all. (default: by the graph's size)"),
 ]
-BatchSize = Annotated[int | None, _train(help="Seeds of a step. (default: by size)")]
+BatchSize = Annotated[int | None, _train(help="Seeds of a step. (default: the model's, or by size)")]
 MicroBatches = Annotated[
     int | None, _train(help="Parts of a step, one at a time on a core. (default: 4; full batch: 1)")
 ]
-Epochs = Annotated[int | None, _train(help="Passes over the training nodes. (default: 10; full batch: 200)")]
+Epochs = Annotated[
+    int | None, _train(help="Passes over the training nodes. (default: the model's, or 10; full batch: 200)")
+]
 Seed = Annotated[int, _train(help="Seed of all random numbers.")]
 LearningRate = Annotated[
-    float | None, _train("--learning-rate", "--lr", help="Step size of Adam. (default: 0.003; full batch: 0.01)")
+    float | None,
+    _train("--learning-rate", "--lr", help="Step size of Adam. (default: the model's, or 0.003; full batch: 0.01)"),
 ]
 WeightDecay = Annotated[
-    str | None, _train(help="L2 regularisation: one value, or one a layer: 5e-4,0. (default: 0; full batch: 5e-4,0)")
+    str | None,
+    _train(
+        help="L2 regularisation: one value, or one a layer: 5e-4,0. (default: the model's, or 0; full batch: 5e-4,0)"
+    ),
 ]
 DenseWeightDecay = Annotated[
     float | None, _train(help="Weight decay of layers without neighbours. (default: the model's, or 0)")

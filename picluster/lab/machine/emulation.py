@@ -6,6 +6,8 @@ the credentials of what it runs: sudo could not become root. So labs have an ent
 
 import json
 import platform
+import re
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -19,6 +21,10 @@ ENVIRONMENT = {"QEMU_CPU": "cortex-a72"}
 """Variable that qemu reads at the start of every program; without it, qemu has every instruction there is."""
 CORES = 4
 
+_OLD_QEMU = 8
+"""Major version of qemu below which systemd 257 stops without a word; with 10.0 it starts."""
+_WITH_SYSTEMD_257 = frozenset({"trixie", "forky", "sid", "plucky", "questing", "resolute"})
+"""Releases with that systemd or a newer one."""
 _ENTRY = "picluster-lab-aarch64"
 # The ELF header of an aarch64 program, whichever system's, executable or shared.
 _MAGIC = r"\x7fELF\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\xb7\x00"
@@ -38,13 +44,36 @@ CPU part\t: 0xd08
 CPU revision\t: 3
 
 """
+# systemd passes credentials in a mount namespace that it makes together with a process, which qemu cannot; and
+# systemd 257 shares mounts with a unit in a way that qemu 10 refuses, so that logind and journald would not start.
+_NO_MOUNTS_OF_ITS_OWN = """\
+LoadCredential=
+SetCredential=
+ImportCredential=
+PrivateTmp=no
+PrivateDevices=no
+PrivateMounts=no
+ProtectSystem=no
+ProtectHome=no
+ProtectKernelTunables=no
+ProtectKernelModules=no
+ProtectKernelLogs=no
+ProtectControlGroups=no
+ProtectProc=default
+ProcSubset=all
+ReadWritePaths=
+ReadOnlyPaths=
+InaccessiblePaths=
+BindPaths=
+BindReadOnlyPaths=
+TemporaryFileSystem=
+"""
 FILES = {
     # To every unit, every session and every command of sudo's: what it does not reach has other instructions.
     "etc/systemd/system.conf.d/picluster-lab.conf": f"[Manager]\nDefaultEnvironment={' '.join(_ASSIGNMENTS)}\n",
     "etc/environment": "".join(f"{assignment}\n" for assignment in _ASSIGNMENTS),
     "etc/sudoers.d/020_picluster-lab": f'Defaults env_keep += "{" ".join(ENVIRONMENT)}"\n',
-    # systemd passes credentials in a mount namespace that it makes together with a process, which qemu cannot.
-    "etc/systemd/system/service.d/picluster-lab.conf": "[Service]\nLoadCredential=\nSetCredential=\n",
+    "etc/systemd/system/service.d/picluster-lab.conf": f"[Service]\n{_NO_MOUNTS_OF_ITS_OWN}",
     # qemu 7.2 shows this machine's processor.
     "usr/share/picluster-lab/cpuinfo": "".join(_CORE.format(number=number) for number in range(CORES)),
     "etc/systemd/system/proc-cpuinfo.mount": (
@@ -54,6 +83,18 @@ FILES = {
     "etc/systemd/system/sysinit.target.d/picluster-lab.conf": "[Unit]\nWants=proc-cpuinfo.mount\n",
 }
 """Files that only emulated nodes have."""
+
+
+def check_emulator(codenames: Iterable[str]) -> None:
+    """Raise MissingError where this machine's qemu is too old for the systemd of one of these releases."""
+    version = run([QEMU, "--version"])
+    major = re.search(r"version (\d+)", version)
+    too_new = sorted(_WITH_SYSTEMD_257.intersection(codenames))
+    if too_new and major and int(major[1]) < _OLD_QEMU:
+        raise MissingError(
+            f"{version.splitlines()[0]}: the systemd of {', '.join(too_new)} does not start under it",
+            fix="install qemu 10, which Debian 12 has in bookworm-backports: package qemu-user-static",
+        )
 
 
 def begin_emulation() -> None:

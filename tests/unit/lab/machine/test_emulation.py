@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import codecs
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from picluster.errors import MissingError
 from picluster.lab.machine import base, emulation
 from picluster.lab.machine.base import BaseKind
 
@@ -41,6 +43,23 @@ def test_every_way_into_a_node_says_which_processor_qemu_is_to_be() -> None:
         assert "QEMU_CPU=cortex-a72" in EMULATED.files[file]
     assert 'env_keep += "QEMU_CPU"' in EMULATED.files["etc/sudoers.d/020_picluster-lab"]
     assert not set(emulation.FILES) & set(OWN.files)
+
+
+@pytest.mark.parametrize(
+    ("version", "releases", "told"),
+    [
+        ("qemu-aarch64 version 7.2.22 (Debian 1:7.2)\nCopyright", ["bookworm", "trixie"], "the systemd of trixie"),
+        ("qemu-aarch64 version 7.2.22 (Debian 1:7.2)\nCopyright", ["bookworm"], ""),
+        ("qemu-aarch64 version 10.0.2 (Debian 1:10.0.2)\nCopyright", ["trixie"], ""),
+        ("no version at all", ["trixie"], ""),
+    ],
+)
+def test_a_qemu_under_which_a_release_does_not_start_is_refused_before_anything_is_made(
+    monkeypatch: pytest.MonkeyPatch, version: str, releases: list[str], told: str
+) -> None:
+    monkeypatch.setattr(emulation, "run", lambda _: version)
+    with pytest.raises(MissingError, match=told) if told else nullcontext():
+        emulation.check_emulator(releases)
 
 
 def test_the_processor_that_is_shown_has_no_atomics() -> None:
