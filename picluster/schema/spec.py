@@ -78,6 +78,17 @@ class Adam(Record, frozen=True, kw_only=True):
             raise InputError(f"weight decay must not be negative or infinite: {list(decays)}")
 
 
+_MOST = 10**9
+"""Most of whatever is counted: epochs, seeds, neighbours."""
+
+
+def _check_count(name: str, value: int, fix: str = "") -> None:
+    if value < 1:
+        raise InputError(f"{name} must be at least 1, not {value}", fix=fix)
+    if value > _MOST:
+        raise InputError(f"{name} must be at most {_MOST:,}", fix=fix)
+
+
 class Spec(Record, frozen=True, kw_only=True):
     """Model, data, sampling, partition of a step, seed, optimiser."""
 
@@ -122,10 +133,10 @@ class Spec(Record, frozen=True, kw_only=True):
             raise InputError(f"fanout {given} {has}", fix=fix)
         for name in ("batch_size", "micro_batches", "epochs", "patience"):
             value = getattr(self, name)
-            if value is not None and value < 1:
-                raise InputError(f"--{name.replace('_', '-')} must be at least 1, not {value}")
-        if self.fanout is not None and min(self.fanout) < 1:
-            raise InputError(f"a fanout must be at least 1, not {min(self.fanout)}", fix="--fanout all takes them all")
+            if value is not None:
+                _check_count(f"--{name.replace('_', '-')}", value)
+        for count in self.fanout or ():
+            _check_count("a fanout", count, fix="--fanout all takes them all")
         if self.loss == "absolute-error" and self.monitor == "accuracy":
             raise InputError("values have no accuracy", fix="--monitor loss")
         if len(self.optimizer.weight_decay) != depth:

@@ -98,7 +98,7 @@ StrategyName = Annotated[
     Strategy | None,
     _nodes(metavar="NAME", help="Division of the work: single, data-parallel, mirrored or layer-split (the default)."),
 ]
-Replicas = Annotated[int | None, _nodes(help="Processes on one machine, with mirrored. (default: 2)", min=1)]
+Replicas = Annotated[int | None, _nodes(help="Processes on one machine, with mirrored. (default: 2)", min=1, max=1000)]
 LayersPerNode = Annotated[
     int | None, _nodes(help="Layers of a stage, with layer-split. (default: as few as the nodes allow)")
 ]

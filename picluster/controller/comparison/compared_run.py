@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from picluster.controller.record.report import make_report
+from picluster.controller.record.metrics import Metrics, read_metrics
+from picluster.controller.record.report import led_seconds, report_of
 from picluster.graph.names import CORA_LINQS
 from picluster.schema.comparison import ComparedRun, NodePeak
 from picluster.schema.events import StepDone
@@ -81,7 +82,8 @@ class Entry:
 
 def read_entry(folder: RunFolder) -> Entry:
     """Read a run folder as an entry. PiclusterError where it cannot be read."""
-    run, result, report = folder.run(), folder.result(), make_report(folder)
+    run, result, metrics = folder.run(), folder.result(), read_metrics(folder)
+    report = report_of(folder, metrics)
     _, split, _ = _named(run.spec.dataset)
     best = next((epoch for epoch in report.epochs if epoch.epoch == report.best_epoch), None)
     judge = report.plan.stages[-1].nodes[0]  # it tells the losses, and waits for all others
@@ -93,7 +95,7 @@ def read_entry(folder: RunFolder) -> Entry:
         status=report.status,
         problem=_problem(report),
         started=run.started,
-        seconds=result.ended - run.started if result else None,
+        seconds=led_seconds(folder, result.ended) if result else None,
         epochs=len(report.epochs),
         best_epoch=report.best_epoch,
         test_accuracy=report.test_accuracy,
@@ -111,7 +113,7 @@ def read_entry(folder: RunFolder) -> Entry:
         ),
         throttled=tuple(node.name for node in report.nodes if node.throttled_share),
         swapped=tuple(node.name for node in report.nodes if node.memory.peak_swapped_bytes),
-        learnt=_fingerprint(folder, report, judge),
+        learnt=_fingerprint(report, metrics),
         pretraining=run.pretraining,
     )
     kind = _kind(folder, run, report)
@@ -190,7 +192,7 @@ def _machines(nodes: tuple[NodeReport, ...], plan: Plan) -> Traits:
         "numerics": {each.numerics for each in found if each.numerics},
         "processor": {each.model for each in found},
         "threads": {str(each.threads) for each in found},
-        "cores": {str(plan.cores_of(node)) for node in plan.nodes},
+        "cores": {str(plan.cores_of(node)) for node in plan.nodes if plan.layers_of(node)},
         "torch": {each.torch for each in found},
     }
     return tuple((name, " + ".join(sorted(values))) for name, values in kinds.items() if values)
@@ -225,11 +227,17 @@ def _sum(values: list[float | None]) -> float | None:
     return sum(known) if len(known) == len(values) else None
 
 
-def _fingerprint(folder: RunFolder, report: Report, judge: str) -> str | None:
-    """Fingerprint of losses and test accuracy of a run that has finished; None of any other."""
+def _fingerprint(report: Report, metrics: Metrics) -> str | None:
+    """Fingerprint of losses and test accuracy of a run that has finished; None of any other.
+
+    Losses are told by another node where a run went on under another plan.
+    """
     if report.status != "finished":
         return None
-    steps = (each.event for each in folder.metrics(judge))
-    losses = [step.loss for step in steps if isinstance(step, StepDone) and step.loss is not None]
-    told = [*losses, *([] if report.test_accuracy is None else [report.test_accuracy])]
+    steps = [each.event for lines in metrics.counted.values() for each in lines if isinstance(each.event, StepDone)]
+    losses = {(step.epoch, step.step): step.loss for step in steps if step.loss is not None}
+    told = [
+        *(losses[place] for place in sorted(losses)),
+        *([] if report.test_accuracy is None else [report.test_accuracy]),
+    ]
     return hashlib.sha256(struct.pack(f"<{len(told)}d", *told)).hexdigest()[: 2 * _DIGITS]

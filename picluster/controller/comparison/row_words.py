@@ -38,9 +38,8 @@ def common_words(rows: Sequence[ComparedRow]) -> dict[str, str]:
     first, apart = rows[0], words_apart(rows)
     words = {"model": first.model, "data": first.dataset, "strategy": first.strategy, "engine": first.engine}
     words["nodes"] = f"{first.nodes} node{'' if first.nodes == 1 else 's'}"
-    cores = next((row.cores for row in rows if row.cores is not None), None)
-    if cores is not None:
-        words["cores"] = f"{cores} core{'' if cores == 1 else 's'}"
+    if first.cores is not None and {row.cores for row in rows} == {first.cores}:
+        words["cores"] = f"{first.cores} core{'' if first.cores == 1 else 's'}"
     return {head: word for head, word in words.items() if head not in apart}
 
 

@@ -151,12 +151,15 @@ def _node(name: str, variables: Mapping[str, str]) -> Node:
     return RemoteNode(name, ssh_words=words, owned_address=address, meter=meter, **given, **_strength(name, variables))
 
 
+_DIGITS = 9
+
+
 def _strength(name: str, variables: Mapping[str, str]) -> dict[str, Any]:
     found = []
     for variable in ("picluster_memory_mb", "picluster_cores"):
         text = variables.get(variable, "")
-        if text and not (text.isdecimal() and int(text)):
-            what = f"{variable} of {name} is {text!r}: it must be a whole number above 0"
+        if text and not (text.isdecimal() and len(text) <= _DIGITS and int(text)):
+            what = f"{variable} of {name} is {text!r}: it must be a whole number above 0, of at most {_DIGITS} digits"
             raise InputError(what, fix="write it in digits, or leave it out: then the node is asked")
         found.append(int(text or 0))
     memory_mb, cores = found

@@ -7,7 +7,7 @@ from statistics import median
 
 from picluster.controller.page.lines import Line, TimeUse, lines_of, spans, time_use
 from picluster.controller.page.sentences import Load, Stall
-from picluster.controller.record.metrics import Metrics
+from picluster.controller.record.metrics import Metrics, settled
 from picluster.controller.record.run_folder import RunFolder
 from picluster.schema.events import EpochDone, Recorded, Resources, StepDone
 from picluster.schema.record import Record
@@ -77,8 +77,8 @@ def read_course(folder: RunFolder, report: Report, metrics: Metrics) -> Course:
             _node(name, lines, began, time_use(metrics.told[name], began, end)) for name, lines in told.items()
         ),
         moments=moments,
-        loads=tuple(_load(name, lines) for name, lines in told.items()),
-        stall=find_stall({name: _settled(lines) for name, lines in told.items()}),
+        loads=tuple(_load(name, metrics.latest[name]) for name in told),
+        stall=find_stall({name: settled(metrics.latest[name]) for name in told}),
     )
 
 
@@ -119,13 +119,6 @@ def _node(name: str, lines: Sequence[Recorded], began: float, use: TimeUse) -> N
         clock_mhz=measured(lambda reading: reading.clock_mhz),
         throttled=spans([(attempt, time, bool(reading.throttled)) for attempt, time, reading in readings]),
     )
-
-
-def _settled(lines: Sequence[Recorded]) -> list[StepDone]:
-    """Steps but the first of each attempt."""
-    steps = [(each.attempt, each.event) for each in lines if isinstance(each.event, StepDone)]
-    before = [attempt for attempt, _ in steps]
-    return [step for (attempt, step), last in zip(steps[1:], before, strict=False) if attempt == last]
 
 
 def _load(name: str, lines: Sequence[Recorded]) -> Load:

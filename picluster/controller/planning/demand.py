@@ -5,6 +5,7 @@ Above what real runs take, and near it: docs/LOG.md has the figures (2026-11-29,
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from math import ceil, inf
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -99,7 +100,7 @@ class Demand(NamedTuple):
 
     def fitting(self, memory: float, most: int) -> int:
         """Number of cores for which there is memory; at least 1."""
-        return next((cores for cores in range(most, 1, -1) if self.bytes(cores) <= memory), 1)
+        return max(1, bisect_right(range(most + 1), memory, key=self.bytes) - 1)
 
 
 def demand_of(plan: Plan, node: str, spec: Spec, model: ModelDescription, graph: GraphMeta) -> Demand:

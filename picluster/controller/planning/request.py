@@ -96,7 +96,7 @@ class LaunchRequest(Record, frozen=True, kw_only=True):
     nodes: str | None = None
     strategy: Strategy | None = None
     layers_per_node: int | None = None
-    replicas: Annotated[int, Meta(ge=1)] | None = None
+    replicas: Annotated[int, Meta(ge=1, le=1000)] | None = None
     engine: EngineName | None = None
     plan: Plan | str | None = None
     """A plan, or the file of one."""

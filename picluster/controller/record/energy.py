@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -40,6 +42,8 @@ class Energy:
     """Readings of each node that told any, with or without energy."""
     meters: Mapping[str, str]
     """Name of each node's meter."""
+    by_meter: Mapping[str, MeterReadings]
+    """Readings of each meter; of one that nodes share, in each attempt those of the node that told the most."""
 
     def of(self, node: str) -> float | None:
         """Joules of a node over all of its readings."""
@@ -47,23 +51,28 @@ class Energy:
         return _between(found, *_ANY_TIME) if found and found.measures else None
 
     def between(self, begin: float, end: float) -> float | None:
-        """Joules of all nodes between two moments; a meter that several share counts once, where it saw the most."""
+        """Joules of all nodes between two moments; a meter that several share counts once."""
         if not self.series or not all(series.measures for series in self.series.values()):
             return None
-        found: dict[str, MeterReadings] = {}
-        for node, series in self.series.items():
-            meter = self.meters[node]
-            which = meter if meter.startswith("rapl") else node
-            found[which] = max(found.get(which, series), series, key=lambda each: len(each.times))
-        return sum(_between(series, begin, end) for series in found.values())
+        return sum(_between(series, begin, end) for series in self.by_meter.values())
 
 
 def read_energy(told: Mapping[str, Sequence[Recorded]]) -> Energy:
     """Energy of a run by everything that its nodes told: what was made again was paid for, too."""
     readings = {node: [each for each in lines if isinstance(each.event, Resources)] for node, lines in told.items()}
+    meters = {node: meter for node, lines in readings.items() if (meter := _meter(lines))}
+    by_meter: dict[str, dict[int, list[Recorded]]] = {}
+    for node, meter in meters.items():
+        of_meter = by_meter.setdefault(meter if meter.startswith("rapl") else node, {})
+        for attempt, lines in groupby(readings[node], key=attrgetter("attempt")):
+            of_meter[attempt] = max(of_meter.get(attempt, []), list(lines), key=len)
     return Energy(
         series={node: _series(lines) for node, lines in readings.items() if lines},
-        meters={node: meter for node, lines in readings.items() if (meter := _meter(lines))},
+        meters=meters,
+        by_meter={
+            meter: _series([line for _, lines in sorted(found.items()) for line in lines])
+            for meter, found in by_meter.items()
+        },
     )
 
 

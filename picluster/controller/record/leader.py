@@ -21,11 +21,19 @@ def this_controller() -> Controller:
         host=os.uname().nodename,
         pid=os.getpid(),
         started=psutil.Process().create_time(),
-        user=getpass.getuser(),
+        user=_this_user(),
         machine=this_machine(),
         boot=_this_boot(),
         booted=booted,
     )
+
+
+def _this_user() -> str:
+    """Name of the user, or the number of one that has no name, as in a container."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # the second since Python 3.13
+        return str(os.getuid())
 
 
 @functools.cache

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from math import inf
 from pathlib import Path
@@ -17,7 +17,7 @@ import msgspec
 from picluster.controller.record.all_runs import every_run
 from picluster.controller.record.energy import Energy, read_energy
 from picluster.controller.record.leader import is_alive
-from picluster.controller.record.metrics import Metrics, read_metrics
+from picluster.controller.record.metrics import Metrics, read_metrics, settled
 from picluster.controller.record.run_folder import RunFolder
 from picluster.errors import DataError, InputError, MissingError, PiclusterError, RunFailed, Stopped
 from picluster.project import RUNS
@@ -54,14 +54,11 @@ def report_of(folder: RunFolder, metrics: Metrics) -> Report:
     epochs = [each.event for each in events if isinstance(each.event, EpochDone)]
     energy, best = read_energy(metrics.told), best_epoch(epochs)
     best_end = next((e.time for e in events if isinstance(e.event, EpochDone) and e.event.epoch == best), None)
-    counted = {node: [each.event for each in metrics.counted[node]] for node in plan.nodes}
-    steps = {node: [e for e in found if isinstance(e, StepDone)] for node, found in counted.items()}
-    resources = {node: [e for e in found if isinstance(e, Resources)] for node, found in counted.items()}
     failure = result.failure
     if failure and failure.log is not None:  # its path from here, wherever the folder lies by now
         failure = msgspec.structs.replace(failure, log=str(folder.path / failure.log))
-    settled = _settled(steps[plan.stages[-1].nodes[0]])
-    seconds = sum(step.step_ms for step in settled) / 1e3
+    steps = settled(metrics.latest[plan.stages[-1].nodes[0]])
+    seconds = sum(step.step_ms for step in steps) / 1e3
     return Report(
         run=run.run,
         tag=run.tag,
@@ -90,8 +87,8 @@ def report_of(folder: RunFolder, metrics: Metrics) -> Report:
         joules=energy.between(-inf, inf),
         joules_to_best=None if best_end is None else energy.between(-inf, best_end),
         test_accuracy=result.test_accuracy,
-        steps_per_second=len(settled) / seconds if seconds else None,
-        nodes=tuple(_node(node, plan, ready.get(node), steps[node], resources[node], energy) for node in plan.nodes),
+        steps_per_second=len(steps) / seconds if seconds else None,
+        nodes=tuple(_node(node, plan, ready.get(node), metrics.latest[node], energy) for node in plan.nodes),
     )
 
 
@@ -165,11 +162,13 @@ def _node(
     name: str,
     plan: Plan,
     ready: Ready | None,
-    steps: Sequence[StepDone],
-    resources: Sequence[Resources],
+    lines: Sequence[Recorded],
     energy: Energy,
 ) -> NodeReport:
-    last, expected = resources[-1] if resources else None, plan.memory.get(name)
+    """What a node used, by the lines that it told under this plan."""
+    steps = [each.event for each in lines if isinstance(each.event, StepDone)]
+    resources = [each.event for each in lines if isinstance(each.event, Resources)]
+    later, last, expected = settled(lines), resources[-1] if resources else None, plan.memory.get(name)
     return NodeReport(
         name=name,
         role=plan.role_of(name),
@@ -177,12 +176,10 @@ def _node(
         cores=plan.cores_of(name) if plan.layers_of(name) else None,
         hardware=ready.hardware if ready else None,
         memory=NodeMemory(
-            peak_rss_bytes=last.peak_rss_bytes if last else None,
-            peak_anonymous_bytes=last.peak_anonymous_bytes if last else None,
-            peak_engine_bytes=last.peak_engine_bytes or None if last else None,
-            peak_swapped_bytes=max(
-                (each.swapped_bytes for each in resources if each.swapped_bytes is not None), default=None
-            ),
+            peak_rss_bytes=_peak(each.peak_rss_bytes for each in resources),
+            peak_anonymous_bytes=_peak(each.peak_anonymous_bytes for each in resources),
+            peak_engine_bytes=_peak(each.peak_engine_bytes or None for each in resources),
+            peak_swapped_bytes=_peak(each.swapped_bytes for each in resources),
             limit_bytes=last.limit_bytes if last else expected.limit_bytes if expected else None,
             expected_anonymous_bytes=expected.anonymous_bytes if expected else None,
             expected_mapped_bytes=expected.mapped_bytes if expected else None,
@@ -192,10 +189,10 @@ def _node(
         ),
         joules=energy.of(name),
         meter=energy.meters.get(name, ""),
-        step_ms=_percentiles(steps, lambda step: step.step_ms),
-        compute_ms=_percentiles(steps, lambda step: step.compute_ms),
-        wait_ms=_percentiles(steps, lambda step: step.wait_ms),
-        send_ms=_percentiles(steps, lambda step: step.send_ms),
+        step_ms=_percentiles(later, lambda step: step.step_ms),
+        compute_ms=_percentiles(later, lambda step: step.compute_ms),
+        wait_ms=_percentiles(later, lambda step: step.wait_ms),
+        send_ms=_percentiles(later, lambda step: step.send_ms),
         sent_bytes_per_step=_mean(steps, lambda s: s.sent_payload_bytes if s.sent_bytes is None else s.sent_bytes),
         received_bytes_per_step=_mean(
             steps, lambda s: s.received_payload_bytes if s.received_bytes is None else s.received_bytes
@@ -204,13 +201,13 @@ def _node(
         received_payload_bytes_per_step=_mean(steps, lambda step: step.received_payload_bytes),
         sent_payload_to_per_step=_means([step.sent_payload_to for step in steps]),
         sending_ms_to_per_step=_means([step.sending_ms_to for step in steps]),
-        disk_reads_per_step=_disk_reads(steps),
+        disk_reads_per_step=_disk_reads(lines),
     )
 
 
 def _percentiles(steps: Sequence[StepDone], measure: Callable[[StepDone], float]) -> Percentiles | None:
     """Nearest-rank percentiles."""
-    values = sorted(measure(step) for step in _settled(steps))
+    values = sorted(map(measure, steps))
     if not values:
         return None
     p50, p95, p99 = (values[-(-percent * len(values) // 100) - 1] for percent in (50, 95, 99))
@@ -227,15 +224,16 @@ def _means(measured: Sequence[Mapping[str, float]]) -> dict[str, float]:
     return {name: fmean(each.get(name, 0) for each in measured) for name in names}
 
 
-def _disk_reads(steps: Sequence[StepDone]) -> float | None:
-    """Mean of the steps after the first epoch, in which all files are read once; or of those that there are."""
-    later = [step for step in steps if step.epoch > 1] or _settled(steps)
+def _disk_reads(lines: Sequence[Recorded]) -> float | None:
+    """Mean of the steps after an attempt's first epoch, in which files are read for the first time; or of all steps."""
+    steps = [(each.attempt, each.event) for each in lines if isinstance(each.event, StepDone)]
+    first = {attempt: step.epoch for attempt, step in reversed(steps)}
+    later = [step for attempt, step in steps if step.epoch > first[attempt]] or settled(lines)
     return _mean([step for step in later if step.disk_reads is not None], lambda step: step.disk_reads or 0)
 
 
-def _settled(steps: Sequence[StepDone]) -> Sequence[StepDone]:
-    """Steps without the first, which pays for first touches of memory and files; unless it is the only one."""
-    return steps[1:] or steps
+def _peak(readings: Iterable[int | None]) -> int | None:
+    return max((each for each in readings if each is not None), default=None)
 
 
 def history(tag: str | None = None, root: Path = RUNS) -> History:
@@ -258,6 +256,19 @@ def training_on(dataset: str) -> list[str]:
             if folder.run().spec.dataset == dataset and result_of(folder).status == "running":
                 names.append(folder.name)
     return names
+
+
+def led_seconds(folder: RunFolder, ended: float) -> float:
+    """Time from a run's beginning until it `ended`, in seconds, without pauses in which nobody led it."""
+    run, attempts = folder.run(), folder.attempts()
+    told = list(folder.all_events()) if attempts else []
+    paused, leader = 0.0, run.controller
+    for attempt in attempts:
+        if attempt.controller != leader:
+            left = max((each.time for each in told if each.attempt < attempt.attempt), default=run.started)
+            paused += max(0.0, attempt.started - left)
+        leader = attempt.controller
+    return max(0.0, ended - run.started - paused)
 
 
 def summary(folder: RunFolder) -> RunSummary:
@@ -284,7 +295,7 @@ def summary(folder: RunFolder) -> RunSummary:
         problem=result.failure.cause if result.failure else result.stopped_by and f"stopped by {result.stopped_by}",
         tag=run.tag,
         started=run.started,
-        seconds=None if ended is None else max(0.0, ended - run.started),
+        seconds=None if ended is None else led_seconds(folder, ended),
         model=run.spec.model.name,
         dataset=run.spec.dataset,
         strategy=plan.strategy,

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import secrets
-import shutil
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,7 +21,7 @@ from picluster.controller.record.record_files import (
     write_whole,
 )
 from picluster.controller.record.states import States
-from picluster.errors import DataError, InputError, PiclusterError
+from picluster.errors import DataError, InputError
 from picluster.refusals import refuse
 from picluster.schema.events import EpochDone, Failed, Recorded, Resources, StepDone, Traced
 from picluster.schema.plan import Plan
@@ -94,15 +94,11 @@ class RunFolder:
         return self.path / "checkpoints" / str(epoch)
 
     def begin(self, run: Run, plan: Plan, environment: Environment) -> None:
-        """Write what is known before anything starts. Where the disk does not take it, nothing of the run remains."""
-        try:
-            write_whole(self._room_file, secrets.token_bytes(_ROOM_BYTES))
-            write_record(self.environment_file, environment)
-            write_record(self.plan_file, plan)
-            write_record(self.run_file, run)
-        except PiclusterError:
-            shutil.rmtree(self.path, ignore_errors=True)
-            raise
+        """Write what is known before anything starts."""
+        write_whole(self._room_file, secrets.token_bytes(_ROOM_BYTES))
+        write_record(self.environment_file, environment)
+        write_record(self.plan_file, plan)
+        write_record(self.run_file, run)
 
     def keep_model(self, file: Path) -> None:
         """Keep the text of the model, so that the run can be made again when the file has changed."""
@@ -175,6 +171,27 @@ class RunFolder:
         except OSError as error:
             refuse("write", folder, error)
 
+    @contextmanager
+    def taken_up(self) -> Iterator[None]:
+        """Keep others from taking the run up meanwhile. InputError where somebody does already.
+
+        The kernel frees the lock when its holder dies. Where a file system has no locks, nobody is kept from it.
+        """
+        try:
+            lock = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
+        except OSError as error:
+            refuse("open", self.path, error)
+        try:
+            with suppress(OSError):
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    fix = f"see it: picluster logs --follow {self.name}"
+                    raise InputError(f"run {self.name} is being taken up by another launch", fix=fix) from None
+            yield
+        finally:
+            os.close(lock)
+
     def attempts(self) -> list[Resumption]:
         """Read how the run was taken up again, in order; empty where that was not needed."""
         folder = self.path / "attempts"
@@ -234,11 +251,15 @@ class RunFolder:
 
     def events(self) -> Iterator[Recorded]:
         """Read the events in order."""
-        return counted_once(read_lines(self.events_file), self.attempts())
+        return counted_once(self.all_events(), self.attempts())
+
+    def all_events(self) -> Iterator[Recorded]:
+        """Read the same with epochs that later attempts made again."""
+        return read_lines(self.events_file)
 
     def epochs_before(self, attempt: Resumption) -> list[EpochDone]:
         """Read the epochs that were over where an attempt took the run up."""
-        lines = (each for each in read_lines(self.events_file) if each.attempt < attempt.attempt)
+        lines = (each for each in self.all_events() if each.attempt < attempt.attempt)
         begun = (each for each in self.attempts() if each.attempt <= attempt.attempt)
         return [each.event for each in counted_once(lines, begun) if isinstance(each.event, EpochDone)]
 

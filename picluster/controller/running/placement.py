@@ -41,11 +41,16 @@ def choose_nodes(inventory: str | Path | None, wanted: str | None, note: Note) -
     return chosen, [node for node in nodes if node not in chosen]
 
 
+def is_on(plan: Plan, nodes: Sequence[str] | None) -> bool:
+    """True where the nodes of an inventory that is named (None: the usual one is meant) are all that a plan needs."""
+    return nodes is None or all(machine_of(name, nodes) for name in plan.nodes)
+
+
 def _chosen(nodes: list[Node], wanted: str | None, inventory: Path) -> list[Node]:
     if wanted is None:
         return nodes
     if wanted.isdecimal():
-        if not 1 <= int(wanted) <= len(nodes):
+        if len(wanted) > len(str(len(nodes))) or not 1 <= int(wanted) <= len(nodes):
             raise InputError(
                 f"--nodes {wanted}: the inventory has {counted(len(nodes), 'node')}",
                 fix=f"a number from 1 to {len(nodes)}, or names",
@@ -88,12 +93,18 @@ class Placement:
         return Placement(request=request, nodes=chosen, facts=facts, others=further)
 
     def of_earlier(self, earlier: EarlierRun) -> Placement:
-        """The same nodes with an earlier run's plan, where no other placement is asked for."""
-        request = asked = self.request
+        """The same nodes with an earlier run's plan, where no other placement is asked for.
+
+        It is the newest, where that run goes on, and the first, where it is made again.
+        """
+        asked, folder = self.request, earlier.folder
         names = [node.name for node in self.nodes] if asked.inventory else None
-        if not asked.places and earlier.keeps_its_plan(names):
-            request = msgspec.structs.replace(request, plan=str(earlier.folder.plan_file))
-        return replace(self, request=request)
+        plan, found = (
+            (folder.first_plan(), str(folder.plan_file)) if asked.resume is None else (folder.plan(), folder.plan())
+        )
+        if asked.places or not is_on(plan, names):
+            return self
+        return replace(self, request=msgspec.structs.replace(asked, plan=found))
 
     def with_given_plan(self) -> Placement:
         """The same with the plan that was asked for, if one was.

@@ -80,13 +80,20 @@ def carry_out(request: LaunchRequest, observer: Observer) -> FinishedRun:
     """
     earlier = _earlier(request)
     if earlier and request.resume is not None:
-        earlier.check_unfinished()
-        if training := earlier.training:
-            with _made_ready(training.on(request), None, observer, begun=earlier) as (placement, task, plan):
-                return FinishedRun(train(task, plan, placement, observer))
+        with earlier.folder.taken_up():
+            return _go_on_with(earlier, request, observer)
     with _made_ready(request, earlier, observer) as (placement, task, plan):
-        resumed = earlier.folder if earlier and request.resume is not None else None
-        return FinishedRun(train(task, plan, placement, observer, resumed))
+        return FinishedRun(train(task, plan, placement, observer))
+
+
+def _go_on_with(earlier: EarlierRun, request: LaunchRequest, observer: Observer) -> FinishedRun:
+    """Go on with a run that was ended, or with the training after a pre-training."""
+    earlier.check_unfinished()
+    if training := earlier.training:
+        with _made_ready(training.on(request), None, observer, begun=earlier) as (placement, task, plan):
+            return FinishedRun(train(task, plan, placement, observer))
+    with _made_ready(request, earlier, observer) as (placement, task, plan):
+        return FinishedRun(train(task, plan, placement, observer, earlier.folder))
 
 
 def plan_only(request: LaunchRequest, observer: Observer) -> Plan:

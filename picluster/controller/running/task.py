@@ -11,7 +11,6 @@ import msgspec
 
 from picluster.controller.planning.graphs import prepared
 from picluster.controller.planning.models import describe_model, model_file
-from picluster.controller.planning.planner import machine_of
 from picluster.controller.planning.recipe import make_spec, model_options, notes_on
 from picluster.controller.planning.request import LaunchRequest
 from picluster.controller.record.all_runs import training_after
@@ -115,10 +114,6 @@ class EarlierRun:
             raise DataError(what, fix=f"bring that graph back, or start afresh: {command}")
         graph.verify()
         return graph
-
-    def keeps_its_plan(self, nodes: list[str] | None) -> bool:
-        """True where an inventory that is named (None: the usual one is meant) has all nodes of the plan."""
-        return nodes is None or all(machine_of(name, nodes) for name in self.folder.plan().nodes)
 
 
 def same_task(earlier: EarlierRun, observer: Observer) -> Task:

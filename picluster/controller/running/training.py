@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -186,15 +187,23 @@ def _find_fit(
 
 
 def begin_run(task: Task, plan: Plan, request: LaunchRequest) -> RunFolder:
-    """The run folder, with all that is known before anything starts."""
-    spec, graph = task.spec, task.graph.meta
-    folder = create_run(spec.model.name, spec.dataset)
+    """The run folder, with all that is known before anything starts. Where that fails, nothing of the run remains."""
+    folder = create_run(task.spec.model.name, task.spec.dataset)
+    try:
+        _begin(folder, task, plan, request)
+    except (Exception, KeyboardInterrupt):
+        shutil.rmtree(folder.path, ignore_errors=True)
+        raise
+    return folder
+
+
+def _begin(folder: RunFolder, task: Task, plan: Plan, request: LaunchRequest) -> None:
     folder.keep_model(task.model_file)
     run = Run(
         run=folder.name,
         started=time.time(),
-        spec=spec,
-        graph=graph,
+        spec=task.spec,
+        graph=task.graph.meta,
         controller=this_controller(),
         tag=request.tag,
         pretraining=task.pretraining,
@@ -213,4 +222,3 @@ def begin_run(task: Task, plan: Plan, request: LaunchRequest) -> RunFolder:
     if task.prepares:
         write_record(folder.training_file, task.prepares)
     folder.begin(run, plan, environment)
-    return folder

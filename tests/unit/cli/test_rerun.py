@@ -10,9 +10,14 @@ import pytest
 
 from picluster.agent import premises
 from picluster.controller.planning.graphs import prepared
+from picluster.controller.planning.request import LaunchRequest
+from picluster.controller.record.leader import this_controller
 from picluster.controller.record.run_folder import RunFolder
+from picluster.controller.running.placement import Placement, is_on
 from picluster.controller.running.task import EarlierRun
 from picluster.schema.events import Hardware, Ready
+from picluster.schema.run import Resumption
+from picluster.schema.state import Position
 from tests.unit.cli.conftest import NODES, Answer, Picluster
 from tests.unit.cli.runs.test_launch import plan_file
 from tests.unit.controller.made import RUN_V1, a_spec
@@ -88,7 +93,20 @@ def assert_the_same_but_for_memory(plan: dict[str, Any], earlier: dict[str, Any]
 def test_an_inventory_with_other_nodes_gets_a_plan_of_its_own(
     earlier: RunFolder, *, names: list[str], stays: bool
 ) -> None:
-    assert EarlierRun(earlier).keeps_its_plan(names) is stays
+    assert is_on(earlier.plan(), names) is stays
+
+
+def test_a_run_that_goes_on_keeps_its_newest_plan_and_one_that_is_made_again_its_first(earlier: RunFolder) -> None:
+    newest = msgspec.structs.replace(earlier.plan(), engine="rpc")
+    attempt = Resumption(
+        attempt=2, started=1.0, after=None, position=Position(), plan=newest, controller=this_controller()
+    )
+    earlier.keep_attempt(attempt)
+    found = [
+        Placement(request=LaunchRequest.of({word: earlier.name}), nodes=[], facts=[]).of_earlier(EarlierRun(earlier))
+        for word in ("resume", "rerun")
+    ]
+    assert [placement.request.plan for placement in found] == [newest, str(earlier.plan_file)]
 
 
 @pytest.mark.parametrize(

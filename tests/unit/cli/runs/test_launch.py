@@ -232,13 +232,26 @@ def test_a_dry_run_says_which_nodes_it_could_not_look_at(launch: Picluster, here
     assert "\nnote       planned without a look at pi1, pi2: " in answer.err
 
 
-@pytest.mark.parametrize("memory", ["much", "0", "-5"])
+@pytest.mark.parametrize("memory", ["much", "0", "-5", "9" * 5000], ids=lambda text: text[:9])
 def test_a_memory_that_is_no_number_is_refused(launch: Picluster, here: Path, memory: str) -> None:
     told = {"_meta": {"hostvars": {"pi1": {"picluster_memory_mb": memory}}}, "picluster": {"hosts": ["pi1"]}}
     StandIn(here.parent / "programs" / "ansible-inventory", json.dumps(told))
     answer = launch("--dry-run")
     assert answer.code == 2
     assert f"picluster_memory_mb of pi1 is {memory!r}: it must be a whole number above 0" in answer.err
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("--nodes", "the inventory has 4 nodes"),
+        ("--epochs", "--epochs must be at most 1,000,000,000"),
+        ("--fanout", "a fanout must be at most 1,000,000,000"),
+    ],
+)
+def test_a_number_beyond_all_bounds_is_refused_in_words(launch: Picluster, option: str, message: str) -> None:
+    answer = launch("--dry-run", option, "9" * 400 + ",1" * (option == "--fanout"))
+    assert (answer.code, message in answer.err) == (2, True), answer.err
 
 
 @pytest.mark.parametrize("engine", ["mpi", "ray"])

@@ -5,13 +5,17 @@ from __future__ import annotations
 from math import sqrt
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from picluster.controller.comparison.comparison import compare_all, compare_named
-from picluster.controller.comparison.row_words import numbers
+from picluster.controller.comparison.row_words import common_words, numbers
 from picluster.errors import InputError, PiclusterError
 from picluster.schema.comparison import Comparison
+from picluster.schema.run import Resumption
+from picluster.schema.state import Position
 from tests.unit.controller.compared import Shelf
+from tests.unit.controller.made import a_step
 
 
 @pytest.fixture
@@ -29,6 +33,31 @@ def test_runs_that_differ_in_seed_split_and_names_of_nodes_make_one_row(shelf: S
     found = compare_all(root=shelf.root)
     assert names_of(found) == [["a", "b"]]
     assert (found.rows[0].dataset, [run.split for run in found.rows[0].runs]) == ("cora-linqs", [0, 1])
+
+
+def test_a_run_that_went_on_under_another_plan_learnt_the_same_whichever_nodes_told_its_losses(shelf: Shelf) -> None:
+    shelf.run("a", losses=(3.0, 2.0, 1.0))
+    run = shelf.run("b", losses=(3.0, 2.0))
+    other = msgspec.structs.replace(run.plan().stages[0], nodes=("pi2",))
+    plan = msgspec.structs.replace(run.plan(), stages=(other,), sampler=("pi2",), cores={})
+    result, position = run.result(), Position(epoch=1, step=3)
+    assert result
+    run.keep_attempt(
+        Resumption(attempt=2, started=9.0, after=None, position=position, plan=plan, controller=run.controller())
+    )
+    run.node_folder("pi2")
+    run.record("pi2", a_step(3, loss=1.0), 2)
+    run.end(result)
+    first, second = (row.runs[0].learnt for row in compare_all(root=shelf.root).rows)
+    assert first == second
+    assert first
+
+
+def test_cores_are_said_of_all_rows_only_where_all_have_them(shelf: Shelf) -> None:
+    shelf.run("a", cores=1)
+    assert common_words(compare_all(root=shelf.root).rows)["cores"] == "1 core"
+    shelf.run("b", threads=None, engine="rpc")  # nobody got ready: what it would have used is not known
+    assert "cores" not in common_words(compare_all(root=shelf.root).rows)
 
 
 def test_splits_of_one_embedding_make_one_row_and_those_of_another_do_not(shelf: Shelf) -> None:

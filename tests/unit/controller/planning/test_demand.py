@@ -37,6 +37,7 @@ def test_memory_of_cores_is_added_up_and_bounds_them() -> None:
     at_once = Demand(base=1.0, kept=1.0, at_work=2.0)
     assert at_once.bytes(2) == 5.0
     assert (at_once.fitting(inf, 4), at_once.fitting(5.5, 4), at_once.fitting(0.0, 4)) == (4, 2, 1)
+    assert (at_once.fitting(inf, 10**9), at_once.fitting(5.5, 10**9)) == (10**9, 2), "in no time"
     assert at_once._replace(inference=9.0).bytes(2) == 10.0, "training has given its memory back by then"
     assert at_once._replace(inference=9.0, gives_back=False).bytes(2) == 14.0
 

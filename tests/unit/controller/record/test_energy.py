@@ -43,6 +43,12 @@ def test_a_machine_whose_processes_share_its_counter_counts_once() -> None:
     assert energy(a=one, b=told((10, 0), (12, 6), meter="rapl y")).between(0, 99) == 12
 
 
+def test_a_shared_counter_counts_once_in_each_attempt_whoever_took_part() -> None:
+    first, second = told((0, 0), (10, 100), meter="rapl x"), told((20, 0), (25, 50), attempt=2, meter="rapl x")
+    assert energy(a=first, b=second).between(-1, 99) == 150
+    assert energy(a=[*first, *second], b=second).between(-1, 99) == 150
+
+
 def test_where_a_node_has_no_meter_all_together_have_no_figure() -> None:
     found = energy(a=told((10, 0), (12, 8)), b=told((10, 0), (12, None)))  # one reading measures nothing
     assert (found.of("a"), found.of("b"), found.between(0, 99)) == (8, None, None)

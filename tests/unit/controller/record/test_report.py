@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from picluster.controller.record.leader import this_controller
-from picluster.controller.record.report import make_report
+from picluster.controller.record.report import led_seconds, make_report
 from picluster.controller.record.run_folder import RunFolder
-from picluster.schema.events import EpochDone, StepDone
+from picluster.schema.events import Done, EpochDone, StepDone
+from picluster.schema.plan import Plan
 from picluster.schema.record import to_json
 from picluster.schema.report import Percentiles, Report
 from picluster.schema.run import Failure, Result, Resumption
@@ -391,6 +392,50 @@ def test_an_attempt_has_its_first_step_also_where_a_later_one_made_all_of_its_st
         copy.record("local1", a_step(epoch=9), attempt)
     first_steps = [each.first_step for each in make_report(copy).attempts]
     assert len(first_steps) == len(list(filter(None, first_steps))) == 2
+
+
+def resumed(copy: RunFolder, attempt: int, plan: Plan, *, started: float, by: int | None = None) -> None:
+    """Take the copy up from its third epoch; by another controller, where its process is named."""
+    leader = copy.controller()
+    copy.keep_attempt(
+        Resumption(
+            attempt=attempt,
+            started=started,
+            after=None,
+            position=Position(epoch=3),
+            plan=plan,
+            controller=leader if by is None else msgspec.structs.replace(leader, pid=by),
+        )
+    )
+
+
+def test_figures_of_nodes_are_those_of_the_newest_plan(copy: RunFolder) -> None:
+    """A node that was one of several, and then alone, sends nothing any more; first steps of attempts are left out."""
+    with_steps(copy, [a_step(epoch=1, step_ms=5.0), a_step(epoch=2, step_ms=5.0)])
+    stage = msgspec.structs.replace(copy.plan().stages[0], nodes=("local2",), layers=(1, 2))
+    alone = msgspec.structs.replace(copy.plan(), stages=(stage,), sampler=("local2",), strategy="single")
+    resumed(copy, 2, alone, started=1.0)
+    for attempt in (2, 3):
+        if attempt == 3:
+            resumed(copy, 3, msgspec.structs.replace(alone, memory={}), started=2.0)
+        for step, ms in enumerate((90.0, 20.0, 30.0, 40.0), start=1):
+            quiet = a_step(epoch=attempt + 1, step=step, step_ms=ms, sent_payload_bytes=0, sent_bytes=0)
+            copy.record("local2", quiet, attempt)
+    (node,) = make_report(copy).nodes
+    assert node.sent_bytes_per_step == 0
+    assert node.step_ms
+    assert (node.step_ms.p50, node.step_ms.p99) == (30.0, 40.0)
+
+
+def test_pauses_in_which_nobody_led_a_run_are_no_part_of_its_time(copy: RunFolder) -> None:
+    began, plan = copy.run().started, copy.plan()
+    last = max(each.time for each in copy.events())
+    resumed(copy, 2, plan, started=last + 3600, by=1)
+    assert led_seconds(copy, last + 3605) == pytest.approx(last - began + 5)
+    copy.record("local1", Done(), 2)
+    again = max(each.time for each in copy.events())
+    resumed(copy, 3, plan, started=again + 4, by=1)  # by the same controller, after a fault
+    assert led_seconds(copy, again + 10) == pytest.approx((last - began) + (again + 10 - last - 3600), abs=1e-3)
 
 
 def test_the_log_of_a_failed_node_is_named_where_the_folder_lies_now(copy: RunFolder) -> None:

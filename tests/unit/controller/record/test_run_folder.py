@@ -1,5 +1,6 @@
 """The run folder on disk: making, finding, writing and reading it; whether its controller lives."""
 
+import getpass
 import os
 import re
 import resource
@@ -307,6 +308,24 @@ def test_a_copy_elsewhere_tells_the_same(tmp_path: Path) -> None:
     original, copy = RunFolder(RUN_V1), RunFolder(copy_of_run_v1(tmp_path / "copy"))
     assert (copy.run(), copy.plan(), copy.result()) == (original.run(), original.plan(), original.result())
     assert list(copy.events()) == list(original.events())
+
+
+def test_a_run_is_taken_up_by_one_at_a_time(tmp_path: Path) -> None:
+    run, same = RunFolder(copy_of_run_v1(tmp_path / "run")), RunFolder(tmp_path / "run")
+    with run.taken_up(), pytest.raises(InputError, match="run is being taken up by another launch"), same.taken_up():
+        pytest.fail("both were let in")
+    with same.taken_up():
+        pass
+
+
+def test_a_user_without_a_name_is_known_by_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a container."""
+
+    def nobody() -> str:
+        raise KeyError("getpwuid(): uid not found: 12345")
+
+    monkeypatch.setattr(getpass, "getuser", nobody)
+    assert this_controller().user == str(os.getuid())
 
 
 def test_this_process_is_alive() -> None:
