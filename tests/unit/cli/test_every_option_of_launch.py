@@ -231,7 +231,7 @@ class Launches:
         return "the run that learnt it"
 
     def _train(
-        self, task: Task, plan: Plan, placement: Placement, _observer: object, earlier: RunFolder | None
+        self, task: Task, plan: Plan, placement: Placement, _observer: object, earlier: RunFolder | None = None
     ) -> RunFolder:
         asked = placement.request
         self._done += [task.spec, task.graph.path, task.model_file, plan, placement.taking_part(plan)]
