@@ -152,6 +152,7 @@ def _node(name: str, variables: Mapping[str, str]) -> Node:
 
 
 _DIGITS = 9
+"""Most digits of a number in an inventory."""
 
 
 def _strength(name: str, variables: Mapping[str, str]) -> dict[str, Any]:

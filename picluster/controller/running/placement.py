@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from picluster.schema.facts import NodeFacts
 
 Note = Callable[[str, str], None]
+_DIGITS = 9
+"""Most digits of a number of nodes."""
 _PLAN_FIX = "have one written: picluster launch --dry-run > plan.json"
 
 
@@ -50,7 +52,7 @@ def _chosen(nodes: list[Node], wanted: str | None, inventory: Path) -> list[Node
     if wanted is None:
         return nodes
     if wanted.isdecimal():
-        if len(wanted) > len(str(len(nodes))) or not 1 <= int(wanted) <= len(nodes):
+        if len(wanted) > _DIGITS or not 1 <= int(wanted) <= len(nodes):
             raise InputError(
                 f"--nodes {wanted}: the inventory has {counted(len(nodes), 'node')}",
                 fix=f"a number from 1 to {len(nodes)}, or names",
