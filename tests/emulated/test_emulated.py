@@ -22,11 +22,11 @@ from tests.integration.desk import losses
 from tests.lab.running import RunningLab, chosen_release, lab_command, remove_stale_labs, unable
 from tests.lab.shelf import Shelf, make_shelf
 
-pytestmark = [pytest.mark.emulated, pytest.mark.timeout(3600)]
+pytestmark = [pytest.mark.emulated, pytest.mark.timeout(7200)]
 
 NODES = ["pi1", "pi2"]
 TORCH = "2.9.1"
-PROVISION_TIMEOUT_SECONDS = 3000
+PROVISION_TIMEOUT_SECONDS = 5400
 LAUNCH_TIMEOUT_SECONDS = 900
 # AT_HWCAP of the kernel's auxiliary vector, and in it the bit of the instructions that a Pi 4 has not.
 TELL = """import ctypes, os, platform
@@ -113,7 +113,8 @@ def test_two_processes_train_with_the_torch_of_a_pi_4(shelf: Shelf) -> None:
     hardware: dict[str, Any] = {node["name"]: node["hardware"] for node in shelf.report(run)["nodes"]}
     assert list(hardware) == NODES
     for found in hardware.values():
-        assert (found["model"], found["torch"].partition("+")[0]) == ("aarch64", TORCH)
+        assert found["model"] == "aarch64" or found["model"].startswith("ARMv8 "), "as qemu 7.2 or 10 shows it"
+        assert found["torch"].partition("+")[0] == TORCH
     assert losses(run)[-1] < losses(run)[0]
     assert not shelf.busy()
 
