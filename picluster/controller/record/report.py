@@ -165,7 +165,7 @@ def _node(
     lines: Sequence[Recorded],
     energy: Energy,
 ) -> NodeReport:
-    """What a node used, by the lines that it told under this plan."""
+    """Figures of a node, by the lines that it told under this plan."""
     steps = [each.event for each in lines if isinstance(each.event, StepDone)]
     resources = [each.event for each in lines if isinstance(each.event, Resources)]
     later, last, expected = settled(lines), resources[-1] if resources else None, plan.memory.get(name)
