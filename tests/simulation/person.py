@@ -100,7 +100,7 @@ class Person:
     def _see_result(self, error: PiclusterError) -> None:
         """See that the run's folder tells how a run has ended that was not killed, and its error once what to do."""
         folder = self._folder()
-        if (error.fix or "").count("--resume") > 1:
+        if error.fix.count("--resume") > 1:
             self.wrong.append(f"twice the same advice: {error.fix}")
         if folder and not self._world.desk.was_bad and folder.result() is None:
             self.wrong.append(f"no result of: {self.ends[-1]}")

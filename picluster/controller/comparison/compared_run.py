@@ -95,7 +95,7 @@ def read_entry(folder: RunFolder) -> Entry:
         status=report.status,
         problem=_problem(report),
         started=run.started,
-        seconds=led_seconds(folder, result.ended) if result else None,
+        seconds=led_seconds(folder, run, result.ended) if result else None,
         epochs=len(report.epochs),
         best_epoch=report.best_epoch,
         test_accuracy=report.test_accuracy,

@@ -26,6 +26,8 @@ from picluster.schema.facts import NodeFacts
 from picluster.wording import in_words
 
 READ_TIMEOUT_SECONDS = 60
+MOST_DIGITS = 9
+"""Most digits of a whole number: of nodes, cores, megabytes."""
 _GROUP = "picluster"
 _SCRIPT_SAYS = "Standard error from inventory script:"
 _OVER_SSH = ("ssh", "smart", "paramiko", "paramiko_ssh")
@@ -151,16 +153,14 @@ def _node(name: str, variables: Mapping[str, str]) -> Node:
     return RemoteNode(name, ssh_words=words, owned_address=address, meter=meter, **given, **_strength(name, variables))
 
 
-_DIGITS = 9
-"""Most digits of a number in an inventory."""
-
-
 def _strength(name: str, variables: Mapping[str, str]) -> dict[str, Any]:
     found = []
     for variable in ("picluster_memory_mb", "picluster_cores"):
         text = variables.get(variable, "")
-        if text and not (text.isdecimal() and len(text) <= _DIGITS and int(text)):
-            what = f"{variable} of {name} is {text!r}: it must be a whole number above 0, of at most {_DIGITS} digits"
+        if text and not (text.isdecimal() and len(text) <= MOST_DIGITS and int(text)):
+            what = (
+                f"{variable} of {name} is {text!r}: it must be a whole number above 0, of at most {MOST_DIGITS} digits"
+            )
             raise InputError(what, fix="write it in digits, or leave it out: then the node is asked")
         found.append(int(text or 0))
     memory_mb, cores = found

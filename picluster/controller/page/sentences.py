@@ -204,7 +204,8 @@ def _reads(node: NodeReport, loads: Sequence[Load]) -> HeldBack | None:
     if load is None or load.cores >= _IDLE_CORES * _share(node):
         return None
     reads, least = node.disk_reads_per_step, _READS_A_SECOND * _ms(node, "step") / 1e3
-    if load.resident_share < _FULL if reads is None else reads < least:
+    waits = load.resident_share >= _FULL if reads is None else reads >= least
+    if not waits:
         return None
     times = "" if reads is None else f", {reads:,.0f} times a step"
     words = (

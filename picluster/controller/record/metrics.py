@@ -27,10 +27,11 @@ class Metrics(NamedTuple):
 def read_metrics(folder: RunFolder) -> Metrics:
     """Read the metrics of the newest plan's nodes, and of all others that took part in the run."""
     attempts = folder.attempts()
-    nodes = dict.fromkeys([*folder.plan().nodes, *folder.node_names()])
+    plans = {1: folder.first_plan(), **{each.attempt: each.plan for each in attempts}}
+    nodes = dict.fromkeys([*plans[max(plans)].nodes, *folder.node_names()])
     told = {node: list(folder.all_metrics(node)) for node in nodes}
     counted = {node: list(counted_once(lines, attempts)) for node, lines in told.items()}
-    since, latest = _newest_plan_since(folder), counted
+    since, latest = _newest_plan_since(plans), counted
     if since > 1:
         latest = {node: [line for line in lines if line.attempt >= since] for node, lines in counted.items()}
     return Metrics(told, counted, latest)
@@ -47,10 +48,8 @@ def settled(lines: Sequence[Recorded]) -> list[StepDone]:
     return later or [step for _, step in steps]
 
 
-def _newest_plan_since(folder: RunFolder) -> int:
+def _newest_plan_since(plans: Mapping[int, Plan]) -> int:
     """Number of the attempt from which on the newest plan holds; what its nodes were expected to take may differ."""
-    plans: dict[int, Plan] = {1: folder.first_plan()}
-    plans |= {each.attempt: each.plan for each in folder.attempts()}
     alike = [msgspec.structs.replace(plan, memory={}) for plan in plans.values()]
     others = [attempt for attempt, plan in zip(plans, alike, strict=True) if plan != alike[-1]]
     return max(others, default=0) + 1

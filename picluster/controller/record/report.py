@@ -33,7 +33,7 @@ from picluster.schema.report import (
     Report,
     RunSummary,
 )
-from picluster.schema.run import Failure, Result, Resumption
+from picluster.schema.run import Failure, Result, Resumption, Run
 
 Told = TypeVar("Told", StepDone, Resources)
 
@@ -258,9 +258,9 @@ def training_on(dataset: str) -> list[str]:
     return names
 
 
-def led_seconds(folder: RunFolder, ended: float) -> float:
+def led_seconds(folder: RunFolder, run: Run, ended: float) -> float:
     """Time from a run's beginning until it `ended`, in seconds, without pauses in which nobody led it."""
-    run, attempts = folder.run(), folder.attempts()
+    attempts = folder.attempts()
     told = list(folder.all_events()) if attempts else []
     paused, leader = 0.0, run.controller
     for attempt in attempts:
@@ -295,7 +295,7 @@ def summary(folder: RunFolder) -> RunSummary:
         problem=result.failure.cause if result.failure else result.stopped_by and f"stopped by {result.stopped_by}",
         tag=run.tag,
         started=run.started,
-        seconds=None if ended is None else led_seconds(folder, ended),
+        seconds=None if ended is None else led_seconds(folder, run, ended),
         model=run.spec.model.name,
         dataset=run.spec.dataset,
         strategy=plan.strategy,

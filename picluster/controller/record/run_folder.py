@@ -182,12 +182,14 @@ class RunFolder:
         except OSError as error:
             refuse("open", self.path, error)
         try:
-            with suppress(OSError):
-                try:
-                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except BlockingIOError:
-                    fix = f"see it: picluster logs --follow {self.name}"
-                    raise InputError(f"run {self.name} is being taken up by another launch", fix=fix) from None
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(lock)
+            fix = f"see it: picluster logs --follow {self.name}"
+            raise InputError(f"run {self.name} is being taken up by another launch", fix=fix) from None
+        except OSError:  # a file system without locks
+            pass
+        try:
             yield
         finally:
             os.close(lock)

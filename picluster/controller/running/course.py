@@ -162,7 +162,7 @@ class _Course:
     def _give_up(self, failure: Failure, why: str = "") -> NoReturn:
         """Record the failure as the run's end. RunFailed with what happened, where, and what to do."""
         if failure.kind in GOING_ON_HELPS:
-            fix = "; ".join(filter(None, [failure.fix, going_on(self.folder)]))
+            fix = self._with_a_way_on(failure.fix)
             failure = msgspec.structs.replace(failure, cause=f"{failure.cause}{why}", fix=fix)
         result = Result(status="failed", failure=failure, test_accuracy=None, ended=self._date())
         self.folder.end(result)
@@ -180,13 +180,16 @@ class _Course:
             self._record("stopped", stopped_by=by)
             raise (stopped(self._folder, by) if self._folder else Stopped(f"stopped by {by}", by=by)) from error
         except BaseException as error:
-            if self._exists and self.folder.result_file.exists():  # the run was given up: the error advises already
-                raise
             failure = own_failure(error)
             self._record("failed", failure)
             if isinstance(error, PiclusterError) and failure.kind in GOING_ON_HELPS and self._exists:
-                error.fix = "; ".join(filter(None, [error.fix, going_on(self.folder)]))
+                error.fix = self._with_a_way_on(error.fix)
             raise
+
+    def _with_a_way_on(self, fix: str) -> str:
+        """Advice that ends with how to go on, said once: an error of a run that was given up has it already."""
+        way_on = going_on(self.folder)
+        return fix if fix.endswith(way_on) else "; ".join(filter(None, [fix, way_on]))
 
     @property
     def _exists(self) -> bool:

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from picluster.controller.nodes.inventory import Node, RemoteNode, default_inventory, read_inventory, remote_nodes
+from picluster.controller.nodes.inventory import (
+    MOST_DIGITS,
+    Node,
+    RemoteNode,
+    default_inventory,
+    read_inventory,
+    remote_nodes,
+)
 from picluster.controller.nodes.reaching import MEANS, Means, NodeSurvey
 from picluster.controller.planning.cores import with_cores
 from picluster.controller.planning.memory import with_memory
@@ -26,8 +33,6 @@ if TYPE_CHECKING:
     from picluster.schema.facts import NodeFacts
 
 Note = Callable[[str, str], None]
-_DIGITS = 9
-"""Most digits of a number of nodes."""
 _PLAN_FIX = "have one written: picluster launch --dry-run > plan.json"
 
 
@@ -52,7 +57,7 @@ def _chosen(nodes: list[Node], wanted: str | None, inventory: Path) -> list[Node
     if wanted is None:
         return nodes
     if wanted.isdecimal():
-        if len(wanted) > _DIGITS or not 1 <= int(wanted) <= len(nodes):
+        if len(wanted) > MOST_DIGITS or not 1 <= int(wanted) <= len(nodes):
             raise InputError(
                 f"--nodes {wanted}: the inventory has {counted(len(nodes), 'node')}",
                 fix=f"a number from 1 to {len(nodes)}, or names",
@@ -101,12 +106,11 @@ class Placement:
         """
         asked, folder = self.request, earlier.folder
         names = [node.name for node in self.nodes] if asked.inventory else None
-        plan, found = (
-            (folder.first_plan(), str(folder.plan_file)) if asked.resume is None else (folder.plan(), folder.plan())
-        )
+        plan = folder.first_plan() if asked.resume is None else folder.plan()
         if asked.places or not is_on(plan, names):
             return self
-        return replace(self, request=msgspec.structs.replace(asked, plan=found))
+        given = str(folder.plan_file) if asked.resume is None else plan
+        return replace(self, request=msgspec.structs.replace(asked, plan=given))
 
     def with_given_plan(self) -> Placement:
         """The same with the plan that was asked for, if one was.

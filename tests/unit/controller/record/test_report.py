@@ -431,11 +431,13 @@ def test_pauses_in_which_nobody_led_a_run_are_no_part_of_its_time(copy: RunFolde
     began, plan = copy.run().started, copy.plan()
     last = max(each.time for each in copy.events())
     resumed(copy, 2, plan, started=last + 3600, by=1)
-    assert led_seconds(copy, last + 3605) == pytest.approx(last - began + 5)
+    assert led_seconds(copy, copy.run(), last + 3605) == pytest.approx(last - began + 5)
     copy.record("local1", Done(), 2)
     again = max(each.time for each in copy.events())
     resumed(copy, 3, plan, started=again + 4, by=1)  # by the same controller, after a fault
-    assert led_seconds(copy, again + 10) == pytest.approx((last - began) + (again + 10 - last - 3600), abs=1e-3)
+    assert led_seconds(copy, copy.run(), again + 10) == pytest.approx(
+        (last - began) + (again + 10 - last - 3600), abs=1e-3
+    )
 
 
 def test_the_log_of_a_failed_node_is_named_where_the_folder_lies_now(copy: RunFolder) -> None:
