@@ -90,7 +90,7 @@ def report_of(desk: Desk, run: RunFolder) -> dict[str, object]:
 @pytest.mark.parametrize(
     ("number", "by"),
     [
-        (signal.SIGINT, "Ctrl-C"),
+        pytest.param(signal.SIGINT, "Ctrl-C", marks=[pytest.mark.slow, pytest.mark.thorough]),  # see test_python.py
         pytest.param(signal.SIGHUP, "SIGHUP (its terminal was closed)", marks=pytest.mark.slow),
     ],
 )

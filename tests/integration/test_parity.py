@@ -48,10 +48,10 @@ def single_run(desk: Desk) -> Callable[[str, str], RunFolder]:
 THOROUGH = [pytest.mark.slow, pytest.mark.thorough]
 # Every model, mode and plan is among those that are not thorough.
 CASES = [
-    ("sage", "sampled", "data-parallel"),
     *(
         pytest.param(*case, marks=pytest.mark.slow)
         for case in [
+            ("sage", "sampled", "data-parallel"),
             ("sage", "full batch", "layer-split"),
             ("gcn", "sampled", "hybrid, sampler inside"),
             ("gcnii", "sampled", "hybrid"),

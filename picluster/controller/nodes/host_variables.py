@@ -9,9 +9,6 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import jinja2
-from jinja2.sandbox import ImmutableSandboxedEnvironment
-
 from picluster.errors import InputError
 
 READ = (
@@ -25,7 +22,6 @@ READ = (
 DEEPEST = 10
 """A template may give a template, so often at most."""
 _UNSAFE, _VAULT = "__ansible_unsafe", "__ansible_vault"
-_TEMPLATES = ImmutableSandboxedEnvironment(undefined=jinja2.StrictUndefined, keep_trailing_newline=True)
 
 
 def host_variables(
@@ -62,6 +58,10 @@ def _text(name: str, variable: str, value: object, context: Mapping[str, Any]) -
         raise InputError(what, fix="it is no secret: write it in plain text")
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise InputError(f"{variable} of {name} is {value!r}: it must be a text or a number", fix="write one value")
+    if not _is_template(str(value)):
+        return str(value)
+    import jinja2
+
     try:
         return _render(str(value), context)
     except (jinja2.TemplateError, LookupError, TypeError, ValueError, ArithmeticError) as error:
@@ -72,11 +72,19 @@ def _text(name: str, variable: str, value: object, context: Mapping[str, Any]) -
 
 
 def _render(text: str, context: Mapping[str, Any]) -> str:
+    import jinja2
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+    templates = ImmutableSandboxedEnvironment(undefined=jinja2.StrictUndefined, keep_trailing_newline=True)
     for _ in range(DEEPEST):
-        if "{{" not in text and "{%" not in text:
+        if not _is_template(text):
             return text
-        text = _TEMPLATES.from_string(text).render(context)
+        text = templates.from_string(text).render(context)
     raise ValueError("it goes in circles")
+
+
+def _is_template(text: str) -> bool:
+    return "{{" in text or "{%" in text
 
 
 def _lookup(kind: str, *names: str) -> str:

@@ -1,35 +1,29 @@
-"""The nodes, as Ansible sees them: `ansible-inventory` is the one reader of inventories."""
+"""The nodes, as Ansible sees them."""
 
 from __future__ import annotations
 
 import ipaddress
-import os
-import re
 import shlex
-import subprocess
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import msgspec
 
 from picluster.controller.nodes import inventory_file
 from picluster.controller.nodes.host_variables import host_variables
+from picluster.controller.nodes.listing import list_inventory
 from picluster.controller.nodes.ssh.address import ssh_words
-from picluster.errors import InputError, MissingError
-from picluster.project import HOSTS, INVENTORIES, find, program
+from picluster.errors import InputError
+from picluster.project import HOSTS, INVENTORIES, find
 from picluster.schema.facts import NodeFacts
 from picluster.wording import in_words
 
-READ_TIMEOUT_SECONDS = 60
 MOST_DIGITS = 9
 """Most digits of a whole number: of nodes, cores, megabytes."""
 _GROUP = "picluster"
-_SCRIPT_SAYS = "Standard error from inventory script:"
 _OVER_SSH = ("ssh", "smart", "paramiko", "paramiko_ssh")
 
 
@@ -91,7 +85,7 @@ def read_inventory(path: Path) -> list[Node]:
     if not path.exists():
         raise InputError(f"there is no inventory {path}", fix=_make_one(path))
     inventory_file.check(path)
-    return nodes_of(_ansible_inventory(path), path)
+    return nodes_of(list_inventory(path), path)
 
 
 def nodes_of(listing: Mapping[str, Any], path: Path) -> list[Node]:
@@ -173,62 +167,3 @@ def _hosts(listing: Mapping[str, _Group], group: str, within: tuple[str, ...] = 
     yield from listing[group].hosts
     for child in listing[group].children:
         yield from _hosts(listing, child, (*within, group))
-
-
-def _ansible_inventory(path: Path) -> dict[str, Any]:
-    command = program("ansible-inventory")
-    if command is None:
-        raise MissingError("ansible-inventory is not installed", fix="make setup")
-    # Ansible refuses to start in a locale that is not UTF-8, which is usual over SSH.
-    # And a broken file beside good ones must not pass for an absent one.
-    environment = {
-        **os.environ,
-        "LC_ALL": "C.UTF-8",
-        "ANSIBLE_INVENTORY_UNPARSED_FAILED": "true",
-        "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "true",
-    }
-    words = [command, "-i", str(path.absolute()), "--list"]
-    try:
-        with _home_of_ansible() as home:
-            listed = subprocess.run(
-                words,
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                check=False,
-                env=environment | home,
-                timeout=READ_TIMEOUT_SECONDS,
-            )
-    except subprocess.TimeoutExpired:
-        what = f"Ansible takes longer than {READ_TIMEOUT_SECONDS} s to read inventory {path}"
-        raise InputError(what, fix=f"see what `{shlex.join(words)}` does") from None
-    if listed.returncode != 0:
-        what = f"Ansible cannot read inventory {path}: {_reason(listed.stderr.decode(errors='replace'))}"
-        raise InputError(what, fix=f"see what it says: {shlex.join(words)}")
-    return msgspec.json.decode(listed.stdout, type=dict[str, Any])
-
-
-@contextmanager
-def _home_of_ansible() -> Iterator[dict[str, str]]:
-    """Variables that give Ansible a place for its own files where the person's home cannot be written to."""
-    home = Path(os.environ.get("HOME") or "/")
-    if "ANSIBLE_HOME" in os.environ or os.access(home / ".ansible", os.W_OK) or os.access(home, os.W_OK):
-        yield {}
-        return
-    with TemporaryDirectory() as folder:
-        yield {"ANSIBLE_HOME": folder}
-
-
-def _reason(words: str) -> str:
-    """Complaint of Ansible about a file that looks right, in one line."""
-    lines = [line.strip() for line in words.splitlines() if line.strip()]
-    if _SCRIPT_SAYS in lines:
-        said = lines[lines.index(_SCRIPT_SAYS) + 1 :]
-        return f"the program failed: {said[0]}" if said else "the program failed"
-    if "'script' plugin" in words:
-        return "it is a program, and what it prints is no inventory in JSON"
-    if "'toml' plugin" in words:
-        return "it is no TOML" + (f": line {found[1]}" if (found := re.search(r"at line (\d+)", words)) else "")
-    failed = [line.partition("Failed to parse inventory: ")[2] for line in lines]
-    return next(
-        filter(None, failed), "it gives no reason" if any("Completely" in line for line in lines) else lines[-1]
-    )

@@ -12,7 +12,6 @@ from picluster.controller.nodes.fan_out import parted, try_all
 from picluster.controller.nodes.inventory import Node, RemoteNode
 from picluster.controller.nodes.local import LocalMachine
 from picluster.controller.nodes.machine import Machine
-from picluster.controller.nodes.remote import RemoteMachine
 from picluster.errors import PiclusterError
 from picluster.schema.facts import NodeFacts
 from picluster.system import SYSTEM, System
@@ -26,7 +25,11 @@ SURVEY_SECONDS = 6.0
 
 def new_machine(node: Node) -> Machine:
     """The machine of a node, not entered yet."""
-    return RemoteMachine(node) if isinstance(node, RemoteNode) else LocalMachine(node)
+    if not isinstance(node, RemoteNode):
+        return LocalMachine(node)
+    from picluster.controller.nodes.remote import RemoteMachine  # paramiko takes a quarter of a second
+
+    return RemoteMachine(node)
 
 
 @dataclass(frozen=True)

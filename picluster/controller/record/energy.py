@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from math import inf
 from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple
-
-import numpy as np
 
 from picluster.schema.events import Recorded, Resources
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
     from picluster.schema.report import Report
 
-_ANY_TIME = (-np.inf, np.inf)
+_ANY_TIME = (-inf, inf)
 
 
 class MeterReadings(NamedTuple):
@@ -93,6 +93,8 @@ def energy_words(report: Report) -> str:
 
 def _series(lines: Sequence[Recorded]) -> MeterReadings:
     """Joules over time; in a further attempt a worker counts anew."""
+    import numpy as np  # not by whoever only prints energies: it takes a tenth of a second
+
     found, before, last, attempt = [], 0.0, 0.0, 0
     for line in lines:
         if not isinstance(line.event, Resources) or line.event.joules is None:
@@ -109,5 +111,7 @@ def _meter(lines: Sequence[Recorded]) -> str:
 
 
 def _between(series: MeterReadings, begin: float, end: float) -> float:
+    import numpy as np
+
     at_begin, at_end = np.interp([begin, end], series.times, series.joules)
     return float(at_end - at_begin)

@@ -5,17 +5,21 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import msgspec
 import pytest
 
 from picluster.cli.main import main
+from picluster.cli.terminal.parsing import command_line
 from picluster.schema.record import to_json
 from tests.unit.controller.made import a_model
 from tests.unit.controller.stand_in import StandIn, stand_in_python
 
 NODES = ["pi1", "pi2", "pi3", "pi4"]
+MADE_ONCE = cache(command_line)
+"""Making it takes longer than most commands; a process makes it once anyway."""
 
 
 @dataclass
@@ -47,6 +51,7 @@ def picluster(here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
     def run(*words: str) -> Answer:
         monkeypatch.setattr(sys, "argv", ["picluster", *words])
         monkeypatch.setattr("picluster.cli.main.leave", sys.exit)  # this process goes on
+        monkeypatch.setattr("picluster.cli.main.command_line", MADE_ONCE)
         with pytest.raises(SystemExit) as ended:
             main()
         said = capsys.readouterr()

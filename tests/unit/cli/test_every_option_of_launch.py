@@ -212,7 +212,7 @@ class Launches:
         self._local = True
         self._done: list[object] = []
         patch.setattr(placing, "read_inventory", self._inventory)
-        patch.setattr("picluster.controller.nodes.reaching.RemoteMachine", LocalMachine)
+        patch.setattr("picluster.controller.nodes.remote.RemoteMachine", LocalMachine)
         patch.setattr(run, "train", self._train)
         patch.setattr(task, "describe_model", described)
         patch.setattr(task, "Embedding", Embedding)
