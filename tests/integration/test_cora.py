@@ -29,6 +29,7 @@ def accuracy(desk: Desk, model: str, seed: int) -> float:
 
 
 @pytest.mark.slow
+@pytest.mark.thorough  # three seeds follow
 def test_gcn_learns_cora_with_the_defaults(desk: Desk, cora_input: str) -> None:
     desk.environment["PICLUSTER_INPUT"] = cora_input
     report = make_report(desk.launch("--dataset", "cora", "--model", "gcn", "--layers-per-node", "1"))

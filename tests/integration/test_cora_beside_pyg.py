@@ -314,7 +314,7 @@ def plain(convolutions: Sequence[Any], weights: Path) -> list[Any]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["sage", "gat"])
+@pytest.mark.parametrize("name", [pytest.param("sage", marks=pytest.mark.thorough), "gat"])
 def test_exported_weights_and_predictions_are_those_of_the_report_to_the_last_node(
     desk: Desk, data: Cora, tmp_path: Path, name: str
 ) -> None:

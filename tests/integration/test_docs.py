@@ -156,6 +156,7 @@ def test_two_plans_of_the_first_run_show_the_same_losses(tmp_path: Path) -> None
 
 
 @follows
+@pytest.mark.thorough  # as in test_cora_beside_pyg.py, by the page's own words
 def test_exported_weights_are_as_accurate_in_plain_pyg(tmp_path: Path) -> None:
     reader = Reader(tmp_path, "docs/export.md")
     for block, output in reader.follow():

@@ -64,7 +64,11 @@ def assert_ended_by_themselves(run: RunFolder) -> None:
 
 
 @pytest.mark.parametrize(
-    ("validation", "plans"), [("sampled", ["single", "layer-split", "data-parallel"]), ("exact", ["layer-split"])]
+    ("validation", "plans"),
+    [
+        pytest.param("sampled", ["single", "layer-split", "data-parallel"], marks=pytest.mark.thorough),
+        ("exact", ["layer-split"]),
+    ],
 )
 def test_a_run_ends_after_so_many_epochs_without_a_better_validation_and_keeps_the_best_weights(
     desk: Desk, validation: str, plans: list[str]

@@ -22,8 +22,6 @@ from tests.integration.stops import (
 )
 from tests.learnt import Learnt, learnt
 
-STOPS = {"sage": 10, "gcn": 3, "gcnii": 3}
-
 
 @pytest.fixture(scope="module")
 def whole(desk: Desk) -> Learnt:
@@ -31,6 +29,7 @@ def whole(desk: Desk) -> Learnt:
     return learnt(desk.launch(*WORDS["sage"], "--strategy", "single"))
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_killed_costs_no_bit(desk: Desk, whole: Learnt) -> None:
     plan = ("--layers-per-node", "1", "--nodes", "3", "--max-restarts", "1")
     run = ended_by(desk, kill_a_worker, *WORDS["sage"], *plan)
@@ -60,7 +59,7 @@ def test_a_controller_that_slept_goes_on_by_itself_and_whoever_attaches_is_told(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("end", [ctrl_c, kill_the_controller])
+@pytest.mark.parametrize("end", [ctrl_c, pytest.param(kill_the_controller, marks=pytest.mark.thorough)])
 def test_a_run_that_was_ended_goes_on_under_another_plan_and_engine(
     desk: Desk, whole: Learnt, end: Callable[[subprocess.Popen[str]], None]
 ) -> None:
@@ -89,7 +88,10 @@ def test_a_damaged_state_is_told_and_the_one_before_is_taken(desk: Desk, whole: 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize(("model", "stops"), STOPS.items())
+@pytest.mark.parametrize(
+    ("model", "stops"),
+    [("gcn", 3), *(pytest.param(*each, marks=pytest.mark.thorough) for each in (("sage", 10), ("gcnii", 3)))],
+)
 def test_a_run_that_is_stopped_often_and_goes_on_under_other_plans_equals_one_that_never_was(
     desk: Desk, model: str, stops: int
 ) -> None:

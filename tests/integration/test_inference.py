@@ -269,6 +269,7 @@ def as_large_as_reddit(desk: Desk) -> Iterator[str]:
 
 @pytest.mark.timeout(900)
 @pytest.mark.quiet
+@pytest.mark.thorough  # a graph of that size is made first: minutes
 def test_a_graph_of_reddits_size_is_tested_exactly_within_600_mb_a_node_and_90_seconds(
     desk: Desk, as_large_as_reddit: str
 ) -> None:

@@ -170,7 +170,13 @@ ENDS = {by_picluster_stop: 130, by_ctrl_c: 130, by_killing_the_controller: -sign
 
 
 @pytest.mark.quiet
-@pytest.mark.parametrize("end", ENDS)
+@pytest.mark.parametrize(
+    "end",
+    [
+        by_killing_the_controller,
+        *(pytest.param(end, marks=pytest.mark.thorough) for end in (by_picluster_stop, by_ctrl_c)),
+    ],
+)
 def test_nothing_of_open_mpi_or_ray_stays_on_any_node(
     shelf: Shelf, clean: dict[str, set[str]], end: Callable[[Shelf, subprocess.Popen[str], RunFolder], None]
 ) -> None:

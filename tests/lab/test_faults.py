@@ -72,7 +72,9 @@ def starve(shelf: Shelf, node: str) -> None:
     ("strike", "named_seconds", "kind", "words"),
     [
         (kill, 2.0, "killed", "killed by SIGKILL"),
-        (cut_ssh, 2.0, "unreachable", "the connection to it was lost"),
+        pytest.param(
+            *(cut_ssh, 2.0, "unreachable", "the connection to it was lost"), marks=pytest.mark.thorough
+        ),  # as `unplug`, but that the node can still be reached
         (starve, 2.0, "out-of-memory", r"the kernel killed it .*: it held \d+ MiB, the limit there is 1,024 MiB"),
         (unplug, 6.0, "unreachable", "the connection to it was lost"),
         (stop, 10.0, "frozen", "it said nothing for . s: its process is stopped"),

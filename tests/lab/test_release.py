@@ -29,6 +29,7 @@ def shelf(_can_have_labs: None, tmp_path_factory: pytest.TempPathFactory) -> Ite
     lab_command("down", "--name", name)
 
 
+@pytest.mark.thorough  # made of bases that others make too
 def test_nodes_of_two_releases_stand_in_one_lab_and_come_back_as_they_were(shelf: Shelf) -> None:
     assert {node["name"]: node["release"] for node in shelf.lab.status()["nodes"]} == RELEASES
     with shelf.lab.broken("pi2", "--kill"):

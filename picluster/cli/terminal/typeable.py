@@ -20,6 +20,8 @@ _SETUP = re.compile(
     r"(?<![\w/.-])make setup\b(?P<words>(?: EXTRAS=(?P<extras>[\w,]+))?(?: PYTHON=(?P<python>[\w./-]+))?)"
 )
 _INVENTORY = ("-i", "--inventory")
+_PROSE = {"has", "needs", "takes"}
+"""Words behind the name of a command that make a sentence of it."""
 
 
 def typeable(text: str, typed: Sequence[str] | None = None) -> str:
@@ -51,7 +53,8 @@ def inventory_of(words: Sequence[str]) -> str | None:
 
 def _completed(words: str, program: str, inventory: str | None) -> str:
     split = words.split()
-    if inventory is None or split[0] not in TAKE_INVENTORY or any(word.startswith(_INVENTORY) for word in split):
+    is_complete = any(word.startswith((*_INVENTORY, "--help")) for word in split) or not _PROSE.isdisjoint(split[1:2])
+    if inventory is None or split[0] not in TAKE_INVENTORY or is_complete:
         return program + words
     return f"{program}{words} -i {shlex.quote(inventory)}"
 

@@ -40,6 +40,8 @@ TYPED = ["picluster", "doctor", "-i", "my pis.yml"]
         ("picluster trust a -i other.yml", "picluster trust a -i other.yml"),
         ("picluster launch --inventory=other.yml", "picluster launch --inventory=other.yml"),
         ("see picluster runs", "see picluster runs"),
+        ("picluster doctor has no option -v", "picluster doctor has no option -v"),
+        ("see picluster doctor --help", "see picluster doctor --help"),
         ("this picluster reads 1", "this picluster reads 1"),
         ("see .venv/bin/picluster doctor", "see .venv/bin/picluster doctor"),
     ],
