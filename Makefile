@@ -65,7 +65,7 @@ reset: setup ## take from the Pis what provision has put there (DATA=delete|keep
 	@.venv/bin/picluster reset $(NODES) $(if $(DATA),--yes --$(DATA)-data)
 
 # JOBS=1 runs one test at a time; a file's tests stay together, since they share what they have set up.
-PYTEST = .venv/bin/pytest -n $(or $(JOBS),2) --dist loadfile
+PYTEST = .venv/bin/pytest -n $(or $(JOBS),2) --dist loadfile --no-loadscope-reorder
 
 test: dev ## run the tests
 	$(PYTEST) -m "not slow and not lab and not emulated"

@@ -27,7 +27,10 @@ from picluster.project import program, user_cache
 READ_TIMEOUT_SECONDS = 60
 _SCRIPT_SAYS = "Standard error from inventory script:"
 _BESIDE = ("group_vars", "host_vars")
-_SETTINGS = ("ansible.cfg", "~/.ansible.cfg", "/etc/ansible/ansible.cfg", "~/.ansible/plugins")
+_SETTINGS = (
+    *("ansible.cfg", "~/.ansible.cfg", "/etc/ansible/ansible.cfg"),
+    *("~/.ansible/plugins", "/usr/share/ansible/plugins"),
+)
 """Files by which Ansible may read an inventory otherwise."""
 _SECRET = re.compile(rb'"[^"]*(?:pass|secret|token|vault)[^"]*"\s*:', re.IGNORECASE)
 """A variable of which no copy is to lie about."""
@@ -72,8 +75,10 @@ def _kept_file(path: Path) -> Path | None:
 def _contents(path: Path) -> Iterator[tuple[str, bytes]]:
     """The inventory and the files of variables beside it. LookupError: some of it is no plain file."""
     folder = path.absolute().parent
+    if not path.is_file() or os.access(path, os.X_OK):
+        raise LookupError(path)
     text = path.read_bytes()
-    if not path.is_file() or os.access(path, os.X_OK) or text.startswith(b"#!") or b"plugin" in text:
+    if text.startswith(b"#!") or b"plugin" in text:
         raise LookupError(path)
     yield "", text
     for file in sorted(file for name in _BESIDE for file in (folder / name).rglob("*")):
