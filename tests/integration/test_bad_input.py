@@ -80,19 +80,19 @@ def written(desk: Desk, name: str, text: str) -> Iterator[str]:
     ("words", "told", "fix"),
     [
         (("--model", "nosuch"), "there is no model nosuch", "known are gcn, gcnii, graph_embedding"),
-        (("--model", "nosuch.py"), "there is no model nosuch.py", "--model my.py"),
+        slow(("--model", "nosuch.py"), "there is no model nosuch.py", "--model my.py"),
         slow(
             ("--fanout", "5,5,5", "--depth", "2"), "fanout 5,5,5 has 3 numbers, but sage has 2 layers", "--fanout 25,10"
         ),
         (("--fanout", "5,0"), "a fanout must be at least 1, not 0", "--fanout all"),
-        (("--fanout", "a,b"), "'a' is not a whole number", "--fanout 25,10"),
+        slow(("--fanout", "a,b"), "'a' is not a whole number", "--fanout 25,10"),
         slow(
             ("--nodes", "2", "--layers-per-node", "1", "--depth", "3"), "3 stages need 3 nodes", "--layers-per-node 2"
         ),
         (("--nodes", "pi1,pi9"), "pi9 not in inventory", "it has pi1, pi2"),
-        (("--dataset", "nosuch"), "there is no data set 'nosuch'", "picluster dataset import"),
+        slow(("--dataset", "nosuch"), "there is no data set 'nosuch'", "picluster dataset import"),
         slow(("--option", "width=3"), "model sage has no option width", "its options are depth, hidden, dropout"),
-        (("--option", "width"), "--option width is not NAME=VALUE", "--option alpha=0.1"),
+        slow(("--option", "width"), "--option width is not NAME=VALUE", "--option alpha=0.1"),
         (("--inventory", "nosuch.yml"), "there is no inventory nosuch.yml", "inventory/example.yml"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else None,

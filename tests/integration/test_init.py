@@ -49,7 +49,7 @@ def init(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.fixture(params=[(), WIFI], ids=["cable", "wifi"])
+@pytest.fixture(params=[pytest.param((), marks=pytest.mark.slow), WIFI], ids=["cable", "wifi"])
 def shelf(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
     """A folder with the example's cards and inventory."""
     (tmp_path / ".ssh").mkdir()

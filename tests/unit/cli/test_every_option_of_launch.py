@@ -273,7 +273,21 @@ def test_every_option_has_a_value_to_be_tried_with() -> None:
     assert set(VALUES) == set(parameters())
 
 
-@pytest.mark.parametrize("name", SITUATIONS)
+LIKE_OTHERS = (
+    "cora",
+    "cora-linqs",
+    "a prepared folder by its name",
+    "all neighbours",
+    "mirrored",
+    "layer-split",
+    "mpi",
+)
+"""Situations that differ little from one of the others."""
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(each, marks=pytest.mark.slow if each in LIKE_OTHERS else []) for each in SITUATIONS]
+)
 def test_every_option_changes_what_is_done_or_is_refused_by_its_name(launches: Launches, name: str) -> None:
     situation, passed_over = SITUATIONS[name], []
     usual, refusal = launches.outcome(situation, [])

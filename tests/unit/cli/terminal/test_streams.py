@@ -51,7 +51,7 @@ def test_a_full_disk_behind_standard_output_is_one_clear_line(place: Path, words
 
 
 @pytest.mark.parametrize("redirection", [">&-", "2>&-", ">&- 2>&-", "<&-", "2>/dev/full", "| head -c0"])
-@pytest.mark.parametrize("words", [["report"], ["runs", "--json"]], ids=" ".join)
+@pytest.mark.parametrize("words", [["report"], pytest.param(["runs", "--json"], marks=pytest.mark.slow)], ids=" ".join)
 def test_closed_streams_and_readers_that_leave_are_no_error(place: Path, words: list[str], redirection: str) -> None:
     done = run(place, words, redirection)
     assert (done.returncode, done.stderr) == (0, b"")

@@ -32,6 +32,7 @@ def test_taking_it_leaves_the_number_of_threads_as_it_was() -> None:
     torch.set_num_threads(threads)
 
 
+@pytest.mark.slow
 def test_other_kernels_have_another_one() -> None:
     if torch.backends.cpu.get_cpu_capability() not in ("AVX2", "AVX512"):
         pytest.skip("this processor has one kind of kernels")
