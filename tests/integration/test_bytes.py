@@ -54,12 +54,10 @@ def packed(ids: Ids) -> int:
     return len(ids) * int(ids.max()).bit_length() // 8
 
 
-CASES = [
-    ("sockets", "int8"),
-    *(pytest.param(*case, marks=pytest.mark.thorough) for case in [("gloo", "fp16"), ("rpc", "fp32")]),
-]
+CASES = [("sockets", "int8"), ("gloo", "fp16"), ("rpc", "fp32")]
 
 
+@pytest.mark.thorough  # over real links they are counted in tests/lab/test_engines.py
 @pytest.mark.parametrize(("engine", "wire"), CASES)
 def test_payload_and_socket_bytes_of_a_step_follow_the_formula(desk: Desk, engine: str, wire: Precision) -> None:
     words = ("--scale", "0.1", "--model", "sage", "--hidden", str(HIDDEN), "--epochs", "1", "--nodes", "3")

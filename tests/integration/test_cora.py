@@ -29,7 +29,6 @@ def accuracy(desk: Desk, model: str, seed: int) -> float:
 
 
 @pytest.mark.slow
-@pytest.mark.thorough  # three seeds follow
 def test_gcn_learns_cora_with_the_defaults(desk: Desk, cora_input: str) -> None:
     desk.environment["PICLUSTER_INPUT"] = cora_input
     report = make_report(desk.launch("--dataset", "cora", "--model", "gcn", "--layers-per-node", "1"))
@@ -50,6 +49,7 @@ def accuracies(desk: Desk, cora_input: str, model: str, seeds: int) -> list[floa
 
 
 @pytest.mark.slow
+@pytest.mark.thorough  # over seeds beside PyG: test_cora_beside_pyg.py
 @pytest.mark.timeout(1200)
 def test_gcn_reaches_the_published_accuracy_over_three_seeds(desk: Desk, cora_input: str) -> None:
     """Kipf and Welling (2017, table 2): 0.815 on the Planetoid split."""

@@ -285,7 +285,8 @@ def both(data: Cora, kind: Kind, seed: int, masks: Callable[[int], Callable[[int
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["gat", pytest.param("gin", marks=pytest.mark.thorough)])
+@pytest.mark.thorough
+@pytest.mark.parametrize("name", ["gat", "gin"])
 def test_with_the_same_masks_plain_pyg_has_the_same_right_predictions(data: Cora, name: str) -> None:
     for seed in range(SAME_MASKS_SEEDS):
         found, expected = both(data, KINDS[name], seed, our_masks)

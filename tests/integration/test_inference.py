@@ -228,7 +228,8 @@ def test_predictions_of_another_plan_are_bitwise_those_of_a_single_process(
     assert np.array_equal(found.predict(plan_for(plan, DEPTHS[model], cut_of(model))), single)
 
 
-@pytest.mark.parametrize("model", ["gat"])  # two of the others are above, under the plan that asks most of each
+@pytest.mark.thorough  # two models are above, under the plan that asks most of each
+@pytest.mark.parametrize("model", ["gat"])
 def test_predictions_are_bitwise_the_same_under_all_plans_and_engines(
     small: Callable[[str], Trained], model: str
 ) -> None:

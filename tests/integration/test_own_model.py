@@ -45,6 +45,7 @@ SAME = (*GRAPH, "--model", "own.py", "--fanout", "4,3,3", "--batch-size", "64", 
 
 
 @pytest.mark.slow
+@pytest.mark.thorough  # as in test_wheel.py, under every plan
 def test_an_own_model_of_fixed_depth_learns_the_same_bits_under_every_plan(desk: Desk) -> None:
     (desk.folder / "own.py").write_text(OWN.replace("{row}", ROW))
     plans = [("--strategy", "single"), ("--strategy", "data-parallel", "--nodes", "3"), ("--layers-per-node", "1")]

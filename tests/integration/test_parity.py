@@ -46,7 +46,7 @@ def single_run(desk: Desk) -> Callable[[str, str], RunFolder]:
 
 
 THOROUGH = [pytest.mark.slow, pytest.mark.thorough]
-# Every model, mode and plan is among those that are not thorough.
+# Both modes and every kind of plan are among those that are not thorough; gcnii is in test_recorded_bits.py.
 CASES = [
     *(
         pytest.param(*case, marks=pytest.mark.slow)
@@ -54,12 +54,12 @@ CASES = [
             ("sage", "sampled", "data-parallel"),
             ("sage", "full batch", "layer-split"),
             ("gcn", "sampled", "hybrid, sampler inside"),
-            ("gcnii", "sampled", "hybrid"),
         ]
     ),
     *(
         pytest.param(*case, marks=THOROUGH)
         for case in [
+            ("gcnii", "sampled", "hybrid"),
             ("gcn", "full batch", "hybrid"),
             ("gcn", "full batch", "data-parallel"),
             ("gcnii", "sampled", "layer-split"),

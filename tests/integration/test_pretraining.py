@@ -64,6 +64,7 @@ BY_RPC = ("--strategy", "data-parallel", "--nodes", "2", "--engine", "rpc")
 
 
 @pytest.mark.timeout(400)
+@pytest.mark.thorough  # in one process it is tried in test_state.py
 def test_a_pre_training_that_is_stopped_goes_on_and_so_does_the_training_after_it(
     desk: Desk, undisturbed: tuple[Learnt, Learnt]
 ) -> None:

@@ -33,9 +33,18 @@ def test_training_loads_no_part_and_takes_less_memory() -> None:
         "print(torch.distributions.Normal(0.0, 1.0).sample().ndim == 0)",
         "print(torch.masked.sum(torch.ones(2), mask=torch.tensor([True, False])).item() == 1)",
         "print(type(torch.quantization.QuantStub()(torch.ones(1))) is torch.Tensor)",
-        "from torch._dynamo.exc import Unsupported; print(issubclass(Unsupported, Exception))",
-        "from torch_geometric.datasets.fake import FakeDataset; print(len(FakeDataset()) == 1)",
-        "print(torch.compile(torch.nn.Linear(2, 2), backend='eager')(torch.ones(1, 2)).shape == (1, 2))",
+        pytest.param(
+            "from torch._dynamo.exc import Unsupported; print(issubclass(Unsupported, Exception))",
+            marks=pytest.mark.thorough,
+        ),
+        pytest.param(
+            "from torch_geometric.datasets.fake import FakeDataset; print(len(FakeDataset()) == 1)",
+            marks=pytest.mark.thorough,
+        ),
+        pytest.param(
+            "print(torch.compile(torch.nn.Linear(2, 2), backend='eager')(torch.ones(1, 2)).shape == (1, 2))",
+            marks=pytest.mark.thorough,
+        ),
     ],
 )
 def test_whoever_asks_gets_it(code: str) -> None:

@@ -70,7 +70,7 @@ def checked(refusal: str, case: Case) -> str:
     ("first", "count"),
     [
         (0, 100),
-        pytest.param(100, 500, marks=pytest.mark.slow),
+        pytest.param(100, 500, marks=[pytest.mark.slow, pytest.mark.thorough]),
         pytest.param(600, 1400, marks=[pytest.mark.slow, pytest.mark.thorough]),
     ],
 )

@@ -48,6 +48,7 @@ def check(folder: Path, model: ModelFile) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.thorough
 @given(model=model_files())
 @settings(max_examples=15, derandomize=True, suppress_health_check=PATIENT)
 def test_a_random_model_file_is_refused_by_name_or_learns_the_same_under_every_plan(
