@@ -142,7 +142,6 @@ def test_a_terminal_that_cannot_draw_gets_plain_lines(desk: Desk, terminals: lis
 
 
 @pytest.mark.slow
-@pytest.mark.thorough  # the page on Python has one too
 def test_a_run_made_again_has_the_same_losses_bit_for_bit(desk: Desk, tmp_path: Path) -> None:
     model = tmp_path / "mine.py"
     shutil.copy(desk.folder / "models" / "sage.py", model)
