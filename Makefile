@@ -83,9 +83,9 @@ test-lab: dev ## run the tests on virtual Pis (as root)
 	.venv/bin/pytest -m "lab and quiet" tests/lab
 
 # Virtual Pis wait for half of the time, slow tests compute: together they take less. Pis early, as they take longest.
+test-more: JOBS ?= 3
 test-more: dev ## run slow tests and those on virtual Pis side by side (as root), but the thorough ones
-	.venv/bin/pytest -n $(or $(JOBS),3) --dist loadfile --no-loadscope-reorder \
-		-m "(slow or lab) and not quiet and not emulated and not thorough" tests/lab $(SLOW)
+	$(PYTEST) -m "(slow or lab) and not quiet and not emulated and not thorough" tests/lab $(SLOW)
 	.venv/bin/pytest -m "(slow or lab) and quiet and not emulated and not thorough" tests/lab $(SLOW)
 
 # SEEDS=300 (the first so many) or 17..20; JOBS=2 at once. A seed replays its schedule exactly.

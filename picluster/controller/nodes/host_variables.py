@@ -58,28 +58,29 @@ def _text(name: str, variable: str, value: object, context: Mapping[str, Any]) -
         raise InputError(what, fix="it is no secret: write it in plain text")
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise InputError(f"{variable} of {name} is {value!r}: it must be a text or a number", fix="write one value")
-    if not _is_template(str(value)):
-        return str(value)
-    import jinja2
-
     try:
         return _render(str(value), context)
-    except (jinja2.TemplateError, LookupError, TypeError, ValueError, ArithmeticError) as error:
-        is_unread = type(error) is jinja2.TemplateSyntaxError  # an unknown filter is a kind of it
-        why = "its braces do not fit together" if is_unread else str(error)
-        what = f"{variable} of {name} is {value!r}, which cannot be worked out without Ansible: {why}"
+    except ValueError as error:
+        what = f"{variable} of {name} is {value!r}, which cannot be worked out without Ansible: {error}"
         raise InputError(what, fix="write it in plain, or with variables of the inventory only") from None
 
 
 def _render(text: str, context: Mapping[str, Any]) -> str:
+    """Fill a template in until none is left. ValueError: that cannot be done, and why."""
+    if not _is_template(text):
+        return text
     import jinja2
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
     templates = ImmutableSandboxedEnvironment(undefined=jinja2.StrictUndefined, keep_trailing_newline=True)
     for _ in range(DEEPEST):
+        try:
+            text = templates.from_string(text).render(context)
+        except (jinja2.TemplateError, LookupError, TypeError, ArithmeticError) as error:
+            is_unread = type(error) is jinja2.TemplateSyntaxError  # an unknown filter is a kind of it
+            raise ValueError("its braces do not fit together" if is_unread else str(error)) from None
         if not _is_template(text):
             return text
-        text = templates.from_string(text).render(context)
     raise ValueError("it goes in circles")
 
 

@@ -20,8 +20,8 @@ from typing import Any
 import msgspec
 
 import picluster
-from picluster.controller.record.record_files import write_whole
-from picluster.errors import DataError, InputError, MissingError
+from picluster.controller.record.record_files import keep_answer
+from picluster.errors import InputError, MissingError
 from picluster.project import program, user_cache
 
 READ_TIMEOUT_SECONDS = 60
@@ -51,9 +51,7 @@ def list_inventory(path: Path) -> dict[str, Any]:
     answer = _ask(path)
     listing = msgspec.json.decode(answer, type=dict[str, Any])
     if kept and kept == _kept_file(path) and not _SECRET.search(answer):
-        with suppress(OSError, DataError):  # a cache that cannot be written is no reason to fail
-            kept.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            write_whole(kept, answer)
+        keep_answer(kept, answer)
     return listing
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 
 import picluster
-from picluster.controller.record.record_files import write_whole
+from picluster.controller.record.record_files import keep_answer
 from picluster.errors import DataError, InputError, MissingError, PiclusterError
 from picluster.project import MODELS, find, model_names, user_cache, worker_command
 from picluster.schema.model import ModelDescription
@@ -57,9 +57,7 @@ def describe_model(
         return from_json(ModelDescription, cached.read_bytes(), source=str(cached))
     answer = _ask(file, question, tell)
     description = from_json(ModelDescription, answer, source=f"the description of {file}")
-    with suppress(OSError, DataError):  # a cache that cannot be written is no reason to fail
-        cached.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(cached, answer)
+    keep_answer(cached, answer)
     return description
 
 

@@ -65,6 +65,13 @@ def write_whole(file: Path, content: bytes) -> None:
         os.fsync(stream.fileno())
 
 
+def keep_answer(file: Path, answer: bytes) -> None:
+    """Write a file of a cache that is the person's alone; one that cannot be written is no reason to fail."""
+    with suppress(OSError, DataError):
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_whole(file, answer)
+
+
 def write_record(file: Path, record: Record) -> None:
     """Write a record as a readable page of JSON."""
     write_whole(file, to_json(record, indent=True))
