@@ -28,7 +28,7 @@ TWINS = ("word_features", "graph_feature_embedding")
 """What graph_embedding learns before, graph_feature_embedding learns too, beside a layer of its features."""
 SPEED_UP = 1.5
 ATTEMPTS = 5
-FEW_PAIRS = ("pairs=1 << 22", "pairs=1 << 19")
+FEW_PAIRS = ("pairs=1 << 22", "pairs=1 << 17")
 """48 steps of pre-training rather than 384: enough for a median."""
 
 pytestmark = [

@@ -210,7 +210,7 @@ def cut_of(model: str) -> Cut:
 
 
 @pytest.mark.parametrize(
-    "model", ["sage", "gat", *(pytest.param(m, marks=pytest.mark.thorough) for m in ("gcn", "gcnii"))]
+    "model", ["sage", *(pytest.param(m, marks=pytest.mark.thorough) for m in ("gat", "gcn", "gcnii"))]
 )
 def test_exact_scores_and_test_accuracy_equal_plain_pyg_on_the_whole_graph(
     small: Callable[[str], Trained], model: str

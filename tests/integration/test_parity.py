@@ -46,12 +46,12 @@ def single_run(desk: Desk) -> Callable[[str, str], RunFolder]:
 
 
 THOROUGH = [pytest.mark.slow, pytest.mark.thorough]
-# Both modes and every kind of plan are among those that are not thorough; gcnii is in test_recorded_bits.py.
+# Both modes, and a plan with cuts and replicas, are among those that are not thorough; replicas of the whole model are
+# in tests/lab/test_engines.py, gcnii is in test_recorded_bits.py.
 CASES = [
     *(
         pytest.param(*case, marks=pytest.mark.slow)
         for case in [
-            ("sage", "sampled", "data-parallel"),
             ("sage", "full batch", "layer-split"),
             ("gcn", "sampled", "hybrid, sampler inside"),
         ]
@@ -59,6 +59,7 @@ CASES = [
     *(
         pytest.param(*case, marks=THOROUGH)
         for case in [
+            ("sage", "sampled", "data-parallel"),
             ("gcnii", "sampled", "hybrid"),
             ("gcn", "full batch", "hybrid"),
             ("gcn", "full batch", "data-parallel"),
@@ -83,7 +84,7 @@ def test_every_plan_over_sockets_gives_the_losses_of_one_process(
 @pytest.mark.parametrize(
     ("engine", "model", "mode", "plan"),
     [
-        pytest.param("gloo", "sage", "sampled", "data-parallel", marks=pytest.mark.slow),
+        pytest.param("gloo", "sage", "sampled", "data-parallel", marks=THOROUGH),
         pytest.param("gloo", "gcnii", "sampled", "layer-split", marks=THOROUGH),
         pytest.param("rpc", "gcn", "full batch", "hybrid", marks=THOROUGH),
     ],

@@ -26,7 +26,7 @@ while "--node={node}" in sys.argv and Path("{hold}").exists():
 
 """
 """Head of a model file that one node is kept from loading. Its node tells of its memory meanwhile."""
-ENGINES = ["sockets", "gloo", *(pytest.param(each, marks=pytest.mark.thorough) for each in ("rpc", "mpi", "ray"))]
+ENGINES = ["sockets", *(pytest.param(each, marks=pytest.mark.thorough) for each in ("gloo", "rpc", "mpi", "ray"))]
 MAY_END = {"rpc", "mpi"}
 """Engines whose libraries garbage may end: TensorPipe takes it for a length, Open MPI waits for the rest of it."""
 PACKAGES = {"mpi": "mpi4py", "ray": "ray"}

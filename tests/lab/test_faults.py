@@ -20,7 +20,7 @@ from tests.lab.running import RunningLab, eventually
 from tests.lab.shelf import END_SECONDS, START_SECONDS, Shelf, make_shelf
 from tests.learnt import learnt
 
-pytestmark = [pytest.mark.lab, pytest.mark.quiet]
+pytestmark = pytest.mark.lab
 
 GONE_SECONDS = 5.0
 PI12, PI34 = ("--nodes", "pi1,pi2", "--layers-per-node", "2"), ("--nodes", "pi3,pi4", "--layers-per-node", "2")
@@ -31,6 +31,7 @@ def shelf(lab: RunningLab, tmp_path_factory: pytest.TempPathFactory) -> Shelf:
     return make_shelf(tmp_path_factory.mktemp("desk"), lab)
 
 
+@pytest.mark.quiet
 def test_no_worker_outlives_a_killed_controller(shelf: Shelf) -> None:
     with shelf.training() as (controller, _):
         controller.kill()
@@ -68,6 +69,7 @@ def starve(shelf: Shelf, node: str) -> None:
     shelf.lab.ssh(node, f"python3 -c '{hog}'", check=False)
 
 
+@pytest.mark.quiet
 @pytest.mark.parametrize(
     ("strike", "named_seconds", "kind", "words"),
     [
@@ -135,6 +137,7 @@ def test_a_worker_that_ends_at_once_without_a_word_is_named_and_left_out(shelf: 
     assert learnt(run) == learnt(make_desk(tmp_path).launch(*task, "--strategy", "single"))
 
 
+@pytest.mark.quiet
 @pytest.mark.timeout(900)
 def test_a_short_cut_does_nothing_and_after_each_fault_training_goes_on_to_the_same_bits(
     shelf: Shelf, tmp_path: Path
@@ -169,6 +172,7 @@ def has_trained(run: RunFolder, attempt: int) -> bool:
     return any(each.attempt == attempt for each in steps)
 
 
+@pytest.mark.quiet
 def test_a_worker_that_cannot_end_itself_is_reaped_and_nothing_else(shelf: Shelf) -> None:
     with shelf.training(*PI12) as (_, alive), shelf.training(*PI34) as (controller, left):
         (frozen,) = shelf.workers("pi3")
@@ -187,6 +191,7 @@ def test_a_worker_that_cannot_end_itself_is_reaped_and_nothing_else(shelf: Shelf
     assert shelf.desk.picluster("reap").stdout == "nothing was left behind\n"
 
 
+@pytest.mark.quiet
 def test_a_busy_node_says_whose_it_is_and_stopping_one_run_leaves_the_other_alone(shelf: Shelf) -> None:
     with shelf.training(*PI12) as (first, held), shelf.training(*PI34) as (second, _):
         refused = shelf.desk.picluster("launch", "--nodes", "pi2", "--epochs", "1")
@@ -215,6 +220,7 @@ def test_who_waits_for_a_busy_node_gets_it_when_it_is_free(shelf: Shelf) -> None
     assert "test accuracy" in output
 
 
+@pytest.mark.quiet
 def test_a_claim_is_the_node_s_whoever_asks_first_past_the_look(shelf: Shelf) -> None:
     """Two launches at the same moment: exactly one of them gets the nodes."""
     with (

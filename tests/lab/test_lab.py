@@ -15,7 +15,7 @@ import pytest
 
 from tests.lab.running import RunningLab, lab_command
 
-pytestmark = [pytest.mark.lab, pytest.mark.quiet]
+pytestmark = pytest.mark.lab
 
 GIB = 1 << 30
 WORKER = "/opt/picluster/.venv/bin/picluster-worker"
@@ -88,6 +88,7 @@ def test_the_memory_limit_is_seen_and_enforced(lab: RunningLab) -> None:
     assert lab.ssh("pi2", "python3 -c 'bytearray(600 << 20)'; echo $?").stdout.strip() == "0"
 
 
+@pytest.mark.quiet
 def test_half_a_core_is_half_a_core(lab: RunningLab) -> None:
     work = "import time\nbegan = time.monotonic()\nwhile time.process_time() < 1: pass\nprint(time.monotonic() - began)"
     assert float(lab.ssh("pi3", f"python3 -c '{work}'").stdout) > 1.7
@@ -128,6 +129,7 @@ def test_a_lab_with_other_settings_is_refused(lab: RunningLab) -> None:
     assert f"picluster lab down --name {lab.name}" in refused.stderr
 
 
+@pytest.mark.quiet
 def test_nodes_like_real_pis_have_their_means(other_name: str) -> None:
     lab_command("up", "--name", other_name, "--like", "zero2w,pi4", "--second-interface")
     lab = RunningLab(other_name)

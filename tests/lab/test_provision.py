@@ -225,6 +225,7 @@ def test_reset_leaves_what_others_installed_and_the_person_s_data(shelf: Shelf, 
     assert shelf.lab.in_node("pi1", f"{left} || true").stdout == ""
 
 
+@pytest.mark.thorough
 def test_reset_of_bare_nodes_ends_well_and_takes_data_where_that_is_wanted(shelf: Shelf) -> None:
     found = counts(make(shelf, "reset", "DATA=delete"))
     assert all(node["failed"] == 0 for node in found.values())

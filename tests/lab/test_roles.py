@@ -222,6 +222,7 @@ def test_the_network_that_the_person_comes_from_is_let_in_and_said_or_the_addres
     assert play(TELL).code == 0
 
 
+@pytest.mark.thorough
 def test_a_member_that_is_not_reached_keeps_its_place(play: Play, ready: RunningLab) -> None:
     with ready.broken("pi2", "--kill"):
         recap = play(TELL)

@@ -59,7 +59,7 @@ def test_a_random_model_file_is_refused_by_name_or_learns_the_same_under_every_p
 
 @pytest.mark.slow
 @given(model=model_files())
-@settings(max_examples=60, derandomize=True, suppress_health_check=PATIENT)
+@settings(max_examples=25, derandomize=True, suppress_health_check=PATIENT)
 def test_many_random_model_files_are_refused_by_name_or_learn_the_same_under_every_plan(
     tmp_path: Path, model: ModelFile
 ) -> None:
