@@ -212,7 +212,8 @@ def test_a_run_that_nobody_reads_goes_on_to_its_end(desk: Desk, redirection: str
     assert len([each for each in run.events() if isinstance(each.event, EpochDone)]) == 3
 
 
-@pytest.mark.parametrize("role", ["stage 1", *(pytest.param(role, marks=pytest.mark.slow) for role in ("sampler",))])
+@pytest.mark.slow
+@pytest.mark.parametrize("role", ["stage 1", "sampler"])
 def test_a_killed_worker_is_named_and_takes_the_others_along(desk: Desk, role: str) -> None:
     with running(desk) as (controller, run, workers):
         plan = run.plan()

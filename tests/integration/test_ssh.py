@@ -23,7 +23,7 @@ from tests.integration.test_ends import GONE_SECONDS, HEARD_SECONDS, assert_gone
 if TYPE_CHECKING:
     import psutil
 
-pytestmark = NEEDS_SSHD
+pytestmark = [NEEDS_SSHD, pytest.mark.slow]
 NAMES = ("sam", "one", "two", "a'; echo b")
 SAME = (*GRAPH, "--hidden", "16", "--layers-per-node", "1", "--nodes", "4", "--micro-batches", "2")
 TRAIN_TIMEOUT_SECONDS = 240

@@ -16,8 +16,9 @@ from picluster.controller.page.sentences import HeldBack, judge
 from picluster.controller.record.metrics import read_metrics
 from picluster.controller.record.report import report_of
 from picluster.controller.record.run_folder import RunFolder
-from picluster.lab.kernel.control_groups import freeze, hierarchies, limiting
+from picluster.lab.kernel.control_groups import anonymous_bytes, freeze, hierarchies, limiting, memory_files
 from picluster.lab.kernel.network import port_names
+from picluster.lab.machine.disk import devices
 from picluster.lab.spec import NodeSpec
 from picluster.lab.state import read_spec
 from picluster.schema.events import StepDone
@@ -57,6 +58,25 @@ def weak(lab: RunningLab, node: str, cpus: float) -> Iterator[None]:
         yield
     finally:
         change(spec)
+
+
+@contextmanager
+def short_of_memory(lab: RunningLab, node: str, spare_mebibytes: int) -> Iterator[None]:
+    """A node with hardly more memory than what its processes cannot drop, and a card that reads 300 times a second."""
+    spec, groups, places = spec_of(lab, node), hierarchies(), lab.places.node(node)
+    disk = devices(places, places.disk)
+    own = anonymous_bytes(groups, memory_files(groups, places.group)[1].read_text())
+    weak = msgspec.structs.replace(spec, memory_bytes=own + (spare_mebibytes << 20), random_reads=300)
+    whole = msgspec.structs.replace(spec, random_reads=1_000_000)
+    for file, value in limiting(groups, places.group, weak, disk):
+        if file.exists():
+            file.write_text(value)
+    try:
+        yield
+    finally:
+        for file, value in reversed(limiting(groups, places.group, whole, disk)):  # what limits more is raised first
+            if file.exists():
+                file.write_text(value)
 
 
 @contextmanager

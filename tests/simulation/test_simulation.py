@@ -8,8 +8,8 @@ import torch
 from tests.simulation.faults import Fault
 from tests.simulation.schedule import Outcome, simulate
 
-FEW = range(20)
-MANY = range(20, 80)
+FEW = range(12)
+MANY = range(12, 80)
 KEPT = {
     199: "Ctrl-C while workers were told to end after a failure left threads of the controller behind",
     453: "a controller that had paused asked for a state that the node had removed, and gave the node up for it",

@@ -29,6 +29,8 @@ from picluster.worker.wire.links import Clock
 SAMPLE_SECONDS = 0.5
 OBSERVE_SECONDS = 0.1
 """After a step memory is looked at if it was not within this time: the look would be 0.5 % of the shortest steps."""
+LIMIT_SECONDS = 10.0
+"""After so long the limit is looked up again, which takes longer than a reading: somebody may have changed it."""
 _NOBODY: Mapping[bytes, str] = {}
 _TEMPERATURE = Path("/sys/class/thermal/thermal_zone0/temp")
 
@@ -61,6 +63,7 @@ class ResourceSampler(threading.Thread):
         self._peak = AnonymousPeak()
         self._engine_peak = 0
         self._limit = memory_limit()
+        self._limit_time = time.monotonic()
         self._observe_time = 0.0
         self.meter: Meter | None = None
         """Meter of energy, once it is known."""
@@ -88,6 +91,8 @@ class ResourceSampler(threading.Thread):
         """Take one reading."""
         now, engine = read_memory(), memory_of_children()
         self._engine_peak = max(self._engine_peak, engine)
+        if (time_now := time.monotonic()) >= self._limit_time + LIMIT_SECONDS:
+            self._limit, self._limit_time = memory_limit(), time_now
         return Resources(
             rss_bytes=now.rss,
             anonymous_bytes=now.anonymous,

@@ -206,6 +206,7 @@ def table() -> str:
     return "\n".join(["| convolution | here | looks at, or why not → what to do |", "|---|---|---|", *lines]) + "\n"
 
 
+@pytest.mark.slow
 def test_the_table_in_the_docs_says_what_is_found() -> None:
     torch_geometric = pytest.importorskip("torch_geometric")
     if torch_geometric.__version__ != LOCKED or torch_geometric.typing.WITH_TORCH_SPARSE:

@@ -240,7 +240,9 @@ def layers(*, features, classes, depth=4, hidden=16, dropout=0.5):
 """
 
 
-@pytest.mark.parametrize("sampled", [True, False], ids=["sampled", "full"])
+@pytest.mark.parametrize(
+    "sampled", [pytest.param(True, marks=pytest.mark.slow, id="sampled"), pytest.param(False, id="full")]
+)
 def test_dense_layers_anywhere_between_layers_of_all_kinds_cut_anywhere_give_the_same_bits(
     tmp_path: Path, *, sampled: bool
 ) -> None:

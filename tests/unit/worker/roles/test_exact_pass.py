@@ -259,7 +259,7 @@ def test_exact_scores_are_those_of_whole_neighbourhoods(
     assert score.loss == pytest.approx(loss.item(), rel=1e-6)
 
 
-@pytest.mark.parametrize("seed", [*range(15), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(15, 40))])
+@pytest.mark.parametrize("seed", [*range(9), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(9, 40))])
 def test_any_plan_gives_the_same_scores_bit_for_bit(
     tmp_path: Path, graph: GraphFolder, model_file: Callable[[str], Path], seed: int
 ) -> None:

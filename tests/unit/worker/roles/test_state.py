@@ -219,7 +219,7 @@ def graphs(tmp_path_factory: pytest.TempPathFactory) -> list[GraphFolder]:
     return [write_graph(folder / each, random, features=FEATURES, classes=CLASSES, dtype=each) for each in dtypes]
 
 
-@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("seed", [*SEEDS[:8], *(pytest.param(seed, marks=pytest.mark.slow) for seed in SEEDS[8:])])
 def test_a_run_that_is_cut_and_goes_on_under_other_plans_learns_what_one_process_learns(
     tmp_path: Path, graphs: list[GraphFolder], seed: int
 ) -> None:
