@@ -18,7 +18,6 @@ from picluster.controller.record.report import report_of
 from picluster.controller.record.run_folder import RunFolder
 from picluster.lab.kernel.control_groups import anonymous_bytes, freeze, hierarchies, limiting, memory_files
 from picluster.lab.kernel.network import port_names
-from picluster.lab.machine.disk import devices
 from picluster.lab.spec import NodeSpec
 from picluster.lab.state import read_spec
 from picluster.schema.events import StepDone
@@ -28,7 +27,8 @@ from tests.lab.shelf import Shelf, make_shelf
 pytestmark = [pytest.mark.lab, pytest.mark.quiet, pytest.mark.thorough]
 
 STEPS = 40
-"""Steps that are made slow."""
+LARGE = ("--nodes", "3", "--scale", "0.3", "--batch-size", "8", "--micro-batches", "2", "--hidden", "256")
+"""A run whose features take 84 MB, of which each step reads a few rows."""
 SLOW_SECONDS = 300.0
 STOOD_STILL_SECONDS = 4.0
 
@@ -62,19 +62,17 @@ def weak(lab: RunningLab, node: str, cpus: float) -> Iterator[None]:
 
 @contextmanager
 def short_of_memory(lab: RunningLab, node: str, spare_mebibytes: int) -> Iterator[None]:
-    """A node with hardly more memory than what its processes cannot drop, and a card that reads 300 times a second."""
+    """A node with hardly more memory than what its processes cannot drop."""
     spec, groups, places = spec_of(lab, node), hierarchies(), lab.places.node(node)
-    disk = devices(places, places.disk)
     own = anonymous_bytes(groups, memory_files(groups, places.group)[1].read_text())
-    weak = msgspec.structs.replace(spec, memory_bytes=own + (spare_mebibytes << 20), random_reads=300)
-    whole = msgspec.structs.replace(spec, random_reads=1_000_000)
-    for file, value in limiting(groups, places.group, weak, disk):
+    weak = msgspec.structs.replace(spec, memory_bytes=own + (spare_mebibytes << 20))
+    for file, value in limiting(groups, places.group, weak, ()):
         if file.exists():
             file.write_text(value)
     try:
         yield
     finally:
-        for file, value in reversed(limiting(groups, places.group, whole, disk)):  # what limits more is raised first
+        for file, value in reversed(limiting(groups, places.group, spec, ())):  # what limits more is raised first
             if file.exists():
                 file.write_text(value)
 
@@ -115,6 +113,8 @@ class Setting:
     node: str
     fault: Callable[[RunningLab, str], AbstractContextManager[None]]
     words: tuple[str, ...] = ("--nodes", "3")
+    steps: int = STEPS
+    """Steps that are made slow, at least."""
 
 
 SETTINGS = [
@@ -126,6 +126,8 @@ SETTINGS = [
     Setting("link", "pi2", lambda lab, node: bad_cable(lab, node, "2mbit")),
     Setting("link", "pi3", lambda lab, node: bad_cable(lab, node, "500kbit")),
     Setting("frozen", "pi2", standing_still),
+    Setting("memory", "pi2", lambda lab, node: short_of_memory(lab, node, 8)),
+    Setting("reads", "pi2", lambda lab, node: short_of_memory(lab, node, 60), LARGE, 15),
 ]
 
 
@@ -136,7 +138,7 @@ def test_the_sentence_names_the_node_and_the_cause(shelf: Shelf, setting: Settin
         last = run.plan().stages[-1].nodes[0]
         with setting.fault(shelf.lab, setting.node):
             done = steps(run, last)
-            eventually(lambda: steps(run, last) >= 2 * done + STEPS, within_seconds=SLOW_SECONDS)
+            eventually(lambda: steps(run, last) >= 2 * done + setting.steps, within_seconds=SLOW_SECONDS)
     found = held_back(run)
     assert (found.cause, found.node) == (setting.cause, setting.node), found.held_back
 

@@ -129,7 +129,7 @@ def _load(name: str, lines: Sequence[Recorded]) -> Load:
     return Load(
         node=name,
         cores=median(each.cpu_share for each in training) if training else 0.0,
-        resident_share=training[-1].peak_rss_bytes / limit if training and limit else 0.0,
+        resident_share=min(1.0, training[-1].peak_rss_bytes / limit) if training and limit else 0.0,
     )
 
 

@@ -1,7 +1,8 @@
 """Three sentences on a run: what was learnt, what held it back, what to try. Pure: from a report and what befell it.
 
 The node that computes for the largest share of its steps holds the others back, as docs/report.md explains; before that
-come what a share cannot show: a moment in which all stood still, memory that runs out, pages that are read again.
+come what a share cannot show: a node that was lost, a moment in which all stood still, memory that runs out, pages that
+are read again.
 """
 
 from __future__ import annotations
@@ -13,8 +14,12 @@ from picluster.schema.record import Record
 from picluster.schema.report import NodeReport, Percentiles, Report
 from picluster.wording import counted
 
-Cause = Literal["nothing", "alone", "frozen", "memory", "reads", "slow", "compute", "sampler", "last stage", "link"]
+Cause = Literal[
+    "nothing", "lost", "alone", "frozen", "memory", "reads", "slow", "compute", "sampler", "last stage", "link"
+]
 
+_WITHOUT = 0.1
+"""Share of the epochs, made without a node, from which its loss held the run back."""
 _FULL = 0.9
 """Share of its limit from which a node's own memory leaves no room for files."""
 _SLOWER = 1.5
@@ -32,6 +37,7 @@ _TELLING_BYTES = 4096.0
 _FASTER = 3.0
 """Ratio of two links' speeds from which one of them is slow."""
 _MEBIBYTE = 1 << 20
+_LESS_MEMORY = "Smaller micro-batches need less: a higher --micro-batches."
 
 
 class Stall(Record, frozen=True, kw_only=True):
@@ -89,7 +95,8 @@ def judge(report: Report, loads: Sequence[Load] = (), stall: Stall | None = None
     if not timed:
         return _verdict("nothing", "", "No step was made, so no node can be compared with others.", _advice(report))
     return (
-        _frozen(stall)
+        _lost(report)
+        or _frozen(stall)
         or _out_of_memory(timed)
         or _alone(timed)
         or _slow(timed, loads)
@@ -105,6 +112,26 @@ def _verdict(cause: Cause, node: str, held_back: str, to_try: str) -> HeldBack:
 def _advice(report: Report) -> str:
     fix = report.failure.fix if report.failure else ""
     return f"{fix[:1].upper()}{fix[1:]}." if fix else "Launch again, and read picluster logs."
+
+
+def _lost(report: Report) -> HeldBack | None:
+    """The node whose work others have done for the longest time, since it failed."""
+    for attempt in report.attempts:
+        failure = attempt.after
+        if failure is None or failure.node is None or failure.node in report.plan.nodes:
+            continue
+        without = len(report.epochs) + 1 - attempt.position.epoch
+        if without < _WITHOUT * len(report.epochs):
+            return None
+        work = f" ({failure.role})" if failure.role else ""
+        words = (
+            f"{failure.node}{work} was lost in epoch {attempt.position.epoch}: {failure.cause}. "
+            f"Others have done its work since."
+        )
+        is_full = failure.kind == "out-of-memory"
+        remedy = _LESS_MEMORY if is_full else f"See to {failure.node} before the next run: picluster doctor."
+        return _verdict("memory" if is_full else "lost", failure.node, words, remedy)
+    return None
 
 
 def _frozen(stall: Stall | None) -> HeldBack | None:
@@ -127,7 +154,7 @@ def _out_of_memory(nodes: Sequence[NodeReport]) -> HeldBack | None:
         return None
     used, limit = ((size or 0) / _MEBIBYTE for size in (node.memory.peak_anonymous_bytes, node.memory.limit_bytes))
     words = f"{node.name} ({node.role}) used {used:,.0f} of its {limit:,.0f} MiB of memory ({share:.0%})."
-    return _verdict("memory", node.name, words, "Smaller micro-batches need less: a higher --micro-batches.")
+    return _verdict("memory", node.name, words, _LESS_MEMORY)
 
 
 def _fullness(node: NodeReport) -> float:

@@ -9,7 +9,9 @@ from picluster.controller.page.course import find_stall
 from picluster.controller.page.sentences import Load, judge, what_was_learnt
 from picluster.controller.record.report import make_report
 from picluster.controller.record.run_folder import RunFolder
-from picluster.schema.report import NodeMemory, NodeReport, Percentiles, Report
+from picluster.schema.report import AttemptReport, NodeMemory, NodeReport, Percentiles, Report
+from picluster.schema.run import Failure
+from picluster.schema.state import Position
 from tests.unit.controller.made import RUN_V1, a_step
 
 REPORT = make_report(RunFolder(RUN_V1))
@@ -172,6 +174,27 @@ def test_a_node_whose_processor_is_not_at_work_waits_for_its_disk_from_100_reads
     verdict = judge(msgspec.structs.replace(report, nodes=nodes), [Load(node="local2", cores=0.2, resident_share=0.7)])
     assert (verdict.cause, verdict.node) == (cause, "local2")
     assert ("again and again, 21 times a step" in verdict.held_back) == (cause == "reads")
+
+
+def without(node: str, epoch: int, epochs: int, **failure: Any) -> Report:
+    """A report of so many epochs; from the given one on it went on without a node."""
+    fault = Failure(node=node, layers=(1,), cause="it broke", fix="", log=None, role="stage 1", **failure)
+    position = Position(epoch=epoch)
+    attempt = AttemptReport(attempt=2, started=0.0, after=fault, position=position, plan=REPORT.plan)
+    return msgspec.structs.replace(a_report(), attempts=(attempt,), epochs=REPORT.epochs[:1] * epochs)
+
+
+@pytest.mark.parametrize(("kind", "cause"), [("unreachable", "lost"), ("out-of-memory", "memory")])
+def test_a_node_that_was_lost_is_told_with_its_work_and_the_epoch(kind: str, cause: str) -> None:
+    verdict = judge(without("pi9", 3, 10, kind=kind))
+    assert (verdict.cause, verdict.node) == (cause, "pi9")
+    assert verdict.held_back == "pi9 (stage 1) was lost in epoch 3: it broke. Others have done its work since."
+
+
+def test_a_node_that_came_back_or_was_lost_at_the_end_is_not_to_blame() -> None:
+    assert judge(without("local2", 3, 10)).cause == "compute"
+    assert judge(without("pi9", 31, 40)).cause == "lost"
+    assert judge(without("pi9", 40, 40)).cause == "compute"
 
 
 def test_a_frozen_moment_is_told_with_the_step_and_its_share() -> None:
