@@ -59,7 +59,7 @@ in_order() {
     for word in "${KNOWN[@]}"; do
         [[ " ${1//,/ } " == *" $word "* ]] && found+=("$word")
     done
-    (IFS=, && echo "${found[*]}")
+    (IFS=, && echo "${found[*]-}") # bash 3.2, which macOS has, calls an empty array unset
 }
 
 # Whether .venv is complete, was made here and by that Python.
@@ -161,7 +161,7 @@ install_packages() {
     local packages=controller,${1%dev} group=()
     [[ $1 == *dev ]] && group=(--group dev)
     echo "installing the other packages"
-    pip_install --constraint constraints.txt --editable ".[${packages%,}]" "${group[@]}"
+    pip_install --constraint constraints.txt --editable ".[${packages%,}]" ${group[@]+"${group[@]}"}
 }
 
 # Workers on virtual Pis see these packages read-only; other modules Python compiles when they are first imported.

@@ -30,6 +30,7 @@ LONG = ("docs/compare.md", "docs/datasets.md", "docs/models.md", "docs/report.md
 UNFOLLOWED = (
     "LOG",
     "benchmarks",
+    "computer",
     "convolutions",
     "energy",
     "engines",
