@@ -6,7 +6,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .PHONY: help setup dev demo lab compare-cora compare-reddit compare-precision provision reset
-.PHONY: fuzz test test-slow test-lab test-more test-faults test-provision test-cards test-emulated check bench bench-reddit torch-table fix
+.PHONY: fuzz test test-slow test-lab test-more test-faults test-provision test-cards test-emulated test-v2 check bench bench-reddit torch-table fix
 
 # Two targets must not set up at once; tests run in parallel by themselves.
 .NOTPARALLEL:
@@ -23,7 +23,7 @@ export LC_ALL := C.UTF-8
 NODES = $(if $(INVENTORY),--inventory '$(INVENTORY)') $(if $(LIMIT),--limit '$(LIMIT)') $(if $(ASK_BECOME),--ask-become-pass)
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' Makefile
 
 setup: ## make .venv with what picluster needs (quick when there is nothing to do)
 	@scripts/setup.sh
@@ -130,6 +130,10 @@ bench-reddit: dev ## measure picluster beside PyG, DGL and its predecessor's sch
 		$(if $(EPOCHS),--epochs '$(EPOCHS)') $(if $(STEPS),--steps '$(STEPS)') $(if $(REPEATS),--repeats '$(REPEATS)') \
 		$(if $(CORES),--cores '$(CORES)') $(if $(ROWS),--rows '$(ROWS)') $(if $(FOLDER),--folder '$(FOLDER)') \
 		$(if $(RIVALS),--python '$(RIVALS)') $(if $(JSON),--json) $(if $(DOCS),--docs)
+
+# TESTS=tests/lab/test_faults.py; without KVM half an hour
+test-v2: dev ## run tests of labs in a virtual machine with control groups of version 2 alone (as root)
+	@TESTS='$(TESTS)' scripts/test_v2.sh
 
 # TORCH="2.9.1 2.10.0"; what was tried before is not tried again
 torch-table: dev ## try torch on the emulated processors of Pis (as root; a few minutes each): docs/provision.md

@@ -11,7 +11,7 @@ from picluster.lab.kernel.control_groups import Hierarchies, joining
 from picluster.lab.places import NAMESPACES, LabPlaces, NodePlaces
 from picluster.lab.spec import LabSpec, NodeSpec
 
-BOOT_TIMEOUT_SECONDS = 120
+BOOT_TIMEOUT_SECONDS = 300
 _CONNECT_TIMEOUT_SECONDS = 2
 _POLL_SECONDS = 0.05
 _REBOOT = 133
