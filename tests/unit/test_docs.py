@@ -28,8 +28,8 @@ OF_OTHERS = {
     "--cloudinit-networkconfig",
 }
 OF_OTHERS |= {"--pdeathsig", "--no-deps", "--extra-index-url", "--pip-args", "--index", "--index-strategy"}
-OF_OTHERS |= {"--no-build-isolation", "--logdir"}
-"""Options of `picluster-worker`, poetry, scripts, systemctl, dpkg, mpirun, setpriv, pip, pipx, uv and tensorboard."""
+OF_OTHERS |= {"--no-build-isolation", "--logdir", "--install"}
+"""Options of `picluster-worker`, poetry, scripts, systemctl, dpkg, mpirun, setpriv, pip, pipx, uv, tensorboard and wsl."""
 
 
 def prose(page: Path) -> str:

@@ -69,8 +69,8 @@ def checked(refusal: str, case: Case) -> str:
 @pytest.mark.parametrize(
     ("first", "count"),
     [
-        (0, 40),
-        pytest.param(40, 560, marks=[pytest.mark.slow, pytest.mark.thorough]),
+        (0, 60),
+        pytest.param(60, 540, marks=[pytest.mark.slow, pytest.mark.thorough]),
         pytest.param(600, 1400, marks=[pytest.mark.slow, pytest.mark.thorough]),
     ],
 )
