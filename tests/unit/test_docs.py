@@ -29,7 +29,7 @@ OF_OTHERS = {
 }
 OF_OTHERS |= {"--pdeathsig", "--no-deps", "--extra-index-url", "--pip-args", "--index", "--index-strategy"}
 OF_OTHERS |= {"--no-build-isolation", "--logdir", "--install"}
-"""Options of `picluster-worker`, poetry, scripts, systemctl, dpkg, mpirun, setpriv, pip, pipx, uv, tensorboard and wsl."""
+"""Options of `picluster-worker`, poetry, scripts and of programs such as systemctl, dpkg, mpirun, pip, uv and wsl."""
 
 
 def prose(page: Path) -> str:
