@@ -17,8 +17,8 @@ _SUFFIXES = {"float32": "-fp32", "int8": "-int8"}
 PARTIAL_MARK = ".partial-"
 """Part of the name of a graph folder that is being made, before the id of the process that makes it."""
 DEFAULT_SCALE = 0.01
-SMALLEST_SCALE, LARGEST_SCALE = 0.001, 2.0
-"""Below, the 41 classes have hardly any nodes; above, 32-bit sizes and ordinary disks come to their ends."""
+SMALLEST_SCALE, LARGEST_SCALE = 0.001, 5.0
+"""Below, the 41 classes have hardly any nodes; above, to generate one takes more than 5 GB of memory."""
 
 _LONGEST_NAME = 100
 _LONGEST_NAME_BYTES = 200

@@ -1,8 +1,8 @@
 """A generated graph of the shape of Reddit (Hamilton, Ying and Leskovec, NeurIPS 2017), at any scale.
 
 Scale 1 is its full size: 232,965 nodes, 114.6 million directed edges, 602 features, 41 classes. Nodes grow with the
-scale and the mean degree with its square root, so that small graphs stay sparse. The same (scale, seed) gives the
-same bytes.
+scale, and the mean degree with its square root up to scale 1, so that small graphs stay sparse. The same (scale, seed)
+gives the same bytes.
 """
 
 from collections.abc import Callable
@@ -35,7 +35,7 @@ REDDIT = Published(
     homophily=0.75,
 )
 """Statistics of Reddit itself; the homophily is told as about this."""
-_VERSION = 2
+_VERSION = 3
 """Counts up with every change of the graph that a (scale, seed) gives."""
 _DEGREE_SIGMA = 1.16
 """Sigma of the log-normal expected degrees: at scale 1 the largest degree comes out at Reddit's 21.7 thousand."""
@@ -82,7 +82,7 @@ class Sizes(NamedTuple):
         """Sizes at `scale`; 1 is Reddit's."""
         nodes = round(REDDIT.nodes * scale)
         train, validation = (round(REDDIT.splits[name] * scale) for name in SPLITS[:2])
-        return cls(nodes, round(nodes * REDDIT.mean_degree * scale**0.5 / 2), train, validation)
+        return cls(nodes, round(nodes * REDDIT.mean_degree * min(1.0, scale) ** 0.5 / 2), train, validation)
 
 
 def source_of(scale: float, seed: int) -> str:

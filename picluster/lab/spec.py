@@ -115,7 +115,7 @@ class LabRequest:
     limits: NodeLimits
     """Limits of every node, where `like` is empty."""
     like: tuple[str, ...]
-    """A Pi to imitate for each node."""
+    """The Pi that all nodes imitate, or one for each node; none where `limits` are given."""
     releases: tuple[str, ...]
     """Codename of the release of all nodes, or one for each node."""
     disk_bytes: int
@@ -129,10 +129,10 @@ class LabRequest:
         check_name(self.name)
         if not 1 <= self.nodes <= MAX_NODES:
             raise InputError(f"--nodes {self.nodes}: a lab has 1 to {MAX_NODES} nodes")
-        if self.like and len(self.like) != self.nodes:
+        if len(self.like) not in (0, 1, self.nodes):
             raise InputError(
                 f"--like names {counted(len(self.like), 'Pi')} for {counted(self.nodes, 'node')}",
-                fix="name one for each node",
+                fix="name one for all nodes, or one for each",
             )
         if len(self.releases) not in (1, self.nodes):
             raise InputError(
@@ -158,7 +158,7 @@ def specify(wanted: LabRequest, network: str) -> LabSpec:
 
 
 def _node(wanted: LabRequest, number: int, network: str) -> NodeSpec:
-    limits = PIS[wanted.like[number]] if wanted.like else wanted.limits
+    limits = PIS[wanted.like[number % len(wanted.like)]] if wanted.like else wanted.limits
     first = ipaddress.ip_network(network)[_FIRST_NODE + number]
     kind = number % len(_FIRST_INTERFACES)
     interfaces = [NodeInterface(_FIRST_INTERFACES[kind], str(first))]

@@ -35,8 +35,8 @@ class SageLayer(Layer):
     def transform(self, rows: Rows) -> Rows:
         """`mean` and `self` (T, inputs) → `h` (T, outputs)."""
         rows = self.dropout(rows)
-        h = self.lin_l(rows["mean"]) + self.lin_r(rows["self"])
-        return rows.having(h=h if self.last else h.relu())
+        h = self.lin_l(rows["mean"]).add_(self.lin_r(rows["self"]))
+        return rows.having(h=h if self.last else h.relu_())
 
 
 def normalised_sum(block: Block, source: Tensor) -> Tensor:

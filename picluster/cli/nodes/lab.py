@@ -124,8 +124,8 @@ def up(
 
 
 def _count(pis: tuple[str, ...], releases: tuple[str, ...]) -> int:
-    """Number of nodes where none was given: as many as a list has."""
-    return len(pis) or (len(releases) if len(releases) > 1 else _NODES)
+    """Number of nodes where none was given: as many as the longer list has."""
+    return max(len(pis), len(releases) if len(releases) > 1 else 0) or _NODES
 
 
 @app.command("down")

@@ -30,7 +30,7 @@ def test_an_unknown_data_set_is_refused_with_the_known_ones() -> None:
     assert "reddit-like" in caught.value.fix
 
 
-@pytest.mark.parametrize("scale", [0.0, -1.0, 2.1, float("nan"), float("inf")])
+@pytest.mark.parametrize("scale", [0.0, -1.0, 5.1, float("nan"), float("inf")])
 def test_a_scale_out_of_range_is_refused(scale: float) -> None:
     with pytest.raises(InputError, match="out of range"):
         dataset_folder_name("reddit-like", scale)

@@ -68,6 +68,12 @@ def test_at_full_scale_the_sizes_are_reddits() -> None:
     assert 2 * sizes.edges == pytest.approx(114.6e6, rel=0.001)
 
 
+def test_beyond_full_scale_nodes_have_as_many_neighbours() -> None:
+    sizes = Sizes.at(3)
+    assert sizes.nodes == 698_895
+    assert 2 * sizes.edges == pytest.approx(344e6, rel=0.001)
+
+
 def test_the_sizes_are_near_what_the_scale_asks_for(reddit_like: GraphFolder) -> None:
     meta, sizes = reddit_like.meta, Sizes.at(0.03)
     assert (meta.nodes, meta.features, meta.classes) == (sizes.nodes, FEATURES, CLASSES)

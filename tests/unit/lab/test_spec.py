@@ -50,6 +50,8 @@ def test_a_node_has_a_pis_means_where_it_is_to_be_like_one() -> None:
     lab = specify(wanted(nodes=2, like=("zero2w", "pi5")), "10.66.0.0/24")
     assert [node.memory_bytes for node in lab.nodes] == [PIS["zero2w"].memory_bytes, PIS["pi5"].memory_bytes]
     assert [node.random_reads for node in lab.nodes] == [1500, 5000]
+    alike = specify(wanted(nodes=3, like=("zero2w",)), "10.66.0.0/24")
+    assert [node.random_reads for node in alike.nodes] == [1500] * 3
 
 
 def test_nodes_have_one_release_or_one_each() -> None:
@@ -98,10 +100,10 @@ def test_emulated_nodes_that_would_share_this_machines_packages_are_refused() ->
     assert refused.value.fix == "add --fresh"
 
 
-def test_likeness_is_named_for_each_node() -> None:
+def test_likeness_is_named_for_all_nodes_or_for_each() -> None:
     assert parse_likeness("pi4, zero2w") == ("pi4", "zero2w")
     with pytest.raises(InputError, match="for 3 nodes"):
-        wanted(nodes=3, like=("pi4",))
+        wanted(nodes=3, like=("pi4", "pi5"))
     with pytest.raises(InputError, match="'pi9'"):
         parse_likeness("pi4,pi9")
 

@@ -25,7 +25,7 @@ def test_a_folder_that_is_there_is_used_again(tmp_path: Path) -> None:
 
 def test_a_graph_of_another_version_of_the_generator_is_refused(tmp_path: Path) -> None:
     file = _prepare(tmp_path).path / "meta.json"
-    file.write_text(file.read_text().replace("shape, version 2", "shape, version 1"))
+    file.write_text(file.read_text().replace("shape, version 3", "shape, version 2"))
     with pytest.raises(DataError, match="not what would be generated now") as caught:
         _prepare(tmp_path)
     assert caught.value.fix == "prepare it again: picluster dataset prepare reddit-like --scale 0.002 --force"
