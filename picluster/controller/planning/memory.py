@@ -60,7 +60,7 @@ def with_memory(
         if own > limit:
             raise InputError(_refusal(plan, names, own, limit), fix=_remedy(plan, names, limit, spec, model, graph))
         if own + files > limit:
-            notes.append(_note(plan, names, own, files, limit, graph))
+            notes.append(_note(plan, names, own, files, limit, spec, model, graph))
     return replace(plan, notes=(*plan.notes, *notes))
 
 
@@ -98,7 +98,7 @@ def _remedy(plan: Plan, names: Sequence[str], limit: int, spec: Spec, model: Mod
     ways = []
     if _fits(replace(plan, cores={}), names, limit, spec, model, graph):
         ways.append("--cores 1 fits, with the same bits")
-    elif fitting := _fitting_micro_batches(plan, names, limit, spec, model, graph):
+    elif fitting := _fitting_micro_batches(replace(plan, cores={}), names, limit, spec, model, graph):
         ways.append(f"--micro-batches {fitting} fits (and learns other last bits)")
     if len(names) > 1:
         ways.append("fewer processes on that machine")
@@ -120,9 +120,8 @@ def _have_sampler_beside(plan: Plan, names: Sequence[str]) -> bool:
 def _fitting_micro_batches(
     plan: Plan, names: Sequence[str], limit: int, spec: Spec, model: ModelDescription, graph: GraphMeta
 ) -> int | None:
-    """Find the number of micro-batches, by doubling, with which the nodes fit on one core each."""
+    """Find the number of micro-batches, by doubling, with which the nodes fit on the cores of the plan."""
     number, seeds = spec.micro_batches * 2, spec.seeds_of_step(graph.splits["train"], 0)
-    plan = replace(plan, cores={})
     while number <= seeds:
         if _fits(plan, names, limit, replace(spec, micro_batches=number), model, graph):
             return number
@@ -134,11 +133,22 @@ def _fits(plan: Plan, names: Sequence[str], limit: int, spec: Spec, model: Model
     return sum(demand_of(plan, name, spec, model, graph).bytes(plan.cores_of(name)) for name in names) <= limit
 
 
-def _note(plan: Plan, names: Sequence[str], own: int, files: int, limit: int, graph: GraphMeta) -> str:
+def _note(
+    plan: Plan,
+    names: Sequence[str],
+    own: int,
+    files: int,
+    limit: int,
+    spec: Spec,
+    model: ModelDescription,
+    graph: GraphMeta,
+) -> str:
     """Say which nodes will read parts of their files from the disk in every step."""
     ways, features = [], graph.files.get("features")
     if features and features.dtype != "int8" and any(plan.stage_of(name) == 0 for name in names):
         ways.append("--features int8")
+    if fitting := _fitting_micro_batches(plan, names, limit - files, spec, model, graph):
+        ways.append(f"--micro-batches {fitting} fits (and learns other last bits)")
     ways += [_SAMPLER_APART] if _have_sampler_beside(plan, names) else []
     ways.append("a node with more memory")
     return (

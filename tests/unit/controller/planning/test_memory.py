@@ -103,3 +103,11 @@ def test_files_that_do_not_fit_beside_are_told_and_not_refused() -> None:
     plan = told(SPLIT, needed(SPLIT) + 200 * MIB)
     assert [note.split(":")[0] for note in plan.notes] == ["a", "b"]
     assert "they will be read from the disk again and again; what helps: --features int8; " in plan.notes[0]
+
+
+def test_more_micro_batches_are_named_where_files_fit_beside_them() -> None:
+    small = replace(SPEC, micro_batches=32)
+    enough = needed(SPLIT, spec=small) + told(SPLIT, 8e9).memory["a"].mapped_bytes + 1
+    assert needed(SPLIT, spec=small) < needed(SPLIT)
+    assert "--micro-batches 32 fits (and learns other last bits); " in told(SPLIT, enough).notes[0]
+    assert told(SPLIT, enough, spec=small).notes == ()
