@@ -71,7 +71,8 @@ def check_releases(codenames: Iterable[str], *, fresh: bool) -> None:
         if not keyring.exists():
             raise MissingError(
                 f"{keyring} is missing, by which {release.system} {codename} is checked",
-                fix=f"sudo apt install {package}",
+                fix=f"sudo apt install {package}; where apt has no such package, copy the file from a machine with "
+                f"{release.system.capitalize()}",
             )
 
 
