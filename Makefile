@@ -131,7 +131,7 @@ bench-reddit: dev ## measure picluster beside PyG, DGL and its predecessor's sch
 		$(if $(CORES),--cores '$(CORES)') $(if $(ROWS),--rows '$(ROWS)') $(if $(FOLDER),--folder '$(FOLDER)') \
 		$(if $(RIVALS),--python '$(RIVALS)') $(if $(JSON),--json) $(if $(DOCS),--docs)
 
-# TESTS=tests/lab/test_faults.py; without KVM half an hour
+# TESTS=tests/lab/test_faults.py; half an hour; ACCEL=kvm where that works
 test-v2: dev ## run tests of labs in a virtual machine with control groups of version 2 alone (as root)
 	@TESTS='$(TESTS)' scripts/test_v2.sh
 
