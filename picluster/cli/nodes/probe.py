@@ -6,14 +6,16 @@ import shlex
 import sys
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from picluster.cli.show.words import note, print_record
 from picluster.cli.terminal import options
 from picluster.errors import InputError
-from picluster.schema.events import AnyEvent, EpochDone
+
+if TYPE_CHECKING:
+    from picluster.schema.events import AnyEvent
 
 EXAMPLES = """Examples:
 
@@ -64,6 +66,7 @@ def _gather(file: Path, inventory: Path | None, nodes: str | None) -> None:
     from picluster.controller.health.probe import probe as gather
     from picluster.controller.running.observer import Observer
     from picluster.controller.running.placement import choose_nodes
+    from picluster.schema.events import EpochDone
 
     check_bundle_file(file)
     chosen, _ = choose_nodes(inventory, nodes, note)

@@ -1,14 +1,16 @@
 """`picluster export`: what a run has learnt, for use without picluster."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from picluster.cli.terminal import options
 from picluster.errors import InputError
-from picluster.schema.events import AnyEvent, Ready
 from picluster.wording import counted
+
+if TYPE_CHECKING:
+    from picluster.schema.events import AnyEvent
 
 EXAMPLES = """Examples:
 
@@ -48,6 +50,8 @@ def export(
         typer.echo(f"{predictions}: class probabilities of all nodes, by {folder.path}")
 
 
-def _tell(_node: str, event: AnyEvent) -> None:
+def _tell(_node: str, event: "AnyEvent") -> None:
+    from picluster.schema.events import Ready
+
     if isinstance(event, Ready):
         typer.echo("predicting all nodes from all of their neighbours, on this machine", err=True)

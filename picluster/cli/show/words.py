@@ -1,13 +1,19 @@
 """Numbers, names and records in their printed form."""
 
+from __future__ import annotations
+
 import sys
-from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import typer
 
-from picluster.schema.events import EpochDone
 from picluster.schema.record import RecordType, to_json
 from picluster.wording import counted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from picluster.schema.events import EpochDone
 
 NOTHING = "–"
 _MEBIBYTE = 1 << 20

@@ -1,19 +1,24 @@
 """The signals that end or pause a launch, and what a person sees of them."""
 
+from __future__ import annotations
+
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
-from picluster.controller.record.run_folder import RunFolder
 from picluster.controller.running.observer import Observer, Watch
 from picluster.errors import Stopped
-from picluster.schema.events import AnyEvent
-from picluster.schema.graph import GraphMeta
-from picluster.schema.plan import Plan
-from picluster.schema.spec import Spec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from picluster.controller.record.run_folder import RunFolder
+    from picluster.schema.events import AnyEvent
+    from picluster.schema.graph import GraphMeta
+    from picluster.schema.plan import Plan
+    from picluster.schema.spec import Spec
 
 _BY = {
     signal.SIGINT: "Ctrl-C",
