@@ -2,7 +2,7 @@
 
 import ipaddress
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from picluster.errors import InputError, MissingError
@@ -129,19 +129,19 @@ class LabRequest:
         check_name(self.name)
         if not 1 <= self.nodes <= MAX_NODES:
             raise InputError(f"--nodes {self.nodes}: a lab has 1 to {MAX_NODES} nodes")
-        if len(self.like) not in (0, 1, self.nodes):
-            raise InputError(
-                f"--like names {counted(len(self.like), 'Pi')} for {counted(self.nodes, 'node')}",
-                fix="name one for all nodes, or one for each",
-            )
-        if len(self.releases) not in (1, self.nodes):
-            raise InputError(
-                f"--release names {counted(len(self.releases), 'release')} for {counted(self.nodes, 'node')}",
-                fix="name one for all nodes, or one for each",
-            )
+        if self.like:
+            self._check_names("--like", self.like, "Pi")
+        self._check_names("--release", self.releases, "release")
         if self.emulated and not self.fresh:
             raise InputError(
                 "--emulate: ready nodes share this machine's packages, which are not theirs", fix="add --fresh"
+            )
+
+    def _check_names(self, option: str, names: Sequence[str], noun: str) -> None:
+        if len(names) not in (1, self.nodes):
+            raise InputError(
+                f"{option} names {counted(len(names), noun)} for {counted(self.nodes, 'node')}",
+                fix="name one for all nodes, or one for each",
             )
 
 

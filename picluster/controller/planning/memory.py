@@ -98,8 +98,8 @@ def _remedy(plan: Plan, names: Sequence[str], limit: int, spec: Spec, model: Mod
     ways = []
     if _fits(replace(plan, cores={}), names, limit, spec, model, graph):
         ways.append("--cores 1 fits, with the same bits")
-    elif fitting := _fitting_micro_batches(replace(plan, cores={}), names, limit, spec, model, graph):
-        ways.append(f"--micro-batches {fitting} fits (and learns other last bits)")
+    else:
+        ways += _more_micro_batches(replace(plan, cores={}), names, limit, spec, model, graph)
     if len(names) > 1:
         ways.append("fewer processes on that machine")
     if any(len(plan.layers_of(name)) > 1 for name in names):
@@ -117,16 +117,16 @@ def _have_sampler_beside(plan: Plan, names: Sequence[str]) -> bool:
     return is_split and any(name in plan.sampler and plan.stage_of(name) is not None for name in names)
 
 
-def _fitting_micro_batches(
+def _more_micro_batches(
     plan: Plan, names: Sequence[str], limit: int, spec: Spec, model: ModelDescription, graph: GraphMeta
-) -> int | None:
-    """Find the number of micro-batches, by doubling, with which the nodes fit on the cores of the plan."""
+) -> list[str]:
+    """Name the number of micro-batches, by doubling, with which the nodes fit on the cores of the plan, if any does."""
     number, seeds = spec.micro_batches * 2, spec.seeds_of_step(graph.splits["train"], 0)
     while number <= seeds:
         if _fits(plan, names, limit, replace(spec, micro_batches=number), model, graph):
-            return number
+            return [f"--micro-batches {number} fits (and learns other last bits)"]
         number *= 2
-    return None
+    return []
 
 
 def _fits(plan: Plan, names: Sequence[str], limit: int, spec: Spec, model: ModelDescription, graph: GraphMeta) -> bool:
@@ -147,8 +147,7 @@ def _note(
     ways, features = [], graph.files.get("features")
     if features and features.dtype != "int8" and any(plan.stage_of(name) == 0 for name in names):
         ways.append("--features int8")
-    if fitting := _fitting_micro_batches(plan, names, limit - files, spec, model, graph):
-        ways.append(f"--micro-batches {fitting} fits (and learns other last bits)")
+    ways += _more_micro_batches(plan, names, limit - files, spec, model, graph)
     ways += [_SAMPLER_APART] if _have_sampler_beside(plan, names) else []
     ways.append("a node with more memory")
     return (
